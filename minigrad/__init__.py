@@ -1,0 +1,8 @@
+"""minigrad: a tiny NumPy tensor whose computation graph one can draw, step through, edit and measure."""
+
+from minigrad import ops
+from minigrad.graph import Edge, Graph, grad
+from minigrad.ops import *
+from minigrad.primitive import Primitive, Scatter, primitive
+from minigrad.scope import Role, no_grad, scope, time_step, timesteps
+from minigrad.tensor import Tensor, get_default_dtype, set_default_dtype, tensor

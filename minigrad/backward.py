@@ -1,0 +1,282 @@
+"""The backward pass: one loop over the graph, last node first.  Imports `primitive`, `tensor`, `scope`, `naming`.
+
+`backward_steps` is all of backpropagation.  On the graph of an unrolled cell it is backpropagation through time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minigrad import naming
+from minigrad.primitive import Primitive, Scatter, primitive
+from minigrad.scope import Scope, recorded, recording
+from minigrad.tensor import Array, Tensor
+
+if TYPE_CHECKING:
+    from minigrad.graph import Graph
+
+Gradients = dict[Tensor, Any]  # arrays; tensors under create_graph
+
+
+def backward_steps(graph: Graph, pending: Numbers) -> Generator[Step, None, None]:
+    """Yield one step for every node that has a gradient; then `pending` holds the gradients of the leaves."""
+    index = 0
+    for node in graph.order:
+        dy = pending.pop(node) if node.call is None else pending.pop_sibling(node, graph.is_first(node))
+        if dy is None:
+            continue
+        inputs = graph.inputs(node)
+        step = Step(graph, node, inputs, dy, index, pending)
+        yield step
+        for x, dx in zip(inputs, step._run()):
+            if dx is not None:
+                pending.add(x, dx)
+        index += 1
+    pending.sums = {leaf: pending.pop(leaf) for leaf in graph.leaves if leaf in pending.sums}
+
+
+class Step:
+    """One step of a backward pass, yielded before its rule runs.
+
+    node, inputs: the operation and what flows into it.  grad: ∂loss/∂node, assignable.  t: its time step.
+    index: the number of the step.
+    """
+
+    __slots__ = ("_grad", "_input_grads", "_pending", "graph", "index", "inputs", "node")
+
+    def __init__(
+        self, graph: Graph, node: Tensor, inputs: Sequence[Tensor], grad: Any, index: int, pending: Numbers
+    ) -> None:
+        self.graph, self.node, self.inputs, self._grad = graph, node, inputs, grad
+        self.index, self._pending = index, pending
+        self._input_grads: Sequence[Any] | None = None
+
+    @property
+    def t(self) -> int | None:
+        """The time step that the node was made in, or None."""
+        return self.node.t
+
+    @property
+    def grad(self) -> Any:
+        """∂loss/∂node: a read-only array (a tensor under create_graph).  Assign another one to change the pass."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        self._grad = self._pending.own(value, self.node)
+        self._input_grads = None
+
+    @property
+    def input_grads(self) -> tuple[Any, ...]:
+        """∂loss/∂input along each edge into the node (None where none is needed); runs the rule on first access."""
+        for dx in self._run():
+            if isinstance(dx, Array):
+                dx.setflags(False)
+        return tuple(self._run())
+
+    def _run(self) -> Sequence[Any]:
+        if self._input_grads is None:
+            node, pending = self.node, self._pending
+            dy = self._grad if node.call is None else pending.all_outputs(node, self._grad, self.graph.is_first(node))
+            try:
+                self._input_grads = [None] * len(self.inputs) if dy is None else pending.rules(node, dy, self.inputs)
+            except Exception as error:
+                error.add_note(naming.describe(self.graph, node, "in the backward pass of "))
+                raise
+        return self._input_grads
+
+    def __str__(self) -> str:
+        return naming.step_line(self)
+
+    __repr__ = __str__
+
+
+class Numbers:
+    """A pass over arrays: the pending gradients, how they add up, how rules are run."""
+
+    def __init__(self) -> None:
+        self.sums: Gradients = {}
+        self.owned: set[Tensor] = set()  # whose sum is a buffer made here, so that adding in place is safe
+        self.siblings: dict[int, list[Any]] = {}  # the gradients of all outputs of a call with several
+
+    def add(self, x: Tensor, dx: Any) -> None:
+        """One more contribution to the gradient of `x`."""
+        before = self.sums.get(x)
+        if before is None and type(dx) is Array:
+            self.sums[x] = dx
+        elif type(dx) is Scatter:
+            if x not in self.owned:
+                self.owned.add(x)
+                before = self.sums[x] = np.zeros(x.shape, x.dtype) if before is None else np.array(before)
+            dx.add_into(before)
+        elif x in self.owned:
+            before += dx
+        else:
+            self.owned.add(x)
+            self.sums[x] = np.asarray(before + dx)
+
+    def pop(self, x: Tensor) -> Any:
+        """The gradient of `x`, complete and locked, or None if nothing has arrived."""
+        dy = self.sums.pop(x, None)
+        if dy is not None:
+            dy.setflags(False)
+            if x._hooks:
+                dy = self.hooked(x, dy)
+        return dy
+
+    def pop_sibling(self, node: Tensor, first: bool) -> Any:
+        """As `pop`, for one of several outputs: the first one, reached last, answers for all that have a gradient."""
+        assert node.call is not None
+        group = self.siblings.setdefault(id(node.call.outputs), [None] * len(node.call.outputs))
+        dy = self.pop(node)
+        if dy is None and first and any(d is not None for d in group):
+            dy = self.own(np.zeros(node.shape, node.dtype), node)
+        return dy
+
+    def hooked(self, x: Tensor, dy: Any) -> Any:
+        for hook in x._hooks or ():
+            changed = hook(dy)
+            dy = dy if changed is None else self.own(changed, x)
+        return dy
+
+    def own(self, grad: Any, x: Tensor) -> Any:
+        """A gradient that comes from the user, checked, as this pass keeps it."""
+        array = np.array(grad._data if isinstance(grad, Tensor) else grad, x.dtype)
+        if array.shape != x.shape:
+            raise ValueError(f"a gradient of shape {x.shape} is needed, found {array.shape}")
+        array.setflags(False)
+        return array
+
+    def all_outputs(self, node: Tensor, dy: Any, first: bool) -> tuple[Any, ...] | None:
+        """The gradients of all outputs of a call with several, once its first output is reached; None before that."""
+        assert node.call is not None
+        group = self.siblings[id(node.call.outputs)]
+        group[node.call.index] = dy
+        return tuple(group) if first else None
+
+    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> Sequence[Any]:
+        """Run the rules of `node` on arrays."""
+        return call_rules(node, dy, node._data if node.call is None else node.call.outputs, node.arrays, inputs)
+
+
+class Traced(Numbers):
+    """A pass over tensors (create_graph=True): the same rules, whose operations become nodes of a new graph.
+
+    They stand at the time step, and in a scope "backward" inside the scope, of the node whose rule ran.
+    """
+
+    def add(self, x: Tensor, dx: Any) -> None:
+        self.sums.setdefault(x, []).append(dx)
+
+    def pop(self, x: Tensor) -> Any:
+        parts = self.sums.pop(x, None)
+        if parts is None:
+            return None
+        dy = parts[0]
+        if len(parts) > 1 or isinstance(dy, Scatter):
+            places = tuple(part.index if isinstance(part, Scatter) else None for part in parts)
+            values = [part.value if isinstance(part, Scatter) else part for part in parts]
+            with self.recorded(x):
+                dy = add_up(*values, places=places, shape=x.shape, dtype=x.dtype)
+        return self.hooked(x, dy) if x._hooks else dy
+
+    def own(self, grad: Any, x: Tensor) -> Any:
+        if not isinstance(grad, Tensor):
+            return Tensor(super().own(grad, x))
+        if grad.shape != x.shape:
+            raise ValueError(f"a gradient of shape {x.shape} is needed, found {grad.shape}")
+        return grad if grad.dtype == x.dtype else grad.astype(x.dtype)
+
+    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> Sequence[Any]:
+        op, values = node.op, []
+        assert op is not None
+        for k, (x, value) in enumerate(zip(node.inputs, node.arrays, strict=True)):
+            if isinstance(value, Array) and x._data is not value:
+                raise RuntimeError(
+                    f"create_graph=True: input {op.input_name(k)} of {op.name}, {x.name or x!r}, was rebound after the "
+                    "forward pass, so a gradient built on it would be of another value; run the forward pass again"
+                )
+            values.append(x if isinstance(value, Array) else value)
+        with self.recorded(node):
+            if op.once:
+                arrays = [None if d is None else d._data for d in (dy if node.call else [dy])]
+                grads = super().rules(node, tuple(arrays) if node.call else arrays[0], inputs)
+                return [None if dx is None else once_differentiated(dx, *inputs, op=op.name) for dx in grads]
+            y = node if node.call is None else op(*node.inputs, **node.constants)  # type: ignore[arg-type]
+            return call_rules(node, dy, y, values, inputs)
+
+    def recorded(self, node: Tensor) -> AbstractContextManager[None]:
+        scope = Scope("backward", node._scope, None, node)
+        return recorded(enabled=True, tracing=True, time=node.time, scope=scope)
+
+
+def call_rules(node: Tensor, dy: Any, y: Any, values: Sequence[Any], inputs: Sequence[Tensor]) -> list[Any]:
+    """The gradient of each input that needs one (else None), from the rules, in the input's shape and dtype."""
+    op: Primitive = node.op  # type: ignore[assignment] - only operations are visited
+    arguments, constants = (dy, y, *values), node.constants or _NONE
+    if op.joint is not None:
+        grads = op.joint(*arguments, **constants)
+        if not isinstance(grads, tuple | list) or len(grads) != len(inputs):
+            raise TypeError(f"{op.joint.__name__} must return {len(inputs)} gradients, one for each input of {op.name}")
+        return [fit(dx, x) if x._requires_grad else None for x, dx in zip(inputs, grads)]
+    grads = []
+    for x, rule in zip(inputs, op.rules):
+        if not x._requires_grad:
+            grads.append(None)
+        elif rule is not None:
+            dx, data = rule(*arguments, **constants), x._data
+            fits = type(dx) is Array and dx.shape == data.shape and dx.dtype is data.dtype
+            grads.append(dx if fits else fit(dx, x))
+        else:
+            raise op.missing_rule(len(grads))
+    return grads
+
+
+_NONE: dict[str, Any] = {}
+
+
+def fit(dx: Any, x: Tensor) -> Any:
+    """A gradient with the shape and dtype of its input: broadcasting is undone here, and nowhere else."""
+    if dx is None or isinstance(dx, Scatter):
+        return dx
+    if not isinstance(dx, Tensor):
+        dx = np.asarray(dx)
+    elif not recording.get().tracing:
+        dx = dx._data  # a rule that called a function of tensors on arrays
+    if dx.shape != x.shape:
+        new = dx.ndim - x.ndim
+        shape = (1,) * new + x.shape
+        if new < 0 or any(n not in (1, m) for n, m in zip(shape, dx.shape, strict=True)):
+            raise ValueError(f"a rule returned a gradient of shape {dx.shape} for an input of shape {x.shape}")
+        stretched = tuple(k for k, n in enumerate(shape) if k < new or n != dx.shape[k])
+        dx = np.reshape(np.sum(dx, axis=stretched), x.shape)
+    return dx if dx.dtype == x.dtype else dx.astype(x.dtype)
+
+
+@primitive
+def add_up(*parts: Any, places: Any, shape: Any, dtype: Any) -> Any:
+    """All contributions to one gradient in one node:  y = Σ parts, each at its place (None: everywhere)."""
+    y = np.zeros(shape, dtype)
+    for part, place in zip(parts, places, strict=True):
+        Scatter(... if place is None else place, part).add_into(y)
+    return y
+
+
+@add_up.gradients
+def add_up_dparts(dy: Any, y: Any, *parts: Any, places: Any, shape: Any, dtype: Any) -> tuple[Any, ...]:
+    return tuple(dy if place is None else dy[place] for place in places)
+
+
+@primitive
+def once_differentiated(dx: Any, *sources: Any, op: str) -> Any:
+    """A gradient from a rule in arbitrary Python: a value whose dependence on the sources is not known."""
+    return dx
+
+
+@once_differentiated.gradients
+def once_differentiated_dsources(dy: Any, y: Any, dx: Any, *sources: Any, op: str) -> Any:
+    raise NotImplementedError(f"{op} is a primitive(once=True): its rules cannot be differentiated a second time")

@@ -1,0 +1,291 @@
+"""The computation graph of one or more outputs, as an immutable object.  Imports `backward`, `naming`, `tensor`."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from functools import cached_property
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad import naming
+from minigrad.backward import Numbers, Step, Traced, backward_steps
+from minigrad.scope import Axis
+from minigrad.tensor import Tensor, constant
+
+
+class Edge(NamedTuple):
+    """A value that flows from its producer `source` into input number `position` of `target`."""
+
+    source: Tensor
+    target: Tensor
+    position: int
+
+
+class Graph:
+    """Everything that `outputs` were computed from.
+
+    >>> import minigrad as mg
+    >>> w, h = mg.tensor(0.2, requires_grad=True, name="w"), mg.tensor(0.9)
+    >>> for t in range(3):
+    ...     with mg.time_step(t): h = w * h
+    >>> graph = mg.Graph(h); graph
+    Graph: 3 time steps, 3 operations, 1 parameter: w () used 3 times
+    >>> for step in graph.backward_steps(): print(step)
+    t=2  h = w * h   dh 1 -> dw 0.036  dh_prev 0.2
+    t=1  h = w * h   dh 0.2 -> dw 0.036  dh_prev 0.04
+    t=0  h = w * h   dh 0.04 -> dw 0.036
+    """
+
+    def __init__(self, *outputs: Tensor) -> None:
+        if not outputs or not all(isinstance(y, Tensor) for y in outputs):
+            found = ", ".join(type(y).__name__ for y in outputs) or "nothing"
+            raise TypeError(f"Graph(loss, ...): tensors are needed, found {found}")
+        self.outputs = outputs
+        self.nodes: tuple[Tensor, ...] = tuple(self._walk())
+
+    def inputs(self, node: Tensor) -> tuple[Tensor, ...]:
+        """The tensors that flow into a node."""
+        return node.inputs
+
+    def _walk(self) -> list[Tensor]:
+        """All nodes, inputs before users: creation order."""
+        found = list(dict.fromkeys(self.outputs))
+        seen = set(found)
+        for node in found:  # grows while it is walked
+            for x in self.inputs(node):
+                if x not in seen:
+                    seen.add(x)
+                    found.append(x)
+        found.sort(key=attrgetter("serial"))
+        return found
+
+    # what it holds
+
+    @cached_property
+    def order(self) -> list[Tensor]:
+        """The nodes that the backward loop visits: operations on the way to a gradient, last first."""
+        return [node for node in reversed(self.nodes) if node.op is not None and node._requires_grad]
+
+    @cached_property
+    def _first_siblings(self) -> dict[int, Tensor]:
+        return {id(node.call.outputs): node for node in self.order if node.call is not None}
+
+    def is_first(self, node: Tensor) -> bool:
+        """Whether the node is the earliest of those outputs of its call that are in the graph (or its only one)."""
+        return node.call is None or self._first_siblings[id(node.call.outputs)] is node
+
+    @cached_property
+    def leaves(self) -> tuple[Tensor, ...]:
+        """The nodes that no operation made."""
+        return tuple(node for node in self.nodes if node.op is None)
+
+    @cached_property
+    def parameters(self) -> dict[str, Tensor]:
+        """The leaves that require grad, by name."""
+        return naming.unique((naming.label(self, leaf), leaf) for leaf in self.leaves if leaf._requires_grad)
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, in the order of their targets."""
+        return tuple(Edge(x, node, k) for node in self.nodes for k, x in enumerate(self.inputs(node)))
+
+    @cached_property
+    def users(self) -> dict[Tensor, tuple[Edge, ...]]:
+        """The edges out of each node."""
+        table: dict[Tensor, list[Edge]] = {node: [] for node in self.nodes}
+        for edge in self.edges:
+            table[edge.source].append(edge)
+        return {node: tuple(edges) for node, edges in table.items()}
+
+    # time
+
+    @cached_property
+    def _positions(self) -> dict[tuple[Axis, int], int]:
+        """The position of each step of each axis: that of its first visit in this graph, in order of the axes."""
+        table: dict[tuple[Axis, int], int] = {}
+        for node in self.nodes:
+            if node.time is not None:
+                table.setdefault((node.time.axis, node.time.t), node.time.position)
+        return table
+
+    @cached_property
+    def axes(self) -> dict[str, Axis]:
+        """The time axes by name, in order of appearance."""
+        return naming.unique((axis.name, axis) for axis in dict.fromkeys(axis for axis, _ in self._positions))
+
+    @cached_property
+    def time_steps(self) -> tuple[int, ...]:
+        """The steps that some node belongs to, in the order in which they were visited."""
+        return tuple(dict.fromkeys(t for (_, t), _ in sorted(self._positions.items(), key=lambda item: item[1])))
+
+    def position(self, node: Tensor) -> tuple[Axis, int] | None:
+        """The axis of a node and the position of its step there; None for a node outside of time."""
+        if node.time is None:
+            return None
+        return node.time.axis, self._positions[node.time.axis, node.time.t]
+
+    def at(self, t: int, axis: str | None = None) -> tuple[Tensor, ...]:
+        """The nodes of one time step, of one axis or of all."""
+        if axis is not None and axis not in self.axes:
+            raise KeyError(f"axis {axis!r} is not in the graph; its axes: {', '.join(self.axes) or 'none'}")
+        chosen = None if axis is None else self.axes[axis]
+        return tuple(n for n in self.nodes if n.time and n.time.t == t and (chosen is None or n.time.axis is chosen))
+
+    def find(
+        self, *, op: str | None = None, name: str | None = None, t: int | None = None, scope: str | None = None
+    ) -> tuple[Tensor, ...]:
+        """The nodes that match all that is given: operation, label, time step, a prefix of the scope's path."""
+        return tuple(
+            node
+            for node in self.nodes
+            if (op is None or (node.op is not None and node.op.name == op))
+            and (t is None or node.t == t)
+            and (scope is None or f"{node.scope}.".startswith(f"{scope.rstrip('.')}."))
+            and (name is None or naming.label(self, node) == name)
+        )
+
+    @cached_property
+    def state_edges(self) -> tuple[Edge, ...]:
+        """The edges that carry state: they join consecutive positions of one axis.
+
+        Edges that only accumulate the losses of the steps, and edges between axes, are not among them.
+        """
+        return tuple(edge for edge in self.edges if self._is_consecutive(edge) and not self._accumulates_loss(edge))
+
+    @cached_property
+    def crossings(self) -> dict[tuple[Tensor, int], tuple[Edge, ...]]:
+        """The state edges from one source into one step, taken together: (source, position of the step) → edges."""
+        table: dict[tuple[Tensor, int], tuple[Edge, ...]] = {}
+        for edge in self.state_edges:
+            where = self.position(edge.target)
+            assert where is not None
+            table[edge.source, where[1]] = (*table.get((edge.source, where[1]), ()), edge)
+        return table
+
+    def _is_consecutive(self, edge: Edge) -> bool:
+        source, target = self.position(edge.source), self.position(edge.target)
+        return source is not None and target is not None and source[0] is target[0] and target[1] - source[1] == 1
+
+    @cached_property
+    def _only_summed(self) -> set[Tensor]:
+        """The nodes whose every path to an output only sums: add, subtract, sum, mean, negative, constant factors."""
+        summed: set[Tensor] = set()
+        for node in reversed(self.nodes):
+            if all(edge.target in summed and _sums(edge) for edge in self.users[node]):
+                summed.add(node)
+        return summed
+
+    def _accumulates_loss(self, edge: Edge) -> bool:
+        """Whether an edge between steps only adds to a total: on its way another loss is added, and nothing else."""
+        node = edge.target
+        if node not in self._only_summed or not _sums(edge) or edge.source.ndim > 1:
+            return False
+        while True:
+            if node.op is not None and node.op.name in ("add", "subtract", "stack", "concatenate"):
+                return all(x.op is not None or x._requires_grad for x in self.inputs(node))
+            users = self.users[node]
+            if len(users) != 1:
+                return False
+            node = users[0].target
+
+    # backpropagation
+
+    def backward_steps(self, grad: Any = None, *, create_graph: bool = False) -> Generator[Step, None, None]:
+        """Walk the backward pass node by node; see `backward.Step`.  Never writes `.grad`.
+
+        grad: ∂loss/∂output (a tuple for several outputs), needed unless each output has one element.
+        """
+        return backward_steps(self, self._pending(grad, create_graph))
+
+    def backward(self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False) -> None:
+        """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
+        pending = self._pending(grad, create_graph)
+        retained = [step for step in backward_steps(self, pending) if retain_grads]
+        for step in retained:
+            step.node._grad = _as_tensor(step.grad)
+        for leaf, dx in pending.sums.items():
+            leaf._grad = _as_tensor(dx if leaf._grad is None else leaf._grad + dx)
+
+    def _pending(self, grad: Any, create_graph: bool) -> Numbers:
+        """The start of a pass: ∂loss/∂output at each output."""
+        pending = Traced() if create_graph else Numbers()
+        for output, seed in zip(self.outputs, self._seeds(grad), strict=True):
+            pending.add(output, pending.own(seed, output))
+        return pending
+
+    def _seeds(self, grad: Any) -> list[Any]:
+        """∂loss/∂output for each output, checked."""
+        grads = grad if isinstance(grad, tuple | list) and len(self.outputs) > 1 else [grad] * len(self.outputs)
+        if len(grads) != len(self.outputs):
+            raise ValueError(f"grad: one for each of the {len(self.outputs)} outputs is needed, found {len(grads)}")
+        seeds = []
+        for output, seed in zip(self.outputs, grads, strict=True):
+            value = np.ones(output.shape) if seed is None else getattr(seed, "_data", seed)
+            if not output._requires_grad:
+                problem = "does not depend on any tensor that requires grad"
+            elif seed is None and output.size != 1:
+                problem = f"has shape {output.shape}; reduce it with .mean() or .sum(), or pass grad=∂loss/∂output"
+            elif np.shape(value) != output.shape:
+                problem = f"has shape {output.shape}, and grad= has shape {np.shape(value)}"
+            elif not np.isfinite(value).all():
+                problem = "cannot start from a gradient that is not finite: grad= holds NaN or infinity"
+            else:
+                seeds.append(value if seed is None else seed)
+                continue
+            raise ValueError(f"backward: {naming.label(self, output)} {problem}")
+        return seeds
+
+    # how it looks
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __repr__(self) -> str:
+        return naming.summary(self)
+
+
+def _sums(edge: Edge) -> bool:
+    """Whether the target only sums: it is linear with constant factors, and reduces or adds."""
+    name = edge.target.op.name if edge.target.op else ""
+    if name in ("multiply", "divide"):
+        return not any(x._requires_grad for x in edge.target.inputs if x is not edge.source)
+    return name in ("add", "subtract", "negative", "sum", "mean", "stack", "concatenate", "reshape", "expand_dims")
+
+
+def _as_tensor(grad: Any) -> Tensor:
+    return grad if isinstance(grad, Tensor) else constant(grad)
+
+
+def grad(
+    outputs: Tensor | Iterable[Tensor],
+    inputs: Tensor | Iterable[Tensor],
+    grad_outputs: Any = None,
+    *,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """∂(sum of outputs)/∂input for each input, interior ones too; never writes `.grad`.
+
+    Raises ValueError for an input that the outputs do not depend on, unless allow_unused (then: None).
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor(3.0, requires_grad=True)
+    >>> (dx,) = mg.grad(x**3, x, create_graph=True)
+    >>> dx, mg.grad(dx, x)
+    (tensor(27, op=multiply), (tensor(18),))
+    """
+    graph = Graph(*([outputs] if isinstance(outputs, Tensor) else outputs))
+    wanted = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    pending = graph._pending(grad_outputs, create_graph)
+    watched = {x for x in wanted if x.op is not None}
+    found = {step.node: step for step in backward_steps(graph, pending) if step.node in watched}
+    grads = {node: step.grad for node, step in found.items()} | pending.sums
+    for k, x in enumerate(wanted):
+        if x not in grads and not allow_unused:
+            why = "it does not require grad" if not x._requires_grad else "the outputs do not depend on it"
+            raise ValueError(
+                f"grad: no gradient for input number {k}, {x.name or x!r}: {why}; or pass allow_unused=True"
+            )
+    return tuple(_as_tensor(grads[x]) if x in grads else None for x in wanted)

@@ -1,0 +1,252 @@
+"""Differentiable functions: a forward, its gradient rules, and the record of each call.  Imports `tensor` and `scope`.
+
+A primitive is a plain function on arrays.  Its positional parameters are inputs, its keyword-only parameters are
+constants.  The rules stand right below it::
+
+    @primitive
+    def tanh(x):
+        return np.tanh(x)
+
+    @tanh.gradient
+    def tanh_dx(dy, y, x):
+        return dy * (1 - y * y)
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from sys import _getframe
+from typing import Any, overload
+
+import numpy as np
+
+from minigrad.scope import Recording, in_engine, recording
+from minigrad.tensor import Array, Call, Tensor, constant, serials
+
+Rule = Callable[..., Any]
+
+registry: dict[str, Primitive] = {}  # every primitive by name; the test suite asks each for its gradient check
+
+
+class Scatter:
+    """The gradient of an indexing: `value` belongs at `index` of an otherwise zero array.
+
+    The backward loop adds it into one buffer, so that T slices of one array cost T slices and not T whole arrays.
+    """
+
+    __slots__ = ("index", "value")
+
+    def __init__(self, index: Any, value: Any) -> None:
+        self.index, self.value = index, value
+
+    def add_into(self, buffer: Any) -> None:
+        """buffer[index] += value, where an element chosen twice gets both."""
+        parts = self.index if isinstance(self.index, tuple) else (self.index,)
+        if any(isinstance(part, Array | list) and np.asarray(part).dtype.kind != "b" for part in parts):
+            np.add.at(buffer, self.index, self.value)
+        else:
+            buffer[self.index] += self.value
+
+
+class Primitive:
+    """A function on arrays that, called with tensors, gives a tensor which knows how it was made.
+
+    Call it with tensors, arrays or numbers.  Positional arguments beyond the inputs fill the constants in order, as
+    NumPy's own signatures allow: `sum(x, 0)` is `sum(x, axis=0)`.
+    """
+
+    def __init__(self, forward: Callable[..., Any], once: bool = False, differentiable: bool = True) -> None:
+        functools.update_wrapper(self, forward)
+        self.name = self.__name__ = forward.__name__
+        self.forward, self.once, self.differentiable = forward, once, differentiable
+        parameters = inspect.signature(forward).parameters.values()
+        self.inputs = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        self.constants = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.arity = -1 if self.variadic else len(self.inputs)
+        self.rules: list[Rule | None] = [None] * len(self.inputs)
+        self.joint: Rule | None = None
+        registry[self.name] = self
+
+    def gradient(self, rule: Rule) -> Rule:
+        """Register the rule of one input: `rule(dy, y, *inputs, **constants) -> dx`.
+
+        A rule named `<op>_d<input>` belongs to that input; any other name belongs to the first input without a rule.
+        The rule works on arrays and on tensors, with operators and NumPy functions only.  It may return None (zero).
+        """
+        suffix = rule.__name__.removeprefix(f"{self.name}_d")
+        if suffix in self.inputs:
+            position = self.inputs.index(suffix)
+        elif None in self.rules:
+            position = self.rules.index(None)
+        else:
+            raise TypeError(
+                f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {rule.__name__} is one more"
+            )
+        self._check_signature(rule)
+        self.rules[position] = rule
+        return rule
+
+    def gradients(self, rule: Rule) -> Rule:
+        """Register one rule that returns a tuple with the gradient of every input (None for zero).
+
+        For variadic inputs, shared work, and several outputs: then `dy` and `y` are tuples, with None for an output
+        that does not reach the loss.
+        """
+        self._check_signature(rule)
+        self.joint = rule
+        return rule
+
+    def _check_signature(self, rule: Rule) -> None:
+        try:
+            inspect.signature(rule).bind(*[None] * (2 + len(self.inputs)), **dict.fromkeys(self.constants))
+        except TypeError as error:
+            wanted = ", ".join(["dy", "y", *self.inputs, *[f"{name}=" for name in self.constants]])
+            raise TypeError(f"{rule.__name__}: a rule of {self.name} is called as ({wanted}): {error}") from None
+
+    def __call__(self, *args: Any, **constants: Any) -> Any:
+        if len(args) != self.arity and not self.variadic:
+            args, constants = self._bind(args, constants)
+        now = recording.get()
+        arrays: Any = []
+        needs_grad = False
+        try:
+            for x in args:
+                arrays.append(x._data)
+                if x._requires_grad:
+                    needs_grad = True
+        except AttributeError:
+            args, arrays, needs_grad = self._coerce(args)
+        try:
+            data = self.forward(*arrays, **constants)
+        except Exception as error:
+            error.add_note(self._describe_call(arrays, constants, now))
+            raise
+        if type(data) is tuple:
+            return self._siblings(data, needs_grad, args, constants, arrays, now)
+        return self._record(data, needs_grad, args, constants, arrays, now, None)
+
+    def _record(
+        self, data: Any, needs_grad: bool, args: Any, constants: Any, arrays: Any, now: Recording, call: Call | None
+    ) -> Tensor:
+        """The tensor for one result: a node with its history, or a plain tensor when there is nothing to record."""
+        if type(data) is not Array:
+            data = np.asarray(data)
+        data.setflags(False)
+        y = new(Tensor)
+        y._data = data
+        if now.enabled and ((needs_grad and self.differentiable) or now.tracing):
+            y._requires_grad = needs_grad and self.differentiable
+            y.op, y.inputs, y.constants, y.arrays, y.call = self, args, constants, arrays, call
+        else:
+            y._requires_grad = False
+            y.op, y.inputs, y.constants, y.arrays, y.call = None, (), None, None, None
+        y._grad = y._name = y._hooks = y.role = None
+        y.serial = next(serials)
+        y.time = now.time
+        y._scope = now.scope
+        frame = _getframe(2)
+        while in_engine[frame.f_code.co_filename]:
+            frame = frame.f_back  # type: ignore[assignment] - the engine is always called from somewhere
+        y._code, y._instruction = frame.f_code, frame.f_lasti
+        return y
+
+    def _siblings(
+        self, data: tuple[Any, ...], needs_grad: bool, args: Any, constants: Any, arrays: Any, now: Recording
+    ) -> tuple[Tensor, ...]:
+        outputs = tuple(np.asarray(part) for part in data)
+        return tuple(
+            self._record(part, needs_grad, args, constants, arrays, now, Call(outputs, k))
+            for k, part in enumerate(outputs)
+        )
+
+    def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Sort the arguments of a call into inputs and constants; an input may also come by name."""
+        inputs, rest = list(args[: self.arity]), args[self.arity :]
+        for name in self.inputs[len(inputs) :]:
+            if name not in constants:
+                raise TypeError(f"{self.name}: input {name!r} is missing; it takes ({self.signature})")
+            constants = dict(constants)
+            inputs.append(constants.pop(name))
+        if len(rest) > len(self.constants) or not constants.keys().isdisjoint(self.constants[: len(rest)]):
+            raise TypeError(f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})")
+        return tuple(inputs), {**constants, **dict(zip(self.constants, rest, strict=False))}
+
+    def _coerce(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any], bool]:
+        """Tensors for all inputs, and the values to compute with: a bare number stays one, so it never widens."""
+        inputs, values = [], []
+        for k, x in enumerate(args):
+            if isinstance(x, Tensor):
+                inputs.append(x)
+                values.append(x._data)
+                continue
+            if isinstance(x, np.generic):
+                x = x.item()
+            try:
+                tensor = constant(x)
+            except (TypeError, ValueError) as error:
+                raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
+            inputs.append(tensor)
+            values.append(x if isinstance(x, bool | int | float) else tensor._data)
+        return tuple(inputs), values, any(x._requires_grad for x in inputs)
+
+    def input_name(self, k: int) -> str:
+        """How messages call input number `k`."""
+        return repr(self.inputs[k]) if k < len(self.inputs) else f"number {k}"
+
+    def missing_rule(self, k: int) -> NotImplementedError:
+        """What to say when input number `k` needs a gradient and has no rule."""
+        name, inputs = self.inputs[k], ", ".join(self.inputs)
+        return NotImplementedError(
+            f"{self.name} has no gradient rule for its input {name!r}; write one below it:  "
+            f"@{self.name}.gradient  def {self.name}_d{name}(dy, y, {inputs}): ..."
+        )
+
+    @property
+    def signature(self) -> str:
+        """The parameters as one writes them: `x, *, axis, keepdims`."""
+        return str(inspect.signature(self.forward)).split(")")[0].lstrip("(").replace(" = ", "=")
+
+    def _describe_call(self, arrays: list[Any], constants: dict[str, Any], now: Recording) -> str:
+        names = [*self.inputs, *["x"] * len(arrays)]
+        found = ", ".join(f"{name} {np.shape(a)}" for name, a in zip(names, arrays, strict=False))
+        found += "".join(f", {name}={value!r}" for name, value in constants.items())
+        place = f" at t = {now.time.t} of axis {now.time.axis}" if now.time else ""
+        return f"in {self.name}({found}){place}" + (f", scope {now.scope.path}" if now.scope else "")
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}({self.signature})>"
+
+
+new = object.__new__
+
+
+@overload
+def primitive(forward: Callable[..., Any]) -> Primitive: ...
+@overload
+def primitive(*, once: bool = False, differentiable: bool = True) -> Callable[[Callable[..., Any]], Primitive]: ...
+def primitive(
+    forward: Callable[..., Any] | None = None, *, once: bool = False, differentiable: bool = True
+) -> Primitive | Callable[[Callable[..., Any]], Primitive]:
+    """Make a differentiable function of tensors out of a function on arrays.
+
+    once=True: the rules may be arbitrary Python on arrays; differentiating twice through them raises.
+    differentiable=False: the result never has a history (comparisons, indices).
+
+    >>> import minigrad as mg
+    >>> @mg.primitive
+    ... def cube(x):
+    ...     return x**3
+    >>> @cube.gradient
+    ... def cube_dx(dy, y, x):
+    ...     return dy * 3 * x**2
+    >>> x = mg.tensor(2.0, requires_grad=True)
+    >>> cube(x).backward()
+    >>> x.grad
+    tensor(12)
+    """
+    if forward is None:
+        return lambda function: Primitive(function, once, differentiable)
+    return Primitive(forward, once, differentiable)

@@ -1,0 +1,213 @@
+"""What the engine writes beside every node: recording or not, time step, module scope.  Imports only `source`.
+
+All of it is one immutable `Recording` in one `ContextVar`, so threads and tasks do not disturb each other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ContextDecorator, contextmanager
+from contextvars import ContextVar
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+from minigrad.source import Source
+
+
+class _InEngine(dict[str, bool]):
+    """File name → whether it is one of the engine's; remembered, because every operation asks."""
+
+    def __missing__(self, file: str) -> bool:
+        self[file] = os.path.abspath(file).startswith(_FOLDER)
+        return self[file]
+
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+in_engine = _InEngine()
+
+
+class Axis:
+    """One run over time: everything that one unrolling, or one loop over `timesteps`, has labelled."""
+
+    __slots__ = ("count", "last", "name")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.last: int | None = None  # the step visited last, and how many visits there were:
+        self.count = 0  # only a bare `time_step` counts here
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def visit(self, t: int) -> TimeLabel:
+        """The label of step `t`; its position is one further unless the step is the one visited last."""
+        if t != self.last:
+            self.last, self.count = t, self.count + 1
+        return TimeLabel(self, t, self.count - 1)
+
+
+class TimeLabel(NamedTuple):
+    """Where in time a node was made: step `t` of `axis`, visited as number `position`."""
+
+    axis: Axis
+    t: int
+    position: int
+
+
+class Scope:
+    """A named part of the program, usually one call of a module, and the user's line that called it."""
+
+    __slots__ = ("code", "instruction", "name", "node", "parent")
+
+    def __init__(self, name: str, parent: Scope | None, frame: FrameType | None, node: Any = None) -> None:
+        self.name, self.parent = name, parent
+        self.code: CodeType | None = frame.f_code if frame else None
+        self.instruction = frame.f_lasti if frame else 0
+        self.node = node  # in a traced backward pass: the forward node whose rule ran here
+
+    @property
+    def path(self) -> str:
+        """Dotted names from the outermost scope to this one."""
+        return f"{self.parent.path}.{self.name}" if self.parent else self.name
+
+    @property
+    def called_from(self) -> Source:
+        """The user's line that opened this scope."""
+        return Source(self.code, self.instruction)
+
+
+class Role(NamedTuple):
+    """What a tensor is to the recurrence: kind "input" or "state", and the name it has in the equations."""
+
+    kind: str
+    name: str
+
+
+class Recording(NamedTuple):
+    """How operations are recorded just now."""
+
+    enabled: bool = True  # False inside `no_grad`
+    tracing: bool = False  # inside a backward pass with create_graph=True: masks and indices become nodes too
+    time: TimeLabel | None = None
+    scope: Scope | None = None
+    axes: dict[str, Axis] | None = None  # the axes of bare time steps, by name
+
+
+recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039 - immutable
+
+
+@contextmanager
+def recorded(**changes: Any) -> Iterator[None]:
+    """Run a block with some fields of the recording changed; restored on exit, on break and on error."""
+    before = recording.get()
+    recording.set(before._replace(**changes))
+    try:
+        yield
+    finally:
+        recording.set(before)
+
+
+class no_grad(ContextDecorator):
+    """Record nothing: results are plain tensors.  A context manager and a decorator.
+
+    >>> import minigrad as mg
+    >>> w = mg.tensor(2.0, requires_grad=True)
+    >>> with mg.no_grad():
+    ...     (w * w).requires_grad
+    False
+    """
+
+    def __enter__(self) -> None:
+        self._before = recording.get()
+        recording.set(self._before._replace(enabled=False))
+
+    def __exit__(self, *error: object) -> None:
+        recording.set(self._before)
+
+    def _recreate_cm(self) -> no_grad:  # a decorated function may call itself: each call keeps its own `_before`
+        return no_grad()
+
+
+def caller(frame: FrameType | None, *skip: str) -> FrameType | None:
+    """The innermost frame that is neither in the engine nor in the folders to skip."""
+    while frame is not None and (in_engine[frame.f_code.co_filename] or frame.f_code.co_filename.startswith(skip)):
+        frame = frame.f_back
+    return frame
+
+
+@contextmanager
+def scope(name: str) -> Iterator[None]:
+    """Everything recorded inside belongs to the scope `name`, nested in the current one.
+
+    The scope remembers the line it was opened from.  When a library opens it (as `nn.Module` does), that is the
+    user's line: the innermost one outside the folder of the file that called `scope`.
+
+    >>> import minigrad as mg
+    >>> with mg.scope("encoder"), mg.scope("cell"):
+    ...     mg.tensor(1.0).scope
+    'encoder.cell'
+    """
+    opener = caller(sys._getframe(2))  # over contextlib's frame
+    while opener is not None and opener.f_code.co_filename == contextmanager.__code__.co_filename:
+        opener = opener.f_back
+    folder = os.path.dirname(opener.f_code.co_filename) + os.sep if opener else ""
+    user = caller(opener, folder) or opener
+    with recorded(scope=Scope(name, recording.get().scope, user)):
+        yield
+
+
+@contextmanager
+def time_step(t: int, axis: str | None = None) -> Iterator[None]:
+    """Everything recorded inside belongs to time step `t` of the named axis (by default "time").
+
+    Positions count the steps in the order visited, so that a loop that runs backwards is unrolled backwards.
+
+    >>> import minigrad as mg
+    >>> with mg.time_step(3):
+    ...     mg.tensor(1.0).t
+    3
+    """
+    if not isinstance(t, int):
+        raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
+    now = recording.get()
+    if now.axes is None:
+        now = now._replace(axes={})
+        recording.set(now)  # stays after this block: the next step has to find its axis again
+    assert now.axes is not None
+    name = axis or "time"
+    with recorded(time=now.axes.setdefault(name, Axis(name)).visit(t)):
+        yield
+
+
+def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False) -> Iterator[tuple[int, Any]]:
+    """Loop over the first axis of `xs`, labelling what each turn of the loop records with its time step.
+
+    Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
+    requires grad is split once, so the backward pass stays linear in T.  An outermost loop opens an axis of its own
+    (named "time" unless `axis` says otherwise); a nested one keeps the labels of the loop around it unless it is
+    given an axis.  The labels end with the loop, also after `break` or an error.
+
+    >>> import minigrad as mg, numpy as np
+    >>> [(t, x_t.t, x_t.item()) for t, x_t in mg.timesteps(np.array([5.0, 6.0]))]
+    [(0, 0, 5.0), (1, 1, 6.0)]
+    """
+    from minigrad.tensor import Tensor, tensor  # the tensors are built on this module
+
+    before = recording.get()
+    labelled = before.time is None or axis is not None
+    own = Axis(axis or "time")
+    made_here = not isinstance(xs, list | tuple)
+    parts = list(xs if isinstance(xs, Tensor) or not made_here else tensor(xs)) if made_here else xs
+    order = range(len(parts))
+    try:
+        for position, t in enumerate(reversed(order) if reverse else order):
+            if labelled:
+                label = TimeLabel(own, t, position)
+                recording.set(before._replace(time=label))
+                if made_here:
+                    parts[t].place("input", "x", label)
+            yield t, parts[t]
+    finally:
+        recording.set(before)

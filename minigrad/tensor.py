@@ -1,0 +1,480 @@
+"""The tensor: an array, and how and where it was made.  Imports `scope` and `source`; its operators are `ops`.
+
+A tensor is a node of the computation graph.  It points at its inputs, never at its users, so there are no reference
+cycles: dropping the loss frees the graph at once.  Arrays are read-only for life; `t.data = array` rebinds.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from minigrad.scope import Role, Scope, TimeLabel, caller, recording
+from minigrad.source import Source
+
+if TYPE_CHECKING:
+    from minigrad.primitive import Primitive
+
+Array = np.ndarray
+serials = itertools.count()
+_default_dtype = np.dtype(np.float32)
+
+
+def set_default_dtype(dtype: DTypeLike) -> None:
+    """The dtype that Python numbers and lists get: float16, float32 (at the start) or float64."""
+    global _default_dtype
+    if np.dtype(dtype).kind != "f":
+        raise TypeError(f"set_default_dtype: a floating dtype is needed, found {np.dtype(dtype)}")
+    _default_dtype = np.dtype(dtype)
+
+
+def get_default_dtype() -> np.dtype[Any]:
+    """The dtype that Python numbers and lists get."""
+    return _default_dtype
+
+
+class Call(NamedTuple):
+    """One call with several outputs, seen from output number `index`."""
+
+    outputs: tuple[NDArray[Any], ...]
+    index: int
+
+
+class Handle:
+    """Removes the hook it was returned for."""
+
+    def __init__(self, tensor: Tensor, hook: Callable[[Any], Any]) -> None:
+        self._tensor, self._hook = tensor, hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        hooks = self._tensor._hooks or ()
+        self._tensor._hooks = tuple(hook for hook in hooks if hook is not self._hook) or None
+
+
+class Tensor:
+    """An array with a history.  Make one with `minigrad.tensor`; operations make the others.
+
+    Attributes that one reads: `data grad shape dtype ndim size T requires_grad is_leaf name`; the history: `op inputs
+    constants`; the place: `t time scope source`.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_code",
+        "_data",
+        "_grad",
+        "_hooks",
+        "_instruction",
+        "_name",
+        "_requires_grad",
+        "_scope",
+        "arrays",
+        "call",
+        "constants",
+        "inputs",
+        "op",
+        "role",
+        "serial",
+        "time",
+    )
+    _data: NDArray[Any]
+    _requires_grad: bool
+    _grad: Tensor | None
+    _name: str | None
+    _hooks: tuple[Callable[[Any], Any], ...] | None
+    _scope: Scope | None
+    _code: CodeType | None
+    _instruction: int
+    op: Primitive | None  # None in a leaf
+    inputs: tuple[Tensor, ...]
+    constants: dict[str, Any] | None
+    arrays: Any  # the input arrays of that very call: a rebound input does not change the gradient
+    call: Call | None  # set where one call has several outputs
+    role: Role | None  # told by the unroller
+    serial: int  # creation order; reversed, it is a topological order
+    time: TimeLabel | None
+
+    def __init__(
+        self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None
+    ) -> None:
+        now = recording.get()
+        self._data = _own_array(data, dtype)
+        self._grad = self._hooks = self.role = None
+        self._name = name
+        self.op, self.inputs, self.constants, self.arrays, self.call = None, (), None, None, None
+        self.serial = next(serials)
+        self.time, self._scope = now.time, now.scope
+        frame = caller(sys._getframe(1))
+        self._code, self._instruction = (frame.f_code, frame.f_lasti) if frame else (None, 0)
+        self._requires_grad = False
+        self.requires_grad = requires_grad
+
+    # what it is
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """The read-only array.  Assigning rebinds: same shape, cast to this dtype; only leaves can be rebound."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if self.op is not None:
+            raise ValueError(f"data of {self!r}: it is the output of {self.op.name}; write t = t.detach() first")
+        array = np.array(value._data if isinstance(value, Tensor) else value, self.dtype)
+        if array.shape != self.shape:
+            raise ValueError(f"data of {self.name or 'tensor'}: shape {self.shape} is needed, found {array.shape}")
+        array.setflags(False)
+        self._data = array
+
+    @property
+    def grad(self) -> Tensor | None:
+        """∂loss/∂self, a tensor, or None.  Leaves accumulate; assignable from an array of the same shape."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if value is not None and not isinstance(value, Tensor):
+            value = Tensor(value, dtype=self.dtype)
+        if value is not None and value.shape != self.shape:
+            raise ValueError(f"grad of {self.name or 'tensor'}: shape {self.shape} is needed, found {value.shape}")
+        self._grad = value
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow here.  Settable on leaves of floating dtype."""
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self.dtype.kind != "f":
+            raise TypeError(
+                f"requires_grad: only floating tensors have gradients, found dtype {self.dtype}; "
+                "write tensor(data, dtype=np.float32, requires_grad=True)"
+            )
+        if self.op is not None and value != self._requires_grad:
+            raise ValueError(f"requires_grad of the output of {self.op.name} cannot be changed; use t.detach()")
+        self._requires_grad = bool(value)
+
+    @property
+    def name(self) -> str | None:
+        """The name given with `name=`, or by the module that holds it."""
+        return self._name
+
+    @name.setter
+    def name(self, value: str | None) -> None:
+        self._name = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As in NumPy."""
+        return self._data.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """As in NumPy."""
+        return self._data.dtype
+
+    @property
+    def ndim(self) -> int:
+        """As in NumPy."""
+        return self._data.ndim
+
+    @property
+    def size(self) -> int:
+        """As in NumPy."""
+        return self._data.size
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made it."""
+        return self.op is None
+
+    @property
+    def t(self) -> int | None:
+        """The time step it was made in, or None."""
+        return self.time.t if self.time else None
+
+    @property
+    def scope(self) -> str:
+        """The dotted path of the module scopes it was made in; "" outside of all."""
+        return self._scope.path if self._scope else ""
+
+    @property
+    def source(self) -> Source:
+        """The place in the program outside the engine where it was made."""
+        return Source(self._code, self._instruction)
+
+    def place(self, kind: str, name: str, time: TimeLabel | None = None) -> None:
+        """Say what this tensor is to a recurrence (kind "input" or "state", and its name there), and in which step."""
+        self.role = Role(kind, name)
+        self.time = time or self.time
+
+    # what one does with it
+
+    def item(self) -> Any:
+        """The one element, as a Python number."""
+        return self._data.item()
+
+    def numpy(self) -> NDArray[Any]:
+        """The read-only array."""
+        return self._data
+
+    def tolist(self) -> Any:
+        """Nested lists of Python numbers."""
+        return self._data.tolist()
+
+    def detach(self) -> Tensor:
+        """The same array without history: a leaf through which no gradient flows."""
+        leaf = constant(self._data)
+        leaf.time, leaf._scope, leaf._name = self.time, self._scope, self._name
+        return leaf
+
+    def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
+        """Call `hook(grad)` when this tensor's gradient is complete; what it returns, if not None, replaces it."""
+        if not self._requires_grad:
+            raise ValueError(f"register_hook: {self!r} does not require grad, so no gradient will arrive")
+        self._hooks = (*(self._hooks or ()), hook)
+        return Handle(self, hook)
+
+    def backward(self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False) -> None:
+        """Add ∂self/∂leaf to `.grad` of every leaf: `Graph(self).backward(...)`, always unedited.
+
+        grad: ∂loss/∂self, needed unless self has one element.  create_graph: the gradients have a history too.
+        retain_grads: interior nodes get `.grad` as well.
+        """
+        from minigrad.graph import Graph
+
+        Graph(self).backward(grad, create_graph=create_graph, retain_grads=retain_grads)
+
+    # how it looks
+
+    def __repr__(self) -> str:
+        body = f"{self.item():.6g}" if self.size == 1 and self.ndim == 0 else None
+        if body is None and self.size <= 24:
+            body = np.array2string(self._data, precision=4, separator=", ", prefix="tensor(")
+        if body is None:
+            body = f"shape={self.shape}" + (
+                f", norm={np.linalg.norm(self._data):.4g}" if self.dtype.kind == "f" else ""
+            )
+        extra = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
+        extra += f", name={self._name!r}" if self._name else ""
+        extra += f", op={self.op.name}" if self.op else ", requires_grad=True" if self._requires_grad else ""
+        return f"tensor({body}{extra})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec else repr(self)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._data)
+
+    def __float__(self) -> float:
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        return int(self._data.item())
+
+    def __index__(self) -> int:
+        return self._data.__index__()
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if self.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(ops.unstack(self))
+
+    __hash__ = object.__hash__
+
+    # NumPy's protocols
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if self._requires_grad:
+            raise TypeError(
+                f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed; "
+                "write t.detach() or t.data where that is meant"
+            )
+        return np.array(self._data, dtype, copy=copy)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return ops.call_ufunc(ufunc, method, inputs, keywords)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        return ops.call_function(function, args, keywords)
+
+    # operators
+
+    def __add__(self, other: Any) -> Tensor:
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> Tensor:
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> Tensor:
+        return ops.subtract(self, other)
+
+    def __rsub__(self, other: Any) -> Tensor:
+        return ops.subtract(other, self)
+
+    def __mul__(self, other: Any) -> Tensor:
+        return ops.multiply(self, other)
+
+    def __rmul__(self, other: Any) -> Tensor:
+        return ops.multiply(other, self)
+
+    def __truediv__(self, other: Any) -> Tensor:
+        return ops.divide(self, other)
+
+    def __rtruediv__(self, other: Any) -> Tensor:
+        return ops.divide(other, self)
+
+    def __pow__(self, other: Any) -> Tensor:
+        return ops.power(self, other)
+
+    def __rpow__(self, other: Any) -> Tensor:
+        return ops.power(other, self)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __pos__(self) -> Tensor:
+        return self
+
+    def __abs__(self) -> Tensor:
+        return ops.abs(self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError(
+            "x[i] = v would change an array that the graph still needs; write x = np.where(mask, v, x), "
+            "or build x with np.concatenate or np.stack"
+        )
+
+    def __lt__(self, other: Any) -> Tensor:
+        return ops.less(self, other)
+
+    def __le__(self, other: Any) -> Tensor:
+        return ops.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Tensor:
+        return ops.greater(self, other)
+
+    def __ge__(self, other: Any) -> Tensor:
+        return ops.greater_equal(self, other)
+
+    def __eq__(self, other: Any) -> Any:
+        return ops.equal(self, other)
+
+    def __ne__(self, other: Any) -> Any:
+        return ops.not_equal(self, other)
+
+    def __invert__(self) -> Tensor:
+        return ops.logical_not(self)
+
+    def __and__(self, other: Any) -> Tensor:
+        return ops.logical_and(self, other)
+
+    def __or__(self, other: Any) -> Tensor:
+        return ops.logical_or(self, other)
+
+    def _update(self, value: Tensor, operator: str) -> Tensor:
+        """`W -= ...`: a leaf that requires grad is rebound inside no_grad; anything else is a new tensor."""
+        if self.op is not None or not self._requires_grad:
+            return value
+        if recording.get().enabled:
+            raise ValueError(
+                f"{self.name or 'tensor'} {operator} ...: it is a leaf that requires grad, and changing it is not "
+                f"differentiable; write `with mg.no_grad(): W {operator} ...`"
+            )
+        self.data = value._data
+        return self
+
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._update(self + other, "+=")
+
+    def __isub__(self, other: Any) -> Tensor:
+        return self._update(self - other, "-=")
+
+    def __imul__(self, other: Any) -> Tensor:
+        return self._update(self * other, "*=")
+
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._update(self / other, "/=")
+
+    # NumPy's methods
+
+    @property
+    def T(self) -> Tensor:
+        """The axes reversed."""
+        return ops.transpose(self)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        if name in ops.METHODS:
+            return functools.partial(getattr(ops, name), self)
+        raise AttributeError(f"a tensor has no attribute {name!r}")
+
+
+def _own_array(data: Any, dtype: DTypeLike | None) -> NDArray[Any]:
+    """A read-only copy of the data; Python numbers and lists of them get the default dtype."""
+    if isinstance(data, Tensor):
+        data = data._data
+    array = np.array(data, dtype)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a tensor holds real numbers; found {type(data).__name__} of dtype {array.dtype}")
+    if dtype is None and not isinstance(data, np.ndarray | np.generic) and array.dtype.kind != "b":
+        array = array.astype(_default_dtype)
+    array.setflags(False)
+    return array
+
+
+def _frozen(array: NDArray[Any]) -> bool:
+    """Whether nobody can change the array: neither through it nor through an array that it is a view of."""
+    base = array.base
+    return not array.flags.writeable and (base is None or (isinstance(base, np.ndarray) and not base.flags.writeable))
+
+
+def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None) -> Tensor:
+    """A leaf: a read-only copy of `data` (array, number, nested list, tensor).
+
+    Arrays keep their dtype; Python numbers and lists become `get_default_dtype()`.  Raises TypeError when a tensor of
+    another dtype than a floating one should require grad.
+
+    >>> import minigrad as mg
+    >>> mg.tensor([1.0, 2.0], requires_grad=True, name="w")
+    tensor([1., 2.], name='w', requires_grad=True)
+    """
+    return Tensor(data, requires_grad, dtype, name)
+
+
+def constant(value: Any) -> Tensor:
+    """A leaf without gradient for an operand that is not a tensor; an array that may change is copied."""
+    array = value if isinstance(value, np.ndarray) and _frozen(value) else _own_array(value, None)
+    leaf = object.__new__(Tensor)
+    now = recording.get()
+    leaf._data, leaf._requires_grad = array, False
+    leaf._grad = leaf._name = leaf._hooks = leaf.role = None
+    leaf.op, leaf.inputs, leaf.constants, leaf.arrays, leaf.call = None, (), None, None, None
+    leaf.serial, leaf.time, leaf._scope = next(serials), now.time, now.scope
+    leaf._code, leaf._instruction = None, 0
+    return leaf
+
+
+from minigrad import ops  # noqa: E402 - the operators are functions of tensors, so they come last
