@@ -35,7 +35,7 @@ def unique(named: Iterable[tuple[str, Named]]) -> dict[str, Named]:
 
 def label(graph: Graph, node: Tensor) -> str:
     """What to call a node: its name, the variable it was assigned to, its state name, its expression, its op."""
-    found = node._name or variable(graph, node) or (node.role.name if node.role else "")
+    found = node.name or variable(graph, node) or (node.role.name if node.role else "")
     if found:
         return found
     text = expression(graph, node) if node.op else ""
@@ -48,7 +48,7 @@ def variable(graph: Graph, node: Tensor) -> str:
         return ""
     if node.op is not None and any(_same_place(edge.target, node) for edge in graph.users.get(node, ())):
         return ""
-    return node.source.variable(node.call.index if node.call else None)
+    return node.source.variable(node.call.which if node.call else None)
 
 
 def _same_place(a: Tensor, b: Tensor) -> bool:
@@ -64,7 +64,7 @@ def expression(graph: Graph, node: Tensor, depth: int = 1) -> str:
         return text.replace("self.", "")
     inputs = []
     for x in graph.inputs(node):
-        known = x._name or variable(graph, x) or (x.role.name if x.role else "")
+        known = x.name or variable(graph, x) or (x.role.name if x.role else "")
         number = f"{x.item():g}" if not known and x.op is None and x.size == 1 else ""
         rebuilt = f"({expression(graph, x, depth - 1)})" if depth and x.op else x.op.name if x.op else "constant"
         inputs.append(known or number or rebuilt)

@@ -107,6 +107,7 @@ class Primitive:
             raise TypeError(f"{rule.__name__}: a rule of {self.name} is called as ({wanted}): {error}") from None
 
     def __call__(self, *args: Any, **constants: Any) -> Any:
+        """Compute the forward and record the call: a tensor, or a tuple of them where the forward returns one."""
         if len(args) != self.arity and not self.variadic:
             args, constants = self._bind(args, constants)
         now = recording.get()
@@ -134,7 +135,7 @@ class Primitive:
         """The tensor for one result: a node with its history, or a plain tensor when there is nothing to record."""
         if type(data) is not Array:
             data = np.asarray(data)
-        data.setflags(False)
+        data.setflags(False)  # type: ignore[call-arg]  # positional: half the time of write=False
         y = new(Tensor)
         y._data = data
         if now.enabled and ((needs_grad and self.differentiable) or now.tracing):
@@ -142,14 +143,15 @@ class Primitive:
             y.op, y.inputs, y.constants, y.arrays, y.call = self, args, constants, arrays, call
         else:
             y._requires_grad = False
-            y.op, y.inputs, y.constants, y.arrays, y.call = None, (), None, None, None
-        y._grad = y._name = y._hooks = y.role = None
+            y.op, y.inputs, y.constants, y.arrays, y.call = None, (), {}, (), None
+        y._grad = y.name = y.role = None
+        y._hooks = ()
         y.serial = next(serials)
         y.time = now.time
         y._scope = now.scope
         frame = _getframe(2)
         while in_engine[frame.f_code.co_filename]:
-            frame = frame.f_back  # type: ignore[assignment] - the engine is always called from somewhere
+            frame = frame.f_back  # somebody outside called the engine
         y._code, y._instruction = frame.f_code, frame.f_lasti
         return y
 
@@ -176,7 +178,8 @@ class Primitive:
 
     def _coerce(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any], bool]:
         """Tensors for all inputs, and the values to compute with: a bare number stays one, so it never widens."""
-        inputs, values = [], []
+        inputs: list[Tensor] = []
+        values: list[Any] = []
         for k, x in enumerate(args):
             if isinstance(x, Tensor):
                 inputs.append(x)

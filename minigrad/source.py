@@ -79,7 +79,7 @@ class Source:
             if not steps or steps[0].opname != "UNPACK_SEQUENCE":
                 return ""
             steps = steps[1:]
-        names = []
+        names: list[str] = []
         for step in steps:
             if not step.opname.startswith("STORE_") or step.opname in ("STORE_SUBSCR", "STORE_SLICE"):
                 break

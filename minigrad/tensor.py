@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray
 serials = itertools.count()
-_default_dtype = np.dtype(np.float32)
+_default_dtype: np.dtype[Any] = np.dtype(np.float32)
 
 
 def set_default_dtype(dtype: DTypeLike) -> None:
@@ -41,10 +41,10 @@ def get_default_dtype() -> np.dtype[Any]:
 
 
 class Call(NamedTuple):
-    """One call with several outputs, seen from output number `index`."""
+    """One call with several outputs, seen from output number `which`."""
 
     outputs: tuple[NDArray[Any], ...]
-    index: int
+    which: int
 
 
 class Handle:
@@ -55,8 +55,12 @@ class Handle:
 
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
-        hooks = self._tensor._hooks or ()
-        self._tensor._hooks = tuple(hook for hook in hooks if hook is not self._hook) or None
+        self._tensor._hooks = tuple(hook for hook in self._tensor._hooks if hook is not self._hook)
+
+
+def _operator(name: str) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tensor, Any], Tensor]]:
+    """The two methods of an operator: `self op other`, and reflected, `other op self`."""
+    return lambda self, other: getattr(ops, name)(self, other), lambda self, other: getattr(ops, name)(other, self)
 
 
 class Tensor:
@@ -67,53 +71,29 @@ class Tensor:
     """
 
     __slots__ = (
-        "__weakref__",
-        "_code",
-        "_data",
-        "_grad",
-        "_hooks",
-        "_instruction",
-        "_name",
-        "_requires_grad",
-        "_scope",
-        "arrays",
-        "call",
-        "constants",
-        "inputs",
-        "op",
-        "role",
-        "serial",
-        "time",
+        *("_data", "_grad", "_requires_grad", "_hooks", "_scope", "_code", "_instruction", "__weakref__"),
+        *("name", "op", "inputs", "constants", "arrays", "call", "role", "serial", "time"),
     )
-    _data: NDArray[Any]
-    _requires_grad: bool
-    _grad: Tensor | None
-    _name: str | None
-    _hooks: tuple[Callable[[Any], Any], ...] | None
-    _scope: Scope | None
-    _code: CodeType | None
-    _instruction: int
-    op: Primitive | None  # None in a leaf
-    inputs: tuple[Tensor, ...]
-    constants: dict[str, Any] | None
-    arrays: Any  # the input arrays of that very call: a rebound input does not change the gradient
-    call: Call | None  # set where one call has several outputs
-    role: Role | None  # told by the unroller
-    serial: int  # creation order; reversed, it is a topological order
-    time: TimeLabel | None
 
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None
     ) -> None:
-        now = recording.get()
+        now, frame = recording.get(), caller(sys._getframe(1))
         self._data = _own_array(data, dtype)
-        self._grad = self._hooks = self.role = None
-        self._name = name
-        self.op, self.inputs, self.constants, self.arrays, self.call = None, (), None, None, None
-        self.serial = next(serials)
-        self.time, self._scope = now.time, now.scope
-        frame = caller(sys._getframe(1))
-        self._code, self._instruction = (frame.f_code, frame.f_lasti) if frame else (None, 0)
+        self._grad: Tensor | None = None
+        self._hooks: tuple[Callable[[Any], Any], ...] = ()
+        self._scope: Scope | None = now.scope
+        self._code: CodeType | None = frame.f_code if frame else None
+        self._instruction = frame.f_lasti if frame else 0
+        self.name = name
+        self.op: Primitive | None = None  # None in a leaf
+        self.inputs: tuple[Tensor, ...] = ()
+        self.constants: dict[str, Any] = {}
+        self.arrays: Any = ()  # the input arrays of that very call: a rebound input does not change the gradient
+        self.call: Call | None = None  # set where one call has several outputs
+        self.role: Role | None = None  # told by the unroller
+        self.serial = next(serials)  # creation order; reversed, it is a topological order
+        self.time: TimeLabel | None = now.time
         self._requires_grad = False
         self.requires_grad = requires_grad
 
@@ -131,7 +111,7 @@ class Tensor:
         array = np.array(value._data if isinstance(value, Tensor) else value, self.dtype)
         if array.shape != self.shape:
             raise ValueError(f"data of {self.name or 'tensor'}: shape {self.shape} is needed, found {array.shape}")
-        array.setflags(False)
+        array.setflags(write=False)
         self._data = array
 
     @property
@@ -162,15 +142,6 @@ class Tensor:
         if self.op is not None and value != self._requires_grad:
             raise ValueError(f"requires_grad of the output of {self.op.name} cannot be changed; use t.detach()")
         self._requires_grad = bool(value)
-
-    @property
-    def name(self) -> str | None:
-        """The name given with `name=`, or by the module that holds it."""
-        return self._name
-
-    @name.setter
-    def name(self, value: str | None) -> None:
-        self._name = value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -234,14 +205,14 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same array without history: a leaf through which no gradient flows."""
         leaf = constant(self._data)
-        leaf.time, leaf._scope, leaf._name = self.time, self._scope, self._name
+        leaf.time, leaf._scope, leaf.name = self.time, self._scope, self.name
         return leaf
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
         """Call `hook(grad)` when this tensor's gradient is complete; what it returns, if not None, replaces it."""
         if not self._requires_grad:
             raise ValueError(f"register_hook: {self!r} does not require grad, so no gradient will arrive")
-        self._hooks = (*(self._hooks or ()), hook)
+        self._hooks = (*self._hooks, hook)
         return Handle(self, hook)
 
     def backward(self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False) -> None:
@@ -260,12 +231,10 @@ class Tensor:
         body = f"{self.item():.6g}" if self.size == 1 and self.ndim == 0 else None
         if body is None and self.size <= 24:
             body = np.array2string(self._data, precision=4, separator=", ", prefix="tensor(")
-        if body is None:
-            body = f"shape={self.shape}" + (
-                f", norm={np.linalg.norm(self._data):.4g}" if self.dtype.kind == "f" else ""
-            )
+        elif body is None:
+            body = f"shape={self.shape}, norm={np.linalg.norm(self._data.astype(np.float64)):.4g}"
         extra = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        extra += f", name={self._name!r}" if self._name else ""
+        extra += f", name={self.name!r}" if self.name else ""
         extra += f", op={self.op.name}" if self.op else ", requires_grad=True" if self._requires_grad else ""
         return f"tensor({body}{extra})"
 
@@ -294,8 +263,6 @@ class Tensor:
             raise TypeError("iteration over a 0-d tensor")
         return iter(ops.unstack(self))
 
-    __hash__ = object.__hash__
-
     # NumPy's protocols
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -314,41 +281,20 @@ class Tensor:
 
     # operators
 
-    def __add__(self, other: Any) -> Tensor:
-        return ops.add(self, other)
-
-    def __radd__(self, other: Any) -> Tensor:
-        return ops.add(other, self)
-
-    def __sub__(self, other: Any) -> Tensor:
-        return ops.subtract(self, other)
-
-    def __rsub__(self, other: Any) -> Tensor:
-        return ops.subtract(other, self)
-
-    def __mul__(self, other: Any) -> Tensor:
-        return ops.multiply(self, other)
-
-    def __rmul__(self, other: Any) -> Tensor:
-        return ops.multiply(other, self)
-
-    def __truediv__(self, other: Any) -> Tensor:
-        return ops.divide(self, other)
-
-    def __rtruediv__(self, other: Any) -> Tensor:
-        return ops.divide(other, self)
-
-    def __pow__(self, other: Any) -> Tensor:
-        return ops.power(self, other)
-
-    def __rpow__(self, other: Any) -> Tensor:
-        return ops.power(other, self)
-
-    def __matmul__(self, other: Any) -> Tensor:
-        return ops.matmul(self, other)
-
-    def __rmatmul__(self, other: Any) -> Tensor:
-        return ops.matmul(other, self)
+    __add__, __radd__ = _operator("add")
+    __sub__, __rsub__ = _operator("subtract")
+    __mul__, __rmul__ = _operator("multiply")
+    __truediv__, __rtruediv__ = _operator("divide")
+    __floordiv__, __rfloordiv__ = _operator("floor_divide")
+    __mod__, __rmod__ = _operator("remainder")
+    __pow__, __rpow__ = _operator("power")
+    __matmul__, __rmatmul__ = _operator("matmul")
+    __and__, __rand__ = _operator("logical_and")
+    __or__, __ror__ = _operator("logical_or")
+    __lt__, __gt__ = _operator("less")
+    __le__, __ge__ = _operator("less_equal")
+    __eq__, __ne__ = _operator("equal")[0], _operator("not_equal")[0]  # type: ignore[assignment]
+    __hash__ = object.__hash__
 
     def __neg__(self) -> Tensor:
         return ops.negative(self)
@@ -359,6 +305,9 @@ class Tensor:
     def __abs__(self) -> Tensor:
         return ops.abs(self)
 
+    def __invert__(self) -> Tensor:
+        return ops.logical_not(self)
+
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index)
 
@@ -367,33 +316,6 @@ class Tensor:
             "x[i] = v would change an array that the graph still needs; write x = np.where(mask, v, x), "
             "or build x with np.concatenate or np.stack"
         )
-
-    def __lt__(self, other: Any) -> Tensor:
-        return ops.less(self, other)
-
-    def __le__(self, other: Any) -> Tensor:
-        return ops.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Tensor:
-        return ops.greater(self, other)
-
-    def __ge__(self, other: Any) -> Tensor:
-        return ops.greater_equal(self, other)
-
-    def __eq__(self, other: Any) -> Any:
-        return ops.equal(self, other)
-
-    def __ne__(self, other: Any) -> Any:
-        return ops.not_equal(self, other)
-
-    def __invert__(self) -> Tensor:
-        return ops.logical_not(self)
-
-    def __and__(self, other: Any) -> Tensor:
-        return ops.logical_and(self, other)
-
-    def __or__(self, other: Any) -> Tensor:
-        return ops.logical_or(self, other)
 
     def _update(self, value: Tensor, operator: str) -> Tensor:
         """`W -= ...`: a leaf that requires grad is rebound inside no_grad; anything else is a new tensor."""
@@ -433,15 +355,17 @@ class Tensor:
 
 
 def _own_array(data: Any, dtype: DTypeLike | None) -> NDArray[Any]:
-    """A read-only copy of the data; Python numbers and lists of them get the default dtype."""
+    """A read-only array that nobody can change; Python numbers and lists of them get the default dtype."""
     if isinstance(data, Tensor):
         data = data._data
+    if isinstance(data, np.ndarray) and _frozen(data) and dtype in (None, data.dtype):
+        return data
     array = np.array(data, dtype)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a tensor holds real numbers; found {type(data).__name__} of dtype {array.dtype}")
     if dtype is None and not isinstance(data, np.ndarray | np.generic) and array.dtype.kind != "b":
         array = array.astype(_default_dtype)
-    array.setflags(False)
+    array.setflags(write=False)
     return array
 
 
@@ -465,15 +389,9 @@ def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = Non
 
 
 def constant(value: Any) -> Tensor:
-    """A leaf without gradient for an operand that is not a tensor; an array that may change is copied."""
-    array = value if isinstance(value, np.ndarray) and _frozen(value) else _own_array(value, None)
-    leaf = object.__new__(Tensor)
-    now = recording.get()
-    leaf._data, leaf._requires_grad = array, False
-    leaf._grad = leaf._name = leaf._hooks = leaf.role = None
-    leaf.op, leaf.inputs, leaf.constants, leaf.arrays, leaf.call = None, (), None, None, None
-    leaf.serial, leaf.time, leaf._scope = next(serials), now.time, now.scope
-    leaf._code, leaf._instruction = None, 0
+    """A leaf without gradient for an operand that is not a tensor; the line of the operation is not its source."""
+    leaf = Tensor(value)
+    leaf._code = None
     return leaf
 
 
