@@ -24,7 +24,7 @@ Gradients = dict[Tensor, Any]  # arrays; tensors under create_graph
 
 def backward_steps(graph: Graph, pending: Numbers) -> Generator[Step, None, None]:
     """Yield one step for every node that has a gradient; then `pending` holds the gradients of the leaves."""
-    index = 0
+    sums, index = pending.sums, 0
     for node in graph.order:
         dy = pending.pop(node) if node.call is None else pending.pop_sibling(node, graph.is_first(node))
         if dy is None:
@@ -34,9 +34,9 @@ def backward_steps(graph: Graph, pending: Numbers) -> Generator[Step, None, None
         yield step
         for x, dx in zip(inputs, step._run()):
             if dx is not None:
-                pending.add(x, dx)
+                sums[x] = pending.join(x, sums[x], dx) if x in sums else dx
         index += 1
-    pending.sums = {leaf: pending.pop(leaf) for leaf in graph.leaves if leaf in pending.sums}
+    pending.sums = {leaf: pending.pop(leaf) for leaf in graph.leaves if leaf in sums}
 
 
 class Step:
@@ -103,27 +103,26 @@ class Numbers:
         self.owned: set[Tensor] = set()  # whose sum is a buffer made here, so that adding in place is safe
         self.siblings: dict[int, list[Any]] = {}  # the gradients of all outputs of a call with several
 
-    def add(self, x: Tensor, dx: Any) -> None:
-        """One more contribution to the gradient of `x`."""
-        before = self.sums.get(x)
-        if before is None and type(dx) is Array:
-            self.sums[x] = dx
-        elif type(dx) is Scatter:
-            if x not in self.owned:
-                self.owned.add(x)
-                before = self.sums[x] = np.zeros(x.shape, x.dtype) if before is None else np.array(before)
-            dx.add_into(before)
-        elif x in self.owned:
-            before += dx
-        else:
+    def join(self, x: Tensor, before: Any, dx: Any) -> Any:
+        """The sum of the contributions so far and one more."""
+        if x not in self.owned:
             self.owned.add(x)
-            self.sums[x] = np.asarray(before + dx)
+            if type(before) is Array and type(dx) is Array:
+                return np.asarray(before + dx)
+            before = before.dense(x) if type(before) is Scatter else np.array(before)
+        if type(dx) is Scatter:
+            dx.add_into(before)
+        else:
+            before += dx
+        return before
 
     def pop(self, x: Tensor) -> Any:
         """The gradient of `x`, complete and locked, or None if nothing has arrived."""
         dy = self.sums.pop(x, None)
         if dy is not None:
-            dy.setflags(False)  # positional: half the time of write=False
+            if type(dy) is Scatter:
+                dy = dy.dense(x)
+            dy.setflags(False)
             if x._hooks:
                 dy = self.hooked(x, dy)
         return dy
@@ -169,20 +168,21 @@ class Traced(Numbers):
     They stand at the time step, and in a scope "backward" inside the scope, of the node whose rule ran.
     """
 
-    def add(self, x: Tensor, dx: Any) -> None:
-        self.sums.setdefault(x, []).append(dx)
+    def join(self, x: Tensor, before: Any, dx: Any) -> Any:
+        if not isinstance(before, list):
+            return [before, dx]
+        before.append(dx)
+        return before
 
     def pop(self, x: Tensor) -> Any:
-        parts = self.sums.pop(x, None)
-        if parts is None:
-            return None
-        dy = parts[0]
-        if len(parts) > 1 or isinstance(dy, Scatter):
+        dy = self.sums.pop(x, None)
+        if isinstance(dy, list | Scatter):
+            parts = dy if isinstance(dy, list) else [dy]
             places = tuple(part.index if isinstance(part, Scatter) else None for part in parts)
             values = [part.value if isinstance(part, Scatter) else part for part in parts]
             with self.recorded(x):
                 dy = add_up(*values, places=places, shape=x.shape, dtype=x.dtype)
-        return self.hooked(x, dy) if x._hooks else dy
+        return self.hooked(x, dy) if dy is not None and x._hooks else dy
 
     def own(self, grad: Any, x: Tensor) -> Any:
         if not isinstance(grad, Tensor):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from functools import cached_property
 from operator import attrgetter
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -212,7 +213,8 @@ class Graph:
         """The start of a pass: ∂loss/∂output at each output."""
         pending = Traced() if create_graph else Numbers()
         for output, seed in zip(self.outputs, self._seeds(grad), strict=True):
-            pending.add(output, pending.own(seed, output))
+            own = pending.own(seed, output)
+            pending.sums[output] = pending.join(output, pending.sums[output], own) if output in pending.sums else own
         return pending
 
     def _seeds(self, grad: Any) -> list[Any]:
@@ -238,6 +240,34 @@ class Graph:
         return seeds
 
     # how it looks
+
+    def to_dot(self, **options: Any) -> Any:
+        """The picture as a `graphviz.Digraph`; the options are those of `minigrad.render.to_dot`."""
+        from minigrad import render
+
+        return render.to_dot(self, **options)
+
+    def render(self, path: str | PathLike[str], **options: Any) -> str:
+        """Draw into a file whose suffix says the format (svg, png, pdf, gv, ...); returns the path."""
+        from minigrad import render
+
+        return render.render(self, path, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from minigrad import render
+
+        return render.mimebundle(self, include, exclude)
+
+    def to_networkx(self) -> Any:
+        """A `networkx.MultiDiGraph` (extra `networkx`): nodes by unique label, edges with their input position."""
+        import networkx
+
+        names = {node: name for name, node in naming.unique((naming.label(self, n), n) for n in self.nodes).items()}
+        graph = networkx.MultiDiGraph()
+        for node, name in names.items():
+            graph.add_node(name, op=node.op.name if node.op else None, t=node.t, scope=node.scope, shape=node.shape)
+        graph.add_edges_from((names[e.source], names[e.target], {"position": e.position}) for e in self.edges)
+        return graph
 
     def __len__(self) -> int:
         return len(self.nodes)

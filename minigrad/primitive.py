@@ -41,6 +41,12 @@ class Scatter:
     def __init__(self, index: Any, value: Any) -> None:
         self.index, self.value = index, value
 
+    def dense(self, x: Tensor) -> Array:
+        """A new array like `x` with the value in its place."""
+        buffer = np.zeros(x.shape, x.dtype)
+        self.add_into(buffer)
+        return buffer
+
     def add_into(self, buffer: Any) -> None:
         """buffer[index] += value, where an element chosen twice gets both."""
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
@@ -135,7 +141,7 @@ class Primitive:
         """The tensor for one result: a node with its history, or a plain tensor when there is nothing to record."""
         if type(data) is not Array:
             data = np.asarray(data)
-        data.setflags(False)  # type: ignore[call-arg]  # positional: half the time of write=False
+        data.setflags(False)  # positional: half the time of write=False
         y = new(Tensor)
         y._data = data
         if now.enabled and ((needs_grad and self.differentiable) or now.tracing):
@@ -149,7 +155,7 @@ class Primitive:
         y.serial = next(serials)
         y.time = now.time
         y._scope = now.scope
-        frame = _getframe(2)
+        frame: Any = _getframe(2)
         while in_engine[frame.f_code.co_filename]:
             frame = frame.f_back  # somebody outside called the engine
         y._code, y._instruction = frame.f_code, frame.f_lasti
