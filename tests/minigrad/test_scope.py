@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+
+
+def test_no_grad_is_a_context_and_a_decorator() -> None:
+    w = mg.tensor(1.0, requires_grad=True)
+
+    @mg.no_grad()
+    def double(depth: int = 2) -> mg.Tensor:
+        return double(depth - 1) if depth else w * 2
+
+    assert not double().requires_grad
+    assert (w * 2).requires_grad
+    with pytest.raises(ZeroDivisionError), mg.no_grad():
+        raise ZeroDivisionError
+    assert (w * 2).requires_grad
+
+
+def test_time_steps_label_what_is_made_inside() -> None:
+    w = mg.tensor(1.0, requires_grad=True)
+    with mg.time_step(7):
+        inside = w * 2
+        with mg.time_step(2, axis="inner"):
+            deeper = w * 2
+    assert (w.t, inside.t, deeper.t, (w * 2).t) == (None, 7, 2, None)
+    assert inside.time.axis.name == "time"
+    assert deeper.time.axis.name == "inner"
+
+
+def test_labels_are_restored_on_break_and_on_error() -> None:
+    for t, _ in mg.timesteps(np.zeros((5, 1))):
+        if t == 2:
+            break
+    assert mg.tensor(0.0).t is None
+    with pytest.raises(KeyError):
+        for _ in mg.timesteps(np.zeros((5, 1))):
+            raise KeyError
+    assert mg.tensor(0.0).t is None
+    with pytest.raises(KeyError), mg.time_step(1), mg.scope("s"):
+        raise KeyError
+    assert (mg.tensor(0.0).t, mg.tensor(0.0).scope) == (None, "")
+
+
+@pytest.mark.parametrize("kind", ["array", "tensor", "with grad", "list"])
+def test_timesteps_yields_labelled_parts(kind: str) -> None:
+    array = np.arange(6.0).reshape(3, 2)
+    xs = {
+        "array": array,
+        "tensor": mg.tensor(array),
+        "with grad": mg.tensor(array, requires_grad=True),
+        "list": [mg.tensor(row) for row in array],
+    }[kind]
+    for reverse in (False, True):
+        seen = []
+        for t, x in mg.timesteps(xs, reverse=reverse):
+            np.testing.assert_array_equal(x.data, array[t])
+            assert x.requires_grad == (kind == "with grad")
+            y = x * 1
+            seen.append((t, y.t, mg.tensor(0.0).time.position))
+        assert seen == [(t, t, k) for k, t in enumerate([2, 1, 0] if reverse else [0, 1, 2])]
+
+
+def test_a_tensor_is_split_once() -> None:
+    xs = mg.tensor(np.zeros((4, 2)), requires_grad=True)
+    parts = [x for _, x in mg.timesteps(xs)]
+    assert len({id(x.call.outputs) for x in parts}) == 1
+    assert [x.role for x in parts] == [mg.Role("input", "x")] * 4
+    assert [x.t for x in parts] == [0, 1, 2, 3]
+
+
+def test_each_outermost_loop_opens_an_axis_and_a_nested_one_does_not() -> None:
+    axes = []
+    for _, x in mg.timesteps(np.zeros((2, 3))):
+        axes.append(x.time.axis)
+        for _, y in mg.timesteps(x):
+            axes.append((y * 1).time.axis if y.time is None else y.time.axis)
+    for _, x in mg.timesteps(np.zeros((2, 3)), axis="decoder"):
+        axes.append(x.time.axis)
+    assert len(set(axes)) == 2
+    assert [axis.name for axis in dict.fromkeys(axes)] == ["time", "decoder"]
+
+
+def test_positions_of_bare_steps_follow_the_visits() -> None:
+    w, h = mg.tensor(0.5, requires_grad=True), mg.tensor(1.0)
+    for t in reversed(range(4)):
+        with mg.time_step(t):
+            h = w * h
+    graph = mg.Graph(h)
+    assert graph.time_steps == (3, 2, 1, 0)
+    assert len(graph.state_edges) == 3
+
+
+def test_a_time_step_must_be_an_int() -> None:
+    with pytest.raises(TypeError, match="t must be an int, found float"), mg.time_step(1.5):  # type: ignore[arg-type]
+        pass
+
+
+def test_scopes_nest_and_know_who_called() -> None:
+    with mg.scope("encoder"), mg.scope("cell"):
+        x = mg.tensor(1.0)
+    assert x.scope == "encoder.cell"
+    assert x._scope.called_from.file == __file__
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    w = mg.tensor(0.5, requires_grad=True)
+    barrier = threading.Barrier(2)
+    graphs: dict[int, mg.Graph] = {}
+
+    def unroll(steps: int) -> None:
+        h = mg.tensor(1.0)
+        for t in range(steps):
+            with mg.time_step(t):
+                barrier.wait(5)
+                h = w * h
+        graphs[steps] = mg.Graph(h)
+
+    threads = [threading.Thread(target=unroll, args=(6,)) for _ in range(1)]
+    threads += [threading.Thread(target=unroll, args=(6,))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(graphs[6].state_edges) == 5
+    assert mg.tensor(0.0).t is None
