@@ -1,0 +1,33 @@
+"""One readable script for each thing worth seeing: `python -m demos` lists them."""
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+NAMES = (
+    "stock_price",
+    "feed_forward",
+    "translation",
+    "sentiment",
+    "speech",
+    "language_model",
+    "vanishing_and_exploding",
+    "long_memory",
+    "clipping",
+    "truncation",
+    "custom_cells",
+    "debugger_tour",
+)
+
+
+def refuse_unknown(name: str) -> None:
+    """End with status 2 and the list when there is no such demo."""
+    if name not in NAMES:
+        print(f"demos: there is no demo {name!r}; there are: {', '.join(NAMES)}", file=sys.stderr)
+        sys.exit(2)
+
+
+if sys.argv[:1] == ["-m"]:  # so it is while Python looks for the module of `python -m demos.NAME`
+    module = sys.orig_argv[sys.orig_argv.index("-m") + 1].removeprefix("demos.").split(".")[0]
+    if module not in ("demos", "cli", "__main__"):
+        refuse_unknown(module)

@@ -1,0 +1,30 @@
+"""`python -m demos` lists the demos; `python -m demos NAME ...` runs one, as `python -m demos.NAME ...` does."""
+
+import ast
+import runpy
+import sys
+
+from demos import HERE, NAMES, refuse_unknown
+
+
+def title(name: str) -> str:
+    """The first line of a demo's docstring, read without importing it."""
+    path = HERE / name / "__init__.py" if (HERE / name).is_dir() else HERE / f"{name}.py"
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+
+
+def main() -> None:
+    """List, or run the demo named first."""
+    if not sys.argv[1:] or sys.argv[1] in ("-h", "--help", "--list"):
+        print("python -m demos NAME [--quick] [--seed N] [--out DIR]     (NAME --help says more)\n")
+        for name in NAMES:
+            print(f"  {name:24} {title(name)}")
+        return
+    name = sys.argv[1]
+    refuse_unknown(name)
+    sys.argv = [f"python -m demos.{name}", *sys.argv[2:]]
+    runpy.run_module(f"demos.{name}", run_name="__main__", alter_sys=False)
+
+
+if __name__ == "__main__":
+    main()
