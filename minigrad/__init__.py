@@ -6,3 +6,6 @@ from minigrad.ops import *
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.scope import Role, no_grad, scope, time_step, timesteps
 from minigrad.tensor import Tensor, get_default_dtype, set_default_dtype, tensor
+
+__all__ = ["Edge", "Graph", "Primitive", "Role", "Scatter", "Tensor", "get_default_dtype", "grad", "no_grad"]
+__all__ += ["ops", "primitive", "scope", "set_default_dtype", "tensor", "time_step", "timesteps"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ContextDecorator, contextmanager
+from contextlib import ContextDecorator
 from contextvars import ContextVar
 from types import CodeType, FrameType
 from typing import Any, NamedTuple
@@ -98,18 +98,24 @@ class Recording(NamedTuple):
 recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039 - immutable
 
 
-@contextmanager
-def recorded(**changes: Any) -> Iterator[None]:
-    """Run a block with some fields of the recording changed; restored on exit, on break and on error."""
-    before = recording.get()
-    recording.set(before._replace(**changes))
-    try:
-        yield
-    finally:
-        recording.set(before)
+class recorded(ContextDecorator):
+    """Run a block, or a function, with some fields of the recording changed; restored on exit and on error."""
+
+    def __init__(self, **changes: Any) -> None:
+        self._changes = changes
+
+    def __enter__(self) -> None:
+        self._before = recording.get()
+        recording.set(self._before._replace(**self._changes))
+
+    def __exit__(self, *error: object) -> None:
+        recording.set(self._before)
+
+    def _recreate_cm(self) -> recorded:  # a decorated function may call itself: each call has its own `_before`
+        return recorded(**self._changes)
 
 
-class no_grad(ContextDecorator):
+def no_grad() -> recorded:
     """Record nothing: results are plain tensors.  A context manager and a decorator.
 
     >>> import minigrad as mg
@@ -118,16 +124,7 @@ class no_grad(ContextDecorator):
     ...     (w * w).requires_grad
     False
     """
-
-    def __enter__(self) -> None:
-        self._before = recording.get()
-        recording.set(self._before._replace(enabled=False))
-
-    def __exit__(self, *error: object) -> None:
-        recording.set(self._before)
-
-    def _recreate_cm(self) -> no_grad:  # a decorated function may call itself: each call keeps its own `_before`
-        return no_grad()
+    return recorded(enabled=False)
 
 
 def caller(frame: FrameType | None, *skip: str) -> FrameType | None:
@@ -137,29 +134,22 @@ def caller(frame: FrameType | None, *skip: str) -> FrameType | None:
     return frame
 
 
-@contextmanager
-def scope(name: str) -> Iterator[None]:
+def scope(name: str, *, outside: str = "") -> recorded:
     """Everything recorded inside belongs to the scope `name`, nested in the current one.
 
-    The scope remembers the line it was opened from.  When a library opens it (as `nn.Module` does), that is the
-    user's line: the innermost one outside the folder of the file that called `scope`.
+    The scope remembers the line it was opened from: with `outside=` (a folder; `nn.Module` gives its own), the
+    innermost line outside of that folder, which is the user's.
 
     >>> import minigrad as mg
     >>> with mg.scope("encoder"), mg.scope("cell"):
     ...     mg.tensor(1.0).scope
     'encoder.cell'
     """
-    opener = caller(sys._getframe(2))  # over contextlib's frame
-    while opener is not None and opener.f_code.co_filename == contextmanager.__code__.co_filename:
-        opener = opener.f_back
-    folder = os.path.dirname(opener.f_code.co_filename) + os.sep if opener else ""
-    user = caller(opener, folder) or opener
-    with recorded(scope=Scope(name, recording.get().scope, user)):
-        yield
+    frame = caller(sys._getframe(1), outside) if outside else caller(sys._getframe(1))
+    return recorded(scope=Scope(name, recording.get().scope, frame))
 
 
-@contextmanager
-def time_step(t: int, axis: str | None = None) -> Iterator[None]:
+def time_step(t: int, axis: str | None = None) -> recorded:
     """Everything recorded inside belongs to time step `t` of the named axis (by default "time").
 
     Positions count the steps in the order visited, so that a loop that runs backwards is unrolled backwards.
@@ -171,14 +161,12 @@ def time_step(t: int, axis: str | None = None) -> Iterator[None]:
     """
     if not isinstance(t, int):
         raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
-    now = recording.get()
+    now, name = recording.get(), axis or "time"
     if now.axes is None:
         now = now._replace(axes={})
-        recording.set(now)  # stays after this block: the next step has to find its axis again
-    assert now.axes is not None
-    name = axis or "time"
-    with recorded(time=now.axes.setdefault(name, Axis(name)).visit(t)):
-        yield
+        recording.set(now)  # stays after the block: the next step has to find its axis again
+    axes: Any = now.axes
+    return recorded(time=axes.setdefault(name, Axis(name)).visit(t))
 
 
 def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False) -> Iterator[tuple[int, Any]]:
