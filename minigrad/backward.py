@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 Gradients = dict[Tensor, Any]  # arrays; tensors under create_graph
 
 
-def backward_steps(graph: Graph, pending: Numbers) -> Generator[Step, None, None]:
-    """Yield one step for every node that has a gradient; then `pending` holds the gradients of the leaves."""
-    sums, index = pending.sums, 0
-    for node in graph.order:
+def backward_steps(graph: Graph, pending: Numbers, start: int = 0, index: int = 0) -> Generator[Step, None, None]:
+    """Yield one step for every node that has a gradient; then `pending` holds the gradients of the leaves.
+
+    start, index: where in `graph.order` to begin, and how many steps went before (to go on from a snapshot).
+    """
+    sums = pending.sums
+    for node in graph.order[start:]:
         dy = pending.pop(node) if node.call is None else pending.pop_sibling(node, graph.is_first(node))
         if dy is None:
             continue
@@ -37,6 +40,10 @@ def backward_steps(graph: Graph, pending: Numbers) -> Generator[Step, None, None
                 sums[x] = pending.join(x, sums[x], dx) if x in sums else dx
         index += 1
     pending.sums = {leaf: pending.pop(leaf) for leaf in graph.leaves if leaf in sums}
+
+
+walk: ContextVar[Callable[[Graph, Numbers], Iterable[Step]]] = ContextVar("minigrad.walk", default=backward_steps)
+"""How `Graph.backward` and `grad` walk a pass; a debugger puts itself here."""
 
 
 class Step:
@@ -90,9 +97,10 @@ class Step:
         return self._input_grads
 
     def __str__(self) -> str:
-        return naming.step_line(self)
+        return naming.step_line(self, self.input_grads)
 
-    __repr__ = __str__
+    def __repr__(self) -> str:  # what a debugger shows, also from inside the rule: it must not run the rule
+        return naming.step_line(self, self._input_grads or ())
 
 
 class Numbers:
@@ -157,9 +165,29 @@ class Numbers:
         group[node.call.which] = dy
         return tuple(group) if first else None
 
-    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> Sequence[Any]:
-        """Run the rules of `node` on arrays."""
-        return call_rules(node, dy, node._data if node.call is None else node.call.outputs, node.arrays, inputs)
+    def rules(
+        self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any = None, values: Sequence[Any] = ()
+    ) -> list[Any]:
+        """The gradient of each input that needs one (else None), from the rules, in the input's shape and dtype."""
+        op: Primitive = node.op  # type: ignore[assignment]  # only operations are visited
+        if y is None:
+            y, values = node._data if node.call is None else node.call.outputs, node.arrays
+        if op.joint is not None:
+            grads = op.joint(dy, y, *values, **node.constants)
+            if not isinstance(grads, tuple | list) or len(grads) != len(inputs):
+                raise TypeError(f"{op.joint.__name__} must return a gradient for each of the {len(inputs)} inputs")
+            return [fit(dx, x) if x._requires_grad else None for x, dx in zip(inputs, grads)]
+        grads, arguments, constants = [], (dy, y, *values), node.constants
+        for x, rule in zip(inputs, op.rules):
+            if not x._requires_grad:
+                grads.append(None)
+            elif rule is not None:
+                dx, data = rule(*arguments, **constants), x._data
+                fits = type(dx) is Array and dx.shape == data.shape and dx.dtype is data.dtype
+                grads.append(dx if fits else fit(dx, x))
+            else:
+                raise op.missing_rule(len(grads))
+        return grads
 
 
 class Traced(Numbers):
@@ -191,7 +219,7 @@ class Traced(Numbers):
             raise ValueError(f"a gradient of shape {x.shape} is needed, found {grad.shape}")
         return grad if grad.dtype == x.dtype else grad.astype(x.dtype)
 
-    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> Sequence[Any]:
+    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
         op, values = node.op, []
         assert op is not None
         for k, (x, value) in enumerate(zip(node.inputs, node.arrays, strict=True)):
@@ -207,33 +235,11 @@ class Traced(Numbers):
                 grads = super().rules(node, tuple(arrays) if node.call else arrays[0], inputs)
                 return [None if dx is None else once_differentiated(dx, *inputs, op=op.name) for dx in grads]
             y = node if node.call is None else op(*node.inputs, **node.constants)
-            return call_rules(node, dy, y, values, inputs)
+            return super().rules(node, dy, inputs, y, values)
 
-    def recorded(self, node: Tensor) -> AbstractContextManager[None]:
+    def recorded(self, node: Tensor) -> recorded:
         scope = Scope("backward", node._scope, None, node)
         return recorded(enabled=True, tracing=True, time=node.time, scope=scope)
-
-
-def call_rules(node: Tensor, dy: Any, y: Any, values: Sequence[Any], inputs: Sequence[Tensor]) -> list[Any]:
-    """The gradient of each input that needs one (else None), from the rules, in the input's shape and dtype."""
-    op: Primitive = node.op  # type: ignore[assignment]  # only operations are visited
-    arguments, constants = (dy, y, *values), node.constants
-    if op.joint is not None:
-        grads = op.joint(*arguments, **constants)
-        if not isinstance(grads, tuple | list) or len(grads) != len(inputs):
-            raise TypeError(f"{op.joint.__name__} must return {len(inputs)} gradients, one for each input of {op.name}")
-        return [fit(dx, x) if x._requires_grad else None for x, dx in zip(inputs, grads)]
-    grads = []
-    for x, rule in zip(inputs, op.rules):
-        if not x._requires_grad:
-            grads.append(None)
-        elif rule is not None:
-            dx, data = rule(*arguments, **constants), x._data
-            fits = type(dx) is Array and dx.shape == data.shape and dx.dtype is data.dtype
-            grads.append(dx if fits else fit(dx, x))
-        else:
-            raise op.missing_rule(len(grads))
-    return grads
 
 
 def fit(dx: Any, x: Tensor) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Numbers, Step, Traced, backward_steps
+from minigrad.backward import Numbers, Step, Traced, backward_steps, walk
 from minigrad.scope import Axis
 from minigrad.tensor import Tensor, constant
 
@@ -203,7 +203,7 @@ class Graph:
     def backward(self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False) -> None:
         """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
         pending = self._pending(grad, create_graph)
-        retained = [step for step in backward_steps(self, pending) if retain_grads]
+        retained = [step for step in walk.get()(self, pending) if retain_grads]
         for step in retained:
             step.node._grad = _as_tensor(step.grad)
         for leaf, dx in pending.sums.items():
@@ -310,7 +310,7 @@ def grad(
     wanted = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
     pending = graph._pending(grad_outputs, create_graph)
     watched = {x for x in wanted if x.op is not None}
-    found = {step.node: step for step in backward_steps(graph, pending) if step.node in watched}
+    found = {step.node: step for step in walk.get()(graph, pending) if step.node in watched}
     grads = {node: step.grad for node, step in found.items()} | pending.sums
     for k, x in enumerate(wanted):
         if x not in grads and not allow_unused:

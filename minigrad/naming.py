@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -79,13 +79,13 @@ def number(value: Any) -> str:
     return f"{array.item():.4g}" if array.size == 1 else f"|{np.linalg.norm(array.astype(np.float64)):.4g}|"
 
 
-def step_line(step: Step) -> str:
+def step_line(step: Step, input_grads: Sequence[Any]) -> str:
     """One step of a backward pass on one line: where, what, the gradient that came and those that go on."""
     graph, node = step.graph, step.node
     name, text = label(graph, node), expression(graph, node)
     what = text if name == text else f"{name} = {text}"
     parts = []
-    for x, dx in zip(graph.inputs(node), step.input_grads, strict=True):
+    for x, dx in zip(graph.inputs(node), input_grads):
         if dx is not None:
             here, there = graph.position(node), graph.position(x)
             earlier = here is not None and there is not None and here[0] is there[0] and there[1] < here[1]
