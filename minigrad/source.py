@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import dis
+import itertools
 import linecache
 import os
 from functools import cached_property, lru_cache
@@ -79,6 +80,9 @@ class Source:
             if not steps or steps[0].opname != "UNPACK_SEQUENCE":
                 return ""
             steps = steps[1:]
+        targets = itertools.dropwhile(lambda step: step.opname.startswith("LOAD_"), steps)  # self.h = ... loads self
+        if steps and steps[0].opname.startswith("LOAD_"):
+            steps = [step for step in itertools.islice(targets, 1) if step.opname == "STORE_ATTR"]
         names: list[str] = []
         for step in steps:
             if not step.opname.startswith("STORE_") or step.opname in ("STORE_SUBSCR", "STORE_SLICE"):

@@ -144,8 +144,8 @@ def test_a_gradient_has_its_inputs_dtype() -> None:
 @pytest.mark.parametrize(
     ("make", "seed", "message"),
     [
-        (lambda x: x * 2, None, r"y has shape \(2,\); reduce it with \.mean\(\) or \.sum\(\), or pass grad="),
-        (lambda x: x * 2, np.ones(3), r"y has shape \(2,\), and grad= has shape \(3,\)"),
+        (lambda x: x * 2, None, r"x \* 2 has shape \(2,\); reduce it with \.mean\(\) or \.sum\(\), or pass grad="),
+        (lambda x: x * 2, np.ones(3), r"x \* 2 has shape \(2,\), and grad= has shape \(3,\)"),
         (lambda x: x * 2, np.array([1.0, np.nan]), "holds NaN or infinity"),
         (lambda x: (x * 2).sum(), np.inf, "holds NaN or infinity"),
         (lambda x: (x.detach() * 2).sum(), None, "does not depend on any tensor that requires grad"),

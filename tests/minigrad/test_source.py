@@ -70,7 +70,9 @@ for step in graph.backward_steps(): print(step)
         "t=0  h = w * h   dh 0.2 -> dw 0.18",
     ]
     run = [sys.executable, "-i", "-q"]  # the plain REPL
-    out = subprocess.run(run, input=program.replace("\n    with", " # \n    with"), capture_output=True, text=True)
+    out = subprocess.run(
+        run, input=program.replace("h = w * h\n", "h = w * h\n\n") + "\n", capture_output=True, text=True
+    )
     assert "t=1  h = w * h   dh 1 -> dw 0.18  dh_prev 0.2" in out.stdout
 
 
