@@ -1,6 +1,7 @@
 """minigrad: a tiny NumPy tensor whose computation graph one can draw, step through, edit and measure."""
 
 from minigrad import ops
+from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_, clip_report
 from minigrad.graph import Edge, Graph, grad
 from minigrad.ops import *
 from minigrad.primitive import Primitive, Scatter, primitive
@@ -9,3 +10,4 @@ from minigrad.tensor import Tensor, get_default_dtype, set_default_dtype, tensor
 
 __all__ = ["Edge", "Graph", "Primitive", "Role", "Scatter", "Tensor", "get_default_dtype", "grad", "no_grad"]
 __all__ += ["ops", "primitive", "scope", "set_default_dtype", "tensor", "time_step", "timesteps"]
+__all__ += ["clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_", "clip_report"]

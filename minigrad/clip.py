@@ -1,0 +1,259 @@
+"""Clipping of parameters' gradients after a backward pass, and reports of all clipping.  Imports `graph`, `naming`.
+
+Gradients that cross a time step *during* the pass are the business of `Graph.clip_edges`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigrad import naming
+from minigrad.graph import Graph
+from minigrad.tensor import Tensor
+
+Arrays = NDArray[Any]
+EPSILON = 1e-6  # keeps max_norm / norm finite
+
+
+def clip_grad_norm_(target: Any, max_norm: float, norm_type: float = 2.0) -> float:
+    """Scale all gradients together so that their norm is at most max_norm; returns the norm before.
+
+    norm = (Σ |g|^p)^(1/p) over every entry of every gradient, summed in float64, with p = norm_type (may be inf);
+    each gradient is multiplied by min(1, max_norm / (norm + 1e-6)).  target: parameters, a module, a loss or a Graph.
+    No gradients: 0.0.  Raises FloatingPointError when the norm is not finite: it names the parameter and, for a loss
+    or a Graph, the first time step where the trouble appeared; then every gradient stays as it was.
+    (Pascanu, Mikolov, Bengio 2013, On the difficulty of training recurrent neural networks.)
+
+    >>> import minigrad as mg
+    >>> w = mg.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w / 2).sum().backward()
+    >>> mg.clip_grad_norm_([w], max_norm=1.0), w.grad
+    (5.0, tensor([0.6, 0.8]))
+    """
+    limit, p = check_limit("max_norm", max_norm), check_limit("norm_type", norm_type)
+    if p == 0:
+        raise ValueError("norm_type: a positive number or inf is needed, found 0")
+    found = gradients(target, "clip_grad_norm_")
+    before = norm(found.values(), p)
+    if not math.isfinite(before):
+        raise FloatingPointError(f"clip_grad_norm_: the norm is {before}, beyond float64; no gradient was changed")
+    factor = min(1.0, limit / (before + EPSILON))
+    _commit({leaf: grad * factor for leaf, grad in found.items()} if factor < 1 else {})
+    record("parameters", None, before, before * factor)
+    return before
+
+
+def clip_grad_value_(target: Any, clip_value: float) -> None:
+    """Clip every entry of every gradient to [-clip_value, clip_value]; target and errors as in `clip_grad_norm_`.
+
+    >>> import minigrad as mg
+    >>> w = mg.tensor([3.0, -4.0], requires_grad=True)
+    >>> (w * w / 2).sum().backward()
+    >>> mg.clip_grad_value_([w], 3.5); w.grad
+    tensor([ 3. , -3.5])
+    """
+    limit = check_limit("clip_value", clip_value)
+    found = gradients(target, "clip_grad_value_")
+    clipped = {leaf: np.clip(grad, -limit, limit) for leaf, grad in found.items()}
+    record("parameters", None, norm(found.values()), norm(clipped.values()))
+    _commit(clipped)
+
+
+def clip_grad_blocks_(target: Any, max_norm: float, norm_type: float = 2.0) -> list[float]:
+    """`clip_grad_norm_` of each parameter by itself; returns their norms before.
+
+    >>> import minigrad as mg
+    >>> w, b = mg.tensor([3.0, 4.0], requires_grad=True), mg.tensor(0.5, requires_grad=True)
+    >>> ((w * w).sum() / 2 + b / 2).backward()
+    >>> mg.clip_grad_blocks_([w, b], max_norm=1.0), w.grad, b.grad
+    ([5.0, 0.5], tensor([0.6, 0.8]), tensor(0.5))
+    """
+    check_limit("max_norm", max_norm)
+    return [clip_grad_norm_([leaf], max_norm, norm_type) for leaf in gradients(target, "clip_grad_blocks_")]
+
+
+def clip_grad_adaptive_(target: Any, ratio: float = 0.01, epsilon: float = 1e-3) -> None:
+    """Limit the gradient of each unit to `ratio` times the norm of its weights (at least epsilon).
+
+    A unit is a column of a weight matrix W (D, H) and the whole of a vector: ‖g‖ ≤ ratio · max(‖W‖, epsilon).
+    (Brock, De, Smith, Simonyan 2021, High-performance large-scale image recognition without normalization.)
+
+    >>> import minigrad as mg
+    >>> W = mg.tensor([[3.0, 0.1], [4.0, 0.0]], requires_grad=True)
+    >>> W.sum().backward()
+    >>> mg.clip_grad_adaptive_([W], ratio=0.1); W.grad
+    tensor([[0.3536, 0.0071],
+            [0.3536, 0.0071]])
+    """
+    limit, least = check_limit("ratio", ratio), check_limit("epsilon", epsilon)
+    clipped = {}
+    found = gradients(target, "clip_grad_adaptive_")
+    for leaf, grad in found.items():
+        longest = limit * np.maximum(_unit_norms(leaf.data), least)
+        norms = _unit_norms(grad)
+        clipped[leaf] = np.where(norms > longest, grad * (longest / np.maximum(norms, EPSILON)), grad)
+    record("parameters", None, norm(found.values()), norm(clipped.values()))
+    _commit(clipped)
+
+
+def _unit_norms(array: Arrays) -> Arrays:
+    axis = tuple(range(array.ndim - 1)) if array.ndim > 1 else None
+    return np.sqrt(np.sum(np.square(array, dtype=np.float64), axis=axis, keepdims=True))
+
+
+def _commit(changed: dict[Tensor, Arrays]) -> None:
+    for leaf, grad in changed.items():
+        leaf.grad = grad
+
+
+def check_limit(name: str, value: float) -> float:
+    """A limit as a float; ValueError if it is negative or NaN."""
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise TypeError(f"{name}: a number is needed, found {type(value).__name__}: {value!r}")
+    if not value >= 0:
+        raise ValueError(f"{name}: a number ≥ 0 is needed, found {value}")
+    return float(value)
+
+
+def norm(arrays: Iterable[Any], p: float = 2.0) -> float:
+    """(Σ |a|^p)^(1/p) over all entries, in float64; not even the largest floats overflow on the way."""
+    parts = [np.abs(array, dtype=np.float64) for array in arrays]
+    peak = float(np.max([np.max(part, initial=0.0) for part in parts], initial=0.0))
+    if p == math.inf or peak == 0 or not math.isfinite(peak):
+        return peak
+    unit = 1.0 if p == 2 and 1e-100 < peak < 1e100 else peak
+    return float(unit * sum(float(np.sum((part / unit) ** p)) for part in parts) ** (1 / p))
+
+
+# whose gradients
+
+
+def gradients(target: Any, what: str) -> dict[Tensor, Arrays]:
+    """The gradient of each parameter of the target that has one; FloatingPointError if some entry is not finite."""
+    named, graph = _parameters(target, what)
+    found = {leaf: leaf.grad.data for leaf in named if leaf.grad is not None}
+    for leaf, grad in found.items():
+        wrong = grad.size - np.count_nonzero(np.isfinite(grad))
+        if wrong:
+            where = "" if graph is None else f"; {_origin(graph)}"
+            raise FloatingPointError(
+                f"{what}: the gradient of {named[leaf]} is not finite: {wrong} of {grad.size} entries are NaN or "
+                f"infinite{where}; no gradient was changed"
+            )
+    return found
+
+
+def _parameters(target: Any, what: str) -> tuple[dict[Tensor, str], Graph | None]:
+    """The parameters of a target, each once, with their names; and its graph, if it has one."""
+    if isinstance(target, Tensor):
+        target = [target] if target.op is None else Graph(target)
+    if isinstance(target, Graph):
+        return {leaf: name for name, leaf in target.parameters.items()}, target
+    leaves = target.parameters() if hasattr(target, "parameters") else target
+    pairs = target.named_parameters() if hasattr(target, "named_parameters") else ((None, leaf) for leaf in leaves)
+    named: dict[Tensor, str] = {}
+    for k, (name, leaf) in enumerate(pairs):
+        if not isinstance(leaf, Tensor):
+            raise TypeError(f"{what}: parameters, a module, a loss or a Graph is needed, found {type(leaf).__name__}")
+        named.setdefault(leaf, name or leaf.name or f"parameter number {k}")
+    return named, None
+
+
+def _origin(graph: Graph) -> str:
+    """Where in a backward pass the first gradient that is not finite appears, and in which time step."""
+    first = None
+    with np.errstate(all="ignore"):
+        for step in graph.backward_steps([np.ones(y.shape, y.dtype) for y in graph.outputs]):
+            grads = [step.grad, *(getattr(dx, "value", dx) for dx in step.input_grads if dx is not None)]
+            if not all(np.isfinite(dx).all() for dx in grads):
+                first = first or naming.describe(graph, step.node, "it appeared first in the backward pass of ")
+                if step.t is not None:
+                    return f"the first time step with such a gradient is t = {step.t}; {first}"
+    return first or "the backward pass of this graph alone is finite"
+
+
+# reports
+
+
+class Clipped(NamedTuple):
+    """One application of a limit: to what, at which time step, and the norm before and after."""
+
+    what: str
+    t: int | None
+    before: float
+    after: float
+
+
+class ClipReport(list[Clipped]):
+    """What was clipped while the report was open, in order; prints as a table, `plot` draws it."""
+
+    def of(self, what: str) -> list[Clipped]:
+        """The entries of one line of the table."""
+        return [entry for entry in self if entry.what == what]
+
+    def __str__(self) -> str:
+        lines = [f"{'':<20}{'clipped':>14}{'median norm':>13}{'largest':>10}{'smallest factor':>17}"]
+        for what in dict.fromkeys(entry.what for entry in self):
+            entries = self.of(what)
+            before = [entry.before for entry in entries]
+            factors = [entry.after / entry.before for entry in entries if entry.after < entry.before * (1 - 1e-5)]
+            often = f"{len(factors)} of {len(entries)}"
+            lines.append(
+                f"{what:<20}{often:>14}{np.median(before):>13.4g}{max(before):>10.4g}{min(factors, default=1.0):>17.4g}"
+            )
+        return "\n".join(lines) if self else "nothing met a limit: no clipping ran while the report was open"
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the norms before and after in order of application (needs matplotlib); returns the axes."""
+        from matplotlib import pyplot
+
+        ax = ax or pyplot.subplots()[1]
+        for what in dict.fromkeys(entry.what for entry in self):
+            (line,) = ax.plot([entry.before for entry in self.of(what)], ":", label=f"{what}, before")
+            ax.plot([entry.after for entry in self.of(what)], color=line.get_color(), label=f"{what}, after")
+        ax.set(yscale="log", xlabel="application", ylabel="norm of the gradient")
+        ax.legend()
+        return ax
+
+
+_report: ContextVar[ClipReport | None] = ContextVar("minigrad.clip_report", default=None)
+
+
+@contextmanager
+def clip_report() -> Iterator[ClipReport]:
+    """Note every limit that is applied inside: to crossings (`Graph.clip_edges`) and to parameters.
+
+    >>> import minigrad as mg
+    >>> w = mg.tensor([3.0, 4.0], requires_grad=True)
+    >>> (w * w / 2).sum().backward()
+    >>> with mg.clip_report() as report:
+    ...     norms = [mg.clip_grad_norm_([w], 2.5) for epoch in range(2)]
+    >>> print(report)
+                               clipped  median norm   largest  smallest factor
+    parameters                  1 of 2         3.75         5              0.5
+    """
+    report = ClipReport()
+    token = _report.set(report)
+    try:
+        yield report
+    finally:
+        _report.reset(token)
+
+
+def reporting() -> bool:
+    """Whether a report is open."""
+    return _report.get() is not None
+
+
+def record(what: str, t: int | None, before: float, after: float) -> None:
+    """Note one application of a limit in the report that is open, if one is."""
+    report = _report.get()
+    if report is not None:
+        report.append(Clipped(what, t, before, after))
