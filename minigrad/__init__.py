@@ -6,8 +6,10 @@ from minigrad.graph import Edge, Graph, grad
 from minigrad.ops import *
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.scope import Role, no_grad, scope, time_step, timesteps
-from minigrad.tensor import Tensor, get_default_dtype, set_default_dtype, tensor
+from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 
 __all__ = ["Edge", "Graph", "Primitive", "Role", "Scatter", "Tensor", "get_default_dtype", "grad", "no_grad"]
+__all__ += ["generator", "seed"]
 __all__ += ["ops", "primitive", "scope", "set_default_dtype", "tensor", "time_step", "timesteps"]
+__all__ += ops.__all__
 __all__ += ["clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_", "clip_report"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Array = np.ndarray
 serials = itertools.count()
 _default_dtype: np.dtype[Any] = np.dtype(np.float32)
+_generator = np.random.default_rng()
 
 
 def set_default_dtype(dtype: DTypeLike) -> None:
@@ -38,6 +39,17 @@ def set_default_dtype(dtype: DTypeLike) -> None:
 def get_default_dtype() -> np.dtype[Any]:
     """The dtype that Python numbers and lists get."""
     return _default_dtype
+
+
+def seed(n: int) -> None:
+    """Start the generator that everything random uses when it is given none of its own."""
+    global _generator
+    _generator = np.random.default_rng(n)
+
+
+def generator() -> np.random.Generator:
+    """The generator that `seed` starts."""
+    return _generator
 
 
 class Call(NamedTuple):
