@@ -1,12 +1,44 @@
-"""Differentiable functions under NumPy's names, by family; and how NumPy's own functions find them."""
+"""Differentiable functions under NumPy's names, by family.  Tensors call them; `protocol` leads NumPy's own here."""
 
-from typing import Any
+from __future__ import annotations
 
-from minigrad.ops.arithmetic import *  # noqa: F403
+import numpy as np
 
-METHODS: set[str] = set()
+from minigrad.ops import (
+    activations,
+    arithmetic,
+    elementwise,
+    indexing,
+    joining,
+    nondifferentiable,
+    products,
+    protocol,
+    reductions,
+    selection,
+    shaping,
+)
+from minigrad.ops.activations import *
+from minigrad.ops.arithmetic import *
+from minigrad.ops.elementwise import *
+from minigrad.ops.indexing import *
+from minigrad.ops.joining import *
+from minigrad.ops.nondifferentiable import *
+from minigrad.ops.products import *
+from minigrad.ops.protocol import call_function, call_ufunc
+from minigrad.ops.reductions import *
+from minigrad.ops.selection import *
+from minigrad.ops.shaping import *
 
-
-def call_ufunc(ufunc: Any, method: str, inputs: Any, keywords: Any) -> Any:
-    """NumPy called a ufunc on a tensor."""
-    return globals()[ufunc.__name__](*inputs)
+__all__ = ["call_function", "call_ufunc"]
+__all__ += activations.__all__
+__all__ += arithmetic.__all__
+__all__ += elementwise.__all__
+__all__ += indexing.__all__
+__all__ += joining.__all__
+__all__ += nondifferentiable.__all__
+__all__ += products.__all__
+__all__ += reductions.__all__
+__all__ += selection.__all__
+__all__ += shaping.__all__
+METHODS = {name for name in __all__ if hasattr(np.ndarray, name)}  # what works as t.name(...)
+protocol.fill({name: globals()[name] for name in __all__})

@@ -1,12 +1,18 @@
+"""Arithmetic and matrix products.  Imports `primitive` and `front`."""
+
 from __future__ import annotations
 
 import numpy as np
 
+from minigrad.ops.front import over
 from minigrad.primitive import primitive
+
+__all__ = ["add", "divide", "matmul", "multiply", "negative", "power", "remainder", "subtract"]
 
 
 @primitive
 def add(a, b):
+    """Sum, elementwise:  y = a + b."""
     return np.add(a, b)
 
 
@@ -21,7 +27,24 @@ def add_db(dy, y, a, b):
 
 
 @primitive
+def subtract(a, b):
+    """Difference, elementwise:  y = a − b."""
+    return np.subtract(a, b)
+
+
+@subtract.gradient
+def subtract_da(dy, y, a, b):
+    return dy
+
+
+@subtract.gradient
+def subtract_db(dy, y, a, b):
+    return -dy
+
+
+@primitive
 def multiply(a, b):
+    """Product, elementwise:  y = a · b."""
     return np.multiply(a, b)
 
 
@@ -36,35 +59,94 @@ def multiply_db(dy, y, a, b):
 
 
 @primitive
-def matmul(a, b):
-    return np.matmul(a, b)
+def divide(a, b):
+    """Quotient, elementwise:  y = a / b."""
+    return np.divide(a, b)
 
 
-@matmul.gradient
-def matmul_da(dy, y, a, b):
-    return dy @ b.T
+@divide.gradient
+def divide_da(dy, y, a, b):
+    return over(dy, b)
 
 
-@matmul.gradient
-def matmul_db(dy, y, a, b):
-    return a.T @ dy
+@divide.gradient
+def divide_db(dy, y, a, b):
+    return -over(over(dy * a, b), b)
 
 
 @primitive
-def tanh(x):
-    return np.tanh(x)
+def negative(x):
+    """y = −x."""
+    return np.negative(x)
 
 
-@tanh.gradient
-def tanh_dx(dy, y, x):
-    return dy * (1 - y * y)
+@negative.gradient
+def negative_dx(dy, y, x):
+    return -dy
 
 
 @primitive
 def power(a, b):
+    """Power, elementwise:  y = aᵇ.  The derivative of x⁰ is 0, at x = 0 too."""
     return np.power(a, b)
 
 
 @power.gradient
 def power_da(dy, y, a, b):
-    return dy * b * a ** (b - 1)
+    if not isinstance(b, int | float):
+        return dy * np.where(b == 0, 0, b * a ** np.where(b == 0, 1, b - 1))
+    if b == 2:
+        return dy * (2 * a)
+    return dy * (b * a ** (b - 1)) if b else None
+
+
+@power.gradient
+def power_db(dy, y, a, b):
+    return dy * y * np.log(np.where(a == 0, 1, a))
+
+
+@primitive
+def remainder(a, b):
+    """Remainder with the sign of b:  y = a − b · ⌊a / b⌋."""
+    return np.remainder(a, b)
+
+
+@remainder.gradient
+def remainder_da(dy, y, a, b):
+    return dy
+
+
+@remainder.gradient
+def remainder_db(dy, y, a, b):
+    return -dy * np.floor_divide(a, b)
+
+
+@primitive
+def matmul(a, b):
+    """Matrix product over the last two axes, batched over the others:  y = a b.
+
+    Shapes: (..., n, k) @ (..., k, m) → (..., n, m); a vector is a row on the left and a column on the right.
+    """
+    return np.matmul(a, b)
+
+
+@matmul.gradient
+def matmul_da(dy, y, a, b):
+    if b.ndim == 1:
+        return np.expand_dims(dy, -1) * b
+    if a.ndim == 1:
+        return np.matmul(b, np.expand_dims(dy, -1))[..., 0]
+    return dy @ (b.T if b.ndim == 2 else np.swapaxes(b, -1, -2))
+
+
+@matmul.gradient
+def matmul_db(dy, y, a, b):
+    if a.ndim == b.ndim == 2:
+        return a.T @ dy
+    if a.ndim == 1:
+        return (a * np.expand_dims(dy, -1)).swapaxes(-1, -2) if b.ndim > 1 else dy * a
+    if b.ndim == 1:
+        return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(dy, -1)
+    if b.ndim == 2:  # one matrix for the whole batch: its gradient is one product, not a batch of them
+        return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(dy, (-1, dy.shape[-1]))
+    return np.swapaxes(a, -1, -2) @ dy

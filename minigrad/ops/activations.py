@@ -1,0 +1,92 @@
+"""The functions of neural networks, stable for any input.  Imports `primitive`, `front` and other operations."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.ops.elementwise import tanh
+from minigrad.ops.front import restored
+from minigrad.primitive import primitive
+
+__all__ = ["gelu", "log_softmax", "logsumexp", "relu", "sigmoid", "softmax", "softplus"]
+
+
+@primitive
+def sigmoid(x):
+    """Logistic function:  y = σ(x) = 1 / (1 + e⁻ˣ)."""
+    with np.errstate(over="ignore"):  # e⁻ˣ = ∞ gives the right answer, 0
+        return 1 / (1 + np.exp(-x))
+
+
+@sigmoid.gradient
+def sigmoid_dx(dy, y, x):
+    return dy * y * (1 - y)
+
+
+@primitive
+def relu(x):
+    """y = max(x, 0), with derivative 0 at 0."""
+    return np.maximum(x, 0)
+
+
+@relu.gradient
+def relu_dx(dy, y, x):
+    return np.where(x > 0, dy, 0)
+
+
+@primitive
+def softplus(x):
+    """y = ln(1 + eˣ)."""
+    return np.logaddexp(x, 0)
+
+
+@softplus.gradient
+def softplus_dx(dy, y, x):
+    return -dy * np.expm1(-y)
+
+
+def gelu(x):
+    """Gaussian error linear unit, in its tanh form (Hendrycks and Gimpel, 2016).
+
+    y = x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))
+    """
+    return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+
+
+@primitive
+def softmax(x, *, axis=-1):
+    """yᵢ = e^xᵢ / Σⱼ e^xⱼ over the axis."""
+    y = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return y / np.sum(y, axis=axis, keepdims=True)
+
+
+@softmax.gradient
+def softmax_dx(dy, y, x, axis=-1):
+    return y * (dy - np.sum(dy * y, axis=axis, keepdims=True))
+
+
+@primitive
+def log_softmax(x, *, axis=-1):
+    """yᵢ = xᵢ − ln Σⱼ e^xⱼ over the axis."""
+    return x - logsumexp.forward(x, axis=axis, keepdims=True)
+
+
+@log_softmax.gradient
+def log_softmax_dx(dy, y, x, axis=-1):
+    return dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True)
+
+
+@primitive
+def logsumexp(x, *, axis=-1, keepdims=False):
+    """y = ln Σⱼ e^xⱼ over the axis (an int, several, or None for all); −∞ where all xⱼ are."""
+    top = np.max(x, axis=axis, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0)
+    with np.errstate(divide="ignore", over="ignore"):
+        y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
+    return y if keepdims else np.squeeze(y, axis)
+
+
+@logsumexp.gradient
+def logsumexp_dx(dy, y, x, axis=-1, keepdims=False):
+    y = restored(y, axis, keepdims)
+    return restored(dy, axis, keepdims) * np.exp(x - np.where(np.isfinite(y), y, 0))

@@ -1,0 +1,113 @@
+"""Primitives behind NumPy's signatures: sequences of inputs, `where=` and `initial=`.  Imports `primitive`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from minigrad.primitive import Primitive
+from minigrad.tensor import Tensor
+
+
+class Front:
+    """The public form of a primitive: calling it calls `call(...)`, and rules are registered through it."""
+
+    def __init__(self, op: Primitive, call: Callable[..., Any]) -> None:
+        self.op, self._call = op, call
+        self.__name__, self.__doc__, self.__module__ = op.name, op.__doc__, op.__module__
+        self.__signature__ = inspect.signature(call)
+        self.gradient, self.gradients = op.gradient, op.gradients
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        return self._call(*args, **keywords)
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__}{self.__signature__}>"
+
+
+def named(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The name of a primitive whose public form is a function of the same name with NumPy's arguments."""
+
+    def rename(forward: Callable[..., Any]) -> Callable[..., Any]:
+        forward.__name__ = name
+        return forward
+
+    return rename
+
+
+def sequence(op: Primitive) -> Front:
+    """The inputs come as one sequence, as in `np.concatenate([a, b], axis=1)`."""
+
+    def call(arrays: Any, axis: int = 0) -> Any:
+        return op(*arrays, axis=axis)
+
+    return Front(op, call)
+
+
+def shaped(op: Primitive) -> Front:
+    """The constant may be spread over several arguments, as in `t.reshape(2, 3)` beside `t.reshape((2, 3))`."""
+    (name,) = op.constants
+
+    def call(a: Any, *value: Any, **keywords: Any) -> Any:
+        if not value:
+            return op(a, **keywords)
+        return op(a, **{name: value[0] if len(value) == 1 else value})
+
+    return Front(op, call)
+
+
+def reduction(neutral: Any) -> Callable[[Primitive], Front]:
+    """NumPy's keywords of a reduction on top of `op(a, axis, keepdims)`.
+
+    where: only these elements count; the others are replaced by `neutral`, which changes nothing.
+    initial: combined with the result by the two-argument form of the same reduction.  dtype: cast before reducing.
+    """
+
+    def decorate(op: Primitive) -> Front:
+        def call(
+            a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+        ) -> Any:
+            from minigrad import ops
+
+            if where is not True:
+                a = ops.where(where, a, neutral)
+            if dtype is not None:
+                a = ops.astype(a, dtype)
+            y = op(a, axis=axis, keepdims=keepdims)
+            return y if initial is None else getattr(ops, _TWO[op.name])(y, initial)
+
+        return Front(op, call)
+
+    return decorate
+
+
+_TWO = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+
+
+def plain(value: Any) -> Any:
+    """The value with arrays in place of tensors; a tensor that requires grad would drop out of the graph: TypeError."""
+    if isinstance(value, Tensor):
+        return np.asarray(value)
+    if isinstance(value, tuple | list):
+        return type(value)(plain(part) for part in value)
+    return value
+
+
+def restored(dy: Any, axis: Any, keepdims: bool) -> Any:
+    """The result of a reduction with the reduced axes back, as 1."""
+    return dy if keepdims or axis is None else np.expand_dims(dy, axis)
+
+
+def over(dy: Any, d: Any) -> Any:
+    """dy / d, where a gradient that is zero stays zero: behind a `where`, d may be 0."""
+    if isinstance(d, int | float):
+        return dy / d
+    return dy / np.where((dy == 0) & (d == 0), 1, d)
+
+
+def times(dy: Any, d: Any) -> Any:
+    """dy · d, where a gradient that is zero stays zero: behind a `where`, d may be infinite."""
+    return dy * np.where((dy == 0) & np.isinf(d), 0, d)

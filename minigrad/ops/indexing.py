@@ -1,0 +1,60 @@
+"""Picking elements by index.  Imports `primitive` and `front`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.ops.front import plain
+from minigrad.primitive import Scatter, primitive
+
+__all__ = ["getitem", "repeat", "take", "take_along_axis", "tile"]
+
+
+@primitive
+def getitem(x, *, index):
+    """y = x[index]: slices, integers, boolean and integer arrays, as in NumPy."""
+    return x[index]
+
+
+@getitem.gradient
+def getitem_dx(dy, y, x, index):
+    return Scatter(index, dy)
+
+
+def take(a, indices, axis=None, mode="raise"):
+    """The elements (axis=None: of the flattened array) or slices at these integer indices."""
+    if axis is None:
+        a, axis = np.reshape(a, -1), 0
+    indices = np.asarray(plain(indices))
+    if mode == "wrap":
+        indices = indices % a.shape[axis]
+    elif mode == "clip":
+        indices = np.clip(indices, 0, a.shape[axis] - 1)
+    return getitem(a, index=(*(slice(None),) * (axis % a.ndim), indices))
+
+
+def take_along_axis(arr, indices, axis=-1):
+    """The elements at integer indices that are given for every position of the other axes."""
+    indices = np.asarray(plain(indices))
+    if axis is None:
+        return getitem(np.reshape(arr, -1), index=indices)
+    grid = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
+    grid[axis] = indices
+    return getitem(arr, index=tuple(grid))
+
+
+def repeat(a, repeats, axis=None):
+    """Each element (axis=None: of the flattened array) or slice several times in a row."""
+    n = a.size if axis is None else a.shape[axis]
+    return take(a, np.repeat(np.arange(n), plain(repeats)), axis)
+
+
+def tile(A, reps):
+    """The whole array several times along each axis."""
+    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    shape = (1,) * (len(reps) - A.ndim) + A.shape
+    reps = (1,) * (len(shape) - len(reps)) + reps
+    pairs = [k for pair in zip(reps, shape, strict=True) for k in pair]
+    with_ones = [k for n in shape for k in (1, n)]
+    whole = np.broadcast_to(np.reshape(A, with_ones), pairs)
+    return np.reshape(whole, tuple(r * n for r, n in zip(reps, shape, strict=True)))

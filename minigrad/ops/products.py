@@ -1,0 +1,86 @@
+"""Sums of products: einsum and what NumPy builds on it.  Imports `primitive`, `front` and other operations."""
+
+from __future__ import annotations
+
+from string import ascii_letters
+
+import numpy as np
+
+from minigrad.ops.arithmetic import matmul, multiply
+from minigrad.ops.front import named
+from minigrad.ops.shaping import reshape, transpose
+from minigrad.primitive import primitive
+
+__all__ = ["dot", "einsum", "outer", "tensordot"]
+
+
+@primitive
+@named("einsum")
+def sum_of_products(*xs, terms, result):
+    """Einstein summation with explicit letters: Σ over the letters that are not in the result."""
+    return np.einsum(f"{','.join(terms)}->{result}", *xs, optimize=len(xs) > 2)
+
+
+@sum_of_products.gradients
+def einsum_dxs(dy, y, *xs, terms, result):
+    grads = []
+    for k, (x, term) in enumerate(zip(xs, terms, strict=True)):
+        others = [t for j, t in enumerate(terms) if j != k]
+        kept = [c for c in term if any(c in t for t in (result, *others))]  # the rest is summed over in x alone
+        dx = np.einsum(f"{','.join([result, *others])}->{''.join(kept)}", dy, *[v for j, v in enumerate(xs) if j != k])
+        dx = dx[tuple(slice(None) if c in kept else None for c in term)]
+        grads.append(np.broadcast_to(dx, [max(m, n) for m, n in zip(dx.shape, x.shape, strict=True)]))
+    return tuple(grads)
+
+
+def einsum(subscripts, *operands, optimize=False):
+    """Einstein summation, as NumPy's with a string:  `einsum("tbd,dh->tbh", x, W)`; `...` broadcasts."""
+    if not isinstance(subscripts, str):
+        raise TypeError("einsum: the subscripts are needed as a string first, as in einsum('ij,jk->ik', a, b)")
+    left, arrow, result = subscripts.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if len(terms) != len(operands):
+        raise ValueError(f"einsum: {subscripts!r} has {len(terms)} terms for {len(operands)} operands")
+    free = [c for c in ascii_letters if c not in subscripts]
+    widths = [np.ndim(x) - len(term.replace("...", "")) for x, term in zip(operands, terms, strict=True)]
+    dots = "".join(free[: max([0, *[w for w, term in zip(widths, terms, strict=True) if "..." in term]])])
+    if not arrow:
+        letters = left.replace(",", "").replace(".", "")
+        result = "..." * ("..." in left) + "".join(c for c in sorted(set(letters)) if letters.count(c) == 1)
+    terms = [t.replace("...", dots[len(dots) - w :] if w else "") for t, w in zip(terms, widths, strict=True)]
+    inputs = list(operands)
+    fresh = iter(free[len(dots) :])
+    for k, term in enumerate(terms):  # a letter twice in one term is a diagonal: the sum with a unit matrix
+        for j, c in enumerate(term):
+            if c in term[:j]:
+                other = next(fresh)
+                terms[k] = terms[k][:j] + other + terms[k][j + 1 :]
+                terms.append(c + other)
+                inputs.append(np.eye(operands[k].shape[j], dtype=operands[k].dtype))
+    return sum_of_products(*inputs, terms=tuple(terms), result=result.replace("...", dots))
+
+
+def tensordot(a, b, axes=2):
+    """Sum of products over pairs of axes: the last `axes` of a with the first of b, or two lists of them."""
+    pair = (range(-axes, 0), range(axes)) if isinstance(axes, int) else axes
+    over_a, over_b = ([k % x.ndim for k in np.atleast_1d(p).tolist()] for x, p in zip((a, b), pair, strict=True))
+    free_a = [k for k in range(a.ndim) if k not in over_a]
+    free_b = [k for k in range(b.ndim) if k not in over_b]
+    n = int(np.prod([a.shape[k] for k in over_a]))
+    left = reshape(transpose(a, [*free_a, *over_a]), (-1, n))
+    right = reshape(transpose(b, [*over_b, *free_b]), (n, -1))
+    return reshape(matmul(left, right), (*[a.shape[k] for k in free_a], *[b.shape[k] for k in free_b]))
+
+
+def dot(a, b):
+    """NumPy's dot: the product of numbers, matmul of vectors and matrices, else over a's last and b's last but one."""
+    if not np.ndim(a) or not np.ndim(b):
+        return multiply(a, b)
+    if b.ndim == 1 or a.ndim <= 2 >= b.ndim:
+        return matmul(a, b)
+    return tensordot(a, b, (-1, -2))
+
+
+def outer(a, b):
+    """The products of all pairs:  y[i, j] = a[i] b[j], of the flattened arrays."""
+    return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))

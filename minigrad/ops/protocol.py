@@ -1,0 +1,143 @@
+"""How NumPy's own functions find ours: one table, by name.  Imports `front`; `ops` fills the table.
+
+`np.tanh(t)` asks the tensor; the tensor asks `call_ufunc` or `call_function`; they look NumPy's function up here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from typing import Any, NoReturn
+
+import numpy as np
+
+from minigrad.scope import caller
+from minigrad.source import Source
+from minigrad.tensor import Tensor
+
+table: dict[Any, Callable[..., Any]] = {}  # NumPy's function → ours
+PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and give what NumPy gives
+    "shape ndim size zeros_like ones_like empty_like full_like allclose array_equal array_equiv result_type can_cast "
+    "min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal count_nonzero nonzero flatnonzero argwhere "
+    "array2string array_repr array_str save savez savez_compressed savetxt may_share_memory shares_memory"
+)
+REDUCE = {
+    "add": "sum",
+    "multiply": "prod",
+    "maximum": "max",
+    "minimum": "min",
+    "logical_and": "all",
+    "logical_or": "any",
+}
+ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
+ALIASES = {"amax": "max", "amin": "min"}
+
+
+def fill(names: Mapping[str, Any]) -> None:
+    """Enter every function of ours whose name NumPy has."""
+    for name, function in names.items():
+        for module in (np, np.linalg):
+            if hasattr(module, name):
+                table[getattr(module, name)] = function
+                break
+    for alias, name in ALIASES.items():
+        table[getattr(np, alias)] = names[name]
+    for name in PLAIN.split():
+        table[getattr(np, name)] = on_arrays(getattr(np, name))
+
+
+def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    """NumPy's function itself, called with arrays in place of tensors: its result does not depend on their values
+    in a way that has a derivative, so that none is lost."""
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        return function(*bare(args), **{name: bare(value) for name, value in keywords.items()})
+
+    return call
+
+
+def bare(value: Any) -> Any:
+    """The value with arrays in place of tensors, whether they require grad or not."""
+    if isinstance(value, Tensor):
+        return value.data
+    return type(value)(map(bare, value)) if type(value) in (tuple, list) else value
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """NumPy called a universal function on a tensor."""
+    if method == "__call__" and not keywords and ufunc in table:
+        return table[ufunc](*inputs)
+    name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+    if keywords.get("out") is not None:
+        refuse(name, inputs, "out= would change an array that the graph still needs; use the result, as in a = a + t")
+    if method == "__call__" and ufunc in table:
+        refuse(name, inputs, f"the keywords {', '.join(keywords)} of a universal function are not supported")
+    ours = sys.modules["minigrad.ops"]
+    if method == "outer" and ufunc in table and not keywords:
+        a, b = inputs
+        return table[ufunc](ours.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
+    methods = {"reduce": REDUCE, "accumulate": ACCUMULATE}.get(method, {})
+    if ufunc.__name__ not in methods:
+        refuse(name, inputs)
+    x, *axis = inputs
+    return getattr(ours, methods[ufunc.__name__])(x, **{"axis": axis[0] if axis else 0, **keywords})
+
+
+def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """NumPy called one of its other functions on something with a tensor in it."""
+    ours = table.get(function)
+    name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
+    if ours is None:
+        refuse(name, (*args, *keywords.values()))
+    theirs, known = parameters(function), parameters(ours)
+    if not any(p.kind is p.VAR_POSITIONAL for p in theirs.values()):  # all but the first by name: orders differ
+        keywords = {**dict(list(zip(theirs, args))[1:]), **keywords}
+        args = args[:1] if theirs else args
+    keywords = {key: value for key, value in keywords.items() if not default(value, theirs.get(key))}
+    if "out" in keywords:
+        refuse(name, args, "out= would change an array that the graph still needs; use the result")
+    if keywords.keys() - known.keys() and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        unknown = ", ".join(sorted(keywords.keys() - known.keys()))
+        refuse(name, args, f"{unknown} is not supported; supported: {', '.join(known)}")
+    return ours(*args, **keywords)
+
+
+def default(value: Any, parameter: inspect.Parameter | None) -> bool:
+    """Whether an argument only says what NumPy would do without it."""
+    expected = parameter.default if parameter else inspect.Parameter.empty
+    return value is expected or (isinstance(value, str) and value == expected) or value is np._NoValue
+
+
+@cache
+def parameters(function: Any) -> dict[str, inspect.Parameter]:
+    """The parameters of a function by name; of a primitive, those of its forward; {} where Python cannot tell them."""
+    try:
+        return dict(inspect.signature(getattr(function, "forward", function)).parameters)
+    except ValueError:
+        return {}
+
+
+def refuse(name: str, values: Iterable[Any], why: str = "") -> NoReturn:
+    """Say which function of NumPy cannot be differentiated, what it was called with, where, and what to do."""
+    found = ", ".join(f"{x.dtype} {x.shape}" for x in tensors(values))
+    frame = caller(sys._getframe(), os.path.dirname(np.__file__))
+    place = Source(frame.f_code, frame.f_lasti) if frame else "unknown line"
+    why = why or (
+        "it has no gradient rule here; write it with functions that have one, give it one with @mg.primitive, or pass "
+        "t.data where no gradient is needed"
+    )
+    raise TypeError(f"np.{name} on a tensor ({found}), {place}: {why}")
+
+
+def tensors(values: Iterable[Any]) -> list[Tensor]:
+    """The tensors among the values, also inside lists and tuples."""
+    found = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found += tensors(value)
+    return found

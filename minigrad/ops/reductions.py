@@ -1,0 +1,117 @@
+"""Sums, means, extremes and products along axes.  Imports `primitive` and `front`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.ops.front import reduction, restored
+from minigrad.primitive import primitive
+
+__all__ = ["cumsum", "max", "mean", "min", "prod", "std", "sum", "var"]
+
+
+@reduction(neutral=0)
+@primitive
+def sum(a, *, axis=None, keepdims=False):
+    """y = Σ a over the axis (an int, several, or None for all)."""
+    return np.sum(a, axis=axis, keepdims=keepdims)
+
+
+@sum.gradient
+def sum_da(dy, y, a, axis=None, keepdims=False):
+    return np.broadcast_to(restored(dy, axis, keepdims), a.shape)
+
+
+@primitive
+def mean(a, *, axis=None, keepdims=False):
+    """y = Σ a / n over the axis, n the number of elements."""
+    return np.mean(a, axis=axis, keepdims=keepdims)
+
+
+@mean.gradient
+def mean_da(dy, y, a, axis=None, keepdims=False):
+    return np.broadcast_to(restored(dy, axis, keepdims) * (dy.size / a.size), a.shape)
+
+
+@primitive
+def var(a, *, axis=None, ddof=0, keepdims=False):
+    """Variance over the axis:  y = Σ (a − mean a)² / (n − ddof)."""
+    return np.var(a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+@var.gradient
+def var_da(dy, y, a, axis=None, ddof=0, keepdims=False):
+    n = a.size / dy.size - ddof
+    return restored(dy, axis, keepdims) * (a - np.mean(a, axis=axis, keepdims=True)) * (2 / n)
+
+
+@primitive
+def std(a, *, axis=None, ddof=0, keepdims=False):
+    """Standard deviation over the axis:  y = √var a; where it is 0, so is its derivative."""
+    return np.std(a, axis=axis, ddof=ddof, keepdims=keepdims)
+
+
+@std.gradient
+def std_da(dy, y, a, axis=None, ddof=0, keepdims=False):
+    n = a.size / dy.size - ddof
+    dv = restored(np.where(y == 0, 0, dy) / np.where(y == 0, 1, y), axis, keepdims)
+    return dv * (a - np.mean(a, axis=axis, keepdims=True)) / n
+
+
+@reduction(neutral=-np.inf)
+@primitive
+def max(a, *, axis=None, keepdims=False):
+    """The greatest element over the axis; ties share the gradient evenly."""
+    return np.max(a, axis=axis, keepdims=keepdims)
+
+
+@reduction(neutral=np.inf)
+@primitive
+def min(a, *, axis=None, keepdims=False):
+    """The smallest element over the axis; ties share the gradient evenly."""
+    return np.min(a, axis=axis, keepdims=keepdims)
+
+
+@max.gradient
+@min.gradient
+def extreme_da(dy, y, a, axis=None, keepdims=False):
+    chosen = a == restored(y, axis, keepdims)
+    share = restored(dy, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True)
+    return np.where(chosen, share, 0)
+
+
+@reduction(neutral=1)
+@primitive
+def prod(a, *, axis=None, keepdims=False):
+    """y = Π a over the axis."""
+    return np.prod(a, axis=axis, keepdims=keepdims)
+
+
+@prod.gradient
+def prod_da(dy, y, a, axis=None, keepdims=False):
+    if not np.any(a == 0):
+        return restored(dy * y, axis, keepdims) / a
+    return restored(dy, axis, keepdims) * product_of_others(a, axis)
+
+
+def product_of_others(a, axis):
+    """For each element the product of all the others over the axis, zeros and all; takes n² memory."""
+    axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    last = tuple(range(-len(axes), 0))
+    moved = np.moveaxis(a, axes, last)
+    flat = np.reshape(moved, (*moved.shape[: a.ndim - len(axes)], 1, -1))
+    itself = np.eye(flat.shape[-1], dtype=bool)
+    others = np.prod(np.where(itself, 1, flat), axis=-1)
+    return np.moveaxis(np.reshape(others, moved.shape), last, axes)
+
+
+@primitive
+def cumsum(a, *, axis=None):
+    """yₖ = a₀ + … + aₖ along the axis (None: of the flattened array)."""
+    return np.cumsum(a, axis=axis)
+
+
+@cumsum.gradient
+def cumsum_da(dy, y, a, axis=None):
+    where = 0 if axis is None else axis
+    return np.reshape(np.flip(np.cumsum(np.flip(dy, where), where), where), a.shape)

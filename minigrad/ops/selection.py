@@ -1,0 +1,94 @@
+"""Choosing between values: maximum, minimum, where, clip.  Imports `primitive` and `front`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minigrad.ops.front import named
+from minigrad.primitive import primitive
+
+__all__ = ["clip", "maximum", "minimum", "where"]
+
+
+@primitive
+def maximum(a, b):
+    """The greater of two, elementwise; a tie shares the gradient evenly."""
+    return np.maximum(a, b)
+
+
+@maximum.gradient
+def maximum_da(dy, y, a, b):
+    return np.where(a > b, dy, np.where(a == b, 0.5 * dy, 0))
+
+
+@maximum.gradient
+def maximum_db(dy, y, a, b):
+    return np.where(a < b, dy, np.where(a == b, 0.5 * dy, 0))
+
+
+@primitive
+def minimum(a, b):
+    """The smaller of two, elementwise; a tie shares the gradient evenly."""
+    return np.minimum(a, b)
+
+
+@minimum.gradient
+def minimum_da(dy, y, a, b):
+    return np.where(a < b, dy, np.where(a == b, 0.5 * dy, 0))
+
+
+@minimum.gradient
+def minimum_db(dy, y, a, b):
+    return np.where(a > b, dy, np.where(a == b, 0.5 * dy, 0))
+
+
+@primitive
+def where(condition, x, y):
+    """Elements of x where the condition holds, of y elsewhere."""
+    return np.where(condition, x, y)
+
+
+@where.gradient
+def where_dcondition(dz, z, condition, x, y):
+    return None
+
+
+@where.gradient
+def where_dx(dz, z, condition, x, y):
+    return np.where(condition, dz, 0)
+
+
+@where.gradient
+def where_dy(dz, z, condition, x, y):
+    return np.where(condition, 0, dz)
+
+
+@primitive
+@named("clip")
+def between(x, lo, hi):
+    """x limited to lo ≤ y ≤ hi; on the boundary the gradient is that of x."""
+    return np.clip(x, None if lo is LOWEST else lo, None if hi is HIGHEST else hi)
+
+
+@between.gradient
+def clip_dx(dy, y, x, lo, hi):
+    return np.where((x >= lo) & (x <= hi), dy, 0)
+
+
+@between.gradient
+def clip_dlo(dy, y, x, lo, hi):
+    return np.where((x < lo) & (lo <= hi), dy, 0)
+
+
+@between.gradient
+def clip_dhi(dy, y, x, lo, hi):
+    return np.where((hi < x) | (hi < lo), dy, 0)
+
+
+LOWEST, HIGHEST = -np.inf, np.inf  # the bounds of an open side: found again by identity
+
+
+def clip(a, a_min=None, a_max=None, *, min=None, max=None):
+    """Limit values:  a_min ≤ y ≤ a_max, either side may be None; the derivative on the boundary is 1."""
+    lo, hi = a_min if min is None else min, a_max if max is None else max
+    return between(a, LOWEST if lo is None else lo, HIGHEST if hi is None else hi)
