@@ -3,7 +3,16 @@
 from minigrad import ops
 from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_, clip_report
 from minigrad.graph import Edge, Graph, grad
-from minigrad.ops import *
+from minigrad.ops.activations import *
+from minigrad.ops.arithmetic import *
+from minigrad.ops.elementwise import *
+from minigrad.ops.indexing import *
+from minigrad.ops.joining import *
+from minigrad.ops.nondifferentiable import *
+from minigrad.ops.products import *
+from minigrad.ops.reductions import *
+from minigrad.ops.selection import *
+from minigrad.ops.shaping import *
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.scope import Role, no_grad, scope, time_step, timesteps
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
@@ -11,5 +20,7 @@ from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_defa
 __all__ = ["Edge", "Graph", "Primitive", "Role", "Scatter", "Tensor", "get_default_dtype", "grad", "no_grad"]
 __all__ += ["generator", "seed"]
 __all__ += ["ops", "primitive", "scope", "set_default_dtype", "tensor", "time_step", "timesteps"]
-__all__ += ops.__all__
+__all__ += ops.activations.__all__ + ops.arithmetic.__all__ + ops.elementwise.__all__ + ops.indexing.__all__
+__all__ += ops.joining.__all__ + ops.nondifferentiable.__all__ + ops.products.__all__ + ops.reductions.__all__
+__all__ += ops.selection.__all__ + ops.shaping.__all__
 __all__ += ["clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_", "clip_report"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.ops.elementwise import tanh
@@ -45,7 +47,7 @@ def softplus_dx(dy, y, x):
     return -dy * np.expm1(-y)
 
 
-def gelu(x):
+def gelu(x: Any) -> Any:
     """Gaussian error linear unit, in its tanh form (Hendrycks and Gimpel, 2016).
 
     y = x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))

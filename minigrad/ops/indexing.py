@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.ops.front import plain
@@ -21,7 +23,7 @@ def getitem_dx(dy, y, x, index):
     return Scatter(index, dy)
 
 
-def take(a, indices, axis=None, mode="raise"):
+def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
     """The elements (axis=None: of the flattened array) or slices at these integer indices."""
     if axis is None:
         a, axis = np.reshape(a, -1), 0
@@ -33,7 +35,7 @@ def take(a, indices, axis=None, mode="raise"):
     return getitem(a, index=(*(slice(None),) * (axis % a.ndim), indices))
 
 
-def take_along_axis(arr, indices, axis=-1):
+def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """The elements at integer indices that are given for every position of the other axes."""
     indices = np.asarray(plain(indices))
     if axis is None:
@@ -43,13 +45,13 @@ def take_along_axis(arr, indices, axis=-1):
     return getitem(arr, index=tuple(grid))
 
 
-def repeat(a, repeats, axis=None):
+def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Each element (axis=None: of the flattened array) or slice several times in a row."""
     n = a.size if axis is None else a.shape[axis]
     return take(a, np.repeat(np.arange(n), plain(repeats)), axis)
 
 
-def tile(A, reps):
+def tile(A: Any, reps: Any) -> Any:
     """The whole array several times along each axis."""
     reps = (reps,) if isinstance(reps, int) else tuple(reps)
     shape = (1,) * (len(reps) - A.ndim) + A.shape

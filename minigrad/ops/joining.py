@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.ops.front import named, sequence
@@ -25,7 +27,7 @@ def concatenate_dxs(dy, y, *xs, axis=0):
     return pieces(dy, [x.shape[axis] for x in xs], axis)
 
 
-def pieces(x, lengths, axis):
+def pieces(x: Any, lengths: Any, axis: Any) -> Any:
     """x cut along the axis into pieces of these lengths."""
     before = (slice(None),) * (axis % x.ndim)
     ends = np.cumsum(lengths).tolist()
@@ -45,7 +47,7 @@ def stack_dxs(dy, y, *xs, axis=0):
     return tuple(dy[(*before, k)] for k in range(len(xs)))
 
 
-def all_given(dy, y):
+def all_given(dy: Any, y: Any) -> Any:
     """The gradients of all outputs, zeros for those that do not reach the loss: they take no memory."""
     return [np.broadcast_to(np.zeros((), v.dtype), v.shape) if d is None else d for d, v in zip(dy, y, strict=True)]
 
@@ -77,7 +79,7 @@ def split_dx(dy, y, x, ends, axis):
     return (np.concatenate(all_given(dy, y), axis),)
 
 
-def split(ary, indices_or_sections, axis=0):
+def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     """The pieces of an array along an axis, as a tuple: a number of equal ones, or cut before each given index."""
     n = ary.shape[axis]
     if isinstance(indices_or_sections, int) and n % indices_or_sections:
@@ -85,7 +87,7 @@ def split(ary, indices_or_sections, axis=0):
     return array_split(ary, indices_or_sections, axis)
 
 
-def array_split(ary, indices_or_sections, axis=0):
+def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     """As `split`, where the number of pieces need not divide the length: the first ones are longer by one."""
     n = ary.shape[axis]
     if isinstance(indices_or_sections, int):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from string import ascii_letters
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def einsum_dxs(dy, y, *xs, terms, result):
     return tuple(grads)
 
 
-def einsum(subscripts, *operands, optimize=False):
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
     """Einstein summation, as NumPy's with a string:  `einsum("tbd,dh->tbh", x, W)`; `...` broadcasts."""
     if not isinstance(subscripts, str):
         raise TypeError("einsum: the subscripts are needed as a string first, as in einsum('ij,jk->ik', a, b)")
@@ -60,7 +61,7 @@ def einsum(subscripts, *operands, optimize=False):
     return sum_of_products(*inputs, terms=tuple(terms), result=result.replace("...", dots))
 
 
-def tensordot(a, b, axes=2):
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Sum of products over pairs of axes: the last `axes` of a with the first of b, or two lists of them."""
     pair = (range(-axes, 0), range(axes)) if isinstance(axes, int) else axes
     over_a, over_b = ([k % x.ndim for k in np.atleast_1d(p).tolist()] for x, p in zip((a, b), pair, strict=True))
@@ -72,7 +73,7 @@ def tensordot(a, b, axes=2):
     return reshape(matmul(left, right), (*[a.shape[k] for k in free_a], *[b.shape[k] for k in free_b]))
 
 
-def dot(a, b):
+def dot(a: Any, b: Any) -> Any:
     """NumPy's dot: the product of numbers, matmul of vectors and matrices, else over a's last and b's last but one."""
     if not np.ndim(a) or not np.ndim(b):
         return multiply(a, b)
@@ -81,6 +82,6 @@ def dot(a, b):
     return tensordot(a, b, (-1, -2))
 
 
-def outer(a, b):
+def outer(a: Any, b: Any) -> Any:
     """The products of all pairs:  y[i, j] = a[i] b[j], of the flattened arrays."""
     return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.ops.front import reduction, restored
@@ -94,7 +96,7 @@ def prod_da(dy, y, a, axis=None, keepdims=False):
     return restored(dy, axis, keepdims) * product_of_others(a, axis)
 
 
-def product_of_others(a, axis):
+def product_of_others(a: Any, axis: Any) -> Any:
     """For each element the product of all the others over the axis, zeros and all; takes n² memory."""
     axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     last = tuple(range(-len(axes), 0))

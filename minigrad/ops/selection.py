@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.ops.front import named
@@ -88,7 +90,7 @@ def clip_dhi(dy, y, x, lo, hi):
 LOWEST, HIGHEST = -np.inf, np.inf  # the bounds of an open side: found again by identity
 
 
-def clip(a, a_min=None, a_max=None, *, min=None, max=None):
+def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
     """Limit values:  a_min ≤ y ≤ a_max, either side may be None; the derivative on the boundary is 1."""
     lo, hi = a_min if min is None else min, a_max if max is None else max
     return between(a, LOWEST if lo is None else lo, HIGHEST if hi is None else hi)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minigrad.ops.front import named, shaped
@@ -136,7 +138,7 @@ def astype_dx(dy, y, x, dtype):
     return dy
 
 
-def astype(x, dtype, copy=True):
+def astype(x: Any, dtype: Any, copy: Any = True) -> Any:
     """The elements in another dtype; if it is not a floating one, the result has no history."""
     if np.dtype(dtype).kind == "f":
         return x if x.dtype == dtype and not copy else cast(x, dtype=np.dtype(dtype))
@@ -155,7 +157,7 @@ def pad_da(dy, y, a, pad_width, value):
     return dy[tuple(slice(before, before + n) for (before, _), n in zip(pad_width, a.shape, strict=True))]
 
 
-def pad(array, pad_width, mode="constant", constant_values=0):
+def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
     """Surround with elements: a constant, or copies in one of NumPy's modes edge, reflect, symmetric, wrap."""
     widths = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
     if mode == "constant":
