@@ -18,6 +18,7 @@ _OPERATORS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**",
     "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
+_MOST = 6  # inputs that a step's line shows one by one
 _LONGEST = 24  # characters of an expression that still serves as a label
 
 
@@ -89,9 +90,13 @@ def step_line(step: Step, input_grads: Sequence[Any]) -> str:
         if dx is not None:
             here, there = graph.position(node), graph.position(x)
             earlier = here is not None and there is not None and here[0] is there[0] and there[1] < here[1]
-            parts.append(f"d{_spaceless(label(graph, x))}{'_prev' if earlier else ''} {number(dx)}")
+            parts.append((f"d{_spaceless(label(graph, x))}{'_prev' if earlier else ''} {number(dx)}", x))
+    if len(parts) > _MOST:  # of a long stack, the last steps are those that the pass reaches next
+        text, x = parts[-1]
+        parts = [(f"{text}{'' if x.t is None else f' (t={x.t})'}  and {len(parts) - 1} more", node)]
     place = "" if step.t is None else f"t={step.t}  "
-    return f"{place}{what}   d{_spaceless(name)} {number(step.grad)} -> {'  '.join(parts)}".rstrip(" ->")
+    going = "  ".join(text for text, _ in parts)
+    return f"{place}{what}   d{_spaceless(name)} {number(step.grad)} -> {going}".rstrip(" ->")
 
 
 def _spaceless(name: str) -> str:
