@@ -1,0 +1,62 @@
+"""nn: recurrent networks whose unrolled graph stays plain, built on minigrad's public names only."""
+
+from nn import init as init
+from nn.cells import (
+    Cell as Cell,
+)
+from nn.cells import (
+    GRUCell as GRUCell,
+)
+from nn.cells import (
+    LSTMCell as LSTMCell,
+)
+from nn.cells import (
+    LSTMState as LSTMState,
+)
+from nn.cells import (
+    RNNCell as RNNCell,
+)
+from nn.cells import (
+    detach_state as detach_state,
+)
+from nn.dropout import Dropout as Dropout
+from nn.embedding import Embedding as Embedding
+from nn.linear import Linear as Linear
+from nn.linear import Sequential as Sequential
+from nn.loss import (
+    binary_cross_entropy_with_logits as binary_cross_entropy_with_logits,
+)
+from nn.loss import (
+    cross_entropy as cross_entropy,
+)
+from nn.loss import (
+    mse_loss as mse_loss,
+)
+from nn.loss import (
+    nll_loss as nll_loss,
+)
+from nn.module import Buffer as Buffer
+from nn.module import Module as Module
+from nn.module import Parameter as Parameter
+from nn.normalization import LayerNorm as LayerNorm
+from nn.optim import SGD as SGD
+from nn.optim import Adam as Adam
+from nn.optim import AdamW as AdamW
+from nn.optim import Optimizer as Optimizer
+from nn.optim import RMSprop as RMSprop
+from nn.recurrent import (
+    GRU as GRU,
+)
+from nn.recurrent import (
+    LSTM as LSTM,
+)
+from nn.recurrent import (
+    RNN as RNN,
+)
+from nn.recurrent import (
+    Bidirectional as Bidirectional,
+)
+from nn.recurrent import (
+    Stacked as Stacked,
+)
+from nn.unroll import Unroll as Unroll

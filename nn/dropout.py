@@ -1,0 +1,48 @@
+"""Dropout.  Imports `minigrad`, `init`, `module`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import minigrad as mg
+from nn import init
+from nn.module import Module
+
+
+def check_probability(who: str, p: float) -> float:
+    """p, if it is in [0, 1)."""
+    if not 0 <= p < 1:
+        raise ValueError(f"{who}: a probability in [0, 1) is needed, found {p!r}")
+    return p
+
+
+def mask(shape: tuple[int, ...], p: float, dtype: np.dtype[np.generic], rng: init.Rng = None) -> mg.Tensor:
+    """0 with probability p, else 1 / (1 − p): times this, a tensor keeps its mean."""
+    kept = init.generator(rng).random(shape) >= p
+    return mg.tensor(kept / (1 - p), dtype=dtype)
+
+
+class Dropout(Module):
+    """
+    y = x ∘ mask
+
+    mask is 0 with probability p, else 1 / (1 − p)  (Srivastava et al. 2014).  Only in training: after `eval()`, or with
+    p = 0, y is x.  rng: a generator or a seed.
+
+    >>> import numpy as np, nn
+    >>> nn.Dropout(0.5, rng=0)(np.ones(4)).data
+    array([2., 0., 0., 0.])
+    """
+
+    def __init__(self, p: float = 0.5, rng: init.Rng = None) -> None:
+        self.p, self.rng = check_probability("Dropout", p), None if rng is None else init.generator(rng)
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        """The same shape."""
+        if not self.training or self.p == 0:
+            return x
+        return x * mask(x.shape, self.p, x.dtype, self.rng)
+
+    def describe(self) -> str:
+        """The probability."""
+        return f"{self.p}"

@@ -1,0 +1,93 @@
+"""Initial values of parameters: arrays of the default dtype.  Imports `minigrad`.
+
+`rng` is a NumPy generator or a seed; without it the generator that `mg.seed` sets is used.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+
+Array = np.ndarray[Any, Any]
+Rng = np.random.Generator | int | None
+
+
+def zeros(*shape: int) -> Array:
+    """All 0; for biases.
+
+    >>> import nn
+    >>> nn.init.zeros(3)
+    array([0., 0., 0.], dtype=float32)
+    """
+    return np.zeros(shape, mg.get_default_dtype())
+
+
+def ones(*shape: int) -> Array:
+    """All 1; for gains."""
+    return np.ones(shape, mg.get_default_dtype())
+
+
+def constant(*shape: int, value: float) -> Array:
+    """All `value`."""
+    return np.full(shape, value, mg.get_default_dtype())
+
+
+def uniform(*shape: int, low: float = -0.1, high: float = 0.1, rng: Rng = None) -> Array:
+    """Uniform in [low, high)."""
+    if not low <= high:
+        raise ValueError(f"uniform: low <= high is needed, found low={low}, high={high}")
+    return generator(rng).uniform(low, high, shape).astype(mg.get_default_dtype())
+
+
+def normal(*shape: int, std: float = 1.0, rng: Rng = None) -> Array:
+    """Normal with mean 0 and standard deviation `std`."""
+    return (std * generator(rng).standard_normal(shape)).astype(mg.get_default_dtype())
+
+
+def glorot(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
+    """Uniform in ±gain √(6 / (fan_in + fan_out)), so that layers around 0 keep the variance (Glorot & Bengio 2010).
+
+    Shapes: (fan_in, fan_out), or (..., fan_in, fan_out).
+    """
+    fan_in, fan_out = _fans("glorot", shape)
+    limit = gain * float(np.sqrt(6 / (fan_in + fan_out)))
+    return uniform(*shape, low=-limit, high=limit, rng=rng)
+
+
+def he(*shape: int, rng: Rng = None) -> Array:
+    """Normal with variance 2 / fan_in, for relu, which drops half of the signal (He et al. 2015).  Shapes as glorot."""
+    return normal(*shape, std=float(np.sqrt(2 / _fans("he", shape)[0])), rng=rng)
+
+
+def orthogonal(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
+    """A random matrix whose rows or columns (the fewer) are orthonormal, times gain (Saxe et al. 2013).
+
+    A recurrent weight that is orthogonal neither shrinks nor stretches the state at the start of training.
+    Shapes: (n, m).
+    """
+    _fans("orthogonal", shape)
+    if len(shape) != 2:
+        raise ValueError(f"orthogonal: a shape (n, m) is needed, found {shape}")
+    n, m = shape
+    q, r = np.linalg.qr(generator(rng).standard_normal((max(n, m), min(n, m))))
+    q = q * np.sign(np.diag(r))  # makes the distribution uniform (Mezzadri 2007)
+    return (gain * (q if n >= m else q.T)).astype(mg.get_default_dtype())
+
+
+def gates(*matrices: Array) -> Array:
+    """Matrices of several gates side by side, as packed weights hold them: n of (D, H) give (D, n H)."""
+    return np.concatenate(matrices, axis=-1)
+
+
+def _fans(who: str, shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(shape) < 2 or not all(n > 0 for n in shape[-2:]):
+        raise ValueError(f"{who}: a shape (fan_in, fan_out) of positive sizes is needed, found {shape}")
+    return shape[-2], shape[-1]
+
+
+def generator(rng: Rng) -> np.random.Generator:
+    """The generator that `rng` stands for."""
+    return mg.generator() if rng is None else np.random.default_rng(rng)

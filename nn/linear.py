@@ -1,0 +1,71 @@
+"""The affine layer, and modules in a row.  Imports `minigrad`, `module`, `init`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+from nn import init
+from nn.module import Module, Parameter
+
+
+def positive(who: str, **sizes: Any) -> None:
+    """Check that sizes are positive integers; the error names the one that is not."""
+    for name, size in sizes.items():
+        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{who}: {name} must be a positive integer, found {size!r}")
+
+
+class Linear(Module):
+    """
+    y = x W + b
+
+    Shapes: x (..., D), y (..., Q), W (D, Q), b (Q).
+    W starts as `init.glorot`, b at 0; `bias=False` leaves b out.
+
+    >>> import numpy as np, nn
+    >>> nn.Linear(3, 2)(np.zeros((5, 3))).shape
+    (5, 2)
+    """
+
+    def __init__(self, input_size: int, output_size: int, bias: bool = True, rng: init.Rng = None) -> None:
+        positive("Linear", input_size=input_size, output_size=output_size)
+        self.input_size, self.output_size = input_size, output_size
+        self.W = Parameter(init.glorot(input_size, output_size, rng=rng))
+        self.b = Parameter(init.zeros(output_size)) if bias else None
+
+    def forward(self, x: mg.Tensor) -> mg.Tensor:
+        """(..., D) to (..., Q)."""
+        if not x.ndim or x.shape[-1] != self.input_size:
+            raise ValueError(f"{self.name}: x (..., {self.input_size}) is needed, found {x.shape}")
+        y = x @ self.W
+        return y if self.b is None else y + self.b
+
+    def describe(self) -> str:
+        """The sizes."""
+        return f"{self.input_size}, {self.output_size}"
+
+
+class Sequential(Module):
+    """One after the other: each module, or function, is called with what the one before returned.
+
+    >>> import numpy as np, nn
+    >>> net = nn.Sequential(nn.Linear(3, 4), np.tanh, nn.Linear(4, 1))
+    >>> net(np.zeros((2, 3))).shape, [name for name, _ in net.named_parameters()]
+    ((2, 1), ['0.W', '0.b', '2.W', '2.b'])
+    """
+
+    def __init__(self, *modules: Any) -> None:
+        for k, module in enumerate(modules):
+            if not callable(module):
+                raise TypeError(f"Sequential: number {k} is not callable: {module!r}")
+            setattr(self, str(k), module)
+        self.count = len(modules)
+
+    def forward(self, x: Any) -> Any:
+        """Through all of them."""
+        for k in range(self.count):
+            x = getattr(self, str(k))(x)
+        return x

@@ -1,0 +1,112 @@
+"""Losses: one number, the mean over all examples.  Imports `minigrad`.
+
+Shapes are strict: what would broadcast silently, such as (N, 1) against (N,), raises with both shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import minigrad as mg
+
+
+def mse_loss(y: Any, target: Any) -> mg.Tensor:
+    """Mean squared error:  L = mean((y − target)²).
+
+    Shapes: y and target the same.
+
+    >>> import minigrad as mg, nn
+    >>> nn.mse_loss(mg.tensor([1.0, 2.0]), [1.0, 4.0])
+    tensor(2)
+    """
+    y, target = _same_shapes("mse_loss", y, target)
+    return ((y - target) ** 2).mean()
+
+
+def binary_cross_entropy_with_logits(logits: Any, target: Any) -> mg.Tensor:
+    """Cross-entropy of yes/no answers:  L = mean(softplus(a) − target a),  which is −log σ(a) where target is 1.
+
+    Shapes: logits and target (floats in [0, 1]) the same.
+
+    >>> import minigrad as mg, nn
+    >>> nn.binary_cross_entropy_with_logits(mg.tensor([0.0, 1000.0]), [1.0, 1.0])
+    tensor(0.346574)
+    """
+    a, target = _same_shapes("binary_cross_entropy_with_logits", logits, target)
+    if np.any((target.data < 0) | (target.data > 1)):
+        raise ValueError(f"binary_cross_entropy_with_logits: targets in [0, 1] are needed, found {_worst(target.data)}")
+    return (mg.softplus(a) - target * a).mean()
+
+
+def cross_entropy(logits: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None) -> mg.Tensor:
+    """Cross-entropy of classes:  L = −mean(log softmax(logits)[target]).
+
+    Shapes: logits (..., C), target (...) integers in 0...C−1; weight (C).
+    ignore_index: targets of this value do not count (padding).  weight: that of each class; the mean is weighted.
+
+    >>> import numpy as np, nn
+    >>> nn.cross_entropy(np.zeros((2, 4)), [3, 0])
+    tensor(1.38629, dtype=float64)
+    """
+    logits, target = _classes("cross_entropy", logits, target, ignore_index)
+    return _nll(mg.log_softmax(logits, axis=-1), target, weight)
+
+
+def nll_loss(log_p: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None) -> mg.Tensor:
+    """Negative log-likelihood:  L = −mean(log_p[target]);  `cross_entropy` is this after log_softmax.
+
+    Shapes: log_p (..., C), target (...) integers in 0...C−1; weight (C).
+
+    >>> import numpy as np, nn
+    >>> nn.nll_loss(np.log([[0.5, 0.5]]), [1])
+    tensor(0.693147, dtype=float64)
+    """
+    log_p, target = _classes("nll_loss", log_p, target, ignore_index)
+    return _nll(log_p, target, weight)
+
+
+def _nll(log_p: mg.Tensor, target: Any, weight: Any) -> mg.Tensor:
+    chosen = -mg.take_along_axis(log_p, target[..., None], axis=-1)
+    if weight is None:
+        return chosen.mean()
+    weight = np.asarray(getattr(weight, "data", weight), log_p.dtype)
+    if weight.shape != log_p.shape[-1:]:
+        raise ValueError(f"weight: one for each class {log_p.shape[-1:]} is needed, found shape {weight.shape}")
+    each = weight[target]
+    return (chosen * each[..., None]).sum() / each.sum()
+
+
+def _same_shapes(who: str, y: Any, target: Any) -> tuple[mg.Tensor, mg.Tensor]:
+    """Both as tensors; the target in the dtype of y."""
+    y = y if isinstance(y, mg.Tensor) else mg.tensor(y)
+    target = target if isinstance(target, mg.Tensor) else mg.tensor(target, dtype=y.dtype)
+    if y.shape != target.shape:
+        raise ValueError(f"{who}: y and target must have the same shape, found {y.shape} and {target.shape}")
+    if not y.size:
+        raise ValueError(f"{who}: there is nothing to average over, found shape {y.shape}")
+    return y, target
+
+
+def _classes(who: str, logits: Any, target: Any, ignore_index: int | None) -> tuple[mg.Tensor, np.ndarray[Any, Any]]:
+    """Scores as a tensor and targets as integers, checked; ignored ones are left out, whatever stands there."""
+    logits = logits if isinstance(logits, mg.Tensor) else mg.tensor(logits)
+    target = np.asarray(getattr(target, "data", target))
+    if not logits.ndim or target.shape != logits.shape[:-1]:
+        raise ValueError(f"{who}: logits (..., C) and target (...) are needed, found {logits.shape} and {target.shape}")
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"{who}: targets are class numbers, so integers; found {target.dtype}")
+    if ignore_index is not None and np.any(target == ignore_index):
+        keep = target != ignore_index
+        logits, target = logits[keep], target[keep]
+    wrong = (target < 0) | (target >= logits.shape[-1])
+    if np.any(wrong):
+        raise ValueError(f"{who}: targets in 0...{logits.shape[-1] - 1} are needed, found {target[wrong][0]}")
+    if not target.size:
+        raise ValueError(f"{who}: there is nothing to average over (no targets, or all of them ignored)")
+    return logits, target
+
+
+def _worst(target: np.ndarray[Any, Any]) -> float:
+    return float(target.flat[np.argmax(np.abs(target - 0.5))])
