@@ -168,9 +168,9 @@ def _parameters(target: Any, what: str) -> tuple[dict[Tensor, str], Graph | None
 
 def _origin(graph: Graph) -> str:
     """Where in a backward pass the first gradient that is not finite appears, and in which time step."""
-    first = None
+    first, seeds = None, [np.ones(y.shape, y.dtype) for y in graph.outputs]
     with np.errstate(all="ignore"):
-        for step in graph.backward_steps([np.ones(y.shape, y.dtype) for y in graph.outputs]):
+        for step in graph.backward_steps(seeds if len(seeds) > 1 else seeds[0]):
             grads = [step.grad, *(getattr(dx, "value", dx) for dx in step.input_grads if dx is not None)]
             if not all(np.isfinite(dx).all() for dx in grads):
                 first = first or naming.describe(graph, step.node, "it appeared first in the backward pass of ")

@@ -239,6 +239,52 @@ class Graph:
             raise ValueError(f"backward: {naming.label(self, output)} {problem}")
         return seeds
 
+    # edits
+
+    def cut(self, edges: Any = None, *, mask: Any = None, **where: Any) -> Graph:
+        """The graph with no gradient along the chosen edges.
+
+        edges: an `Edge`, several, a predicate, or None: all that carry state.  where: which of them, by name= or op=
+        of the source (an LSTM's "h" or "c"), t= of the step led into, axis=, scope= of the source.
+        mask: bool (B), or (T, B) by time step: cut those rows of the batch only.
+        Warns of parameters that get no gradient any more.
+        """
+        from minigrad import edits
+
+        return edits.cut_edges(self, edges, mask=mask, **where)
+
+    def truncate(self, k: int) -> Graph:
+        """The graph in which no gradient path has more than k steps of any axis: truncated BPTT.
+
+        Crossings are cut at every k-th boundary, counted back from the last step; k ≥ T changes nothing.
+        """
+        from minigrad import edits
+
+        return edits.truncate(self, k)
+
+    def clip_edges(
+        self, edges: Any = None, max_norm: float | None = None, max_value: float | None = None, **where: Any
+    ) -> Graph:
+        """The graph in which the gradient that crosses each time step has at most this norm, or these values.
+
+        edges, where, mask=: as in `cut`; with mask= the limit holds for each chosen row by itself.  Several edges
+        from one source into one step are one crossing: the limit is for their sum.  The backward pass raises
+        FloatingPointError for a gradient that is not finite.
+
+        >>> import minigrad as mg
+        >>> w, h = mg.tensor(3.0, requires_grad=True), mg.tensor(1.0)
+        >>> for t in range(3):
+        ...     with mg.time_step(t): h = w * h
+        >>> graph = mg.Graph(h)
+        >>> graph.backward(); w.grad
+        tensor(27)
+        >>> w.grad = None; graph.clip_edges(max_norm=1).backward(); w.grad
+        tensor(13)
+        """
+        from minigrad import edits
+
+        return edits.clip_edges(self, edges, max_norm, max_value, **where)
+
     # how it looks
 
     def to_dot(self, **options: Any) -> Any:
