@@ -256,7 +256,7 @@ def fit(dx: Any, x: Tensor) -> Any:
         if new < 0 or any(n not in (1, m) for n, m in zip(shape, dx.shape, strict=True)):
             raise ValueError(f"a rule returned a gradient of shape {dx.shape} for an input of shape {x.shape}")
         stretched = tuple(k for k, n in enumerate(shape) if k < new or n != dx.shape[k])
-        dx = np.reshape(np.sum(dx, axis=stretched), x.shape)
+        dx = dx.sum(axis=stretched).reshape(x.shape)
     return dx if dx.dtype == x.dtype else dx.astype(x.dtype)
 
 

@@ -131,44 +131,39 @@ class Primitive:
         except Exception as error:
             error.add_note(self._describe_call(arrays, constants, now))
             raise
-        if type(data) is tuple:
-            return self._siblings(data, needs_grad, args, constants, arrays, now)
-        return self._record(data, needs_grad, args, constants, arrays, now, None)
+        if type(data) is not tuple:
+            return self._record((data,), None, needs_grad, args, constants, arrays, now)[0]
+        outputs = tuple([np.asarray(part) for part in data])
+        return tuple(self._record(outputs, outputs, needs_grad, args, constants, arrays, now))
 
     def _record(
-        self, data: Any, needs_grad: bool, args: Any, constants: Any, arrays: Any, now: Recording, call: Call | None
-    ) -> Tensor:
-        """The tensor for one result: a node with its history, or a plain tensor when there is nothing to record."""
-        if type(data) is not Array:
-            data = np.asarray(data)
-        data.setflags(False)  # positional: half the time of write=False
-        y = new(Tensor)
-        y._data = data
-        if now.enabled and ((needs_grad and self.differentiable) or now.tracing):
-            y._requires_grad = needs_grad and self.differentiable
-            y.op, y.inputs, y.constants, y.arrays, y.call = self, args, constants, arrays, call
-        else:
-            y._requires_grad = False
-            y.op, y.inputs, y.constants, y.arrays, y.call = None, (), {}, (), None
-        y._grad = y.name = y.role = None
-        y._hooks = ()
-        y.serial = next(serials)
-        y.time = now.time
-        y._scope = now.scope
+        self, results: Any, outputs: Any, needs_grad: bool, args: Any, constants: Any, arrays: Any, now: Recording
+    ) -> list[Tensor]:
+        """A tensor for each result: nodes with their history, or plain tensors when there is nothing to record."""
         frame: Any = _getframe(2)
         while in_engine[frame.f_code.co_filename]:
             frame = frame.f_back  # somebody outside called the engine
-        y._code, y._instruction = frame.f_code, frame.f_lasti
-        return y
-
-    def _siblings(
-        self, data: tuple[Any, ...], needs_grad: bool, args: Any, constants: Any, arrays: Any, now: Recording
-    ) -> tuple[Tensor, ...]:
-        outputs = tuple(np.asarray(part) for part in data)
-        return tuple(
-            self._record(part, needs_grad, args, constants, arrays, now, Call(outputs, k))
-            for k, part in enumerate(outputs)
-        )
+        made: list[Tensor] = []
+        for data in results:
+            if type(data) is not Array:
+                data = np.asarray(data)
+            data.setflags(False)  # positional: half the time of write=False
+            y = new(Tensor)
+            y._data = data
+            if now.enabled and ((needs_grad and self.differentiable) or now.tracing):
+                y._requires_grad = needs_grad and self.differentiable
+                y.op, y.inputs, y.constants, y.arrays = self, args, constants, arrays
+                y.call = None if outputs is None else Call(outputs, len(made))
+            else:
+                y._requires_grad = False
+                y.op, y.inputs, y.constants, y.arrays, y.call = None, (), {}, (), None
+            y._grad = y.name = y.role = None
+            y._hooks = ()
+            y.serial = next(serials)
+            y.time, y._scope = now.time, now.scope
+            y._code, y._instruction = frame.f_code, frame.f_lasti
+            made.append(y)
+        return made
 
     def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort the arguments of a call into inputs and constants; an input may also come by name."""

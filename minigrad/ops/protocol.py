@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -93,6 +94,8 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
     if ours is None:
         refuse(name, (*args, *keywords.values()))
     theirs, known = parameters(function), parameters(ours)
+    if len(args) <= agreement(function) and keywords.keys() <= known.keys() and "out" not in keywords:
+        return ours(*args, **keywords)
     if not any(p.kind is p.VAR_POSITIONAL for p in theirs.values()):  # all but the first by name: orders differ
         keywords = {**dict(list(zip(theirs, args))[1:]), **keywords}
         args = args[:1] if theirs else args
@@ -118,6 +121,13 @@ def parameters(function: Any) -> dict[str, inspect.Parameter]:
         return dict(inspect.signature(getattr(function, "forward", function)).parameters)
     except ValueError:
         return {}
+
+
+@cache
+def agreement(function: Any) -> int:
+    """How many positional arguments mean the same to NumPy's function and to ours."""
+    pairs = zip(parameters(function), parameters(table[function]))
+    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], pairs)))
 
 
 def refuse(name: str, values: Iterable[Any], why: str = "") -> NoReturn:
