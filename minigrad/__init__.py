@@ -2,6 +2,8 @@
 
 from minigrad import ops
 from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_, clip_report
+from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
+from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import Edge, Graph, grad
 from minigrad.ops.activations import *
 from minigrad.ops.arithmetic import *
@@ -24,3 +26,4 @@ __all__ += ops.activations.__all__ + ops.arithmetic.__all__ + ops.elementwise.__
 __all__ += ops.joining.__all__ + ops.nondifferentiable.__all__ + ops.products.__all__ + ops.reductions.__all__
 __all__ += ops.selection.__all__ + ops.shaping.__all__
 __all__ += ["clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_", "clip_report"]
+__all__ += ["GradcheckError", "gradcheck", "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "vjp"]
