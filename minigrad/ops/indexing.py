@@ -6,21 +6,35 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ops.front import plain
+from minigrad.ops.front import named, plain
 from minigrad.primitive import Scatter, primitive
+from minigrad.tensor import Tensor
 
 __all__ = ["getitem", "repeat", "take", "take_along_axis", "tile"]
 
 
 @primitive
-def getitem(x, *, index):
-    """y = x[index]: slices, integers, boolean and integer arrays, as in NumPy."""
+@named("getitem")
+def picked(x, *, index):
+    """y = x[index]."""
     return x[index]
 
 
-@getitem.gradient
+@picked.gradient
 def getitem_dx(dy, y, x, index):
     return Scatter(index, dy)
+
+
+def getitem(x: Any, index: Any) -> Any:
+    """y = x[index]: slices, integers, boolean and integer arrays, as in NumPy."""
+    return picked(x, index=index if type(index) in (int, slice) else kept(index))
+
+
+def kept(index: Any) -> Any:
+    """An index that the graph may keep: copies in place of tensors, and of arrays and lists that may change."""
+    if isinstance(index, tuple):
+        return tuple(kept(part) for part in index)
+    return np.array(plain(index)) if isinstance(index, Tensor | np.ndarray | list) else index
 
 
 def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:

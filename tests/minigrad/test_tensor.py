@@ -259,3 +259,15 @@ def test_hooks_of_leaves_and_their_errors() -> None:
     with pytest.raises(ValueError, match=r"gradient of shape \(2,\) is needed, found \(3,\)"):
         x.sum().backward()
     np.testing.assert_array_equal(x.grad.data, [2, 2])
+
+
+@pytest.mark.parametrize("kind", [np.array, list, mg.tensor, lambda i: (mg.tensor(i),)])
+def test_an_index_may_be_array_list_or_tensor_and_is_kept_as_it_was(kind: object) -> None:
+    x = mg.tensor(np.arange(3.0), requires_grad=True)
+    index = np.array([0, 0, 1])
+    y = x[kind(index)]  # type: ignore[operator]
+    z = x[index]
+    index[:] = 2
+    for picked in (y, z):
+        (dx,) = mg.grad(picked, x, np.array([1.0, 2.0, 3.0]))
+        np.testing.assert_array_equal(dx.data, [3, 3, 0])
