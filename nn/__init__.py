@@ -59,4 +59,6 @@ from nn.recurrent import (
 from nn.recurrent import (
     Stacked as Stacked,
 )
+from nn.torch_weights import load_torch_state_dict as load_torch_state_dict
+from nn.torch_weights import to_torch_state_dict as to_torch_state_dict
 from nn.unroll import Unroll as Unroll

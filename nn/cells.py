@@ -75,12 +75,12 @@ class Cell(Module):
         if size is not None and dtype.kind != "f":
             raise TypeError(f"{self.name}: x must hold floats, found {dtype}; write x.astype(np.{self.dtype})")
 
-    def check_state(self, state: State, *batch: int) -> State:
+    def check_state(self, state: State, *batch: int, who: str = "") -> State:
         """The state as tensors, in the structure of the initial one; raises, and names the leaf that does not fit."""
         if hasattr(self, "state_size"):
-            return self._matched(state, self.state_size, "state", batch)
+            return self._matched(state, self.state_size, f"{who or self.name}: state", batch)
         with mg.no_grad():
-            return self._matched(state, self.initial_state(*batch), "state", batch)
+            return self._matched(state, self.initial_state(*batch), f"{who or self.name}: state", batch)
 
     def _matched(self, state: State, like: Any, where: str, batch: tuple[int, ...]) -> State:
         """`like` holds, for each leaf, its size without the batch or an example."""
@@ -89,14 +89,14 @@ class Cell(Module):
             if not isinstance(state, tuple | list) or len(state) != len(like):
                 found = f"{len(state)} parts" if isinstance(state, tuple | list) else f"one {type(state).__name__}"
                 wanted = ", ".join(str(field) for field in fields)
-                raise ValueError(f"{self.name}: {where} must be a tuple ({wanted}), found {found}")
+                raise ValueError(f"{where} must be a tuple ({wanted}), found {found}")
             parts = [self._matched(s, l, f"{where}.{field}", batch) for field, s, l in zip(fields, state, like)]
             return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
         shape = (*batch, like) if isinstance(like, int) else like.shape
         if not isinstance(state, mg.Tensor | np.ndarray):
-            raise TypeError(f"{self.name}: {where} must be a tensor {shape}, found {type(state).__name__}")
+            raise TypeError(f"{where} must be a tensor {shape}, found {type(state).__name__}")
         if state.shape != shape:
-            raise ValueError(f"{self.name}: {where} {shape} is needed, found {state.shape}")
+            raise ValueError(f"{where} {shape} is needed, found {state.shape}")
         return state if isinstance(state, mg.Tensor) else mg.tensor(state, dtype=self.dtype)
 
     def __call__(self, x: Any, state: State = None, **options: Any) -> Any:

@@ -64,7 +64,7 @@ class Module:
         if isinstance(value, Parameter | Buffer):
             value.name = value.name or name
         elif isinstance(value, Module | list | tuple | dict):
-            for own, item in _members({name: value}):
+            for own, item in members({name: value}):
                 if isinstance(item, Module):
                     object.__setattr__(item, "_name", own)
             for path, item in self._walk():
@@ -76,7 +76,7 @@ class Module:
     def _walk(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
         """Every parameter, buffer and module below this one, once, with its dotted name."""
         seen = {id(self)} if seen is None else seen
-        for name, item in _members(vars(self)):
+        for name, item in members(vars(self)):
             if id(item) not in seen:
                 seen.add(id(item))
                 yield prefix + name, item
@@ -184,21 +184,21 @@ class Module:
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__}({self.describe()})"]
-        members = list(_members(vars(self)))
-        shapes = [f"{name} {item.shape}" for name, item in members if not isinstance(item, Module)]
+        own = list(members(vars(self)))
+        shapes = [f"{name} {item.shape}" for name, item in own if not isinstance(item, Module)]
         lines += [f"  {line}" for line in self.equations()] + (["  " + "  ".join(shapes)] if shapes else [])
-        for name, item in members:
+        for name, item in own:
             if isinstance(item, Module):
                 lines += [f"  {line}" for line in f"{name}: {item!r}".splitlines()]
         return "\n".join(lines)
 
 
-def _members(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def members(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """The parameters, buffers and modules among some values, also in lists, tuples and dicts."""
     for name, value in values.items():
         if isinstance(value, Module | Parameter | Buffer):
             yield name, value
         elif isinstance(value, list | tuple):
-            yield from _members({f"{name}.{k}": part for k, part in enumerate(value)})
+            yield from members({f"{name}.{k}": part for k, part in enumerate(value)})
         elif isinstance(value, dict):
-            yield from _members({f"{name}.{key}": part for key, part in value.items()})
+            yield from members({f"{name}.{key}": part for key, part in value.items()})

@@ -110,7 +110,7 @@ class _Recurrent(Module):
         """All layers over all steps; see the class."""
         batch_first = self.batch_first and x.ndim == 3
         xs: Any = mg.swapaxes(x, 0, 1) if batch_first else x
-        states = self._rows(state, *x.shape[batch_first : batch_first + 1 if x.ndim == 3 else 0])
+        states = self._rows(state, *xs.shape[1:-1])
         finals: list[State] = []
         for names in self.layers:
             cells = [getattr(self, name) for name in names]
@@ -130,7 +130,7 @@ class _Recurrent(Module):
         rows = sum(len(names) for names in self.layers)
         if state is None:
             return [None] * rows
-        state = self.l0.check_state(state, rows, *batch)
+        state = self.l0.check_state(state, rows, *batch, who=self.name)
         return [map_state(operator.itemgetter(k), state) for k in range(rows)]
 
     def describe(self) -> str:

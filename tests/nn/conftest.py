@@ -1,0 +1,1 @@
+collect_ignore = ["make_torch_results.py"]  # it needs PyTorch
