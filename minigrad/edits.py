@@ -121,7 +121,7 @@ class EditedGraph(Graph):
 def cut_edges(graph: Graph, edges: Edges = None, *, mask: Any = None, **where: Any) -> Graph:
     """See `Graph.cut`."""
     rows = _rows(mask)
-    return _without_loss(graph, _rewired(graph, select(graph, edges, **where), cut, lambda e: {"rows": rows(e)}))
+    return _without_loss(graph, rewire(graph, select(graph, edges, **where), cut, lambda e: {"rows": rows(e)}))
 
 
 def truncate(graph: Graph, k: int) -> Graph:
@@ -143,7 +143,7 @@ def truncate(graph: Graph, k: int) -> Graph:
         if e.source.time is not e.target.time and e.source.time.axis is e.target.time.axis
         if window(e.source) != window(e.target) and not graph._accumulates_loss(e)
     ]
-    return _without_loss(graph, _rewired(graph, chosen, cut, lambda e: {"rows": None}))
+    return _without_loss(graph, rewire(graph, chosen, cut, lambda e: {"rows": None}))
 
 
 def clip_edges(
@@ -163,7 +163,7 @@ def clip_edges(
         raise ValueError("clip_edges: a limit is needed, max_norm= or max_value=")
     rows, name_of = _rows(mask), state_names(graph)
     chosen = select(graph, edges, **where)
-    return _rewired(
+    return rewire(
         graph,
         chosen,
         clip_gradient,
@@ -171,7 +171,7 @@ def clip_edges(
     )
 
 
-def _rewired(graph: Graph, edges: list[Edge], op: Primitive, constants: Callable[[Edge], dict[str, Any]]) -> Graph:
+def rewire(graph: Graph, edges: list[Edge], op: Primitive, constants: Callable[[Edge], dict[str, Any]]) -> Graph:
     """The graph with one identity node for all chosen edges from one source into one time step."""
     crossings: dict[tuple[Tensor, Any], list[Edge]] = {}
     for edge in edges:
@@ -255,14 +255,14 @@ def select(
     return chosen
 
 
-def state_names(graph: Graph) -> Callable[[Tensor], str]:
-    """A function that tells what a node is called as a state; it looks at each line of the program once."""
+def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
+    """A function that tells what a node is called, as a state if it is one; it reads each line of the program once."""
     known: dict[Any, str] = {}
 
     def name_of(node: Tensor) -> str:
-        if node.role is not None:
+        if roles and node.role is not None:
             return node.role.name
-        key = node.name, node._code, node._instruction, node.call and node.call.which, node.op
+        key = node.name, node._code, node._instruction, node.call and node.call.which, node.op, node.role
         if key not in known:
             known[key] = naming.label(graph, node)
         return known[key]

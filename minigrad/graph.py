@@ -285,6 +285,59 @@ class Graph:
 
         return edits.clip_edges(self, edges, max_norm, max_value, **where)
 
+    # measures: each runs a pass of its own
+
+    def gradient_flow(self, jacobians: bool | str = True) -> Any:
+        """How ∂loss/∂state changes from step to step, with a verdict for each state: a `flow.GradientFlow`.
+
+        jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a fifth of a backward pass; "all" at
+        all steps; "exact" is its largest singular value at all steps; False leaves it out.
+
+        >>> import minigrad as mg
+        >>> w, h = mg.tensor(0.5, requires_grad=True), mg.tensor(1.0)
+        >>> for t in range(4):
+        ...     with mg.time_step(t): h = w * h
+        >>> print(mg.Graph(h).gradient_flow(jacobians="all"))
+        axis time
+             t     total  crossing     ratio  jacobian
+             3         1         ·         ·       0.5
+             2       0.5       0.5       0.5       0.5
+             1      0.25      0.25       0.5       0.5
+             0     0.125     0.125       0.5         ·
+        h: vanishing, ×0.5 a step; |dh| 1 at t=3, 0.125 at t=0; memory 10 steps
+        """
+        from minigrad import flow
+
+        return flow.gradient_flow(self, jacobians)
+
+    def grad_by_step(self, parameter: Tensor | str, norms: bool = False, axis: str | None = None) -> Any:
+        """The gradient that each time step adds to a shared parameter: (T, *shape), in the order of t.
+
+        norms: only their norms (T), without holding T copies.  axis: needed where several axes use the parameter.
+        Raises ValueError for a parameter that is not used in a time step.  Warns of a part that arises outside.
+        """
+        from minigrad import flow
+
+        return flow.grad_by_step(self, parameter, norms, axis)
+
+    def values_by_step(self, name: str, axis: str | None = None, scope: str | None = None) -> Any:
+        """The values of a variable or state, one row per time step that has it: (T, *shape), in the order of t."""
+        from minigrad import flow
+
+        return flow.values_by_step(self, name, axis, scope)
+
+    def credit(self, state: str | None = None) -> Any:
+        """‖∂loss_t'/∂state_t‖ for all pairs of steps, a `flow.Credit`: which past each step's loss speaks to."""
+        from minigrad import flow
+
+        return flow.credit(self, state)
+
+    def truncation_bias(self, k: int) -> Any:
+        """How much gradient `truncate(k)` throws away: norm ratio and angle to the full gradient, per parameter."""
+        from minigrad import flow
+
+        return flow.truncation_bias(self, k)
+
     # how it looks
 
     def to_dot(self, **options: Any) -> Any:
