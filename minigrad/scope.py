@@ -169,13 +169,13 @@ def time_step(t: int, axis: str | None = None) -> recorded:
     return recorded(time=axes.setdefault(name, Axis(name)).visit(t))
 
 
-def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False) -> Iterator[tuple[int, Any]]:
+def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start: int = 0) -> Iterator[tuple[int, Any]]:
     """Loop over the first axis of `xs`, labelling what each turn of the loop records with its time step.
 
     Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
     requires grad is split once, so the backward pass stays linear in T.  An outermost loop opens an axis of its own
     (named "time" unless `axis` says otherwise); a nested one keeps the labels of the loop around it unless it is
-    given an axis.  The labels end with the loop, also after `break` or an error.
+    given an axis.  The labels end with the loop, also after `break` or an error.  start: the number of the first step.
 
     >>> import minigrad as mg, numpy as np
     >>> [(t, x_t.t, x_t.item()) for t, x_t in mg.timesteps(np.array([5.0, 6.0]))]
@@ -192,10 +192,15 @@ def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False) -> Ite
     try:
         for position, t in enumerate(reversed(order) if reverse else order):
             if labelled:
-                label = TimeLabel(own, t, position)
+                label = TimeLabel(own, start + t, position)
                 recording.set(before._replace(time=label))
-                if made_here:
+                if made_here or _unplaced(parts[t]):
                     parts[t].place("input", "x", label)
-            yield t, parts[t]
+            yield start + t, parts[t]
     finally:
         recording.set(before)
+
+
+def _unplaced(x: Any) -> bool:
+    """Whether x is a tensor of no time yet, and nobody's parameter: as an element of a sequence, it is an input."""
+    return hasattr(x, "place") and x.time is None and x.role is None and not (x.is_leaf and x.requires_grad)

@@ -1,6 +1,10 @@
 """nn: recurrent networks whose unrolled graph stays plain, built on minigrad's public names only."""
 
 from nn import init as init
+from nn.attention import AdditiveAttention as AdditiveAttention
+from nn.attention import DotAttention as DotAttention
+from nn.attention import GeneralAttention as GeneralAttention
+from nn.attention import attend as attend
 from nn.cells import (
     Cell as Cell,
 )
@@ -19,6 +23,8 @@ from nn.cells import (
 from nn.cells import (
     detach_state as detach_state,
 )
+from nn.checkpoint import load as load
+from nn.checkpoint import save as save
 from nn.dropout import Dropout as Dropout
 from nn.embedding import Embedding as Embedding
 from nn.linear import Linear as Linear
@@ -59,6 +65,23 @@ from nn.recurrent import (
 from nn.recurrent import (
     Stacked as Stacked,
 )
+from nn.schedule import CosineLR as CosineLR
+from nn.schedule import ExponentialLR as ExponentialLR
+from nn.schedule import LambdaLR as LambdaLR
+from nn.schedule import PlateauLR as PlateauLR
+from nn.schedule import StepLR as StepLR
+from nn.schedule import WarmupLR as WarmupLR
+from nn.sequence import batches as batches
+from nn.sequence import greedy as greedy
+from nn.sequence import pad as pad
+from nn.sequence import sample as sample
+from nn.sequence import tbptt as tbptt
+from nn.sequence import windows as windows
 from nn.torch_weights import load_torch_state_dict as load_torch_state_dict
 from nn.torch_weights import to_torch_state_dict as to_torch_state_dict
 from nn.unroll import Unroll as Unroll
+from nn.unroll import lengths_mask as lengths_mask
+from nn.wrappers import LearnedInitialState as LearnedInitialState
+from nn.wrappers import RecurrentDropout as RecurrentDropout
+from nn.wrappers import Residual as Residual
+from nn.wrappers import Zoneout as Zoneout

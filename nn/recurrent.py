@@ -10,16 +10,16 @@ from nn.cells import Cell, GRUCell, LSTMCell, RNNCell, State, map_state
 from nn.dropout import Dropout, check_probability, mask
 from nn.linear import positive
 from nn.module import Module
-from nn.unroll import checked_cell, unroll
+from nn.unroll import checked_cell, steps, unroll
 
 
 def both_ways(
-    forwards: Cell, backwards: Cell, xs: Any, state: State = None, lengths: Any = None
+    forwards: Cell, backwards: Cell, xs: list[mg.Tensor], state: State, inside: Any
 ) -> tuple[list[mg.Tensor], State]:
     """One cell from the first step to the last, one from the last to the first; their outputs side by side."""
     first, last = (None, None) if state is None else state
-    ys, first = unroll(forwards, xs, first, lengths)
-    zs, last = unroll(backwards, xs, last, lengths, reverse=True)
+    ys, first = unroll(forwards, xs, first, inside)
+    zs, last = unroll(backwards, xs, last, inside, reverse=True)
     return [mg.concatenate(both, axis=-1) for both in zip(ys, zs, strict=True)], (first, last)
 
 
@@ -43,7 +43,10 @@ class Bidirectional(Module):
 
     def forward(self, xs: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All steps, both ways."""
-        ys, state = both_ways(self.forwards, self.backwards, xs, state, lengths)
+        xs, inside = steps(self.name, xs, lengths)
+        if state is not None and not (isinstance(state, tuple | list) and len(state) == 2):
+            raise ValueError(f"{self.name}: state must be a pair (forwards, backwards), found {type(state).__name__}")
+        ys, state = both_ways(self.forwards, self.backwards, xs, state, inside)
         return mg.stack(ys), state
 
 
@@ -109,8 +112,8 @@ class _Recurrent(Module):
     def forward(self, x: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All layers over all steps; see the class."""
         batch_first = self.batch_first and x.ndim == 3
-        xs: Any = mg.swapaxes(x, 0, 1) if batch_first else x
-        states = self._rows(state, *xs.shape[1:-1])
+        xs, inside = steps(self.name, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
+        states = self._rows(state, *xs[0].shape[:-1])
         finals: list[State] = []
         for names in self.layers:
             cells = [getattr(self, name) for name in names]
@@ -118,10 +121,10 @@ class _Recurrent(Module):
             if finals and self.dropout and self.training:
                 xs = [x_t * mask(x_t.shape, self.dropout, x_t.dtype) for x_t in xs]
             if self.bidirectional:
-                xs, both = both_ways(cells[0], cells[1], xs, own, lengths)
+                xs, both = both_ways(cells[0], cells[1], xs, own, inside)
                 finals += both
             else:
-                xs, final = unroll(cells[0], xs, own[0], lengths)
+                xs, final = unroll(cells[0], xs, own[0], inside)
                 finals.append(final)
         return mg.stack(xs, axis=int(batch_first)), map_state(lambda *rows: mg.stack(rows), *finals)
 

@@ -6,34 +6,49 @@ graph that the `for` loop below leaves behind.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 import minigrad as mg
 from nn.cells import Cell, State, leaves, map_state
-from nn.module import FOLDER, Module
+from nn.module import Module
 
 Array = np.ndarray[Any, Any]
+_first_step: ContextVar[int] = ContextVar("nn.first_step", default=0)
+
+
+@contextmanager
+def starting_at(t: int) -> Iterator[None]:
+    """Inside, sequences begin with step `t`, not 0: they go on with an earlier one."""
+    token = _first_step.set(t)
+    try:
+        yield
+    finally:
+        _first_step.reset(token)
 
 
 def unroll(
-    cell: Cell, xs: Any, state: State = None, lengths: Any = None, reverse: bool = False
+    cell: Cell, xs: list[mg.Tensor], state: State = None, inside: Array | None = None, reverse: bool = False
 ) -> tuple[list[mg.Tensor], State]:
-    """Call the cell for each x_t of `xs`; returns the list of the y_t, and the last state.
+    """Call the cell for each x_t; returns the list of the y_t, and the last state.
 
-    Each call opens an axis of its own, which bears the path of the cell.  See `Unroll` for the arguments.
+    inside: which rows are inside their length at each step (T, B); the others keep their state, and their y_t is 0.
+    Each call opens an axis of its own, which bears the path of the cell.
     """
-    xs, state, inside = _checked(cell, xs, state, lengths)
+    state, start = _checked(cell, xs, state), _first_step.get()
     ys: list[Any] = [None] * len(xs)
-    with mg.scope(cell.name, outside=FOLDER):  # opened once, so that a step costs no more than its equations
-        for t, x_t in mg.timesteps(xs, cell.path or cell.name, reverse=reverse):
+    with mg.scope(cell.name):  # opened once, so that a step costs no more than its equations
+        for t, x_t in mg.timesteps(xs, cell.path or cell.name, reverse=reverse, start=start):
             y, new = cell.forward(x_t, state)
-            if inside is not None and not inside[t].all():
-                y, new = _masked(inside[t], y, new, state)
+            if inside is not None and not inside[t - start].all():
+                y, new = _masked(inside[t - start], y, new, state)
             for name, leaf in leaves(new):
                 leaf.place("state", name)
-            ys[t], state = y, new
+            ys[t - start], state = y, new
     return ys, state
 
 
@@ -59,7 +74,8 @@ class Unroll(Module):
         self, xs: Any, state: State = None, lengths: Any = None, reverse: bool = False
     ) -> tuple[mg.Tensor, State]:
         """All steps; the y_t stacked."""
-        ys, state = unroll(self.cell, xs, state, lengths, reverse)
+        xs, inside = steps(self.name, xs, lengths)
+        ys, state = unroll(self.cell, xs, state, inside, reverse)
         return mg.stack(ys), state
 
 
@@ -70,36 +86,60 @@ def checked_cell(who: str, cell: Any) -> Cell:
     return cell
 
 
-def _checked(cell: Cell, xs: Any, state: State, lengths: Any) -> tuple[Any, State, Array | None]:
-    """The steps with padding replaced, the initial state, and which rows are inside their length at each step."""
-    if not isinstance(xs, list | tuple | mg.Tensor):
+def steps(who: str, xs: Any, lengths: Any = None) -> tuple[list[mg.Tensor], Array | None]:
+    """The x_t of a sequence, with padding replaced by 0, and which rows are inside their length at each step (T, B)."""
+    if isinstance(xs, list | tuple):
+        xs = [x_t if isinstance(x_t, mg.Tensor) else mg.tensor(x_t) for x_t in xs]
+        xs = mg.stack(xs) if xs and lengths is not None else xs
+    elif not isinstance(xs, mg.Tensor):
         xs = mg.tensor(xs)
-    if (isinstance(xs, mg.Tensor) and not xs.ndim) or not len(xs):
-        raise ValueError(f"{cell.name}: a sequence of at least one step is needed, found {getattr(xs, 'shape', xs)}")
-    shape, dtype = (xs.shape[1:], xs.dtype) if isinstance(xs, mg.Tensor) else (xs[0].shape, xs[0].dtype)
-    cell.check_input(shape, dtype)
-    batch = shape[: 1 if dtype.kind != "f" else -1]
-    state = cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
+    if getattr(xs, "shape", None) == () or not len(xs):
+        raise ValueError(f"{who}: a sequence of at least one step is needed, found {getattr(xs, 'shape', xs)}")
     if lengths is None:
-        return xs, state, None
-    inside = inside_lengths(lengths, len(xs), *batch)
-    if isinstance(xs, mg.Tensor):  # a list holds the outputs of a layer below, which are 0 there
-        xs = mg.where(inside.reshape(inside.shape[:2] + (1,) * (xs.ndim - 2)), xs, 0)
-    return xs, state, inside
+        return list(xs), None
+    inside = lengths_mask(lengths, len(xs))
+    if xs.ndim < 2 or inside.shape != xs.shape[:2]:
+        raise ValueError(
+            f"{who}: one length for each row of a batch is needed, found {len(inside[0])} for x {xs.shape}"
+        )
+    return list(mg.where(_wide(inside, xs.ndim), xs, 0)), inside  # before any product: NaN there reaches nothing
 
 
-def inside_lengths(lengths: Any, steps: int, batch_size: int | None = None) -> Array:
-    """Which rows are inside their length at each step: (T, B, 1) of bool."""
+def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
+    """The state to begin with; raises if it or the input does not fit the cell."""
+    x = xs[0]
+    cell.check_input(x.shape, x.dtype)
+    if any(x_t.shape != x.shape for x_t in xs):
+        raise ValueError(f"{cell.name}: all steps must have the same shape, found {sorted({x_t.shape for x_t in xs})}")
+    batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
+    return cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
+
+
+def lengths_mask(lengths: Any, steps: int) -> Array:
+    """Which rows are inside their length at each step: bool (T, B), as attention takes it.
+
+    >>> import nn
+    >>> nn.lengths_mask([2, 1], steps=2)
+    array([[ True,  True], [ True, False]])
+    """
     lengths = np.asarray(lengths.data if isinstance(lengths, mg.Tensor) else lengths)
-    if batch_size is None or lengths.shape != (batch_size,) or lengths.dtype.kind not in "iu":
-        wanted = "an input with a batch axis is" if batch_size is None else f"integers of shape ({batch_size},) are"
-        raise ValueError(f"lengths: {wanted} needed, found {lengths.dtype} of shape {lengths.shape}")
+    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+        raise ValueError(f"lengths: integers of shape (B,) are needed, found {lengths.dtype} of shape {lengths.shape}")
     wrong = np.flatnonzero((lengths < 1) | (lengths > steps))
     if len(wrong):
         raise ValueError(f"lengths: 1 to T = {steps} is possible, found {lengths[wrong[0]]} in row {wrong[0]}")
-    return (np.arange(steps)[:, None] < lengths)[:, :, None]
+    return np.asarray(np.arange(steps)[:, None] < lengths)
 
 
 def _masked(inside: Array, y: mg.Tensor, new: State, state: State) -> tuple[mg.Tensor, State]:
     """Rows that have ended: their y is 0, and they keep their state."""
-    return mg.where(inside, y, 0), map_state(lambda s, s_prev: mg.where(inside, s, s_prev), new, state)
+
+    def keep(s: mg.Tensor, s_prev: mg.Tensor) -> mg.Tensor:
+        return s if s is s_prev else mg.where(_wide(inside, s.ndim), s, s_prev)
+
+    return mg.where(_wide(inside, y.ndim), y, 0), map_state(keep, new, state)
+
+
+def _wide(mask: Array, ndim: int) -> Array:
+    """The mask with further axes of length 1, so that it broadcasts against what has `ndim` axes."""
+    return mask.reshape(mask.shape + (1,) * (ndim - mask.ndim))
