@@ -7,10 +7,14 @@ import numpy as np
 from minigrad.ops import (
     activations,
     arithmetic,
+    composite,
     elementwise,
     indexing,
     joining,
+    linalg,
+    moving,
     nondifferentiable,
+    ordering,
     products,
     protocol,
     reductions,
@@ -19,10 +23,14 @@ from minigrad.ops import (
 )
 from minigrad.ops.activations import *
 from minigrad.ops.arithmetic import *
+from minigrad.ops.composite import *
 from minigrad.ops.elementwise import *
 from minigrad.ops.indexing import *
 from minigrad.ops.joining import *
+from minigrad.ops.linalg import *
+from minigrad.ops.moving import *
 from minigrad.ops.nondifferentiable import *
+from minigrad.ops.ordering import *
 from minigrad.ops.products import *
 from minigrad.ops.protocol import call_function, call_ufunc
 from minigrad.ops.reductions import *
@@ -32,10 +40,14 @@ from minigrad.ops.shaping import *
 __all__ = ["call_function", "call_ufunc"]
 __all__ += activations.__all__
 __all__ += arithmetic.__all__
+__all__ += composite.__all__
 __all__ += elementwise.__all__
 __all__ += indexing.__all__
 __all__ += joining.__all__
+__all__ += linalg.__all__
+__all__ += moving.__all__
 __all__ += nondifferentiable.__all__
+__all__ += ordering.__all__
 __all__ += products.__all__
 __all__ += reductions.__all__
 __all__ += selection.__all__

@@ -7,7 +7,7 @@ import numpy as np
 from minigrad.ops.front import over
 from minigrad.primitive import primitive
 
-__all__ = ["add", "divide", "matmul", "multiply", "negative", "power", "remainder", "subtract"]
+__all__ = ["add", "divide", "matmul", "multiply", "negative", "power", "subtract"]
 
 
 @primitive
@@ -103,22 +103,6 @@ def power_da(dy, y, a, b):
 @power.gradient
 def power_db(dy, y, a, b):
     return dy * y * np.log(np.where(a == 0, 1, a))
-
-
-@primitive
-def remainder(a, b):
-    """Remainder with the sign of b:  y = a − b · ⌊a / b⌋."""
-    return np.remainder(a, b)
-
-
-@remainder.gradient
-def remainder_da(dy, y, a, b):
-    return dy
-
-
-@remainder.gradient
-def remainder_db(dy, y, a, b):
-    return -dy * np.floor_divide(a, b)
 
 
 @primitive

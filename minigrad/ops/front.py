@@ -84,7 +84,30 @@ def reduction(neutral: Any) -> Callable[[Primitive], Front]:
     return decorate
 
 
-_TWO = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum", "any": "logical_or", "all": "logical_and"}
+def averaging(op: Primitive) -> Front:
+    """NumPy's keywords of a mean on top of `op(a, axis, keepdims)`; with `where=` it is a quotient of sums."""
+
+    def call(
+        a: Any, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: bool = False, where: Any = True
+    ) -> Any:
+        from minigrad import ops
+
+        a = a if dtype is None else ops.astype(a, dtype)
+        extra = {"ddof": ddof} if "ddof" in op.constants else {}
+        if where is True:
+            return op(a, axis=axis, keepdims=keepdims, **extra)
+        count = np.sum(np.broadcast_to(plain(where), a.shape), axis=axis, keepdims=True).astype(a.dtype)
+        y = ops.sum(a, axis, where=where, keepdims=True) / count
+        if extra:
+            y = ops.sum(ops.square(a - y), axis, where=where, keepdims=True) / np.maximum(count - ddof, 0)
+        if op.name == "std":
+            y = ops.where(y == 0, 0, ops.sqrt(ops.where(y == 0, 1, y)))
+        return y if keepdims else ops.squeeze(y, axis)
+
+    return Front(op, call)
+
+
+_TWO = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum"}
 
 
 def plain(value: Any) -> Any:

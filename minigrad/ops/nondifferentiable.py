@@ -8,49 +8,12 @@ import numpy as np
 
 from minigrad.primitive import Primitive, primitive
 
-__all__ = [
-    "all",
-    "any",
-    "argmax",
-    "argmin",
-    "argpartition",
-    "argsort",
-    "bincount",
-    "bitwise_and",
-    "bitwise_or",
-    "bitwise_xor",
-    "ceil",
-    "digitize",
-    "equal",
-    "floor",
-    "floor_divide",
-    "greater",
-    "greater_equal",
-    "heaviside",
-    "histogram",
-    "invert",
-    "isclose",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "left_shift",
-    "less",
-    "less_equal",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "nanargmax",
-    "nanargmin",
-    "not_equal",
-    "right_shift",
-    "rint",
-    "searchsorted",
-    "sign",
-    "signbit",
-    "spacing",
-    "trunc",
-]
+__all__ = ["equal", "greater", "greater_equal", "isclose", "less", "less_equal", "not_equal"]
+__all__ += ["isfinite", "isinf", "isnan", "logical_and", "logical_not", "logical_or", "logical_xor"]
+__all__ += ["bitwise_and", "bitwise_or", "bitwise_xor", "invert", "isneginf", "isposinf", "signbit"]
+__all__ += ["argmax", "argmin", "bitwise_count", "gcd", "lcm", "left_shift", "right_shift"]
+__all__ += ["argpartition", "argsort", "digitize", "lexsort", "nanargmax", "nanargmin", "searchsorted"]
+__all__ += ["all", "any", "bincount", "count_nonzero", "histogram", "isin", "unravel_index"]
 
 
 def without_gradient(name: str) -> Primitive:
@@ -60,50 +23,27 @@ def without_gradient(name: str) -> Primitive:
     def forward(*xs: Any, **constants: Any) -> Any:
         return function(*xs, **constants)
 
-    forward.__name__ = name
-    forward.__doc__ = f"As `numpy.{name}`; the result has no history."
+    forward.__name__, forward.__doc__ = name, f"As `numpy.{name}`; the result has no history."
     return primitive(differentiable=False)(forward)
 
 
-less = without_gradient("less")
-less_equal = without_gradient("less_equal")
-greater = without_gradient("greater")
-greater_equal = without_gradient("greater_equal")
-equal = without_gradient("equal")
-not_equal = without_gradient("not_equal")
-logical_and = without_gradient("logical_and")
-logical_or = without_gradient("logical_or")
-logical_xor = without_gradient("logical_xor")
-logical_not = without_gradient("logical_not")
-bitwise_and = without_gradient("bitwise_and")
-bitwise_or = without_gradient("bitwise_or")
-bitwise_xor = without_gradient("bitwise_xor")
-invert = without_gradient("invert")
-left_shift = without_gradient("left_shift")
-right_shift = without_gradient("right_shift")
-isfinite = without_gradient("isfinite")
-isnan = without_gradient("isnan")
-isinf = without_gradient("isinf")
+less, less_equal, greater, greater_equal = map(without_gradient, ("less", "less_equal", "greater", "greater_equal"))
+equal, not_equal, isclose, logical_and = map(without_gradient, ("equal", "not_equal", "isclose", "logical_and"))
+logical_or, logical_xor, logical_not, isfinite = map(
+    without_gradient, ("logical_or", "logical_xor", "logical_not", "isfinite")
+)
+isnan, isinf, isposinf, isneginf = map(without_gradient, ("isnan", "isinf", "isposinf", "isneginf"))
 signbit = without_gradient("signbit")
-sign = without_gradient("sign")
-floor = without_gradient("floor")
-ceil = without_gradient("ceil")
-trunc = without_gradient("trunc")
-rint = without_gradient("rint")
-floor_divide = without_gradient("floor_divide")
-heaviside = without_gradient("heaviside")
-spacing = without_gradient("spacing")
-isclose = without_gradient("isclose")
 
-argmax = without_gradient("argmax")
-argmin = without_gradient("argmin")
-nanargmax = without_gradient("nanargmax")
-nanargmin = without_gradient("nanargmin")
-argsort = without_gradient("argsort")
-argpartition = without_gradient("argpartition")
-searchsorted = without_gradient("searchsorted")
-all = without_gradient("all")
-any = without_gradient("any")
-digitize = without_gradient("digitize")
-bincount = without_gradient("bincount")
-histogram = without_gradient("histogram")
+bitwise_and, bitwise_or, bitwise_xor, invert = map(
+    without_gradient, ("bitwise_and", "bitwise_or", "bitwise_xor", "invert")
+)
+left_shift, right_shift, gcd, lcm = map(without_gradient, ("left_shift", "right_shift", "gcd", "lcm"))
+bitwise_count = without_gradient("bitwise_count")
+
+argmax, argmin, nanargmax, nanargmin = map(without_gradient, ("argmax", "argmin", "nanargmax", "nanargmin"))
+argsort, argpartition, lexsort, searchsorted = map(
+    without_gradient, ("argsort", "argpartition", "lexsort", "searchsorted")
+)
+digitize, all, any, count_nonzero = map(without_gradient, ("digitize", "all", "any", "count_nonzero"))
+bincount, histogram, isin, unravel_index = map(without_gradient, ("bincount", "histogram", "isin", "unravel_index"))

@@ -12,7 +12,8 @@ from minigrad.ops.front import named
 from minigrad.ops.shaping import reshape, transpose
 from minigrad.primitive import primitive
 
-__all__ = ["dot", "einsum", "outer", "tensordot"]
+__all__ = ["convolve", "correlate", "cross", "dot", "einsum", "inner", "kron", "matvec", "outer", "tensordot", "trace"]
+__all__ += ["vdot", "vecdot", "vecmat"]
 
 
 @primitive
@@ -85,3 +86,63 @@ def dot(a: Any, b: Any) -> Any:
 def outer(a: Any, b: Any) -> Any:
     """The products of all pairs:  y[i, j] = a[i] b[j], of the flattened arrays."""
     return multiply(reshape(a, (-1, 1)), reshape(b, (1, -1)))
+
+
+def inner(a: Any, b: Any) -> Any:
+    """Sum of products over the last axis of both."""
+    return tensordot(a, b, (-1, -1)) if np.ndim(a) and np.ndim(b) else multiply(a, b)
+
+
+def vdot(a: Any, b: Any) -> Any:
+    """Sum of products of the flattened arrays."""
+    return matmul(reshape(a, -1), reshape(b, -1))
+
+
+def vecdot(a: Any, b: Any, axis: int = -1) -> Any:
+    """Sum of products over one axis, broadcasting the others."""
+    return np.sum(multiply(a, b), axis)
+
+
+def matvec(a: Any, b: Any) -> Any:
+    """Matrices times vectors:  (..., n, k), (..., k) → (..., n)."""
+    return matmul(a, np.expand_dims(b, -1))[..., 0]
+
+
+def vecmat(a: Any, b: Any) -> Any:
+    """Vectors times matrices:  (..., n), (..., n, k) → (..., k)."""
+    return matmul(np.expand_dims(a, -2), b)[..., 0, :]
+
+
+def kron(a: Any, b: Any) -> Any:
+    """Kronecker product: each element of a times the whole of b."""
+    n = max(np.ndim(a), np.ndim(b))
+    a, b = (reshape(x, (1,) * (n - np.ndim(x)) + np.shape(x)) for x in (a, b))
+    pairs = multiply(np.expand_dims(a, tuple(range(1, 2 * n, 2))), np.expand_dims(b, tuple(range(0, 2 * n, 2))))
+    return reshape(pairs, tuple(i * j for i, j in zip(a.shape, b.shape, strict=True)))
+
+
+def cross(a: Any, b: Any, axis: int = -1) -> Any:
+    """Vector product of vectors of length 3 along the axis."""
+    if np.shape(a)[axis] != 3 or np.shape(b)[axis] != 3:
+        raise ValueError(f"cross: vectors of length 3 are needed, found shapes {np.shape(a)} and {np.shape(b)}")
+    a1, a2, b1, b2 = (np.roll(x, k, axis) for x in (a, b) for k in (-1, -2))
+    return a1 * b2 - a2 * b1
+
+
+def trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Sum of a diagonal."""
+    return np.sum(np.diagonal(a, offset, axis1, axis2), -1)
+
+
+def convolve(a: Any, v: Any, mode: str = "full") -> Any:
+    """Convolution of two vectors:  y[k] = Σⱼ a[j] v[k − j]."""
+    n, m = len(a), len(v)
+    pairs = np.pad(multiply(reshape(a, (-1, 1)), reshape(v, (1, -1))), ((0, 0), (0, n)))
+    full = np.sum(reshape(reshape(pairs, -1)[: n * (n + m - 1)], (n, n + m - 1)), 0)  # each row shifted by one more
+    first = {"full": 0, "same": (min(n, m) - 1) // 2, "valid": min(n, m) - 1}[mode]
+    return full[first : first + {"full": n + m - 1, "same": max(n, m), "valid": max(n, m) - min(n, m) + 1}[mode]]
+
+
+def correlate(a: Any, v: Any, mode: str = "valid") -> Any:
+    """Correlation of two vectors:  y[k] = Σⱼ a[j + k] v[j], as a convolution with v reversed."""
+    return convolve(a, np.flip(v), mode)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ops.front import reduction, restored
+from minigrad.ops.front import averaging, reduction, restored
 from minigrad.primitive import primitive
 
 __all__ = ["cumsum", "max", "mean", "min", "prod", "std", "sum", "var"]
@@ -24,6 +24,7 @@ def sum_da(dy, y, a, axis=None, keepdims=False):
     return np.broadcast_to(restored(dy, axis, keepdims), a.shape)
 
 
+@averaging
 @primitive
 def mean(a, *, axis=None, keepdims=False):
     """y = Σ a / n over the axis, n the number of elements."""
@@ -35,6 +36,7 @@ def mean_da(dy, y, a, axis=None, keepdims=False):
     return np.broadcast_to(restored(dy, axis, keepdims) * (dy.size / a.size), a.shape)
 
 
+@averaging
 @primitive
 def var(a, *, axis=None, ddof=0, keepdims=False):
     """Variance over the axis:  y = Σ (a − mean a)² / (n − ddof)."""
@@ -47,6 +49,7 @@ def var_da(dy, y, a, axis=None, ddof=0, keepdims=False):
     return restored(dy, axis, keepdims) * (a - np.mean(a, axis=axis, keepdims=True)) * (2 / n)
 
 
+@averaging
 @primitive
 def std(a, *, axis=None, ddof=0, keepdims=False):
     """Standard deviation over the axis:  y = √var a; where it is 0, so is its derivative."""

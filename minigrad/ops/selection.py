@@ -9,7 +9,7 @@ import numpy as np
 from minigrad.ops.front import named
 from minigrad.primitive import primitive
 
-__all__ = ["clip", "maximum", "minimum", "where"]
+__all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "nan_to_num", "select", "where"]
 
 
 @primitive
@@ -18,12 +18,20 @@ def maximum(a, b):
     return np.maximum(a, b)
 
 
+@primitive
+def fmax(a, b):
+    """As `maximum`, where a NaN counts as missing."""
+    return np.fmax(a, b)
+
+
 @maximum.gradient
+@fmax.gradient
 def maximum_da(dy, y, a, b):
     return np.where(a > b, dy, np.where(a == b, 0.5 * dy, 0))
 
 
 @maximum.gradient
+@fmax.gradient
 def maximum_db(dy, y, a, b):
     return np.where(a < b, dy, np.where(a == b, 0.5 * dy, 0))
 
@@ -34,12 +42,20 @@ def minimum(a, b):
     return np.minimum(a, b)
 
 
+@primitive
+def fmin(a, b):
+    """As `minimum`, where a NaN counts as missing."""
+    return np.fmin(a, b)
+
+
 @minimum.gradient
+@fmin.gradient
 def minimum_da(dy, y, a, b):
     return np.where(a < b, dy, np.where(a == b, 0.5 * dy, 0))
 
 
 @minimum.gradient
+@fmin.gradient
 def minimum_db(dy, y, a, b):
     return np.where(a > b, dy, np.where(a == b, 0.5 * dy, 0))
 
@@ -94,3 +110,19 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     """Limit values:  a_min ≤ y ≤ a_max, either side may be None; the derivative on the boundary is 1."""
     lo, hi = a_min if min is None else min, a_max if max is None else max
     return between(a, LOWEST if lo is None else lo, HIGHEST if hi is None else hi)
+
+
+def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    """NaN and infinities replaced by numbers; their gradient is 0."""
+    limits = np.finfo(x.dtype)
+    x = where(np.isnan(x), nan, x)
+    x = where(x == np.inf, limits.max if posinf is None else posinf, x)
+    return where(x == -np.inf, limits.min if neginf is None else neginf, x)
+
+
+def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    """For each element the choice whose condition is the first to hold."""
+    y = default
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        y = where(condition, choice, y)
+    return y
