@@ -203,6 +203,10 @@ class Graph:
     def backward(self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False) -> None:
         """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
         pending = self._pending(grad, create_graph)
+        if not create_graph:
+            from minigrad import anomaly
+
+            anomaly.note_walk(self)
         retained = [step for step in walk.get()(self, pending) if retain_grads]
         for step in retained:
             step.node._grad = _as_tensor(step.grad)

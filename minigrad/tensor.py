@@ -84,7 +84,7 @@ class Tensor:
 
     __slots__ = (
         *("_data", "_grad", "_requires_grad", "_hooks", "_scope", "_code", "_instruction", "__weakref__"),
-        *("name", "op", "inputs", "constants", "arrays", "call", "role", "serial", "time"),
+        *("name", "op", "inputs", "constants", "arrays", "call", "role", "serial", "time", "walked"),
     )
 
     def __init__(
@@ -106,6 +106,7 @@ class Tensor:
         self.role: Role | None = None  # told by the unroller
         self.serial = next(serials)  # creation order; reversed, it is a topological order
         self.time: TimeLabel | None = now.time
+        self.walked: float  # the loss whose training pass came by here; not set before
         self._requires_grad = False
         self.requires_grad = requires_grad
 
