@@ -1,5 +1,7 @@
 """minigrad: a tiny NumPy tensor whose computation graph one can draw, step through, edit and measure."""
 
+from typing import TYPE_CHECKING, Any
+
 from minigrad import ops
 from minigrad.anomaly import detect_anomaly
 from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_, clip_report
@@ -24,6 +26,9 @@ from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.scope import Role, no_grad, scope, time_step, timesteps
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 
+if TYPE_CHECKING:
+    from minigrad.debugger import Breakpoint, debug
+
 __all__ = ["Edge", "Graph", "Primitive", "Role", "Scatter", "Tensor", "get_default_dtype", "grad", "no_grad"]
 __all__ += ["generator", "seed"]
 __all__ += ["ops", "primitive", "scope", "set_default_dtype", "tensor", "time_step", "timesteps"]
@@ -34,3 +39,13 @@ __all__ += ops.activations.__all__ + ops.arithmetic.__all__ + ops.composite.__al
 __all__ += ops.indexing.__all__ + ops.joining.__all__ + ops.linalg.__all__ + ops.moving.__all__
 __all__ += ops.nondifferentiable.__all__ + ops.ordering.__all__ + ops.products.__all__ + ops.reductions.__all__
 __all__ += ops.selection.__all__ + ops.shaping.__all__
+__all__ += ["Breakpoint", "debug"]
+
+
+def __getattr__(name: str) -> Any:
+    """The debugger is loaded when it is asked for."""
+    if name not in ("Breakpoint", "debug"):
+        raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+    from minigrad import debugger
+
+    return getattr(debugger, name)

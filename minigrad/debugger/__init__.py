@@ -1,0 +1,6 @@
+"""The interactive debugger of backward passes, and backward passes written out as source.  Imports the engine."""
+
+from minigrad.debugger.breakpoints import Breakpoint
+from minigrad.debugger.shell import Debugger, Quit, debug
+
+__all__ = ["Breakpoint", "Debugger", "Quit", "debug"]
