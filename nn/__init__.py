@@ -23,6 +23,9 @@ from nn.cells import (
 from nn.cells import (
     detach_state as detach_state,
 )
+from nn.check import CellReport as CellReport
+from nn.check import check_cell as check_cell
+from nn.check import summary as summary
 from nn.checkpoint import load as load
 from nn.checkpoint import save as save
 from nn.dropout import Dropout as Dropout

@@ -78,19 +78,19 @@ class Cell(Module):
     def check_state(self, state: State, *batch: int, who: str = "") -> State:
         """The state as tensors, in the structure of the initial one; raises, and names the leaf that does not fit."""
         if hasattr(self, "state_size"):
-            return self._matched(state, self.state_size, f"{who or self.name}: state", batch)
+            return self.matched(state, self.state_size, f"{who or self.name}: state", batch)
         with mg.no_grad():
-            return self._matched(state, self.initial_state(*batch), f"{who or self.name}: state", batch)
+            return self.matched(state, self.initial_state(*batch), f"{who or self.name}: state", batch)
 
-    def _matched(self, state: State, like: Any, where: str, batch: tuple[int, ...]) -> State:
-        """`like` holds, for each leaf, its size without the batch or an example."""
+    def matched(self, state: State, like: Any, where: str, batch: tuple[int, ...] = ()) -> State:
+        """The state in the structure of `like`, whose leaves are sizes without the batch, or examples; or an error."""
         if isinstance(like, tuple):
             fields = getattr(like, "_fields", range(len(like)))
             if not isinstance(state, tuple | list) or len(state) != len(like):
                 found = f"{len(state)} parts" if isinstance(state, tuple | list) else f"one {type(state).__name__}"
                 wanted = ", ".join(str(field) for field in fields)
                 raise ValueError(f"{where} must be a tuple ({wanted}), found {found}")
-            parts = [self._matched(s, l, f"{where}.{field}", batch) for field, s, l in zip(fields, state, like)]
+            parts = [self.matched(s, l, f"{where}.{field}", batch) for field, s, l in zip(fields, state, like)]
             return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
         shape = (*batch, like) if isinstance(like, int) else like.shape
         if not isinstance(state, mg.Tensor | np.ndarray):

@@ -65,15 +65,20 @@ class Stacked(Cell):
     """
 
     def __init__(self, layers: Any, dropout: float = 0.0) -> None:
-        self.layers = list(layers)
-        cells = [isinstance(layer, Cell) and not layer.over_time for layer in self.layers]
-        if not self.layers or not all(isinstance(layer, Module) for layer in self.layers) or len(set(cells)) != 1:
-            found = ", ".join(type(layer).__name__ for layer in self.layers) or "nothing"
+        layers = list(layers)
+        cells = [isinstance(layer, Cell) and not layer.over_time for layer in layers]
+        if not layers or not all(isinstance(layer, Module) for layer in layers) or len(set(cells)) != 1:
+            found = ", ".join(type(layer).__name__ for layer in layers) or "nothing"
             raise TypeError(f"Stacked: either cells or layers over time are needed, found {found}")
-        self.over_time = not cells[0]
+        self.over_time, self.num_layers = not cells[0], len(layers)
+        for k, layer in enumerate(layers):
+            setattr(self, f"l{k}", layer)
         self.dropout = Dropout(dropout)
-        if not self.over_time:
-            self.state_size = tuple(layer.state_size for layer in self.layers)
+
+    @property
+    def layers(self) -> list[Any]:
+        """The layers, from the input up: the attributes `l0`, `l1`, ..."""
+        return [getattr(self, f"l{k}") for k in range(self.num_layers)]
 
     def initial_state(self, batch_size: int | None = None) -> State:
         """The tuple of the cells' own."""

@@ -41,9 +41,12 @@ def unroll(
     """
     state, start = _checked(cell, xs, state), _first_step.get()
     ys: list[Any] = [None] * len(xs)
+    first = len(xs) - 1 if reverse else 0
     with mg.scope(cell.name):  # opened once, so that a step costs no more than its equations
         for t, x_t in mg.timesteps(xs, cell.path or cell.name, reverse=reverse, start=start):
             y, new = cell.forward(x_t, state)
+            if t - start == first:
+                new = cell.matched(new, state, f"{cell.name}: the state that forward returns")
             if inside is not None and not inside[t - start].all():
                 y, new = _masked(inside[t - start], y, new, state)
             for name, leaf in leaves(new):

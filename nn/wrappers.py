@@ -30,6 +30,11 @@ class Wrapper(Cell):
         """As the cell inside asks."""
         self.cell.check_input(shape, dtype)
 
+    def forward(self, x: mg.Tensor, state: State) -> tuple[mg.Tensor, State]:
+        """One step of the cell inside."""
+        y, new = self.cell(x, state)
+        return y, new
+
 
 class Residual(Wrapper):
     """
