@@ -1,7 +1,12 @@
 """One readable script for each thing worth seeing: `python -m demos` lists them."""
 
+import os
 import sys
 from pathlib import Path
+
+# Matrices as small as these gain nothing from threads, and on a busy machine lose a lot by waiting for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
 NAMES = (
