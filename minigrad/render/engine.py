@@ -1,0 +1,130 @@
+"""Running Graphviz: the dot program if there is one, else pygraphviz.  Imports graphviz and pygraphviz when needed.
+
+Nothing that Graphviz prints reaches the user; what it refuses becomes an error of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from minigrad.render.paths import Point
+
+FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps", "webp")
+INSTALL = "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), or Graphviz itself, which has dot"
+Layout = tuple[dict[str, Point], dict[str, list[Point]], float, float]
+
+
+class NoGraphvizError(RuntimeError):
+    """Neither the dot program nor pygraphviz is there."""
+
+
+def run(text: str, form: str) -> bytes:
+    """What dot makes of DOT text in a format."""
+    if shutil.which("dot"):
+        done = subprocess.run(["dot", f"-T{form}"], input=text.encode(), capture_output=True, check=False)
+        if done.returncode or not done.stdout:
+            raise RuntimeError(f"dot could not write {form}: {_last_line(done.stderr)}")
+        return done.stdout
+    try:
+        import pygraphviz
+    except ImportError:
+        raise NoGraphvizError(f"no dot program and no pygraphviz; install one: {INSTALL}") from None
+    with warnings.catch_warnings(), _silent_stderr():
+        warnings.simplefilter("ignore")
+        answer = pygraphviz.AGraph(string=text).draw(format=form, prog="dot")
+    if not answer:
+        raise RuntimeError(f"pygraphviz could not write {form}")
+    return bytes(answer)
+
+
+def _last_line(message: bytes) -> str:
+    lines = message.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+class _silent_stderr:
+    """The C library of Graphviz writes to file 2 itself, past Python."""
+
+    def __enter__(self) -> None:
+        self.kept = os.dup(2)
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, 2)
+        os.close(sink)
+
+    def __exit__(self, *error: object) -> None:
+        os.dup2(self.kept, 2)
+        os.close(self.kept)
+
+
+def layouts(texts: Sequence[str]) -> list[Layout]:
+    """The places of nodes and edges in several small graphs: one run of dot for all of them."""
+    if not texts:
+        return []
+    if shutil.which("dot"):
+        answer, decoder, place, found = run("\n".join(texts), "json0").decode(), json.JSONDecoder(), 0, []
+        while place < len(answer):
+            graph, place = decoder.raw_decode(answer, place)
+            found.append(graph)
+            place += len(answer[place:]) - len(answer[place:].lstrip())
+        return [_read(graph) for graph in found]
+    return [_read(json.loads(run(text, "json0"))) for text in texts]
+
+
+def _read(graph: dict[str, Any]) -> Layout:
+    def points(text: str) -> list[Point]:
+        pairs = (part.split(",") for part in text.split())
+        return [(float(x), float(y)) for x, y in pairs]
+
+    nodes = {item["name"]: points(item["pos"])[0] for item in graph.get("objects", ()) if "pos" in item}
+    edges = {edge["id"]: points(edge["pos"]) for edge in graph.get("edges", ()) if "id" in edge}
+    left, bottom, right, top = (float(part) for part in graph["bb"].split(","))
+    return nodes, edges, right - left, top - bottom
+
+
+def check(path: str | os.PathLike[str]) -> str:
+    """The format that a path asks for; raises if there is none such, or no directory to write to."""
+    target = Path(path)
+    form = target.suffix.lstrip(".").lower()
+    if form not in FORMATS:
+        raise ValueError(f"render: {target.name!r}: the suffix must be one of .{', .'.join(FORMATS)}")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"render: the directory {str(target.parent)!r} does not exist")
+    return form
+
+
+def write(path: str | os.PathLike[str], text: str) -> str:
+    """DOT text as a picture in the format of the path's suffix: all of it, or no file at all."""
+    target = Path(path)
+    form = check(target)
+    _write_whole(target, text.encode() if form in ("gv", "dot") else run(text, form))
+    return str(path)
+
+
+def without_graphviz(path: str | os.PathLike[str], text: str, error: Exception) -> NoGraphvizError:
+    """Write the picture's text instead of the picture, and the error that says so."""
+    source = Path(path).with_suffix(".gv")
+    _write_whole(source, text.encode())
+    return NoGraphvizError(f"render: {error}.  The picture's text is in {source}")
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    """Write beside the target and move into place, so that nothing half-written is left behind."""
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, target)
+    except BaseException:
+        os.unlink(name)
+        raise

@@ -1,0 +1,290 @@
+"""The time grid: a tile for each panel, placed in a column (step) and a band (layer).  Imports `tiles`, `views`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from minigrad.render import style
+from minigrad.render.paths import Outline, Path, Point
+from minigrad.render.tiles import Shape, Tile, lay_out
+from minigrad.render.views import Box, Link, Panel, Picture, Row, Tap
+
+if TYPE_CHECKING:
+    from minigrad.tensor import Tensor
+
+GUTTER, HEADER, TRACK, ELLIPSIS = 34.0, 20.0, 6.0, 92.0
+BUS_FROM = 3  # a box outside of time that gathers at least so many steps is drawn as a bar over them
+
+
+@dataclass(eq=False, slots=True)
+class Port:
+    """Where links enter a panel."""
+
+    links: list[Link]
+    left: bool  # from the gutter; else from below, through a channel
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """A panel with its tile and its place: `x`, `y` is the lower left corner of the tile."""
+
+    panel: Panel
+    column: int
+    ins: list[Port]
+    outs: list[tuple[Box, str]]  # the box, and the state that leaves it ("" for other values)
+    shape: Shape
+    mirrored: bool
+    x: float = 0.0
+    y: float = 0.0
+    tile: Tile = None  # type: ignore[assignment]
+    used: list[float] = field(default_factory=list)  # x of the verticals through its heading
+
+    def center(self, box: Box) -> Point:
+        """The centre of a box of the panel."""
+        return self.point(self.tile.centers[self.panel.boxes.index(box)])
+
+    def point(self, p: Point) -> Point:
+        """A point of the tile on the page."""
+        return (self.x + (self.tile.width - p[0] if self.mirrored else p[0]), self.y + p[1])
+
+    def path(self, path: Path) -> Path:
+        """A path of the tile on the page."""
+        return path.moved(self.x, self.y, self.tile.width if self.mirrored else None)
+
+    def leave(self, box: Box, lane: str) -> Path:
+        """The way from a box to the border that it leaves the panel by."""
+        k = self.outs.index((box, lane))
+        return self.path(self.tile.outs[k])
+
+    def channel(self, port: int) -> float:
+        """The x of the vertical by which an in-port is reached from below."""
+        return self.point((self.tile.channels[port], 0))[0]
+
+    def top(self, box: Box) -> float:
+        """The y above a box and its tags."""
+        k = self.panel.boxes.index(box)
+        tags = style.TAG_HEIGHT if self.shape.tags[k] else 0.0
+        return self.center(box)[1] + self.shape.outlines[k].height / 2 + tags
+
+    def is_clear(self, box: Box, x: float, up: bool = True, margin: float = 3.0) -> bool:
+        """Whether no other box of the panel stands over (or under) a box at x."""
+        y = self.center(box)[1]
+        for other, outline, tag in zip(self.panel.boxes, self.shape.outlines, self.shape.tags, strict=True):
+            cx, cy = self.center(other)
+            if other is not box and (cy > y) is up and abs(cx - x) < max(outline.width, tag) / 2 + margin:
+                return False
+        return True
+
+
+class Grid:
+    """Columns from left to right, bands from bottom to top, and the places of all panels in them."""
+
+    def __init__(self, picture: Picture, railed: Collection[Tensor]) -> None:
+        self.picture, self.railed = picture, railed
+        self.low = bool(railed)  # headings stand below, out of the way of the taps
+        self.buses: dict[Box, list[Link]] = {}
+        self.columns = sorted({(row.segment, t) for row in picture.rows for t in row.panels})
+        self.index = {key: k for k, key in enumerate(self.columns)}
+        self.take_buses()
+        self.places = {
+            panel: self.plan(row, panel)
+            for row in picture.rows
+            for panel in row.panels.values()
+            if panel.boxes or panel.ins
+        }
+        tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()), style.TAG_HEIGHT)
+        for place in self.places.values():
+            place.tile = tiles[place.shape]
+        self.put_levels()
+        self.put_columns()
+        self.put_bands()
+
+    # ports
+
+    def take_buses(self) -> None:
+        """Boxes that gather many steps leave their panel: they are drawn as bars."""
+        for row in self.picture.rows:
+            if row.key[0] != "between":
+                continue
+            for panel in row.panels.values():
+                for box in list(panel.boxes):
+                    links = [link for link in panel.ins if link.target is box]
+                    if len({link.source.panel.column for link in links if link.source.panel is not panel}) >= BUS_FROM:
+                        self.take_bus(panel, box, links)
+
+    def take_bus(self, panel: Panel, box: Box, links: list[Link]) -> None:
+        """One such box."""
+        self.buses[box] = links
+        panel.boxes.remove(box)
+        panel.ins[:] = [link for link in panel.ins if link.target is not box]
+        for link in [link for link in panel.inner if box in (link.source, link.target)]:
+            panel.inner.remove(link)
+            (panel.ins if link.source is box else links).append(link)
+
+    def gutter_out(self, panel: Panel, box: Box | None = None) -> int:
+        """The gutter that a panel is left by; gutter k is left of column k."""
+        if box in self.buses:
+            return max(k for k, (segment, _) in enumerate(self.columns) if segment < panel.row.segment) + 1
+        return self.index[panel.row.segment, panel.column] + (not panel.row.reverse)
+
+    def gutter_in(self, panel: Panel) -> int:
+        """The gutter that a panel is entered by."""
+        return self.index[panel.row.segment, panel.column] + panel.row.reverse
+
+    def is_adjacent(self, link: Link) -> bool:
+        """Whether a link only has to cross one gutter."""
+        if link.source in link.source.panel.outer:
+            return link.source.kind != "input"
+        return bool(link.hidden) or self.gutter_out(link.source.panel, link.source) == self.gutter_in(link.target.panel)
+
+    def plan(self, row: Row, panel: Panel) -> Place:
+        """The ports of a panel, and its shape."""
+        ports: dict[object, Port] = {}
+        for link in panel.ins:
+            left = self.is_adjacent(link)
+            key = link.lane or link.source
+            ports.setdefault((key, left), Port([], left)).links.append(link)
+        ins = sorted(ports.values(), key=lambda port: (not port.left, not port.links[0].lane.startswith("c")))
+        leaving = [(link.source, link.state) for link in panel.outs if link.source in panel.boxes]
+        outs = list(dict.fromkeys([*((box, lane) for box in panel.boxes for lane in box.lanes), *leaving]))
+        local = {box: k for k, box in enumerate(panel.boxes)}
+        lanes = {port.links[0].lane: k for k, port in enumerate(ins) if port.links[0].lane and port.left}
+        shape = Shape(
+            tuple(self.outline(box) for box in panel.boxes),
+            tuple(self.tags_width(box) for box in panel.boxes),
+            tuple(dict.fromkeys((local[link.source], local[link.target]) for link in panel.inner)),
+            tuple((port.left, tuple(dict.fromkeys(local[link.target] for link in port.links))) for port in ins),
+            tuple((local[box], lanes.get(lane, -1)) for box, lane in outs),
+            self.picture.view == "cells" and any(box.kind in ("cell", "output", "loss") for box in panel.boxes),
+        )
+        return Place(panel, self.index[row.segment, panel.column], ins, outs, shape, row.reverse)
+
+    def outline(self, box: Box) -> Outline:
+        """The size of a box."""
+        return Outline(*style.size(box.kind, box.label), style.LOOKS[box.kind].shape == "circle")
+
+    def tags(self, box: Box) -> list[Tap]:
+        """The parameters of a box that are drawn as tags on it."""
+        return [tap for tap in box.taps if tap.parameter not in self.railed and box.kind != "cell"]
+
+    def tags_width(self, box: Box) -> float:
+        """The width of all tags of a box, side by side."""
+        widths = [style.size("tag", tap.label)[0] for tap in self.tags(box)]
+        return sum(widths) + 2 * (len(widths) - 1) if widths else 0.0
+
+    # places
+
+    def put_levels(self) -> None:
+        """The level of each row in its segment, and the height of tiles in one row so that states run straight."""
+        levels: defaultdict[float, int] = defaultdict(int)
+        for row in sorted(self.picture.rows, key=lambda row: row.segment):
+            places = [self.places[panel] for panel in row.panels.values() if panel in self.places]
+            if not places:
+                continue
+            if row.key[0] == "between":
+                row.level = max(
+                    (link.source.panel.row.level for place in places for link in place.panel.ins), default=0
+                )
+            else:
+                row.level = levels[row.segment]
+                levels[row.segment] += 1
+            self.straighten(sorted(places, key=lambda p: p.column, reverse=row.reverse))
+
+    def straighten(self, places: list[Place]) -> None:
+        """Shift each distinct tile up or down so that its states enter where they left the one before."""
+        shift: dict[Shape, float] = {}
+        heights: dict[str, float] = {}
+        for place in places:
+            if place.shape not in shift:
+                gaps = [
+                    heights[port.links[0].lane] - point[1]
+                    for port, point in zip(place.ins, place.tile.in_points, strict=True)
+                    if port.links[0].lane in heights and port.left
+                ]
+                shift[place.shape] = sum(gaps) / len(gaps) if gaps else 0.0
+            place.y = shift[place.shape]
+            for (_, lane), point in zip(place.outs, place.tile.out_points, strict=True):
+                if lane:
+                    heights[lane] = place.y + point[1]
+
+    def put_columns(self) -> None:
+        """The x of each column, and of the gutters between them."""
+        widths = [0.0] * len(self.columns)
+        for place in self.places.values():
+            widths[place.column] = max(widths[place.column], place.tile.width)
+        self.lefts, self.gutters = [], []
+        x = 0.0
+        for k, width in enumerate(widths):
+            gutter = self.gutter_width(k)
+            self.gutters.append((x, x + gutter))
+            self.lefts.append(x + gutter)
+            x += gutter + width
+        self.gutters.append((x, x + self.gutter_width(len(widths))))
+        self.rights = [left + width for left, width in zip(self.lefts, widths, strict=True)]
+        for place in self.places.values():
+            place.x = self.rights[place.column] - place.tile.width if place.mirrored else self.lefts[place.column]
+
+    def gutter_width(self, k: int) -> float:
+        """Room for what a gutter holds: names of states, initial states, the dots of hidden steps."""
+        initials, hidden = [0.0], False
+        for place in self.places.values():
+            if self.gutter_in(place.panel) == k:
+                boxes = [box for box in place.panel.outer if box.kind != "input"]
+                initials += [style.size(box.kind, box.label)[0] + 20 for box in boxes]
+                hidden = hidden or any(link.hidden for link in place.panel.ins)
+        inside = GUTTER if 0 < k < len(self.columns) else 0.0
+        return max(initials) + (ELLIPSIS if hidden else inside)
+
+    def put_bands(self) -> None:
+        """The y of each band, with a strip under it for inputs and for links that come from elsewhere."""
+        by_level: defaultdict[int, list[Place]] = defaultdict(list)
+        for place in self.places.values():
+            by_level[place.panel.row.level].append(place)
+        self.strips: dict[int, float] = {}  # the top of the strip under each band
+        self.tops: dict[int, float] = {}
+        y = 0.0
+        for level in sorted(by_level):
+            places = by_level[level]
+            tracks = max((sum(not port.left for port in place.ins) for place in places), default=0)
+            wide = sum(
+                not self.is_simple(link)
+                for place in places
+                for port in place.ins
+                for link in port.links
+                if not port.left
+            )
+            inputs = any(box.kind == "input" for place in places for box in place.panel.outer)
+            y += 40.0 * inputs + TRACK * (tracks + min(wide, 12)) + 10.0
+            rows: defaultdict[Row, list[Place]] = defaultdict(list)
+            for place in places:
+                rows[place.panel.row].append(place)
+            height = 0.0
+            for members in rows.values():
+                low = min(place.y for place in members)
+                for place in members:
+                    place.y += y - low + HEADER * self.low
+                height = max(height, max(place.y + place.tile.height for place in members) - y - HEADER * self.low)
+            self.strips[level], self.tops[level] = y, y + height + HEADER
+            y = self.tops[level] + 12.0
+        for place in self.places.values():
+            if place.panel.row.key[0] == "between":
+                self.face_source(place)
+
+    def face_source(self, place: Place) -> None:
+        """Move a panel outside of time to the height of what enters it."""
+        for port, point in zip(place.ins, place.tile.in_points, strict=True):
+            source = self.places.get(port.links[0].source.panel)
+            if port.left and source is not None and port.links[0].source in source.panel.boxes:
+                out = source.leave(port.links[0].source, port.links[0].state).points[-1]
+                lowest, level = self.strips[place.panel.row.level], place.panel.row.level
+                highest = self.tops[level] - HEADER - place.tile.height
+                place.y = max(lowest, min(highest, out[1] - point[1]))
+                return
+
+    def is_simple(self, link: Link) -> bool:
+        """Whether a link from below comes from its own column."""
+        source, target = link.source.panel, link.target.panel
+        return (source.row.segment, source.column) == (target.row.segment, target.column)

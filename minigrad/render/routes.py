@@ -1,0 +1,167 @@
+"""The ways of links between panels: through gutters and under bands, never over a box.  Imports `grid`, `paths`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from minigrad.render.grid import TRACK, Grid, Place
+from minigrad.render.paths import Path, Point, rounded, straight, swing
+from minigrad.render.views import Box, Link
+
+
+class Router:
+    """Finds the path of each link between two panels; tracks that are taken are not given out twice."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.taken: defaultdict[int, list[tuple[float, float, float, object]]] = defaultdict(list)
+        self.verticals: defaultdict[int, dict[object, int]] = defaultdict(dict)
+        self.outer: dict[Box, Point] = {}
+        self.labels: dict[Link, Point] = {}
+        self.bus_y: dict[Box, float] = {}
+
+    def routes(self) -> dict[Link, Path]:
+        """The way of every link between panels."""
+        links = [link for place in self.grid.places.values() for port in place.ins for link in port.links]
+        for place in self.grid.places.values():
+            self.place_initials(place)
+        found = {link: self.route(link) for link in links if link.source.kind != "input"}
+        for box, arriving in self.grid.buses.items():
+            found |= {link: self.to_bus(link) for link in arriving if link.source not in box.panel.outer}
+        for place in self.grid.places.values():
+            self.place_inputs(place)
+        return found | {link: self.route(link) for link in links if link not in found}
+
+    def place_initials(self, place: Place) -> None:
+        """Initial states stand beside the panel, at the height of their ports."""
+        for k, port in enumerate(place.ins):
+            for box in [link.source for link in port.links if link.source in place.panel.outer]:
+                if box.kind != "input":
+                    width = self.grid.outline(box).width
+                    left, right = self.grid.gutters[self.grid.gutter_in(place.panel)]
+                    x = left + 12 + width / 2 if place.mirrored else right - 18 - width / 2
+                    self.outer[box] = (x, place.point(place.tile.in_points[k])[1])
+
+    def place_inputs(self, place: Place) -> None:
+        """Inputs stand under the panel and under all tracks."""
+        level, inputs = place.panel.row.level, [box for box in place.panel.outer if box.kind == "input"]
+        y = min([self.grid.strips[level] - 6, *(track[0] for track in self.taken[level])]) - 22
+        for k, port in enumerate(place.ins):
+            for box in [link.source for link in port.links if link.source in inputs]:
+                x = place.channel(k) + 33.0 * inputs.index(box) * (-1 if place.mirrored else 1)
+                self.outer[box] = (x, y)
+
+    def route(self, link: Link) -> Path:
+        """The way of a link, from the border of its source to the border of its target."""
+        target = self.grid.places[link.target.panel]
+        port = next(k for k, p in enumerate(target.ins) if link in p.links)
+        local = target.panel.boxes.index(link.target)
+        leg = target.path(target.tile.ins[port][target.shape.ins[port][1].index(local)])
+        if link.source in self.outer:
+            return self.from_outer(link, target, port, leg)
+        if target.ins[port].left:
+            return self.across(link, target, port, leg)
+        return self.from_below(link, target, port, leg)
+
+    def from_outer(self, link: Link, target: Place, port: int, leg: Path) -> Path:
+        """From an input or an initial state."""
+        x, y = self.outer[link.source]
+        outline = self.grid.outline(link.source)
+        entry = leg.points[0]
+        if target.ins[port].left:
+            side = -1 if target.mirrored else 1
+            return straight((x + side * outline.width / 2, y), entry).then(leg)
+        channel, level = target.channel(port), target.panel.row.level
+        if link.source.panel is not target.panel and self.grid.picture.view == "cells":
+            home = self.grid.places[link.source.panel]
+            gutter = self.grid.rights[home.column] + 8 + 5 * self.vertical(home.column + 1, link.source)
+            track = self.track(level, min(channel, gutter), max(channel, gutter), link.source)
+            start = (x + outline.width / 2, y)
+            return rounded(start, (gutter, y), (gutter, track), (channel, track), (channel, entry[1]), entry).then(leg)
+        middle = self.grid.strips[level] - 7
+        return rounded((x, y + outline.height / 2), (x, middle), (channel, middle), (channel, entry[1]), entry).then(
+            leg
+        )
+
+    def border(self, place: Place, out: bool) -> float:
+        """The x of the border of a panel's frame at which links leave or enter."""
+        right = place.mirrored != out
+        return self.grid.rights[place.column] if right else self.grid.lefts[place.column]
+
+    def across(self, link: Link, target: Place, port: int, leg: Path) -> Path:
+        """Across one gutter, or from a bar into the gutter beside it."""
+        entry = (self.border(target, False), leg.points[0][1])
+        if link.source in self.grid.buses:
+            y = self.bus_y[link.source]
+            x = entry[0] - 10 - 5 * self.vertical(self.grid.gutter_in(target.panel), link.source)
+            return rounded((self.bus_right(link.source), y), (x, y), (x, entry[1]), entry).then(leg)
+        source = self.grid.places[link.source.panel]
+        out = source.leave(link.source, link.state)
+        start = (self.border(source, True), out.points[-1][1])
+        self.labels[link] = ((start[0] + entry[0]) / 2, (start[1] + entry[1]) / 2)
+        return out.then(swing(start, entry)).then(leg)
+
+    def bus_right(self, box: Box) -> float:
+        """Where a bar ends."""
+        return self.grid.rights[self.grid.gutter_out(box.panel, box) - 1]
+
+    def from_below(self, link: Link, target: Place, port: int, leg: Path) -> Path:
+        """Through the strip under the band, and up a channel."""
+        entry, channel = leg.points[0], target.channel(port)
+        level = target.panel.row.level
+        if link.source in self.grid.buses:
+            x = self.grid.gutters[self.grid.gutter_out(link.source.panel, link.source)][0] + 8
+            y = self.track(level, min(x, channel), max(x, channel), link.source)
+            bus = (self.bus_right(link.source), self.bus_y[link.source])
+            return rounded(bus, (x, bus[1]), (x, y), (channel, y), (channel, entry[1]), entry).then(leg)
+        source = self.grid.places[link.source.panel]
+        cx = source.center(link.source)[0]
+        above = source.panel.row.level == level - 1 and self.grid.is_simple(link)
+        if above and source.is_clear(link.source, cx):
+            y = self.track(level, min(cx, channel), max(cx, channel), link.source)
+            top = source.top(link.source)
+            source.used.append(cx)
+            return rounded((cx, top), (cx, y), (channel, y), (channel, entry[1]), entry).then(leg)
+        out = source.leave(link.source, link.state)
+        gutter = self.grid.gutter_out(source.panel)
+        k = self.vertical(gutter, link.source)
+        x = self.border(source, True) + (8 + 5 * k) * (-1 if source.mirrored else 1)
+        y = self.track(level, min(x, channel), max(x, channel), link.source)
+        bend = rounded(out.points[-1], (x, out.points[-1][1]), (x, y), (channel, y), (channel, entry[1]), entry)
+        return out.then(bend).then(leg)
+
+    def to_bus(self, link: Link) -> Path:
+        """Up from a box to the bar that gathers it."""
+        y = self.bus_y[link.target] - 8
+        if link.source in self.grid.buses:
+            x = self.bus_right(link.source) - 12
+            return straight((x, self.bus_y[link.source] + 8), (x, y))
+        source = self.grid.places[link.source.panel]
+        cx = source.center(link.source)[0]
+        top = max(self.grid.tops[level] for level in self.grid.tops)
+        is_top = source.panel.row.level == max(
+            r.level for r in self.grid.picture.rows if r.segment == source.panel.row.segment
+        )
+        if (is_top or top == 0) and source.is_clear(link.source, cx):
+            source.used.append(cx)
+            return straight((cx, source.top(link.source)), (cx, y))
+        out = source.leave(link.source, link.state)
+        k = self.vertical(self.grid.gutter_out(source.panel), link.source)
+        x = self.border(source, True) + (8 + 5 * k) * (-1 if source.mirrored else 1)
+        return out.then(rounded(out.points[-1], (x, out.points[-1][1]), (x, y)))
+
+    def vertical(self, gutter: int, source: object) -> int:
+        """The number of the vertical track in a gutter that belongs to a source."""
+        tracks = self.verticals[gutter]
+        return tracks.setdefault(source, len(tracks))
+
+    def track(self, level: int, left: float, right: float, source: object) -> float:
+        """The y of a free horizontal track under a band; links from one source share theirs."""
+        y = self.grid.strips[level] - 7
+        while any(
+            other is not source and abs(height - y) < 1 and left < b + 4 and a < right + 4
+            for height, a, b, other in self.taken[level]
+        ):
+            y -= TRACK
+        self.taken[level].append((y, left, right, source))
+        return y

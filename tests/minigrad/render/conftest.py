@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+from minigrad.render import style
+
+Point = tuple[float, float]
+TIMES = np.linspace(0, 1, 9)
+
+
+def recurrent(cell: str, steps: int, every_step: bool = False, **options: Any) -> mg.Tensor:
+    """The loss of a small network of the library."""
+    mg.seed(0)
+    xs = np.linspace(-1, 1, steps * 2 * 3).reshape(steps, 2, 3).astype(np.float32)
+    y, _ = getattr(nn, cell)(3, 4, **options)(xs)
+    if not every_step:
+        return nn.mse_loss(nn.Linear(y.shape[-1], 2)(y[-1]), np.zeros((2, 2), np.float32))
+    readout = nn.Linear(y.shape[-1], 2)
+    return sum(nn.mse_loss(readout(y[t]), np.zeros((2, 2), np.float32)) for t in range(steps)) / steps
+
+
+def by_hand(steps: int) -> mg.Tensor:
+    """A network with an output and a running loss in every step, in plain operators."""
+    rng = np.random.default_rng(0)
+    W_xh, W_hh, W_hq = (
+        mg.tensor(rng.normal(size=shape), requires_grad=True, name=name)
+        for name, shape in (("W_xh", (3, 4)), ("W_hh", (4, 4)), ("W_hq", (4, 2)))
+    )
+    h, total = mg.tensor(np.zeros((2, 4)), name="h_init"), 0.0
+    targets = rng.normal(size=(steps, 2, 2))
+    for t, x in mg.timesteps(rng.normal(size=(steps, 2, 3))):
+        h = np.tanh(x @ W_xh + h @ W_hh)
+        o = h @ W_hq
+        total = total + ((o - targets[t]) ** 2).mean()
+    return total
+
+
+def skips(steps: int) -> mg.Tensor:
+    """Edges across two steps."""
+    w = mg.tensor(0.5, requires_grad=True, name="w")
+    states = [mg.tensor(1.0), mg.tensor(0.5)]
+    for t in range(steps):
+        with mg.time_step(t):
+            h = w * states[-1] + np.tanh(states[-2])
+            states.append(h)
+    return states[-1]
+
+
+NETWORKS: dict[str, Callable[[int], mg.Tensor]] = {
+    "rnn": lambda T: recurrent("RNN", T),
+    "lstm": lambda T: recurrent("LSTM", T),
+    "gru": lambda T: recurrent("GRU", T),
+    "gru before": lambda T: recurrent("GRU", T, reset="before"),
+    "lstm, loss at every step": lambda T: recurrent("LSTM", T, every_step=True),
+    "stacked": lambda T: recurrent("GRU", T, num_layers=2),
+    "bidirectional": lambda T: recurrent("RNN", T, every_step=True, bidirectional=True),
+    "deep bidirectional": lambda T: recurrent("LSTM", T, every_step=True, bidirectional=True, num_layers=2),
+    "by hand": by_hand,
+    "skips": skips,
+}
+
+
+class Node(NamedTuple):
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    font: float
+    shape: str
+
+    def distance(self, p: Point) -> float:
+        """How far outside of the node a point is; negative inside."""
+        return max(abs(p[0] - self.x) - self.width / 2, abs(p[1] - self.y) - self.height / 2)
+
+
+class Drawing:
+    """The pinned positions of a picture, read back from its DOT text."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.nodes: dict[str, Node] = {}
+        self.edges: list[tuple[str, str, list[Point], dict[str, str]]] = []
+        for line in source.splitlines():
+            found = re.match(r"\t(\w+)(?: -> (\w+))? \[(.*)\]$", line)
+            if not found or found[1] in ("graph", "node", "edge"):
+                continue
+            attributes = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s"]+)', found[3])}
+            if found[2]:
+                self.edges.append((found[1], found[2], self.points(attributes["pos"]), attributes))
+            else:
+                x, y = map(float, attributes["pos"].split(","))
+                size = float(attributes["width"]) * 72, float(attributes["height"]) * 72
+                label = attributes["label"].replace("\\n", "\n").replace("&amp;", "&")
+                self.nodes[found[1]] = Node(x, y, *size, label, float(attributes["fontsize"]), attributes["shape"])
+
+    @staticmethod
+    def points(text: str) -> list[Point]:
+        return [tuple(map(float, part.split(",")[-2:])) for part in text.split()]  # type: ignore[misc]
+
+    def overlaps(self) -> list[tuple[str, str]]:
+        """Pairs of nodes that lie on one another by more than a border's width."""
+        items = sorted(self.nodes.items(), key=lambda item: item[1].x - item[1].width / 2)
+        found = []
+        for k, (a, p) in enumerate(items):
+            for b, q in items[k + 1 :]:
+                if q.x - q.width / 2 > p.x + p.width / 2:
+                    break
+                dx = (p.width + q.width) / 2 - abs(p.x - q.x)
+                dy = (p.height + q.height) / 2 - abs(p.y - q.y)
+                if min(dx, dy) > 1.0:
+                    found.append((a, b))
+        return found
+
+    def spilled(self) -> list[str]:
+        """Nodes whose text is wider than they are."""
+        return [n.label for n in self.nodes.values() if style.text_width(n.label, n.font) > n.width + 0.1]
+
+    def crossed(self) -> list[tuple[str, str, str]]:
+        """Edges that run over a node that is not one of their ends; rails and bars hide what passes behind them."""
+        found = []
+        hide = ("rail", "bar", "weights")
+        for tail, head, points, _ in self.edges:
+            if "_w" in tail + head:
+                continue
+            for name, node in self.nodes.items():
+                if name in (tail, head) or name.startswith(hide) or re.match(f"({tail}|{head})_w", name):
+                    continue
+                if any(node.distance(p) < -2.0 for p in sampled(points)):
+                    found.append((tail, head, name))
+        return found
+
+    def fonts(self) -> list[float]:
+        """Every font size in the picture."""
+        return [float(size) for size in re.findall(r"fontsize=([\d.]+)", self.source)]
+
+
+def sampled(points: list[Point]) -> list[Point]:
+    """Points along a spline; the first of an arrow is its tip."""
+    if len(points) % 3 == 2:
+        points = points[1:]
+    found = []
+    for k in range(0, len(points) - 3, 3):
+        a, b, c, d = (np.array(p) for p in points[k : k + 4])
+        curve = ((a * (1 - t) ** 3 + 3 * b * t * (1 - t) ** 2 + 3 * c * t * t * (1 - t) + d * t**3) for t in TIMES)
+        found.extend(tuple(p) for p in curve)
+    return found
+
+
+@pytest.fixture
+def network() -> Callable[[str, int], mg.Graph]:
+    """Builds a graph by the name of its network and its number of steps."""
+    return lambda name, steps=3: mg.Graph(NETWORKS[name](steps))
+
+
+@pytest.fixture
+def drawing() -> type[Drawing]:
+    return Drawing

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from minigrad import render
+from minigrad.render import engine
+
+
+@pytest.fixture
+def without_dot(monkeypatch):
+    """As on a machine that has no dot program, only pygraphviz."""
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF"), ("gv", b"digraph")]
+)
+def test_formats_by_suffix(network, tmp_path, suffix, start):
+    path = tmp_path / f"picture.{suffix}"
+    assert render.render(network("rnn", 2), path) == str(path)
+    assert path.read_bytes().startswith(start)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png", "pdf"])
+def test_pygraphviz_serves_where_there_is_no_dot(network, tmp_path, without_dot, suffix, capfd):
+    path = tmp_path / f"picture.{suffix}"
+    render.render(network("lstm", 2), path, backward=True)
+    assert path.stat().st_size > 1000
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.skipif(engine.shutil.which("dot") is None, reason="needs the dot program to compare with")
+def test_dot_and_pygraphviz_draw_the_same_picture(network, monkeypatch):
+    text = render.to_dot(network("lstm", 3), backward=True).source
+    with_dot = places(json.loads(engine.run(text, "json0")))
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    without = places(json.loads(engine.run(text, "json0")))
+    assert with_dot.keys() == without.keys()
+    assert len(with_dot) > 100
+    for key, found in with_dot.items():
+        assert found == pytest.approx(without[key], abs=0.5)
+
+
+def places(graph):
+    """All positions in a picture, by what they belong to."""
+    names = {item["_gvid"]: item["name"] for item in graph["objects"]}
+    things = [((item["name"],), item) for item in graph["objects"]]
+    things += [((names[edge["tail"]], names[edge["head"]]), edge) for edge in graph["edges"]]
+    keys = ("pos", "bb", "lp")
+    return {(*name, key): numbers(thing[key]) for name, thing in things for key in keys if key in thing}
+
+
+def numbers(text):
+    return [float(n) for n in text.replace(",", " ").replace("e ", "").split() if n != "e"]
+
+
+def test_without_any_graphviz_the_text_is_written_and_the_error_says_so(network, tmp_path, without_dot, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    with pytest.raises(engine.NoGraphvizError, match=r"pip install.*picture\.gv"):
+        render.render(network("rnn", 2), tmp_path / "picture.svg")
+    assert [path.name for path in tmp_path.iterdir()] == ["picture.gv"]
+    text = (tmp_path / "picture.gv").read_text()
+    monkeypatch.undo()
+    assert b"<svg" in engine.run(text, "svg")
+
+
+def test_an_unknown_suffix_names_the_formats(network, tmp_path):
+    with pytest.raises(ValueError, match=r"\.svg, \.png, \.pdf"):
+        render.render(network("rnn", 2), tmp_path / "picture.bmpx")
+
+
+def test_a_directory_that_does_not_exist_is_named(network, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        render.render(network("rnn", 2), tmp_path / "nowhere" / "picture.svg")
+
+
+def test_a_failed_write_leaves_nothing_behind_and_keeps_the_old_file(network, tmp_path, monkeypatch):
+    path = tmp_path / "picture.svg"
+    path.write_text("old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(engine.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        render.render(network("rnn", 2), path)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_graphviz_refuses_becomes_an_error(capfd):
+    with pytest.raises(RuntimeError, match="dot could not|pygraphviz could not|syntax"):
+        engine.run("digraph {", "svg")
+    assert "syntax" not in capfd.readouterr().err
+
+
+def test_a_notebook_gets_svg_and_a_line_of_text(network):
+    bundle = render.mimebundle(network("rnn", 2))
+    assert bundle["image/svg+xml"].startswith("<?xml")
+    assert bundle["text/plain"].startswith("Graph: 2 time steps")
+
+
+def test_a_notebook_never_raises(network, without_dot, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    bundle = render.mimebundle(network("rnn", 2))
+    assert list(bundle) == ["text/plain"]
+    assert "no dot program" in bundle["text/plain"]
