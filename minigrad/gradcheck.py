@@ -77,7 +77,7 @@ def gradcheck(
     with _float64(fn, inputs) as (arguments, leaves):
         check = _Check(fn, arguments, leaves, eps, np.random.default_rng(seed))
         entries = list(check.every_entry() if full else check.directions())
-        worst = max(entries, key=lambda entry: entry.error)
+        worst = max(entries, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0))
         if worst.error > tolerance and not full:
             worst = max(worst, *check.every_entry(), key=lambda entry: (entry.at is not None, entry.error))
         worst = check.with_time_step(worst)
@@ -100,7 +100,7 @@ def gradgradcheck(fn: Callable[..., Any], inputs: Any, **options: Any) -> Report
         total = _projected(outputs, np.random.default_rng(1))
         leaves = [x for x in real_leaves(arguments if arguments else inputs) if x.requires_grad]
         found = grad(total, leaves, create_graph=True, allow_unused=True)
-        return [dx for dx in found if dx is not None]
+        return [0.0 * x if dx is None else dx for x, dx in zip(leaves, found, strict=True)]
 
     return gradcheck(gradients, inputs, **options)
 
@@ -206,10 +206,11 @@ class _Check:
 
     def with_time_step(self, entry: Entry) -> Entry:
         """The entry with the time step that is most wrong: each step's use of the input changed alone, and replayed."""
-        x = self.leaves[entry.name]
-        graph = Graph(self.loss)
+        if entry.at is None:
+            return entry
+        x, graph = self.leaves[entry.name], Graph(self.loss)
         steps: dict[Any, float] = {edge.target.time: 0.0 for edge in graph.users.get(x, ()) if edge.target.time}
-        if entry.at is None or len(steps) < 2:
+        if len(steps) < 2:
             return entry
         for step in graph.backward_steps():
             for source, dx in zip(step.inputs, step.input_grads, strict=True):

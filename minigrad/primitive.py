@@ -126,6 +126,10 @@ class Primitive:
                     needs_grad = True
         except AttributeError:
             args, arrays, needs_grad = self._coerce(args)
+        for value in constants.values():
+            if isinstance(value, Tensor | tuple | list):
+                constants = {name: self._plain(name, value) for name, value in constants.items()}
+                break
         try:
             data = self.forward(*arrays, **constants)
         except Exception as error:
@@ -164,6 +168,16 @@ class Primitive:
             y._code, y._instruction = frame.f_code, frame.f_lasti
             made.append(y)
         return made
+
+    def _plain(self, name: str, value: Any) -> Any:
+        """A constant with arrays in place of tensors: no gradient flows into constants, so none may be expected."""
+        if isinstance(value, tuple | list):
+            return type(value)([self._plain(name, part) for part in value])
+        if not isinstance(value, Tensor):
+            return value
+        if value._requires_grad and self.differentiable:
+            raise TypeError(f"{self.name}: {name} has no gradient, and {value!r} requires grad; pass {name}.detach()")
+        return value._data
 
     def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort the arguments of a call into inputs and constants; an input may also come by name."""

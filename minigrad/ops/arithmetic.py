@@ -97,7 +97,7 @@ def power_da(dy, y, a, b):
         return dy * np.where(b == 0, 0, b * a ** np.where(b == 0, 1, b - 1))
     if b == 2:
         return dy * (2 * a)
-    return dy * (b * a ** (b - 1)) if b else None
+    return dy * (b * a ** (b - 1)) if b else np.zeros_like(a)
 
 
 @power.gradient

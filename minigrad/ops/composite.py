@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ops.front import plain
+from minigrad.ops.front import bare, plain
 from minigrad.ops.reductions import max, mean, min, prod, std, sum, var
 from minigrad.tensor import Tensor
 
@@ -27,7 +27,7 @@ def modf(x: Any) -> Any:
 
 def ldexp(x: Any, i: Any) -> Any:
     """y = x · 2ⁱ, i whole."""
-    return x * 2.0 ** plain(i)
+    return x * np.ldexp(np.ones((), x.dtype), plain(i))
 
 
 def float_power(a: Any, b: Any) -> Any:
@@ -138,7 +138,7 @@ def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
 
 def interp(x: Any, xp: Any, fp: Any) -> Any:
     """Linear between the points (xp, fp), xp increasing; constant outside, with derivative 0 to x there."""
-    n = len(plain(xp))
+    n = len(xp)
     k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, n - 2)
     t = np.clip((x - np.take(xp, k)) / (np.take(xp, k + 1) - np.take(xp, k)), 0, 1)
     return np.take(fp, k) + t * (np.take(fp, k + 1) - np.take(fp, k))
@@ -181,5 +181,4 @@ def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
 
 def unwrap(p: Any, axis: int = -1) -> Any:
     """Angles without jumps: whole turns are added, which have no derivative."""
-    angles = getattr(p, "data", p)
-    return p + (np.unwrap(angles, axis=axis) - angles)
+    return p + (np.unwrap(bare(p), axis=axis) - bare(p))

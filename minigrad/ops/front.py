@@ -97,7 +97,8 @@ def averaging(op: Primitive) -> Front:
         if where is True:
             return op(a, axis=axis, keepdims=keepdims, **extra)
         count = np.sum(np.broadcast_to(plain(where), a.shape), axis=axis, keepdims=True).astype(a.dtype)
-        y = ops.sum(a, axis, where=where, keepdims=True) / count
+        a = ops.where(where, a, 0)
+        y = ops.sum(a, axis, keepdims=True) / count
         if extra:
             y = ops.sum(ops.square(a - y), axis, where=where, keepdims=True) / np.maximum(count - ddof, 0)
         if op.name == "std":
@@ -117,6 +118,13 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(plain(part) for part in value)
     return value
+
+
+def bare(value: Any) -> Any:
+    """The value with arrays in place of tensors, whether they require grad or not: for what has no derivative."""
+    if isinstance(value, Tensor):
+        return value.data
+    return type(value)(map(bare, value)) if type(value) in (tuple, list) else value
 
 
 def restored(dy: Any, axis: Any, keepdims: bool) -> Any:

@@ -5,6 +5,7 @@ Imports `front` and other operations.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -22,17 +23,19 @@ __all__ += ["insert", "matrix_transpose", "resize", "rollaxis", "rot90", "tril",
 __all__ += ["vstack"]
 
 
-def moving(name: str, *data: int) -> Callable[..., Any]:
-    """NumPy's function of that name, which only moves elements (and puts zeros) from its arguments number `data`.
+def moving(name: str, *data: str) -> Callable[..., Any]:
+    """NumPy's function of that name, which only moves elements (and puts zeros) from the arguments named in `data`.
 
     NumPy moves the numbers 1, 2, 3 ... in place of the elements; one indexing then does the same with the elements.
     """
     function = getattr(np, name)
+    names = list(inspect.signature(function).parameters)
+    data = data or (names[0],)
 
     def call(*args: Any, **keywords: Any) -> Any:
         parts: list[Any] = []
-        moved = [number(x, parts) if k in (data or (0,)) else x for k, x in enumerate(args)]
-        places = function(*moved, **keywords)
+        moved = [number(x, parts) if names[min(k, len(names) - 1)] in data else x for k, x in enumerate(args)]
+        places = function(*moved, **{key: number(x, parts) if key in data else x for key, x in keywords.items()})
         elements = concatenate(parts) if len(parts) > 1 else parts[0]
         if isinstance(places, tuple | list):
             return tuple(pick(elements, place) for place in places)
@@ -65,8 +68,8 @@ tril, triu, delete, resize = map(moving, ("tril", "triu", "delete", "resize"))
 atleast_1d, atleast_2d, atleast_3d = map(moving, ("atleast_1d", "atleast_2d", "atleast_3d"))
 hsplit, vsplit, dsplit, block = map(moving, ("hsplit", "vsplit", "dsplit", "block"))
 hstack, vstack, dstack, column_stack = map(moving, ("hstack", "vstack", "dstack", "column_stack"))
-compress, extract, choose = moving("compress", 1), moving("extract", 1), moving("choose", 1)
-append, insert = moving("append", 0, 1), moving("insert", 0, 2)
+compress, extract, choose = moving("compress", "a"), moving("extract", "arr"), moving("choose", "choices")
+append, insert = moving("append", "arr", "values"), moving("insert", "arr", "values")
 
 
 def trim_zeros(filt: Any, trim: Any = "fb") -> Any:

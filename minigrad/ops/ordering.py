@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ops.front import plain
+from minigrad.ops.front import bare, plain
 from minigrad.ops.indexing import getitem, take, take_along_axis
 
-__all__ = ["median", "partition", "percentile", "quantile", "sort", "unique"]
+__all__ = ["cummax", "cummin", "median", "partition", "percentile", "quantile", "sort", "unique"]
 
 
 def sort(a: Any, axis: Any = -1, kind: Any = None) -> Any:
@@ -27,17 +27,17 @@ def unique(ar: Any) -> Any:
     return getitem(np.reshape(ar, -1), index=np.unique(bare(ar), return_index=True)[1])
 
 
-def bare(x: Any) -> Any:
-    """The array of a tensor: positions found in it have no derivative."""
-    return getattr(x, "data", x)
-
-
-def accumulate_max(a: Any, axis: int = 0) -> Any:
+def cummax(a: Any, axis: int = 0) -> Any:
     """Running maximum; of equal elements the latest gets the gradient."""
     x = bare(a)
     top = np.maximum.accumulate(x, axis=axis)
     counter = np.expand_dims(np.arange(x.shape[axis]), [k for k in range(x.ndim) if k != axis % x.ndim])
     return take_along_axis(a, np.maximum.accumulate(np.where(x == top, counter, 0), axis=axis), axis)
+
+
+def cummin(a: Any, axis: int = 0) -> Any:
+    """Running minimum; of equal elements the latest gets the gradient."""
+    return -cummax(-a, axis)
 
 
 def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:

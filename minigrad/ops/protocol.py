@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from minigrad.ops.front import bare
 from minigrad.scope import caller
 from minigrad.source import Source
 from minigrad.tensor import Tensor
@@ -25,15 +26,8 @@ PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and 
     "min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal count_nonzero nonzero flatnonzero argwhere "
     "array2string array_repr array_str save savez savez_compressed savetxt may_share_memory shares_memory"
 )
-REDUCE = {
-    "add": "sum",
-    "multiply": "prod",
-    "maximum": "max",
-    "minimum": "min",
-    "logical_and": "all",
-    "logical_or": "any",
-}
-ACCUMULATE = {"add": "cumsum", "multiply": "cumprod"}
+REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
+ACCUMULATE = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
 ALIASES = {"amax": "max", "amin": "min"}
 
 
@@ -51,8 +45,7 @@ def fill(names: Mapping[str, Any]) -> None:
 
 
 def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
-    """NumPy's function itself, called with arrays in place of tensors: its result does not depend on their values
-    in a way that has a derivative, so that none is lost."""
+    """NumPy's function itself, called with arrays in place of tensors."""
 
     def call(*args: Any, **keywords: Any) -> Any:
         return function(*bare(args), **{name: bare(value) for name, value in keywords.items()})
@@ -60,17 +53,10 @@ def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def bare(value: Any) -> Any:
-    """The value with arrays in place of tensors, whether they require grad or not."""
-    if isinstance(value, Tensor):
-        return value.data
-    return type(value)(map(bare, value)) if type(value) in (tuple, list) else value
-
-
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """NumPy called a universal function on a tensor."""
-    if method == "__call__" and not keywords and ufunc in table:
-        return table[ufunc](*inputs)
+    if method == "__call__" and ufunc in table and (not keywords or keywords.keys() <= parameters(table[ufunc]).keys()):
+        return table[ufunc](*inputs, **keywords)
     name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
     if keywords.get("out") is not None:
         refuse(name, inputs, "out= would change an array that the graph still needs; use the result, as in a = a + t")

@@ -116,8 +116,8 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
     """NaN and infinities replaced by numbers; their gradient is 0."""
     limits = np.finfo(x.dtype)
     x = where(np.isnan(x), nan, x)
-    x = where(x == np.inf, limits.max if posinf is None else posinf, x)
-    return where(x == -np.inf, limits.min if neginf is None else neginf, x)
+    x = where(x == np.inf, np.asarray(limits.max if posinf is None else posinf, x.dtype), x)
+    return where(x == -np.inf, np.asarray(limits.min if neginf is None else neginf, x.dtype), x)
 
 
 def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
