@@ -39,14 +39,18 @@ def leaves(state: State, name: str = "h") -> Iterator[tuple[str, Any]]:
 
 
 def detach_state(state: State) -> State:
-    """The same state without its history: where truncated BPTT cuts.
+    """The same state, in tuples, lists or dicts, without its history: where truncated BPTT cuts.
 
     >>> import minigrad as mg, nn
     >>> h = mg.tensor([1.0], requires_grad=True) * 2
     >>> nn.detach_state((h, h))
     (tensor([2.]), tensor([2.]))
     """
-    return map_state(lambda s: s.detach(), state)
+    if isinstance(state, dict):
+        return {name: detach_state(part) for name, part in state.items()}
+    if isinstance(state, list):
+        return [detach_state(part) for part in state]
+    return map_state(lambda s: detach_state(s) if isinstance(s, dict | list) else s.detach(), state)
 
 
 class Cell(Module):

@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike
 import minigrad as mg
 
 M = TypeVar("M", bound="Module")
+FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # a scope leads to the user's line outside of it
 FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # lines in here are not the user's
 
 

@@ -88,6 +88,10 @@ class Stacked(Cell):
         """As the first cell asks."""
         self.layers[0].check_input(shape, dtype)
 
+    def __call__(self, x: Any, state: State = None, **options: Any) -> Any:
+        """`forward`; of cells, after checking x and the state."""
+        return (Module if self.over_time else Cell).__call__(self, x, state, **options)
+
     def forward(self, x: Any, state: State = None, **options: Any) -> tuple[mg.Tensor, State]:
         """Through all layers."""
         new = []

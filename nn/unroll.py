@@ -15,7 +15,7 @@ import numpy as np
 
 import minigrad as mg
 from nn.cells import Cell, State, leaves, map_state
-from nn.module import Module
+from nn.module import FOLDER, Module
 
 Array = np.ndarray[Any, Any]
 _first_step: ContextVar[int] = ContextVar("nn.first_step", default=0)
@@ -42,7 +42,7 @@ def unroll(
     state, start = _checked(cell, xs, state), _first_step.get()
     ys: list[Any] = [None] * len(xs)
     first = len(xs) - 1 if reverse else 0
-    with mg.scope(cell.name):  # opened once, so that a step costs no more than its equations
+    with mg.scope(cell.name, outside=FOLDER):  # opened once, so that a step costs no more than its equations
         for t, x_t in mg.timesteps(xs, cell.path or cell.name, reverse=reverse, start=start):
             y, new = cell.forward(x_t, state)
             if t - start == first:
