@@ -383,7 +383,7 @@ def _sums(edge: Edge) -> bool:
     """Whether the target only sums: it is linear with constant factors, and reduces or adds."""
     name = edge.target.op.name if edge.target.op else ""
     if name in ("multiply", "divide"):
-        return not any(x._requires_grad for x in edge.target.inputs if x is not edge.source)
+        return not edge.target.inputs[1 - edge.position]._requires_grad and (name, edge.position) != ("divide", 1)
     return name in ("add", "subtract", "negative", "sum", "mean", "stack", "concatenate", "reshape", "expand_dims")
 
 
