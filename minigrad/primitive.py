@@ -195,6 +195,7 @@ class Primitive:
         """Tensors for all inputs, and the values to compute with: a bare number stays one, so it never widens."""
         inputs: list[Tensor] = []
         values: list[Any] = []
+        floating = [x.dtype for x in args if isinstance(x, Tensor) and x.dtype.kind == "f"]
         for k, x in enumerate(args):
             if isinstance(x, Tensor):
                 inputs.append(x)
@@ -203,6 +204,9 @@ class Primitive:
             if isinstance(x, np.generic):
                 x = x.item()
             try:
+                if isinstance(x, list | tuple) and floating:  # numbers in a list do not widen either, nor lose digits
+                    x = np.asarray(x)
+                    x = x if x.dtype.kind == "b" else x.astype(np.result_type(*floating))
                 tensor = constant(x)
             except (TypeError, ValueError) as error:
                 raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None

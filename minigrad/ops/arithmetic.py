@@ -94,10 +94,13 @@ def power(a, b):
 @power.gradient
 def power_da(dy, y, a, b):
     if not isinstance(b, int | float):
-        return dy * np.where(b == 0, 0, b * a ** np.where(b == 0, 1, b - 1))
+        spared = np.where((b == 0) | ((dy == 0) & (a == 0)), 1, a)  # 0⁻¹ behind a `where`, or times b = 0
+        return dy * b * spared ** (b - 1)
     if b == 2:
         return dy * (2 * a)
-    return dy * (b * a ** (b - 1)) if b else np.zeros_like(a)
+    if b < 1:
+        return dy * (b * np.where((b == 0) | ((dy == 0) & (a == 0)), 1, a) ** (b - 1))
+    return dy * (b * a ** (b - 1))
 
 
 @power.gradient
