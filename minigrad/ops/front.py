@@ -15,10 +15,10 @@ from minigrad.tensor import Tensor
 class Front:
     """The public form of a primitive: calling it calls `call(...)`, and rules are registered through it."""
 
-    def __init__(self, op: Primitive, call: Callable[..., Any]) -> None:
+    def __init__(self, op: Primitive, call: Callable[..., Any], like: Callable[..., Any] | None = None) -> None:
         self.op, self._call = op, call
         self.__name__, self.__doc__, self.__module__ = op.name, op.__doc__, op.__module__
-        self.__signature__ = inspect.signature(call)
+        self.__signature__ = inspect.signature(like or call)
         self.gradient, self.gradients = op.gradient, op.gradients
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
@@ -56,7 +56,7 @@ def shaped(op: Primitive) -> Front:
             return op(a, **keywords)
         return op(a, **{name: value[0] if len(value) == 1 else value})
 
-    return Front(op, call)
+    return Front(op, call, like=op.forward)
 
 
 def reduction(neutral: Any) -> Callable[[Primitive], Front]:

@@ -14,6 +14,7 @@ __all__ = [
     "astype",
     "broadcast_to",
     "expand_dims",
+    "flatten",
     "flip",
     "moveaxis",
     "pad",
@@ -37,6 +38,9 @@ def reshape(a, *, shape):
 def ravel(a):
     """The elements in one axis."""
     return np.ravel(a)
+
+
+flatten = ravel
 
 
 @primitive

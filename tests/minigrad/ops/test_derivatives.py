@@ -264,6 +264,7 @@ COMPOSED = {
     "copy": [(np.copy, n(2, 3))],
     "fabs": [(np.fabs, n(2, 3))],
     "abs": [(abs, n(2, 3))],
+    "flatten": [(lambda x: x.flatten(), n(2, 3))],
     "fix": [(np.fix, n(2, 3))],
     "array_split": [(lambda x: np.array_split(x, 2, -1)[0], n(2, 3))],
     "take": [
