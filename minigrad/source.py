@@ -75,6 +75,8 @@ class Source:
             return ""
         offsets, listing = _instructions(self.code)
         first = bisect.bisect_right(offsets, self.instruction)  # an offset inside a call's cache belongs to the call
+        if first < len(listing) and listing[first].opname == "JUMP_FORWARD":  # x = ... if c else ...
+            first = bisect.bisect_left(offsets, listing[first].argval)
         steps = listing[first : first + 40]
         if output is not None:
             if not steps or steps[0].opname != "UNPACK_SEQUENCE":

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import numpy as np
+import pytest
 
 import minigrad as mg
 
@@ -88,3 +89,12 @@ def test_a_node_without_a_frame_has_an_empty_source() -> None:
     constant = x.inputs[1]
     assert constant.source.file == constant.source.expression == constant.source.variable() == ""
     assert (constant.source.line, str(constant.source)) == (0, "unknown line")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_conditional_expression_has_the_variable_it_is_assigned_to(first: bool) -> None:
+    x = mg.tensor(1.0, requires_grad=True)
+    h = np.tanh(x) if first else np.exp(x)
+    twice = (np.tanh(x) if first else np.exp(x)) * 2
+    assert h.source.variable() == "h"
+    assert [twice.inputs[0].source.variable(), twice.source.variable()] == ["", "twice"]
