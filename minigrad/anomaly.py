@@ -100,7 +100,7 @@ def _finite(values: Iterable[Any]) -> bool:
     """Whether all floats are finite; the sum of squares tells it fast, unless it overflows."""
     for value in values:
         x = value._data if isinstance(value, Tensor) else value.value if isinstance(value, Scatter) else value
-        if isinstance(x, Array):
+        if isinstance(x, Array | np.generic):
             if x.dtype.kind == "f" and not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
                 return False
         elif isinstance(x, float) and not math.isfinite(x):
