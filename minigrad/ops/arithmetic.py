@@ -7,7 +7,7 @@ import numpy as np
 from minigrad.ops.front import over
 from minigrad.primitive import primitive
 
-__all__ = ["add", "divide", "matmul", "multiply", "negative", "power", "subtract"]
+__all__ = ["add", "divide", "matmul", "multiply", "power", "subtract"]
 
 
 @primitive
@@ -72,17 +72,6 @@ def divide_da(dy, y, a, b):
 @divide.gradient
 def divide_db(dy, y, a, b):
     return -over(over(dy * a, b), b)
-
-
-@primitive
-def negative(x):
-    """y = −x."""
-    return np.negative(x)
-
-
-@negative.gradient
-def negative_dx(dy, y, x):
-    return -dy
 
 
 @primitive

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ops.front import bare, plain
+from minigrad.ops.front import bare
 from minigrad.ops.reductions import max, mean, min, prod, std, sum, var
 from minigrad.tensor import Tensor
 
-__all__ = ["average", "broadcast_arrays", "corrcoef", "cov", "cumprod", "diff", "divmod", "ediff1d", "float_power"]
-__all__ += ["interp", "ldexp", "linspace", "meshgrid", "modf", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod"]
-__all__ += ["nanstd", "nansum", "nanvar", "polyval", "ptp", "trapezoid", "unwrap", "vander"]
+__all__ = ["average", "broadcast_arrays", "corrcoef", "cov", "cumprod", "diff", "divmod", "float_power"]
+__all__ += ["interp", "ldexp", "meshgrid", "modf", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod"]
+__all__ += ["nanstd", "nansum", "nanvar", "polyval", "ptp", "trapezoid", "unwrap"]
 
 
 def divmod(a: Any, b: Any) -> Any:
@@ -27,7 +27,7 @@ def modf(x: Any) -> Any:
 
 def ldexp(x: Any, i: Any) -> Any:
     """y = x · 2ⁱ, i whole."""
-    return x * np.ldexp(np.ones((), x.dtype), plain(i))
+    return x * np.ldexp(np.ones((), x.dtype), np.asarray(i))
 
 
 def float_power(a: Any, b: Any) -> Any:
@@ -108,12 +108,6 @@ def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = 
     return a
 
 
-def ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
-    """Differences of neighbours in the flattened array, with values before and after."""
-    parts = [to_begin, diff(np.reshape(ary, -1)), to_end]
-    return np.concatenate([np.reshape(x, -1) for x in parts if x is not None])
-
-
 def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
     """Integral by the trapezoidal rule."""
     last = np.moveaxis(y, axis, -1)
@@ -144,13 +138,6 @@ def interp(x: Any, xp: Any, fp: Any) -> Any:
     return np.take(fp, k) + t * (np.take(fp, k + 1) - np.take(fp, k))
 
 
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True) -> Any:
-    """Evenly spaced from start to stop, along a new first axis."""
-    start, stop = start + 0 * stop, stop + 0 * start
-    ratio = np.arange(num, dtype=start.dtype) / (num - endpoint or 1)
-    return start + np.reshape(ratio, (-1,) + (1,) * start.ndim) * (stop - start)
-
-
 def broadcast_arrays(*args: Any) -> Any:
     """All in their common shape, as a tuple."""
     shape = np.broadcast_shapes(*[np.shape(x) for x in args])
@@ -171,12 +158,6 @@ def polyval(p: Any, x: Any) -> Any:
     for k in range(len(p)):
         y = y * x + p[k]
     return y
-
-
-def vander(x: Any, N: Any = None, increasing: bool = False) -> Any:
-    """The powers of the elements of a vector, one column for each."""
-    powers = range(len(x) if N is None else N)
-    return np.stack([x**k for k in (powers if increasing else reversed(powers))], 1)
 
 
 def unwrap(p: Any, axis: int = -1) -> Any:

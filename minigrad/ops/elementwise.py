@@ -10,24 +10,11 @@ import numpy as np
 from minigrad.ops.front import over, times
 from minigrad.primitive import Primitive, primitive
 
-__all__ = ["abs", "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "ceil"]
-__all__ += ["conjugate", "copy", "copysign", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "fabs", "fix", "floor"]
-__all__ += ["floor_divide", "fmod", "heaviside", "hypot", "log", "log1p", "log2", "log10", "logaddexp", "logaddexp2"]
-__all__ += [
-    "positive",
-    "rad2deg",
-    "reciprocal",
-    "remainder",
-    "rint",
-    "round",
-    "sign",
-    "sin",
-    "sinc",
-    "sinh",
-    "sqrt",
-    "square",
-]
-__all__ += ["tan", "tanh", "trunc"]
+__all__ = ["abs", "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt"]
+__all__ += ["ceil", "conjugate", "copy", "copysign", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "fabs"]
+__all__ += ["fix", "floor", "floor_divide", "fmod", "heaviside", "hypot", "log", "log1p", "log2", "log10"]
+__all__ += ["logaddexp", "logaddexp2", "negative", "positive", "rad2deg", "reciprocal", "remainder", "rint"]
+__all__ += ["round", "sign", "sin", "sinc", "sinh", "sqrt", "square", "tan", "tanh", "trunc"]
 
 
 @primitive
@@ -42,39 +29,6 @@ def exp_dx(dy, y, x):
 
 
 @primitive
-def log(x):
-    """Natural logarithm:  y = ln x."""
-    return np.log(x)
-
-
-@log.gradient
-def log_dx(dy, y, x):
-    return over(dy, x)
-
-
-@primitive
-def sqrt(x):
-    """y = √x."""
-    return np.sqrt(x)
-
-
-@sqrt.gradient
-def sqrt_dx(dy, y, x):
-    return over(0.5 * dy, y)
-
-
-@primitive
-def square(x):
-    """y = x²."""
-    return np.square(x)
-
-
-@square.gradient
-def square_dx(dy, y, x):
-    return dy * (2 * x)
-
-
-@primitive
 def tanh(x):
     """Hyperbolic tangent:  y = tanh(x)."""
     return np.tanh(x)
@@ -83,20 +37,6 @@ def tanh(x):
 @tanh.gradient
 def tanh_dx(dy, y, x):
     return dy * (1 - y * y)
-
-
-@primitive
-def absolute(x):
-    """y = |x|, with derivative 0 at 0."""
-    return np.absolute(x)
-
-
-@absolute.gradient
-def absolute_dx(dy, y, x):
-    return dy * np.sign(x)
-
-
-abs = absolute
 
 
 def ufunc(name: str, equation: str, *rules: Callable[..., Any]) -> Primitive:
@@ -123,6 +63,11 @@ def flat(x: Any) -> Any:
     return np.zeros_like(x)
 
 
+log = ufunc("log", "y = ln x", lambda dy, y, x: over(dy, x))
+sqrt = ufunc("sqrt", "y = √x", lambda dy, y, x: over(0.5 * dy, y))
+square = ufunc("square", "y = x²", lambda dy, y, x: dy * (2 * x))
+absolute = ufunc("absolute", "y = |x|, with derivative 0 at 0", lambda dy, y, x: dy * np.sign(x))
+negative = ufunc("negative", "y = −x", lambda dy, y, x: -dy)
 sin = ufunc("sin", "y = sin x", lambda dy, y, x: dy * np.cos(x))
 cos = ufunc("cos", "y = cos x", lambda dy, y, x: -dy * np.sin(x))
 tan = ufunc("tan", "y = tan x", lambda dy, y, x: dy * (1 + y * y))
@@ -144,7 +89,7 @@ reciprocal = ufunc("reciprocal", "y = 1 / x", lambda dy, y, x: -over(over(dy, x)
 deg2rad = ufunc("deg2rad", "y = π x / 180", lambda dy, y, x: dy * (np.pi / 180))
 rad2deg = ufunc("rad2deg", "y = 180 x / π", lambda dy, y, x: dy * (180 / np.pi))
 positive = ufunc("positive", "y = x", lambda dy, y, x: dy)
-fabs = absolute
+abs = fabs = absolute
 copy = conjugate = positive
 
 floor = ufunc("floor", "y = ⌊x⌋, with derivative 0", lambda dy, y, x: flat(x))

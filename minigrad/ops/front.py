@@ -96,7 +96,7 @@ def averaging(op: Primitive) -> Front:
         extra = {"ddof": ddof} if "ddof" in op.constants else {}
         if where is True:
             return op(a, axis=axis, keepdims=keepdims, **extra)
-        count = np.sum(np.broadcast_to(plain(where), a.shape), axis=axis, keepdims=True).astype(a.dtype)
+        count = np.sum(np.broadcast_to(np.asarray(where), a.shape), axis=axis, keepdims=True).astype(a.dtype)
         a = ops.where(where, a, 0)
         y = ops.sum(a, axis, keepdims=True) / count
         if extra:
@@ -109,15 +109,6 @@ def averaging(op: Primitive) -> Front:
 
 
 _TWO = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum"}
-
-
-def plain(value: Any) -> Any:
-    """The value with arrays in place of tensors; a tensor that requires grad would drop out of the graph: TypeError."""
-    if isinstance(value, Tensor):
-        return np.asarray(value)
-    if isinstance(value, tuple | list):
-        return type(value)(plain(part) for part in value)
-    return value
 
 
 def bare(value: Any) -> Any:

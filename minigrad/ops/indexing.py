@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ops.front import named, plain
+from minigrad.ops.front import named
 from minigrad.primitive import Scatter, primitive
 from minigrad.tensor import Tensor
 
@@ -34,14 +34,14 @@ def kept(index: Any) -> Any:
     """An index that the graph may keep: copies in place of tensors, and of arrays and lists that may change."""
     if isinstance(index, tuple):
         return tuple(kept(part) for part in index)
-    return np.array(plain(index)) if isinstance(index, Tensor | np.ndarray | list) else index
+    return np.array(index) if isinstance(index, Tensor | np.ndarray | list) else index
 
 
 def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
     """The elements (axis=None: of the flattened array) or slices at these integer indices."""
     if axis is None:
         a, axis = np.reshape(a, -1), 0
-    indices = np.asarray(plain(indices))
+    indices = np.asarray(indices)
     if mode == "wrap":
         indices = indices % a.shape[axis]
     elif mode == "clip":
@@ -51,7 +51,7 @@ def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
 
 def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
     """The elements at integer indices that are given for every position of the other axes."""
-    indices = np.asarray(plain(indices))
+    indices = np.asarray(indices)
     if axis is None:
         return getitem(np.reshape(arr, -1), index=indices)
     grid = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
@@ -62,7 +62,7 @@ def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
 def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
     """Each element (axis=None: of the flattened array) or slice several times in a row."""
     n = a.size if axis is None else a.shape[axis]
-    return take(a, np.repeat(np.arange(n), plain(repeats)), axis)
+    return take(a, np.repeat(np.arange(n), np.asarray(repeats)), axis)
 
 
 def tile(A: Any, reps: Any) -> Any:

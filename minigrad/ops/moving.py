@@ -19,7 +19,7 @@ from minigrad.tensor import Tensor
 
 __all__ = ["append", "atleast_1d", "atleast_2d", "atleast_3d", "block", "choose", "column_stack", "compress", "delete"]
 __all__ += ["diag", "diagflat", "diagonal", "dsplit", "dstack", "extract", "fliplr", "flipud", "hsplit", "hstack"]
-__all__ += ["insert", "matrix_transpose", "resize", "rollaxis", "rot90", "tril", "trim_zeros", "triu", "vsplit"]
+__all__ += ["insert", "matrix_transpose", "resize", "rollaxis", "rot90", "tril", "triu", "vsplit"]
 __all__ += ["vstack"]
 
 
@@ -70,11 +70,3 @@ hsplit, vsplit, dsplit, block = map(moving, ("hsplit", "vsplit", "dsplit", "bloc
 hstack, vstack, dstack, column_stack = map(moving, ("hstack", "vstack", "dstack", "column_stack"))
 compress, extract, choose = moving("compress", "a"), moving("extract", "arr"), moving("choose", "choices")
 append, insert = moving("append", "arr", "values"), moving("insert", "arr", "values")
-
-
-def trim_zeros(filt: Any, trim: Any = "fb") -> Any:
-    """Without the zeros at the front ("f") and at the back ("b") of a vector."""
-    kept = np.flatnonzero(filt)
-    first = kept[0] if len(kept) and "f" in trim.lower() else 0
-    last = kept[-1] + 1 if len(kept) and "b" in trim.lower() else len(filt)
-    return getitem(filt, index=slice(int(first), int(last)))

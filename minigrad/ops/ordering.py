@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.ops.front import bare, plain
+from minigrad.ops.front import bare
 from minigrad.ops.indexing import getitem, take, take_along_axis
 
 __all__ = ["cummax", "cummin", "median", "partition", "percentile", "quantile", "sort", "unique"]
@@ -45,7 +45,7 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
     axes = tuple(range(a.ndim)) if axis is None else np.atleast_1d(axis).tolist()
     last = np.moveaxis(a, axes, tuple(range(-len(axes), 0)))
     ordered = sort(np.reshape(last, (*last.shape[: a.ndim - len(axes)], -1)))
-    place = np.asarray(plain(q)) * (ordered.shape[-1] - 1)
+    place = np.asarray(q) * (ordered.shape[-1] - 1)
     below = np.clip(np.floor(place).astype(int), 0, ordered.shape[-1] - 1)
     above = np.minimum(below + 1, ordered.shape[-1] - 1)
     low, high = take(ordered, below, -1), take(ordered, above, -1)
@@ -56,7 +56,7 @@ def quantile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def percentile(a: Any, q: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """As `quantile`, with q in percent."""
-    return quantile(a, np.asarray(plain(q)) / 100, axis, keepdims)
+    return quantile(a, np.asarray(q) / 100, axis, keepdims)
 
 
 def median(a: Any, axis: Any = None, keepdims: bool = False) -> Any:

@@ -6,58 +6,27 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.ops.elementwise import ufunc
 from minigrad.ops.front import named
 from minigrad.primitive import primitive
 
 __all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "nan_to_num", "select", "where"]
 
 
-@primitive
-def maximum(a, b):
-    """The greater of two, elementwise; a tie shares the gradient evenly."""
-    return np.maximum(a, b)
+def chosen(dy: Any, y: Any, a: Any, b: Any) -> Any:
+    """The gradient of a: all of dy where a was taken, half of it where both were equal."""
+    return np.where(y == a, np.where(a == b, 0.5 * dy, dy), 0)
 
 
-@primitive
-def fmax(a, b):
-    """As `maximum`, where a NaN counts as missing."""
-    return np.fmax(a, b)
-
-
-@maximum.gradient
-@fmax.gradient
-def maximum_da(dy, y, a, b):
-    return np.where(a > b, dy, np.where(a == b, 0.5 * dy, 0))
-
-
-@maximum.gradient
-@fmax.gradient
-def maximum_db(dy, y, a, b):
-    return np.where(a < b, dy, np.where(a == b, 0.5 * dy, 0))
-
-
-@primitive
-def minimum(a, b):
-    """The smaller of two, elementwise; a tie shares the gradient evenly."""
-    return np.minimum(a, b)
-
-
-@primitive
-def fmin(a, b):
-    """As `minimum`, where a NaN counts as missing."""
-    return np.fmin(a, b)
-
-
-@minimum.gradient
-@fmin.gradient
-def minimum_da(dy, y, a, b):
-    return np.where(a < b, dy, np.where(a == b, 0.5 * dy, 0))
-
-
-@minimum.gradient
-@fmin.gradient
-def minimum_db(dy, y, a, b):
-    return np.where(a > b, dy, np.where(a == b, 0.5 * dy, 0))
+maximum, minimum, fmax, fmin = (
+    ufunc(name, equation, lambda dy, y, a, b: chosen(dy, y, a, b), lambda dy, y, a, b: chosen(dy, y, b, a))
+    for name, equation in (
+        ("maximum", "The greater of two"),
+        ("minimum", "The smaller of two"),
+        ("fmax", "The greater of two, where a NaN counts as missing"),
+        ("fmin", "The smaller of two, where a NaN counts as missing"),
+    )
+)
 
 
 @primitive

@@ -10,21 +10,8 @@ from minigrad.ops.front import named, shaped
 from minigrad.primitive import primitive
 from minigrad.tensor import constant
 
-__all__ = [
-    "astype",
-    "broadcast_to",
-    "expand_dims",
-    "flatten",
-    "flip",
-    "moveaxis",
-    "pad",
-    "ravel",
-    "reshape",
-    "roll",
-    "squeeze",
-    "swapaxes",
-    "transpose",
-]
+__all__ = ["astype", "broadcast_to", "expand_dims", "flatten", "flip", "moveaxis", "pad", "ravel", "reshape"]
+__all__ += ["roll", "squeeze", "swapaxes", "transpose"]
 
 
 @shaped

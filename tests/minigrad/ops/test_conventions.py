@@ -25,6 +25,7 @@ CONVENTIONS = {
     "maximum(x, x) is x": (lambda x: np.maximum(x, x), [2.0], [1.0]),
     "minimum(x, x) is x": (lambda x: np.minimum(x, x), [2.0], [1.0]),
     "maximum with a number that is equal": (lambda x: np.maximum(x, 2.0), [2.0], [0.5]),
+    "fmax prefers a number to NaN": (lambda x: np.fmax(x, np.array([np.nan, 3.0])), [1.0, 1.0], [1.0, 0.0]),
     "clip at its boundary is x": (lambda x: np.clip(x, 0, 1), [0.0, 1.0, 2.0], [1.0, 1.0, 0.0]),
     "norm(0)' = 0": (np.linalg.norm, [0.0, 0.0], [0.0, 0.0]),
     "norm of order 3 at 0": (lambda x: np.linalg.norm(x, 3), [0.0, 0.0], [0.0, 0.0]),

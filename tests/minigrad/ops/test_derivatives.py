@@ -354,7 +354,6 @@ COMPOSED = {
         (lambda x: np.diff(x, 2, 0), n(4, 2)),
         (lambda x: np.diff(x, prepend=0.0, append=x[:, :1]), n(2, 3)),
     ],
-    "ediff1d": [(np.ediff1d, n(4)), (lambda x: np.ediff1d(x, to_end=x[:1]), n(4))],
     "trapezoid": [
         (np.trapezoid, n(2, 4)),
         (lambda y, x: np.trapezoid(y, x, axis=0), n(4, 2), n(4)),
@@ -374,17 +373,12 @@ COMPOSED = {
             n(3),
         ),
     ],
-    "linspace": [
-        (lambda a, b: np.linspace(a, b, 4), n(), n()),
-        (lambda a, b: np.linspace(a, b, 3, endpoint=False), n(2), n(2)),
-    ],
     "broadcast_arrays": [(lambda a, b: list(np.broadcast_arrays(a, b)), n(2, 1), n(3))],
     "meshgrid": [
         (lambda a, b: list(np.meshgrid(a, b)), n(2), n(3)),
         (lambda a, b: list(np.meshgrid(a, b, indexing="ij", sparse=True)), n(2), n(3)),
     ],
     "polyval": [(np.polyval, n(3), n(2))],
-    "vander": [(np.vander, n(3)), (lambda x: np.vander(x, 2, increasing=True), n(3))],
     "unwrap": [(np.unwrap, 3 * n(5))],
     "eigvalsh": [(np.linalg.eigvalsh, s(3, 3))],
     "matrix_power": [(lambda a, k=k: np.linalg.matrix_power(a, k), s(2, 2)) for k in (0, 1, 2, 5, -2)],
@@ -427,9 +421,6 @@ COMPOSED = {
     "diagflat": [(np.diagflat, n(2, 2))],
     "delete": [(lambda x: np.delete(x, [0, 2], axis=1), n(2, 4))],
     "resize": [(lambda x: np.resize(x, (3, 3)), n(2, 2))],
-    "trim_zeros": [
-        (lambda x: np.trim_zeros(np.concatenate([np.zeros(2, np.float32), x, np.zeros(1, np.float32)])), n(3))
-    ],
     **{name: [(lambda x, f=NUMPY[name]: list(f(x, 2)), n(2, 2, 4))] for name in ["hsplit", "vsplit", "dsplit"]},
     **{
         name: [(lambda a, b, f=NUMPY[name]: f([a, b]), n(2, 3), n(2, 3)), (lambda a, f=NUMPY[name]: f((a, a)), n(3))]
