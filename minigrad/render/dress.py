@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import Any
 
 from minigrad import naming
@@ -20,7 +20,11 @@ RAILS = 3  # more parameters than this are drawn as tags
 
 def label(picture: Picture, flow: Flow | None) -> None:
     """The texts of tags: the parameter's short name and its share of the gradient; and the second lines of cells."""
-    short = {leaf: name.split(".")[-1] for name, leaf in picture.graph.parameters.items()}
+    last = Counter(name.split(".")[-1] for name in picture.graph.parameters)
+    short = {
+        leaf: name.split(".")[-1] if last[name.split(".")[-1]] == 1 else name
+        for name, leaf in picture.graph.parameters.items()
+    }
     for tap in picture.taps:
         name = short.get(tap.parameter) or naming.label(picture.graph, tap.parameter)
         share = flow.taps.get(tap) if flow else None
@@ -52,12 +56,11 @@ class Dresser:
         self.scale = scale or (flow.scale if flow else (0.0, 1.0))
         self.scene = Scene()
         self.ids: dict[Box, str] = {}
-        self.lanes: dict[str, str] = {}
 
     def scene_of(self) -> Scene:
         """The whole scene; rails where they fit, else tags."""
         label(self.picture, self.flow)
-        railed = self.shared_parameters()
+        railed = {} if self.options.get("per_row") else self.shared_parameters()
         self.arrange(railed)
         rails = self.plan_rails() if railed else None
         if railed and rails is None:
@@ -85,7 +88,7 @@ class Dresser:
 
     def arrange(self, railed: Any) -> None:
         """Place everything; the shared parameters as rails or as tags."""
-        self.grid = Grid(self.picture, railed)
+        self.grid = Grid(self.picture, railed, self.options.get("per_row"))
         self.router = Router(self.grid)
         self.place_buses()
         self.paths = self.router.routes()
@@ -129,7 +132,7 @@ class Dresser:
         """One box; in a backward picture in the colour of its gradient."""
         look = style.LOOKS[box.kind]
         fill, border, pen, ink, dashed = look.fill, look.border, look.pen, look.ink, False
-        if self.flow is not None:
+        if self.flow is not None and box.kind != "delay":
             norm = self.flow.boxes.get(box)
             border = look.border if box.kind in ("loss", "state", "state box", "cell state") else style.GREY
             if norm is None:
@@ -196,6 +199,8 @@ class Dresser:
 
     def tooltip(self, box: Box) -> str:
         """What a box says when pointed at: expression, shape, gradient."""
+        if not box.nodes:
+            return "the value of the step before"
         node = box.nodes[-1]
         if len(self.scene.nodes) > 2000:
             return ""
@@ -218,12 +223,8 @@ class Dresser:
         return min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0) if math.isfinite(norm) else 1.0
 
     def lane_colour(self, lane: str) -> str:
-        """A colour for each state: c is blue, h and all others start with teal."""
-        if lane not in self.lanes:
-            others = [colour for colour in style.LANES if colour != style.LANES[1]]
-            used = sum(not name.startswith("c") for name in self.lanes)
-            self.lanes[lane] = style.LANES[1] if lane.startswith("c") else others[used % len(others)]
-        return self.lanes[lane]
+        """The memory c is blue, h and every other state teal."""
+        return style.LANES[1] if lane.startswith("c") else style.LANES[0]
 
     def draw_inner(self, place: Place, link: Link) -> None:
         """A link inside of a panel; in the colour of a state if it lies on its way."""
@@ -270,6 +271,9 @@ class Dresser:
         if norm is None:
             line.colour, line.pen, line.arrow = style.PALE, 0.9, False
             return
+        if link.mark == "cut":
+            line.tail, line.head, line.path = line.head, line.tail, line.path.reversed()
+            return
         line.tail, line.head, line.path = line.head, line.tail, line.path.reversed()
         f = self.fraction(norm)
         line.colour, line.pen = (self.colour(norm), 0.9 + 2.3 * f) if norm else (style.PALE, 0.9)
@@ -278,7 +282,7 @@ class Dresser:
 
     def sign(self, link: Link) -> str:
         """Beside an edge into − or ÷: which operand it is, if it is the second."""
-        node, k = link.ends[0]
+        node, k = link.ends[0] if link.ends else (link.source.nodes[-1], 0)
         if len(link.ends) > 1 or k != 1 or node.op is None or node.op.name not in ("subtract", "divide"):
             return ""
         return "−" if node.op.name == "subtract" else "÷"
@@ -391,13 +395,13 @@ class Dresser:
             for x in parameters
         )
         uses = len(self.picture.graph.users[parameters[0]])
-        text += f"   (used {uses} times)" if any(link.hidden for link in self.picture.links) else ""
+        hidden = self.options.get("rolled") or any(link.hidden for link in self.picture.links)
+        text += f"   (used {uses} times)" if hidden else ""
         columns = [self.grid.places[box.panel].column for box in cells]
         left, right = self.grid.lefts[min(columns)], self.grid.rights[max(columns)]
-        text = style.shorten(text, int((right - left) / 6))
         y = self.scene.box()[1] - 22
         look = style.LOOKS["rail"]
-        center, width = ((left + right) / 2, y), right - left
+        center, width = ((left + right) / 2, y), max(right - left, style.size("rail", text)[0])
         self.scene.nodes.append(
             Node(
                 "weights",
@@ -420,10 +424,12 @@ class Dresser:
             path = straight((x, y + style.RAIL_HEIGHT / 2), (x, cy - outline.height / 2))
             line = Line("weights", self.ids[box], path, style.TAP, 1.0)
             if self.flow is not None:
-                shares = [self.flow.taps.get(tap, 0.0) for tap in box.taps]
+                shares = [self.flow.taps[tap] for tap in box.taps if tap in self.flow.taps]
                 norm = math.sqrt(sum(share * share for share in shares))
                 line.tail, line.head, line.path = line.head, line.tail, path.reversed()
-                line.colour, line.pen = self.colour(norm), 0.9 + 2.3 * self.fraction(norm)
+                line.colour, line.pen = (
+                    (self.colour(norm), 0.9 + 2.3 * self.fraction(norm)) if shares else (style.PALE, 0.9)
+                )
             self.scene.lines.append(line)
 
     # frames
@@ -435,14 +441,14 @@ class Dresser:
         for place in self.grid.places.values():
             row = place.panel.row
             left, right = self.grid.lefts[place.column], self.grid.rights[place.column]
-            bottom, top = self.grid.strips[row.level], self.grid.tops[row.level]
-            visible = self.picture.view != "cells"
+            bottom, top = self.grid.strip(place), self.grid.ceiling(place)
+            visible = self.picture.view != "cells" and len(self.grid.columns) > 1
             text = self.heading(place) if visible else ""
             frame = Frame(f"l{self.picture.rows.index(row)}_t{place.column}", left, bottom, right, top, text, (0, 0))
             frame.visible = visible
             frame.label_at = (self.heading_x(place, text, left, right), bottom + 9 if self.grid.low else top - 10)
             frame.members = [self.ids[box] for box in place.panel.boxes]
-            if row.key[0] == "between" and row.level == 0 and not self.grid.low:
+            if row.key[0] == "between" and not self.grid.low:
                 self.hug(frame, place)
             self.scene.frames.append(frame)
 
@@ -455,8 +461,11 @@ class Dresser:
         """What stands over a panel: its step, and the gradient of its state."""
         if place.panel.row.key[0] == "between":
             return "loss" if any(box.kind == "loss" for box in [*place.panel.boxes, *self.grid.buses]) else ""
-        row = place.panel.row
-        text = f"t = {place.panel.column + self.options.get('count_from', 0)}"
+        row, first = place.panel.row, self.options.get("count_from", 0)
+        text = f"t = {place.panel.column + first}"
+        if self.options.get("rolled") and row.total > 1:
+            text += f", one of {row.total} steps" if self.flow else f" of {row.total} steps"
+            text = text if self.flow else f"t = {first} … {first + row.total - 1}"
         if row.name and len({other.key[0] for other in self.picture.rows if other.name}) > 1:
             text = f"{row.name}   {text}"
         if self.flow is not None:
@@ -480,11 +489,25 @@ class Dresser:
 
     def draw_bus(self, box: Box) -> None:
         """A box that gathers many steps, as a bar over them."""
-        xs = [path.points[-1][0] for link, path in self.paths.items() if link.target is box]
+        ends = [path.points[-1] for link, path in self.paths.items() if link.target is box]
+        if self.grid.wrapped:
+            bottom, top = (
+                -self.grid.line_height * self.grid.lines[-1] + min(self.grid.strips.values()),
+                max(y for _, y in ends),
+            )
+            width = style.text_width(box.label, 12)
+            center = (self.router.bar_x(box), (bottom + top) / 2 + 4)
+            self.draw_box(box, center, style.RAIL_HEIGHT, top - bottom + 12)
+            self.scene.nodes[-1].label, self.scene.nodes[-1].shape = (
+                "\n".join(box.label.split()) if width > 16 else box.label,
+                "box",
+            )
+            return
+        xs = [x for x, _ in ends]
         left, right = min(xs) - 14, self.router.bus_right(box)
         text = f"{box.label}"
         self.draw_box(box, ((left + right) / 2, self.router.bus_y[box]), right - left, style.RAIL_HEIGHT)
-        self.scene.nodes[-1].label = text
+        self.scene.nodes[-1].label, self.scene.nodes[-1].shape = text, "box"
 
     def legend(self) -> str:
         """The colour bar with its two exponents."""

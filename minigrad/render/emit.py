@@ -33,7 +33,7 @@ def digraph(scene: Scene, attributes: dict[str, str]) -> graphviz.Digraph:
     }  # fmt: skip
     header = [f"{name}={quoted(value)}" for name, value in (pinned | attributes).items()]
     if scene.legend or scene.title:
-        legend = scene.legend or quoted(scene.title)
+        legend = scene.legend.replace("</tr>", f"<td>&#160;&#160; {html(scene.title)}</td></tr>") or quoted(scene.title)
         header += [
             f"label={legend}",
             f'lp="{(left + right) / 2:.2f},{top - 12:.2f}"',
@@ -55,6 +55,11 @@ def digraph(scene: Scene, attributes: dict[str, str]) -> graphviz.Digraph:
 def quoted(text: str) -> str:
     """A DOT string that shows exactly this text."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("&", "&amp;") + '"'
+
+
+def html(text: str) -> str:
+    """A text as it is written inside of an HTML-like label."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def _node(node: Node, tooltips: bool) -> str:

@@ -66,6 +66,10 @@ def measure(picture: Picture, seed: Any = None) -> Flow:
                 total = totals.setdefault(thing.parameter, []) if x is not thing.parameter else None
                 if total is None:
                     totals[x] = _into(totals.get(x), dx if len(thing.ends) == 1 else step.input_grads[k], x)
+    for link in picture.links:
+        if link.target.kind == "delay":
+            on = [flow.links[other] for other in picture.links if other.source is link.target and other in flow.links]
+            flow.links.update({link: max(on)} if on else {})
     flow.parameters = {x: _norm(total) for x, total in totals.items() if not isinstance(total, list)}
     return flow
 

@@ -82,19 +82,22 @@ class Place:
 class Grid:
     """Columns from left to right, bands from bottom to top, and the places of all panels in them."""
 
-    def __init__(self, picture: Picture, railed: Collection[Tensor]) -> None:
-        self.picture, self.railed = picture, railed
+    def __init__(self, picture: Picture, railed: Collection[Tensor], per_row: int | None = None) -> None:
+        self.picture, self.railed, self.per_row = picture, railed, per_row
         self.low = bool(railed)  # headings stand below, out of the way of the taps
         self.buses: dict[Box, list[Link]] = {}
         self.columns = sorted({(row.segment, t) for row in picture.rows for t in row.panels})
-        self.index = {key: k for k, key in enumerate(self.columns)}
         self.take_buses()
+        panels = [panel for row in picture.rows for panel in row.panels.values() if panel.boxes or panel.ins]
+        self.columns = sorted({(panel.row.segment, panel.column) for panel in panels})
+        self.index = {key: k for k, key in enumerate(self.columns)}
         self.places = {
             panel: self.plan(row, panel)
             for row in picture.rows
             for panel in row.panels.values()
             if panel.boxes or panel.ins
         }
+        self.lines = self.break_lines()
         tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()), style.TAG_HEIGHT)
         for place in self.places.values():
             place.tile = tiles[place.shape]
@@ -124,6 +127,20 @@ class Grid:
             panel.inner.remove(link)
             (panel.ins if link.source is box else links).append(link)
 
+    def break_lines(self) -> list[int]:
+        """The line that each column stands in: a new one after every so many steps."""
+        steps, lines = 0, []
+        for segment, _ in self.columns:
+            timed = segment == int(segment)
+            lines.append(max(0, steps - (not timed)) // (self.per_row or len(self.columns)))
+            steps += timed
+        return lines
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether there is more than one line."""
+        return self.lines[-1] > 0
+
     def gutter_out(self, panel: Panel, box: Box | None = None) -> int:
         """The gutter that a panel is left by; gutter k is left of column k."""
         if box in self.buses:
@@ -138,6 +155,8 @@ class Grid:
         """Whether a link only has to cross one gutter."""
         if link.source in link.source.panel.outer:
             return link.source.kind != "input"
+        if link.source in self.buses and self.per_row:
+            return False
         return bool(link.hidden) or self.gutter_out(link.source.panel, link.source) == self.gutter_in(link.target.panel)
 
     def plan(self, row: Row, panel: Panel) -> Place:
@@ -219,6 +238,8 @@ class Grid:
         x = 0.0
         for k, width in enumerate(widths):
             gutter = self.gutter_width(k)
+            if k and self.lines[k] > self.lines[k - 1]:
+                x, gutter = 0.0, gutter + 10
             self.gutters.append((x, x + gutter))
             self.lefts.append(x + gutter)
             x += gutter + width
@@ -233,10 +254,18 @@ class Grid:
         for place in self.places.values():
             if self.gutter_in(place.panel) == k:
                 boxes = [box for box in place.panel.outer if box.kind != "input"]
-                initials += [style.size(box.kind, box.label)[0] + 20 for box in boxes]
+                initials += [style.size(box.kind, box.label)[0] + (20 if box.nodes else 48) for box in boxes]
                 hidden = hidden or any(link.hidden for link in place.panel.ins)
         inside = GUTTER if 0 < k < len(self.columns) else 0.0
         return max(initials) + (ELLIPSIS if hidden else inside)
+
+    def strip(self, place: Place) -> float:
+        """The top of the strip under a panel: the bottom of its frame."""
+        return self.strips[place.panel.row.level] - self.line_height * self.lines[place.column]
+
+    def ceiling(self, place: Place) -> float:
+        """The top of a panel's frame."""
+        return self.tops[place.panel.row.level] - self.line_height * self.lines[place.column]
 
     def put_bands(self) -> None:
         """The y of each band, with a strip under it for inputs and for links that come from elsewhere."""
@@ -269,6 +298,9 @@ class Grid:
                 height = max(height, max(place.y + place.tile.height for place in members) - y - HEADER * self.low)
             self.strips[level], self.tops[level] = y, y + height + HEADER
             y = self.tops[level] + 12.0
+        self.line_height = y + 16 + 8 * len(self.buses) + 10 * self.wrapped
+        for place in self.places.values():
+            place.y -= self.line_height * self.lines[place.column]
         for place in self.places.values():
             if place.panel.row.key[0] == "between":
                 self.face_source(place)
@@ -279,8 +311,7 @@ class Grid:
             source = self.places.get(port.links[0].source.panel)
             if port.left and source is not None and port.links[0].source in source.panel.boxes:
                 out = source.leave(port.links[0].source, port.links[0].state).points[-1]
-                lowest, level = self.strips[place.panel.row.level], place.panel.row.level
-                highest = self.tops[level] - HEADER - place.tile.height
+                lowest, highest = self.strip(place), self.ceiling(place) - HEADER - place.tile.height
                 place.y = max(lowest, min(highest, out[1] - point[1]))
                 return
 

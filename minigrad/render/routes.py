@@ -14,7 +14,7 @@ class Router:
 
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
-        self.taken: defaultdict[int, list[tuple[float, float, float, object]]] = defaultdict(list)
+        self.taken: defaultdict[tuple[int, int], list[tuple[float, float, float, object]]] = defaultdict(list)
         self.verticals: defaultdict[int, dict[object, int]] = defaultdict(dict)
         self.outer: dict[Box, Point] = {}
         self.labels: dict[Link, Point] = {}
@@ -28,6 +28,8 @@ class Router:
         found = {link: self.route(link) for link in links if link.source.kind != "input"}
         for box, arriving in self.grid.buses.items():
             found |= {link: self.to_bus(link) for link in arriving if link.source not in box.panel.outer}
+        for place in self.grid.places.values():
+            found |= {link: self.loop(link, place) for link in place.panel.outs if link.target.kind == "delay"}
         for place in self.grid.places.values():
             self.place_inputs(place)
         return found | {link: self.route(link) for link in links if link not in found}
@@ -44,8 +46,8 @@ class Router:
 
     def place_inputs(self, place: Place) -> None:
         """Inputs stand under the panel and under all tracks."""
-        level, inputs = place.panel.row.level, [box for box in place.panel.outer if box.kind == "input"]
-        y = min([self.grid.strips[level] - 6, *(track[0] for track in self.taken[level])]) - 22
+        inputs = [box for box in place.panel.outer if box.kind == "input"]
+        y = min([self.grid.strip(place) - 6, *(track[0] for track in self.taken[self.band(place)])]) - 22
         for k, port in enumerate(place.ins):
             for box in [link.source for link in port.links if link.source in inputs]:
                 x = place.channel(k) + 33.0 * inputs.index(box) * (-1 if place.mirrored else 1)
@@ -71,14 +73,14 @@ class Router:
         if target.ins[port].left:
             side = -1 if target.mirrored else 1
             return straight((x + side * outline.width / 2, y), entry).then(leg)
-        channel, level = target.channel(port), target.panel.row.level
+        channel = target.channel(port)
         if link.source.panel is not target.panel and self.grid.picture.view == "cells":
             home = self.grid.places[link.source.panel]
             gutter = self.grid.rights[home.column] + 8 + 5 * self.vertical(home.column + 1, link.source)
-            track = self.track(level, min(channel, gutter), max(channel, gutter), link.source)
+            track = self.track(target, min(channel, gutter), max(channel, gutter), link.source)
             start = (x + outline.width / 2, y)
             return rounded(start, (gutter, y), (gutter, track), (channel, track), (channel, entry[1]), entry).then(leg)
-        middle = self.grid.strips[level] - 7
+        middle = self.grid.strip(target) - 7
         return rounded((x, y + outline.height / 2), (x, middle), (channel, middle), (channel, entry[1]), entry).then(
             leg
         )
@@ -98,8 +100,23 @@ class Router:
         source = self.grid.places[link.source.panel]
         out = source.leave(link.source, link.state)
         start = (self.border(source, True), out.points[-1][1])
+        if self.grid.lines[source.column] != self.grid.lines[target.column]:
+            return out.then(self.wrap(link, source, start, target, entry)).then(leg)
         self.labels[link] = ((start[0] + entry[0]) / 2, (start[1] + entry[1]) / 2)
         return out.then(swing(start, entry)).then(leg)
+
+    def wrap(self, link: Link, source: Place, start: Point, target: Place, entry: Point) -> Path:
+        """From the end of one line to the beginning of the next, as text does."""
+        key = (link.lane or link.source, source.column)
+        k = self.vertical(self.grid.gutter_out(source.panel), key)
+        side = -1 if source.mirrored else 1
+        y = max(self.grid.tops.values()) - self.grid.line_height * max(
+            self.grid.lines[source.column], self.grid.lines[target.column]
+        )
+        y += 10 + 6 * k + 8 * len(self.grid.buses)
+        right, left = start[0] + side * (10 + 6 * k), entry[0] - side * (14 + 6 * k)
+        self.labels[link] = ((entry[0] + left) / 2, entry[1])
+        return rounded(start, (right, start[1]), (right, y), (left, y), (left, entry[1]), entry)
 
     def bus_right(self, box: Box) -> float:
         """Where a bar ends."""
@@ -110,15 +127,20 @@ class Router:
         entry, channel = leg.points[0], target.channel(port)
         level = target.panel.row.level
         if link.source in self.grid.buses:
+            if self.grid.wrapped:
+                x, bottom = self.bar_x(link.source), self.grid.strip(target) - 2
+                y = self.track(target, min(x, channel), max(x, channel), link.source)
+                start = (x, bottom)
+                return rounded(start, (x, y), (channel, y), (channel, entry[1]), entry).then(leg)
             x = self.grid.gutters[self.grid.gutter_out(link.source.panel, link.source)][0] + 8
-            y = self.track(level, min(x, channel), max(x, channel), link.source)
+            y = self.track(target, min(x, channel), max(x, channel), link.source)
             bus = (self.bus_right(link.source), self.bus_y[link.source])
             return rounded(bus, (x, bus[1]), (x, y), (channel, y), (channel, entry[1]), entry).then(leg)
         source = self.grid.places[link.source.panel]
         cx = source.center(link.source)[0]
         above = source.panel.row.level == level - 1 and self.grid.is_simple(link)
         if above and source.is_clear(link.source, cx):
-            y = self.track(level, min(cx, channel), max(cx, channel), link.source)
+            y = self.track(target, min(cx, channel), max(cx, channel), link.source)
             top = source.top(link.source)
             source.used.append(cx)
             return rounded((cx, top), (cx, y), (channel, y), (channel, entry[1]), entry).then(leg)
@@ -126,7 +148,7 @@ class Router:
         gutter = self.grid.gutter_out(source.panel)
         k = self.vertical(gutter, link.source)
         x = self.border(source, True) + (8 + 5 * k) * (-1 if source.mirrored else 1)
-        y = self.track(level, min(x, channel), max(x, channel), link.source)
+        y = self.track(target, min(x, channel), max(x, channel), link.source)
         bend = rounded(out.points[-1], (x, out.points[-1][1]), (x, y), (channel, y), (channel, entry[1]), entry)
         return out.then(bend).then(leg)
 
@@ -138,11 +160,12 @@ class Router:
             return straight((x, self.bus_y[link.source] + 8), (x, y))
         source = self.grid.places[link.source.panel]
         cx = source.center(link.source)[0]
-        top = max(self.grid.tops[level] for level in self.grid.tops)
+        if self.grid.wrapped:
+            return self.to_bar(link, source)
         is_top = source.panel.row.level == max(
             r.level for r in self.grid.picture.rows if r.segment == source.panel.row.segment
         )
-        if (is_top or top == 0) and source.is_clear(link.source, cx):
+        if is_top and source.is_clear(link.source, cx):
             source.used.append(cx)
             return straight((cx, source.top(link.source)), (cx, y))
         out = source.leave(link.source, link.state)
@@ -150,18 +173,54 @@ class Router:
         x = self.border(source, True) + (8 + 5 * k) * (-1 if source.mirrored else 1)
         return out.then(rounded(out.points[-1], (x, out.points[-1][1]), (x, y)))
 
+    def bar_x(self, box: Box) -> float:
+        """The x of a bar that stands upright at the right of all lines."""
+        return max(self.grid.rights) + 46 + 26 * list(self.grid.buses).index(box)
+
+    def to_bar(self, link: Link, source: Place) -> Path:
+        """Up from a box, then right to the upright bar."""
+        highest = max(self.grid.tops.values()) - self.grid.line_height * self.grid.lines[source.column]
+        y = highest + 7 + 8 * list(self.grid.buses).index(link.target)
+        end = (self.bar_x(link.target) - 8, y)
+        cx = source.center(link.source)[0]
+        is_top = self.grid.ceiling(source) == highest
+        if is_top and source.is_clear(link.source, cx):
+            source.used.append(cx)
+            return rounded((cx, source.top(link.source)), (cx, y), end)
+        out = source.leave(link.source, link.state)
+        k = self.vertical(self.grid.gutter_out(source.panel), link.source)
+        x = self.border(source, True) + (8 + 5 * k) * (-1 if source.mirrored else 1)
+        return out.then(rounded(out.points[-1], (x, out.points[-1][1]), (x, y), end))
+
+    def loop(self, link: Link, place: Place) -> Path:
+        """In a rolled picture: from a state around the panel, under it, into the delay in front of it."""
+        out = place.leave(link.source, link.state)
+        side = -1 if place.mirrored else 1
+        k = self.vertical(self.grid.gutter_out(place.panel), link)
+        far = self.border(place, True) + side * (10 + 6 * k)
+        x, y = self.outer[link.target]
+        near = x - side * (self.grid.outline(link.target).width / 2 + 10 + 6 * k)
+        under = self.track(place, min(near, far), max(near, far), link)
+        end = (x - side * self.grid.outline(link.target).width / 2, y)
+        start = out.points[-1]
+        return out.then(rounded(start, (far, start[1]), (far, under), (near, under), (near, y), end))
+
     def vertical(self, gutter: int, source: object) -> int:
         """The number of the vertical track in a gutter that belongs to a source."""
         tracks = self.verticals[gutter]
         return tracks.setdefault(source, len(tracks))
 
-    def track(self, level: int, left: float, right: float, source: object) -> float:
-        """The y of a free horizontal track under a band; links from one source share theirs."""
-        y = self.grid.strips[level] - 7
+    def band(self, place: Place) -> tuple[int, int]:
+        """The line and the level of a panel."""
+        return self.grid.lines[place.column], place.panel.row.level
+
+    def track(self, place: Place, left: float, right: float, source: object) -> float:
+        """The y of a free horizontal track under a panel's band; links from one source share theirs."""
+        y, taken = self.grid.strip(place) - 7, self.taken[self.band(place)]
         while any(
             other is not source and abs(height - y) < 1 and left < b + 4 and a < right + 4
-            for height, a, b, other in self.taken[level]
+            for height, a, b, other in taken
         ):
             y -= TRACK
-        self.taken[level].append((y, left, right, source))
+        taken.append((y, left, right, source))
         return y

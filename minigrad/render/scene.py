@@ -70,8 +70,23 @@ class Scene:
     lines: list[Line] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     legend: str = ""  # the colour bar, as an HTML-like label
-    notes: list[str] = field(default_factory=list)
     title: str = ""
+
+    def add(self, other: Scene, dx: float, dy: float, prefix: str) -> None:
+        """Another scene beside what is here, shifted; its ids get a prefix."""
+        for node in other.nodes:
+            node.id, node.center = prefix + node.id, (node.center[0] + dx, node.center[1] + dy)
+        for line in other.lines:
+            line.tail, line.head, line.path = prefix + line.tail, prefix + line.head, line.path.moved(dx, dy)
+            line.label_at = (line.label_at[0] + dx, line.label_at[1] + dy)
+        for frame in other.frames:
+            frame.id, frame.members = prefix + frame.id, [prefix + member for member in frame.members]
+            frame.left, frame.right = frame.left + dx, frame.right + dx
+            frame.bottom, frame.top = frame.bottom + dy, frame.top + dy
+            frame.label_at = (frame.label_at[0] + dx, frame.label_at[1] + dy)
+        self.nodes += other.nodes
+        self.lines += other.lines
+        self.frames += other.frames
 
     def box(self) -> tuple[float, float, float, float]:
         """Left, bottom, right, top of everything."""

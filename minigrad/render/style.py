@@ -14,6 +14,7 @@ RAMP = ("#FFF6DC", "#FEE1A8", "#FDBE70", "#F8935A", "#E6654F", "#C23C5E", "#8B23
 LANES = ("#12A4AF", "#1A73E8", "#8430CE", "#1E8E3E")  # of states; the cell state c has the second
 TAP, LOSS, DATA = "#E8710A", "#D93025", "#5F6368"
 SMALLEST = 11.0  # the smallest font size in any picture
+SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
 TAG_HEIGHT, RAIL_HEIGHT = 14.0, 16.0
 
 

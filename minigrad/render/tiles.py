@@ -162,33 +162,37 @@ def _read(shape: Shape, answer: engine.Layout) -> Tile:
 
 def _column(shape: Shape, tag_height: float) -> Tile:
     """The textbook's layout: a cell, above it its output and its loss; states pass through at fixed heights."""
-    width = max(*(outline.width for outline in shape.outlines), *shape.tags) + 2 * PAD
+    aside = [k for k, (left, targets) in enumerate(shape.ins) if not left and min(targets) > 0]
+    width = max(*(outline.width for outline in shape.outlines), *shape.tags) + 2 * (PAD + CHANNEL * len(aside))
     centers, y = [], PAD
     for outline, tags in zip(shape.outlines, shape.tags, strict=True):
         centers.append((width / 2, y + outline.height / 2))
         y += outline.height + 22 + (tag_height if tags else 0)
     lanes = [k for k, (left, _) in enumerate(shape.ins) if left]
-    below = [k for k, (left, _) in enumerate(shape.ins) if not left]
+    below = [k for k, (left, _) in enumerate(shape.ins) if not left and k not in aside]
     channels = [
         width / 2 + 14.0 * (below.index(k) - (len(below) - 1) / 2) if k in below else 0.0 for k in range(len(shape.ins))
     ]
+    for n, k in enumerate(aside):
+        channels[k] = 4.0 + CHANNEL * n
 
     def height(box: int, port: int, ports: list[int]) -> float:
         return centers[box][1] + (13.0 - 26.0 * ports.index(port) / max(len(ports) - 1, 1) if len(ports) > 1 else 0.0)
 
-    ins, in_points = [], []
+    ins: list[tuple[Path, ...]] = []
+    in_points: list[Point] = []
     for k, (left, targets) in enumerate(shape.ins):
         first = min(targets)
-        point = (
-            (0.0, height(first, k, lanes))
-            if left
-            else (channels[k], centers[first][1] - shape.outlines[first].height / 2)
-        )
-        in_points.append(point if left else (point[0], point[1] - 6))
-        ends = [
-            (centers[b][0] - shape.outlines[b].width / 2, point[1] if b == first else centers[b][1]) for b in targets
-        ]
-        ins.append(tuple(swing(point, end) if left else straight(in_points[-1], point) for end in ends))
+        sides = [(centers[b][0] - shape.outlines[b].width / 2, centers[b][1]) for b in targets]
+        if k in below:
+            bottom = centers[first][1] - shape.outlines[first].height / 2
+            in_points.append((channels[k], bottom - 6))
+            ends = [(channels[k], bottom) if b == first else side for b, side in zip(targets, sides, strict=True)]
+        else:
+            in_points.append((0.0, height(first, k, lanes)) if left else (channels[k] + 1, centers[first][1]))
+            y_in = in_points[-1][1]
+            ends = [(x, y_in if b == first else y) for b, (x, y) in zip(targets, sides, strict=True)]
+        ins.append(tuple(straight(in_points[-1], end) if k in below else swing(in_points[-1], end) for end in ends))
     outs, out_points = [], []
     for b, port in shape.outs:
         y_out = in_points[port][1] if port >= 0 else centers[b][1] - 4

@@ -101,8 +101,10 @@ class Picture:
 class Viewer:
     """Turns a graph into a picture; the fields are tables that the steps below fill one after the other."""
 
-    def __init__(self, graph: Graph, view: str, shown: Any, count_from: int = 0) -> None:
-        self.graph, self.view, self.count_from = graph, view, count_from
+    def __init__(self, graph: Graph, view: str, shown: Any, count_from: int = 0, rolled: bool = False) -> None:
+        self.graph, self.view, self.count_from, self.rolled = graph, view, count_from, rolled
+        self.stand_ins: dict[Any, Box] = {}  # in a rolled picture: the box that is drawn for all steps
+        self.delays: dict[Any, Box] = {}
         self.shown = shown  # (axis, t) -> bool
         self.alias: dict[Tensor, Tensor] = {}
         self.marks: dict[Tensor, str] = {}
@@ -120,6 +122,12 @@ class Viewer:
         sources = [self.alias[edge.source] for edge in self.graph.state_edges]
         self.state_places = {(x._code, x._instruction) for x in sources if x.role is None}
         self._segment: dict[Tensor, float] = {}
+        self._slots = {
+            (node._code, node._instruction, k): self.state_name(self.alias[x])
+            for node in self.graph.nodes
+            for k, x in enumerate(self.graph.inputs(node))
+            if (node, k) in self.state_ends or self.is_carried(x)
+        }
         self.place()
         self.prefixes = self.layers()
         self.segments = self.order_axes()
@@ -144,8 +152,8 @@ class Viewer:
             if node.op is None or not inputs:
                 continue
             if node.op.forward.__module__ == "minigrad.edits":
-                limit = next((v for v in node.constants.values() if isinstance(v, int | float)), None)
-                self.marks[node] = "cut" if node.op.name == "cut" else f"≤ {limit:g}" if limit else "clipped"
+                limits = [f"≤ {node.constants[key]:g}" for key in ("max_norm", "max_value") if node.constants.get(key)]
+                self.marks[node] = ", ".join(limits) or "cut"
                 self.alias[node] = self.alias[inputs[0]]
             elif node.op.name in FOLDED:
                 self.alias[node] = self.picked(node, self.alias[inputs[0]])
@@ -276,6 +284,7 @@ class Viewer:
         box.lanes = tuple(filter(None, [self.state_name(node)]))
         panel.boxes.append(box)
         self.owner[node] = box
+        self.stand_ins.setdefault((box.panel.row.key, node._code, node._instruction), box)
 
     def panel(self, key: tuple[Any, ...], column: int) -> Panel:
         """The panel of a row and a step, made when first asked for."""
@@ -324,7 +333,7 @@ class Viewer:
             return node.role.name
         if node.op is None or (node._code, node._instruction) not in self.state_places:
             return ""
-        return naming.variable(self.graph, node) or node.name or "state"
+        return naming.variable(self.graph, node) or node.name or "h"
 
     # links
 
@@ -347,13 +356,13 @@ class Viewer:
     def add_link(self, target: Box, node: Tensor, k: int, x: Tensor) -> None:
         """One edge of the graph, added to the link or tap that it belongs to."""
         origin = self.alias[x]
-        edge = self.state_ends.get((node, k))
+        crosses = (node, k) in self.state_ends or self.is_carried(x)
         hidden = 0
         if origin.op is None and (_is_number(origin) and not origin._requires_grad):
             return
         source = self.owner.get(origin)
         if source is None and origin.op is not None:  # in a step that is not drawn
-            source, hidden = self.last_shown(origin, target)
+            source, hidden = self.delayed(origin, target) if self.rolled else self.last_shown(origin, target)
             if source is None:
                 return
         elif source is None and self.is_tapped(origin):
@@ -364,13 +373,25 @@ class Viewer:
         if source is target or source is None:
             return
         state = self.state_name(origin)
-        lane = state if edge is not None or hidden else ""
-        if source in target.panel.outer and source.lanes:
+        lane = state if crosses or hidden else ""
+        if source.kind == "delay":
             lane = source.lanes[0]
+        elif source in target.panel.outer:
+            lane = source.lanes[0] if source.lanes else ""
+        elif source.panel.row is not target.panel.row:
+            lane = self.feeds_state(node, k)
         key = (source, target, lane or state)
         if key not in self.links:
             self.links[key] = Link(source, target, [], lane, state, hidden, self.marks.get(x, ""))
         self.links[key].ends.append((node, k))
+
+    def is_carried(self, x: Tensor) -> bool:
+        """Whether a value was carried into the step before it was sliced, reshaped, clipped or cut there."""
+        while self.alias[x] is not x:
+            if (x, 0) in self.state_ends:
+                return True
+            x = self.graph.inputs(x)[0]
+        return False
 
     def is_tapped(self, leaf: Tensor) -> bool:
         """Whether a leaf is a parameter, or a constant used in many places, as a mask is: drawn with its users."""
@@ -390,6 +411,23 @@ class Viewer:
                 return box, here - self.position(panel) - 1
         return None, 0
 
+    def delayed(self, origin: Tensor, target: Box) -> tuple[Box | None, int]:
+        """In a rolled picture: the box that stands for a value in all steps; in its own panel, through a delay."""
+        key = (self.row_of(origin), origin._code, origin._instruction)
+        box = self.stand_ins.get(key)
+        if box is None or box.panel is not target.panel or origin.time is None:
+            return box and self.owner[box.nodes[-1]], 0
+        steps = self.position(target.panel) - self.graph._positions[origin.time.axis, origin.time.t]
+        if (key, steps) not in self.delays:
+            delay = Box("delay", f"t−{steps}", [], target.panel, lanes=(self.state_name(origin),))
+            self.delays[key, steps] = delay
+        delay = self.delays[key, steps]
+        if delay not in target.panel.outer:
+            target.panel.outer.append(delay)
+            maker = self.owner[box.nodes[-1]]
+            self.links[maker, delay, ""] = Link(maker, delay, [], delay.lanes[0], self.state_name(origin))
+        return delay, 0
+
     def position(self, panel: Panel) -> int:
         """The position of a panel's step on its axis."""
         return self.graph._positions.get((panel.row.key[0], panel.column), panel.column)
@@ -400,9 +438,9 @@ class Viewer:
         role = leaf.role.kind if leaf.role else ""
         if role == "input" or (leaf.time is not None and name == "x"):
             t = leaf.t if leaf.t is not None else panel.column
-            box = Box("input", f"{name}{style.subscript(t + self.count_from)}", [leaf], panel)
+            box = Box("input", f"{name}{self.step_number(t)}", [leaf], panel)
         elif role == "state" or self.feeds_state(node, k):
-            name = name if name != "constant" else f"{self.feeds_state(node, k) or 'state'}_init"
+            name = name if name != "constant" else f"{self.feeds_state(node, k) or 'h'}_init"
             box = Box(
                 "constant",
                 style.shorten(name),
@@ -424,11 +462,6 @@ class Viewer:
 
     def feeds_state(self, node: Tensor, k: int) -> str:
         """The state that enters input k of the same operation in later steps, or ""."""
-        if not hasattr(self, "_slots"):
-            self._slots = {
-                (e.target._code, e.target._instruction, e.position): self.state_name(self.alias[e.source])
-                for e in self.graph.state_edges
-            }
         return self._slots.get((node._code, node._instruction, k), "")
 
     # folded views
@@ -499,19 +532,20 @@ class Viewer:
 
     def join_cell(self, panel: Panel, feeds: dict[Box, list[Box]]) -> None:
         """The boxes of one panel."""
-        boxes = [box for box in panel.boxes if box.nodes[0].op is not None]
+        boxes = [box for box in panel.boxes if box.nodes[0].op is not None and " of " not in box.label]
+        gathered = [box for box in panel.boxes if " of " in box.label]
         core, front = set(), [box for box in boxes if self.state_name(box.nodes[-1])]
         while front:
             box = front.pop()
             if box not in core:
                 core.add(box)
                 front += [b for b in feeds[box] if b.panel is panel]
-        panel.boxes = boxes
+        panel.boxes = [*gathered, *boxes]
         after = [box for box in boxes if box not in core]
         states = [box for box in boxes if box in core]
         scalars = [box for box in after if box.nodes[-1].size == 1]
         first = after.index(scalars[0]) if scalars else len(after)
-        columns = style.subscript(panel.column + self.count_from) if panel.row.key[0] != "between" else ""
+        columns = self.step_number(panel.column) if panel.row.key[0] != "between" else ""
         if states:
             self.join(states, "cell", self.cell_name(states[-1].nodes[-1], panel.row))
         if after[:first]:
@@ -519,6 +553,10 @@ class Viewer:
             self.join(after[:first], "output", f"{name}{columns}")
         if after[first:]:
             self.join(after[first:], "loss", f"{self.last_name(after[first:]) or 'L'}{columns}")
+
+    def step_number(self, t: int) -> str:
+        """The number of a step as a subscript."""
+        return "ₜ" if self.rolled else style.subscript(t + self.count_from)
 
     def last_name(self, boxes: Iterable[Box]) -> str:
         """The variable that the last of some boxes was assigned to."""
@@ -537,7 +575,9 @@ class Viewer:
         """The picture: lanes named, links sorted into panels, rows in order."""
         for link in links:
             source, target = link.source.panel, link.target.panel
-            if source is target and link.source not in source.outer:
+            if link.target.kind == "delay":
+                source.outs.append(link)
+            elif source is target and link.source not in source.outer:
                 source.inner.append(link)
             else:
                 target.ins.append(link)

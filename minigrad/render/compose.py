@@ -1,0 +1,126 @@
+"""One picture from the options: which steps, rolled or not, how it fits.  Imports all stages of the drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from minigrad.render import style
+from minigrad.render.dress import Dresser, label
+from minigrad.render.gradients import measure
+from minigrad.render.scene import Frame, Scene
+from minigrad.render.views import Viewer
+
+if TYPE_CHECKING:
+    from minigrad.graph import Graph
+
+FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels
+MANY, MANY_CELLS = 400, 40  # operations, or steps of cells, that one picture holds before it leaves steps out
+
+
+def compose(graph: Graph, fit: str | None, options: dict[str, Any]) -> tuple[Scene, dict[str, str]]:
+    """The scene, and the attributes of the graph that say how large it is shown."""
+    if fit is None:
+        return scene_of(graph, **options), {"dpi": "144"}
+    width, height = FITS[fit]
+    size = {"size": f"{width / 96:g},{height / 96:g}!"}
+    for attempt in attempts(options):
+        scene = scene_of(graph, **attempt)
+        if not fits(scene, width, height) and not options["per_row"]:
+            left, _, right, _ = scene.box()
+            columns = len({frame.left for frame in scene.frames if frame.members})
+            per_row = int(columns * width / style.SMALLEST_PIXELS * style.SMALLEST / (right - left))
+            scene = scene_of(graph, **{**attempt, "per_row": max(per_row, 1)})
+        if fits(scene, width, height):
+            break
+    scene.title = changes(options, attempt)
+    return scene, size
+
+
+def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The options as asked, then ever smaller pictures: fewer steps, folded operations, whole cells."""
+    coarser = ("ops", "affine", "cells")
+    for view in coarser[coarser.index(options["view"]) :]:
+        for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
+            yield {**options, "view": view, "steps": steps}
+
+
+def fits(scene: Scene, width: float, height: float) -> bool:
+    """Whether the smallest text is large enough when the scene fills so many pixels."""
+    left, bottom, right, top = scene.box()
+    scale = min(width / (right - left + 20), height / (top - bottom + 60))
+    return scale * style.SMALLEST >= style.SMALLEST_PIXELS
+
+
+def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:
+    """What is not as it was asked for, in words."""
+    words = [f'{key}="{drawn[key]}"' for key in ("view", "steps") if drawn[key] != asked[key]]
+    return f"drawn with {' and '.join(words)}: more does not fit" if words else ""
+
+
+def scene_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Scene:
+    """The scene of a graph, rolled, unrolled, or both side by side."""
+    if time != "both":
+        return dresser(graph, rolled=time == "rolled", **options).scene_of()
+    drawn = dresser(graph, rolled=False, **options)
+    unrolled = drawn.scene_of()
+    rolled = dresser(graph, rolled=True, **{**options, "scale": drawn.scale}).scene_of()
+    right, left = rolled.box()[2], unrolled.box()[0]
+    x, y = right + 34, sum(rolled.box()[1::2]) / 2
+    rolled.frames.append(Frame("equals", x - 12, y - 12, x + 12, y + 12, "=", (x, y), visible=False, font=26))
+    rolled.add(unrolled, right + 68 - left, y - sum(unrolled.box()[1::2]) / 2, "u_")
+    return rolled
+
+
+def dresser(graph: Graph, *, view: str, steps: str, backward: bool, scale: Any, rolled: bool, **look: Any) -> Dresser:
+    """What draws a graph, rolled or unrolled."""
+    shown = one_step(graph) if rolled else shown_steps(graph, view, steps)
+    picture = Viewer(graph, view, shown, look.get("count_from", 0), rolled).picture()
+    flow = measure(picture) if backward else None
+    return Dresser(picture, flow, scale, {"rolled": rolled, **look})
+
+
+def one_step(graph: Graph) -> Callable[[Any, int], bool]:
+    """The step that stands for all of its axis: the second, whose states come from a step before."""
+    ranked: dict[Any, list[tuple[int, int]]] = {}
+    for (axis, t), position in graph._positions.items():
+        ranked.setdefault(axis, []).append((position, t))
+    chosen = {axis: sorted(found)[:2][-1][1] for axis, found in ranked.items()}
+    chosen[None] = next(iter(chosen.values()), 0)
+    return lambda axis, t: chosen[axis] == t
+
+
+def shown_steps(graph: Graph, view: str, steps: str) -> Callable[[Any, int], bool]:
+    """Which steps of which axis are drawn."""
+    of_axis: dict[Any, list[int]] = {}
+    for axis, t in graph._positions:
+        of_axis.setdefault(axis, []).append(t)
+    if steps == "auto":
+        longest = max(map(len, of_axis.values()), default=0)
+        much = longest > MANY_CELLS if view == "cells" else sum(n.op is not None for n in graph.nodes) > MANY
+        steps = "all" if not much else "0:3,-3:" if view == "cells" else "0:2,-2:"
+    kept = {axis: set(_chosen(sorted(ts), steps)) for axis, ts in of_axis.items()}
+    kept[None] = set().union(*kept.values())
+    return lambda axis, t: t in kept[axis]
+
+
+def _chosen(ts: list[int], steps: str) -> list[int]:
+    if steps == "all":
+        return ts
+    chosen: list[int] = []
+    for part in steps.split(","):
+        try:
+            bounds = [int(bound) if bound.strip() else None for bound in part.split(":")]
+            chosen += ts[slice(*bounds)] if len(bounds) > 1 else [ts[bounds[0] or 0]]
+        except (ValueError, IndexError, TypeError):
+            raise ValueError(f'steps: "auto", "all" or slices such as "0:2,-2:" are needed, found {steps!r}') from None
+    return chosen
+
+
+def unpinned_text(graph: Graph, view: str = "ops", steps: str = "auto", count_from: int = 0, **others: Any) -> str:
+    """The text of the picture without positions, which only Graphviz can find."""
+    from minigrad.render.plain import unpinned
+
+    picture = Viewer(graph, view, shown_steps(graph, view, steps), count_from).picture()
+    label(picture, None)
+    return unpinned(picture)
