@@ -50,7 +50,7 @@ def detach_state(state: State) -> State:
         return {name: detach_state(part) for name, part in state.items()}
     if isinstance(state, list):
         return [detach_state(part) for part in state]
-    return map_state(lambda s: detach_state(s) if isinstance(s, dict | list) else s.detach(), state)
+    return map_state(lambda s: detach_state(s) if isinstance(s, dict | list) else mg.tensor(s.data), state)
 
 
 class Cell(Module):

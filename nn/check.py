@@ -131,7 +131,7 @@ def _attributes(cell: Cell) -> Iterator[tuple[str, Any]]:
 def _example(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
     """One step of input, of the first size that the cell takes: its `input_size`, or found by trying."""
     sizes = [n for p in cell.parameters() for n in p.shape]
-    tried = [cell.input_size] if hasattr(cell, "input_size") else [*sizes, *range(1, max(sizes, default=0) + 1)]
+    tried = [cell.input_size] if hasattr(cell, "input_size") else [*sizes, *range(1, max([16, *sizes]) + 1)]
     state, problem = cell.initial_state(batch_size), None
     for size in dict.fromkeys(tried):
         x = np.zeros((batch_size, size), cell.dtype)

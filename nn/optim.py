@@ -32,7 +32,7 @@ class Optimizer:
             self._check(group, defaults)
             for p in group["params"]:
                 if id(p) in seen:
-                    raise ValueError(f"{self.name}: parameter {p.name or p!r} is given twice")
+                    raise ValueError(f"{self.name}: parameter {p.name or 'without a name'} is given twice")
                 seen.add(id(p))
 
     @property
@@ -95,7 +95,7 @@ class Optimizer:
                 elif key not in groups[int(k)] or key == "params":
                     raise KeyError(key)
                 else:
-                    groups[int(k)][key] = tuple(value) if np.ndim(value) else value
+                    groups[int(k)][key] = tuple(np.asarray(value).tolist()) if np.ndim(value) else value
             except (KeyError, IndexError, ValueError) as error:
                 raise ValueError(f"{self.name}.load_state_dict: entry {name!r} does not fit: {error}") from None
         self.groups, self.slots = groups, slots
@@ -212,7 +212,7 @@ def _groups(target: Any) -> list[dict[str, Any]]:
     if isinstance(target, Module):
         target = target.parameters()
     items = [target] if isinstance(target, mg.Tensor | Mapping) else list(target)
-    if not all(isinstance(item, Mapping) for item in items):
+    if not items or not all(isinstance(item, Mapping) for item in items):
         items = [{"params": items}]
     groups = []
     for item in items:

@@ -115,7 +115,11 @@ def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
     if any(x_t.shape != x.shape for x_t in xs):
         raise ValueError(f"{cell.name}: all steps must have the same shape, found {sorted({x_t.shape for x_t in xs})}")
     batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
-    return cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
+    state = cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
+    for name, leaf in leaves(state):
+        if leaf.is_leaf and leaf.role is None and not leaf.requires_grad:
+            leaf.place("state", f"{name}_init")
+    return state
 
 
 def lengths_mask(lengths: Any, steps: int) -> Array:

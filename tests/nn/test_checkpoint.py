@@ -1,0 +1,176 @@
+"""Files: whole training states resume bit for bit; damaged, wrong and hostile files change nothing."""
+
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+
+SUFFIXES = [".npz", ".safetensors"]
+
+
+class Run:
+    """A training whose every number is in its state."""
+
+    def __init__(self):
+        self.net = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Dropout(0.5, rng=1), nn.Linear(4, 1, rng=2))
+        self.opt = nn.AdamW(self.net, lr=0.01)
+        self.schedule = nn.ExponentialLR(self.opt, 0.9)
+        self.rng = np.random.default_rng(3)
+        self.parts = {"net": self.net, "opt": self.opt, "schedule": self.schedule, "rng": self.rng}
+        self.parts["mask"] = getattr(self.net, "1").rng
+
+    def train(self, steps):
+        losses = []
+        for _ in range(steps):
+            x = self.rng.standard_normal((5, 3))
+            loss = nn.mse_loss(self.net(x), np.ones((5, 1)))
+            self.opt.zero_grad()
+            loss.backward()
+            self.opt.step()
+            self.schedule.step()
+            losses.append(loss.item())
+        return losses
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_whole_training_resumes_bit_for_bit(tmp_path, suffix):
+    run, again = Run(), Run()
+    run.train(5)
+    nn.save(run.parts, tmp_path / f"run{suffix}", epoch=5, best=0.25, history=np.array([1.0, 2.0]))
+    rest = run.train(5)
+    extra = nn.load(again.parts, tmp_path / f"run{suffix}")
+    assert (extra["epoch"], extra["best"], extra["history"].tolist()) == (5, 0.25, [1.0, 2.0])
+    assert again.train(5) == rest
+    for name, value in run.net.state_dict().items():
+        assert np.array_equal(value, again.net.state_dict()[name])
+    assert run.opt.state_dict().keys() == again.opt.state_dict().keys()
+    assert os.listdir(tmp_path) == [f"run{suffix}"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_one_module_alone(tmp_path, suffix):
+    net, other = nn.LSTM(2, 3), nn.LSTM(2, 3)
+    nn.save(net, tmp_path / f"net{suffix}")
+    assert nn.load(other, str(tmp_path / f"net{suffix}")) == {}
+    assert all(np.array_equal(value, other.state_dict()[name]) for name, value in net.state_dict().items())
+
+
+def test_npz_files_open_with_numpy_alone(tmp_path):
+    net = nn.Linear(2, 3)
+    nn.save(net, tmp_path / "net.npz")
+    with np.load(tmp_path / "net.npz", allow_pickle=False) as file:
+        assert np.array_equal(file["W"], net.W.data)
+
+
+def bad_files():
+    """Name, and what the file holds."""
+    good = io.BytesIO()
+    np.savez(good, W=np.ones((2, 3)), b=np.ones(3))
+    whole = good.getvalue()
+    hostile = io.BytesIO()
+    np.savez(hostile, W=np.array([print], dtype=object), b=np.ones(3))
+    flipped = bytearray(whole)
+    flipped[whole.index(b"\x00\x00\xf0\x3f") + 2] ^= 1  # a byte of an array: its checksum tells
+    broken = io.BytesIO()
+    with zipfile.ZipFile(broken, "w") as archive:
+        archive.writestr("W.npy", b"not an array")
+    return {
+        "empty": b"",
+        "truncated": whole[: len(whole) // 2],
+        "one byte changed": bytes(flipped),
+        "text": b"hello, world",
+        "a pickle": pickle.dumps({"W": 1}),
+        "a pickle inside": hostile.getvalue(),
+        "no array inside": broken.getvalue(),
+    }
+
+
+@pytest.mark.parametrize("kind", bad_files())
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_damaged_or_hostile_file_changes_nothing(tmp_path, kind, suffix):
+    path = tmp_path / f"net{suffix}"
+    path.write_bytes(bad_files()[kind])
+    net = nn.Linear(2, 3)
+    before = net.state_dict()
+    with pytest.raises(ValueError, match=f"net{suffix} is damaged, or not a {suffix} file of arrays"):
+        nn.load(net, path)
+    assert all(value is before[name] for name, value in net.state_dict().items())
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_truncated_file_of_ours(tmp_path, suffix):
+    run = Run()
+    path = tmp_path / f"run{suffix}"
+    nn.save(run.parts, path)
+    whole = path.read_bytes()
+    for size in (10, len(whole) // 3, len(whole) - 10):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="damaged"):
+            nn.load(run.parts, path)
+
+
+def test_a_file_of_another_training_changes_nothing_at_all(tmp_path):
+    run, other = Run(), Run()
+    run.train(2)
+    parts = {**other.parts, "net": nn.Sequential(nn.Linear(3, 5), nn.Dropout(0.5), nn.Linear(5, 1))}
+    nn.save({name: run.parts[name] for name in ("rng", "opt", "schedule", "mask", "net")}, tmp_path / "run.npz")
+    order = {name: parts[name] for name in ("rng", "opt", "schedule", "mask", "net")}
+    before = [np.asarray(v) for part in ("opt", "schedule", "net") for v in order[part].state_dict().values()]
+    state = order["rng"].bit_generator.state
+    with pytest.raises(ValueError, match="does not fit"):
+        nn.load(order, tmp_path / "run.npz")
+    after = [np.asarray(v) for part in ("opt", "schedule", "net") for v in order[part].state_dict().values()]
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    assert order["rng"].bit_generator.state == state
+    with pytest.raises(ValueError, match="it also holds mask, net, opt, rng"):
+        nn.load({"schedule": other.schedule}, tmp_path / "run.npz")
+    order["rng"] = np.random.Generator(np.random.MT19937(0))
+    with pytest.raises(ValueError, match="does not fit"):
+        nn.load(order, tmp_path / "run.npz")
+
+
+def test_every_generator_of_numpy(tmp_path):
+    for kind in (np.random.PCG64, np.random.MT19937, np.random.Philox, np.random.SFC64):
+        rng, other = np.random.Generator(kind(1)), np.random.Generator(kind(2))
+        rng.random(3)
+        nn.save({"rng": rng}, tmp_path / "rng.npz")
+        nn.load({"rng": other}, tmp_path / "rng.npz")
+        assert rng.random(4).tolist() == other.random(4).tolist()
+
+
+def test_a_crash_while_writing_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    net, path = nn.Linear(2, 3), tmp_path / "net.npz"
+    nn.save(net, path)
+    whole = path.read_bytes()
+    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space left"):
+        nn.save(net, path)
+    assert path.read_bytes() == whole
+    assert os.listdir(tmp_path) == ["net.npz"]
+
+
+def test_bad_paths_and_values_are_named(tmp_path):
+    net = nn.Linear(2, 3)
+    with pytest.raises(ValueError, match=r"ends in .npz or .safetensors is needed, found '.pt'"):
+        nn.save(net, tmp_path / "net.pt")
+    with pytest.raises(FileNotFoundError, match="cannot save here"):
+        nn.save(net, tmp_path / "nowhere" / "net.npz")
+    with pytest.raises(FileNotFoundError):
+        nn.load(net, tmp_path / "none.npz")
+    with pytest.raises(TypeError, match="@note holds <U2; only numbers"):
+        nn.save(net, tmp_path / "net.npz", note="hi")
+    assert not os.listdir(tmp_path)
+
+
+def test_the_default_generator_can_be_saved(tmp_path):
+    mg.seed(3)
+    nn.save({"rng": mg.generator()}, tmp_path / "rng.npz")
+    first = mg.generator().random()
+    nn.load({"rng": mg.generator()}, tmp_path / "rng.npz")
+    assert mg.generator().random() == first

@@ -1,0 +1,176 @@
+"""Modules: names, sharing, modes, state dictionaries, calls with arrays, printing."""
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        self.embed = nn.Embedding(5, 3)
+        self.rnns = {"a": nn.RNNCell(3, 4), "b": [nn.GRUCell(4, 4)]}
+        self.out = nn.Linear(4, 5)
+        self.scale = nn.Parameter([1.0])
+        self.seen = nn.Buffer(np.zeros(2))
+
+    def forward(self, x):
+        return self.out(x)
+
+
+def test_names_follow_the_order_of_assignment():
+    names = [name for name, _ in Net().named_parameters()]
+    assert names[:4] == ["embed.W", "rnns.a.W_xh", "rnns.a.W_hh", "rnns.a.b_h"]
+    assert names[4:] == ["rnns.b.0.W_xh", "rnns.b.0.W_hh", "rnns.b.0.b_h", "rnns.b.0.b_hn", "out.W", "out.b", "scale"]
+    net = Net()
+    assert [p.name for p in net.parameters()] == names
+    outer = nn.Sequential(net)
+    assert net.out.W.name == "0.out.W"
+    assert net.out.path == "0.out"
+    assert [path for path, _ in outer.named_modules()][:3] == ["", "0", "0.embed"]
+
+
+def test_a_shared_parameter_keeps_its_first_name_and_appears_once():
+    net = nn.Module()
+    net.embed = nn.Embedding(4, 4)
+    net.out = nn.Linear(4, 4, bias=False)
+    net.out.W = net.embed.W
+    assert [name for name, _ in net.named_parameters()] == ["embed.W"]
+    assert net.embed.W.name == "embed.W"
+    tied = nn.Module()
+    tied.whole = net
+    assert [name for name, _ in tied.named_parameters()] == ["whole.embed.W"]
+    assert net.out.W.name == "whole.embed.W"
+    assert list(tied.state_dict()) == ["whole.embed.W"]
+
+
+def test_modes_and_gradients_reach_every_module():
+    net = Net()
+    assert net.training
+    net.eval()
+    assert not any(module.training for _, module in net.named_modules())
+    assert net.train() is net
+    assert all(module.training for _, module in net.named_modules())
+    net(np.ones((2, 4))).sum().backward()
+    assert net.out.W.grad is not None
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+
+
+def test_arrays_are_cast_and_scopes_named():
+    net = Net()
+    y = net(np.ones((2, 4)))
+    assert y.dtype == np.float32
+    assert y.scope == "Net.out"
+    mg.set_default_dtype(np.float64)
+    try:
+        assert nn.Linear(2, 1)(np.ones((1, 2), np.float32)).dtype == np.float64
+    finally:
+        mg.set_default_dtype(np.float32)
+
+
+def test_the_state_goes_out_and_in():
+    net, other = Net(), Net()
+    net.seen.data = [3.0, 4.0]
+    state = net.state_dict()
+    assert list(state)[-1] == "seen"
+    other.load_state_dict(state)
+    assert all(np.array_equal(value, state[name]) for name, value in other.state_dict().items())
+    assert not other.seen.requires_grad
+    assert "seen" not in dict(other.named_parameters())
+
+
+def test_a_state_that_does_not_fit_is_listed_in_full_and_nothing_is_loaded():
+    net = Net()
+    before = net.state_dict()
+    state = {name: np.ones(value.shape) for name, value in before.items()}
+    state["more"] = state.pop("out.b")
+    state["out.W"] = np.ones((4, 6))
+    state["scale"] = np.array(["a"])
+    with pytest.raises(ValueError, match="nothing was loaded") as error:
+        net.load_state_dict(state)
+    for line in (
+        "missing: out.b (5,)",
+        "unexpected: more (5,)",
+        "shape of out.W: (4, 5) is needed, found (4, 6)",
+        "dtype of scale: numbers are needed, found <U1",
+    ):
+        assert line in str(error.value)
+    assert all(value is before[name] for name, value in net.state_dict().items())
+
+
+def test_printing_and_the_summary():
+    text = repr(Net())
+    assert "rnns.a: RNNCell(3, 4)" in text
+    assert "y = x W + b" in text
+    assert "W (4, 5)  b (5,)" in text
+    table = nn.summary(Net())
+    assert table.splitlines()[0] == "Net()"
+    assert table.splitlines()[-1].split() == ["total", "187", "(756", "bytes)"]
+
+
+def test_sequential_and_linear():
+    net = nn.Sequential(nn.Linear(3, 4, rng=0), np.tanh, nn.Linear(4, 2, bias=False, rng=1))
+    x = np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    W, b, V = (p.data for p in net.parameters())
+    np.testing.assert_allclose(net(x).data, np.tanh(x @ W + b) @ V, rtol=1e-6)
+    with pytest.raises(TypeError, match="number 1 is not callable: 3"):
+        nn.Sequential(nn.Linear(1, 1), 3)
+    with pytest.raises(ValueError, match=r"x \(..., 3\) is needed, found \(5, 4\)"):
+        net(np.ones((5, 4)))
+    with pytest.raises(ValueError, match="output_size must be a positive integer, found -1"):
+        nn.Linear(3, -1)
+
+
+def test_embedding():
+    embed = nn.Embedding(5, 3, padding=0)
+    x = np.array([[1, 0], [2, 1]])
+    y = embed(x)
+    assert np.array_equal(y.data[0, 1], np.zeros(3))
+    (y * y).sum().backward()
+    assert np.array_equal(embed.W.grad.data[1], 4 * embed.W.data[1])
+    assert not embed.W.grad.data[0].any()
+    for tokens, text in ((np.array([5]), "0...4 are needed, found 5"), (np.array([-1]), "found -1")):
+        with pytest.raises(ValueError, match=text):
+            embed(tokens)
+    with pytest.raises(TypeError, match="integers, found float"):
+        embed(np.ones(3))
+
+
+def test_dropout():
+    drop = nn.Dropout(0.25, rng=0)
+    y = drop(np.ones((100, 100))).data
+    assert set(np.unique(y).round(6)) == {0.0, round(1 / 0.75, 6)}
+    assert y.mean() == pytest.approx(1, abs=0.02)
+    x = mg.tensor(np.ones(1000), requires_grad=True)
+    z = drop(x)
+    z.sum().backward()
+    assert np.array_equal(x.grad.data, z.data)
+    drop.eval()
+    assert drop(x) is x
+    for p in (1.0, -0.1, float("nan")):
+        with pytest.raises(ValueError, match=r"a probability in \[0, 1\)"):
+            nn.Dropout(p)
+
+
+def test_initialisers():
+    rng = np.random.default_rng(0)
+    for shape in ((6, 4), (4, 6), (5, 5)):
+        q = nn.init.orthogonal(*shape, gain=2.0, rng=rng).astype(np.float64)
+        small = q @ q.T if shape[0] <= shape[1] else q.T @ q
+        np.testing.assert_allclose(small, 4 * np.eye(min(shape)), atol=1e-5)
+    assert nn.init.he(400, 300, rng=1).std() == pytest.approx(np.sqrt(2 / 400), rel=0.02)
+    assert nn.init.normal(10_000, std=3.0, rng=1).std() == pytest.approx(3, rel=0.05)
+    u = nn.init.uniform(1000, low=1.0, high=2.0, rng=1)
+    assert 1 <= u.min() < u.max() < 2
+    assert np.array_equal(nn.init.constant(2, value=3.0), [3, 3])
+    assert nn.init.zeros(2, 3).dtype == np.float32
+    assert np.array_equal(nn.init.glorot(3, 4, rng=7), nn.init.glorot(3, 4, rng=7))
+    for call, text in (
+        (lambda: nn.init.glorot(3), "fan_in, fan_out"),
+        (lambda: nn.init.orthogonal(2, 3, 4), r"\(n, m\) is needed"),
+        (lambda: nn.init.uniform(2, low=1.0, high=0.0), "low <= high"),
+    ):
+        with pytest.raises(ValueError, match=text):
+            call()
