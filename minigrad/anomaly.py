@@ -98,6 +98,7 @@ def _input(op: Primitive, k: int) -> str:
 
 def _finite(values: Iterable[Any]) -> bool:
     """Whether all floats are finite; the sum of squares tells it fast, unless it overflows."""
+    x: Any
     for value in values:
         x = value._data if isinstance(value, Tensor) else value.value if isinstance(value, Scatter) else value
         if isinstance(x, Array | np.generic):

@@ -212,15 +212,22 @@ class ClipReport(list[Clipped]):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the norms before and after in order of application (needs matplotlib); returns the axes."""
-        from matplotlib import pyplot
-
-        ax = ax or pyplot.subplots()[1]
+        ax = ax or pyplot().subplots()[1]
         for what in dict.fromkeys(entry.what for entry in self):
             (line,) = ax.plot([entry.before for entry in self.of(what)], ":", label=f"{what}, before")
             ax.plot([entry.after for entry in self.of(what)], color=line.get_color(), label=f"{what}, after")
         ax.set(yscale="log", xlabel="application", ylabel="norm of the gradient")
         ax.legend()
         return ax
+
+
+def pyplot() -> Any:
+    """Matplotlib's, which is an extra."""
+    try:
+        from matplotlib import pyplot
+    except ImportError as error:
+        raise ImportError("plot() needs matplotlib: pip install 'minigrad-bptt[plot]'") from error
+    return pyplot
 
 
 _report: ContextVar[ClipReport | None] = ContextVar("minigrad.clip_report", default=None)

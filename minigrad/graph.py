@@ -320,27 +320,27 @@ class Graph:
         norms: only their norms (T), without holding T copies.  axis: needed where several axes use the parameter.
         Raises ValueError for a parameter that is not used in a time step.  Warns of a part that arises outside.
         """
-        from minigrad import flow
+        from minigrad import by_step
 
-        return flow.grad_by_step(self, parameter, norms, axis)
+        return by_step.grad_by_step(self, parameter, norms, axis)
 
     def values_by_step(self, name: str, axis: str | None = None, scope: str | None = None) -> Any:
         """The values of a variable or state, one row per time step that has it: (T, *shape), in the order of t."""
-        from minigrad import flow
+        from minigrad import by_step
 
-        return flow.values_by_step(self, name, axis, scope)
+        return by_step.values_by_step(self, name, axis, scope)
 
     def credit(self, state: str | None = None) -> Any:
-        """‖∂loss_t'/∂state_t‖ for all pairs of steps, a `flow.Credit`: which past each step's loss speaks to."""
-        from minigrad import flow
+        """‖∂loss_t'/∂state_t‖ for all pairs of steps, a `by_step.Credit`: which past each step's loss speaks to."""
+        from minigrad import by_step
 
-        return flow.credit(self, state)
+        return by_step.credit(self, state)
 
     def truncation_bias(self, k: int) -> Any:
         """How much gradient `truncate(k)` throws away: norm ratio and angle to the full gradient, per parameter."""
-        from minigrad import flow
+        from minigrad import by_step
 
-        return flow.truncation_bias(self, k)
+        return by_step.truncation_bias(self, k)
 
     # how it looks
 
