@@ -94,6 +94,21 @@ class Out:
         figure.savefig(self.path(name), dpi=120)
         self.written.append(str(self.path(name)))
 
+    def words(self, name: str, lines: Sequence[Sequence[tuple[str, float]]], title: str) -> None:
+        """Draw lines of words, each on a shade between 0 and 1."""
+
+        def draw(axes: Any) -> None:
+            axes.axis("off")
+            for k, line in enumerate(lines):
+                x = 0.0
+                for word, shade in line:
+                    box = {"color": (1, 0.45, 0.2, 0.8 * float(shade)), "pad": 2}
+                    axes.text(x, -k, word, family="monospace", va="center", bbox=box)
+                    x += 0.0118 * (len(word) + 1.6)
+            axes.set(xlim=(0, 1), ylim=(-len(lines) + 0.4, 0.6), title=title)
+
+        self.plot(name, draw, (11, 0.45 * len(lines) + 0.6))
+
 
 def progress(items: Iterable[Any], what: str, total: int | None = None) -> Iterator[Any]:
     """Loop with a progress bar: tqdm's if it is installed, else a line of text that rewrites itself."""
@@ -121,14 +136,14 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         print("  " + "  ".join(cells).rstrip())
 
 
-def bars(values: Any, width: int = 60) -> str:
-    """A curve as one line of text, from its smallest value to its largest on a logarithmic scale."""
+def bars(values: Any, width: int = 60, scale: tuple[float, float] | None = None) -> str:
+    """A curve as one line of text on a logarithmic scale: from `scale[0]` to `scale[1]`, else from least to most."""
     values = np.asarray(values, np.float64)
     chosen = values[np.linspace(0, len(values) - 1, min(width, len(values))).round().astype(int)]
-    logs = np.log10(np.maximum(chosen, 1e-300))
-    low = max(logs.min(), logs.max() - 12)
-    heights = np.clip((logs - low) / max(logs.max() - low, 1e-9), 0, 1)
-    return "".join(BLOCKS[round(1 + 7 * float(height))] for height in heights)
+    low, high = scale or (chosen[chosen > 0].min(initial=chosen.max()), chosen.max())
+    span = max(np.log10(high / low), 1.0)  # less than a decade is not blown up to look like more
+    heights = np.clip(np.log10(np.maximum(chosen, 1e-300) / low) / span, 0, 1)
+    return "".join(BLOCKS[1 + round(7 * float(height))] for height in heights)
 
 
 def text(name: str) -> str:

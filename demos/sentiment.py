@@ -12,12 +12,14 @@ data has no neutral sentences.  Expect about 80 %, level with naive Bayes: so fe
 import re
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 
 import minigrad as mg
 import nn
 from demos import cli
+from demos.training import descend
 
 WIDTH, HIDDEN, BATCH, LONGEST = 32, 32, 32, 40
 PAD, UNKNOWN = 0, 1
@@ -55,7 +57,7 @@ def sentences(rng: np.random.Generator) -> tuple[list[list[str]], np.ndarray]:
 
 
 def tokens(sentences: list[list[str]], vocabulary: dict[str, int]) -> np.ndarray:
-    """(T, B) integers, padded with 0 at the end."""
+    """(T, B) integers, padded at the end."""
     table = np.full((max(map(len, sentences)), len(sentences)), PAD)
     for b, words in enumerate(sentences):
         table[: len(words), b] = [vocabulary.get(word, UNKNOWN) for word in words]
@@ -69,26 +71,26 @@ def naive_bayes(words: list[list[str]], y: np.ndarray, test: list[list[str]]) ->
     return np.array([sum(score.get(w, 0) for w in set(s)) > 0 for s in test])
 
 
-def train(net: Reader, words: list, y: np.ndarray, vocabulary: dict, epochs: int, rng: np.random.Generator) -> float:
-    """Adam; batches of sentences of like length, so that little is padded.  Returns seconds an epoch."""
-    optimizer, start = nn.Adam(net.parameters(), lr=0.003), time.perf_counter()
+def batches(words: list, epochs: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Indices of sentences of like length, so that little is padded; the batches in random order."""
     lengths = np.array([len(s) for s in words])
-    for _ in cli.progress(range(epochs), type(net.rnn).__name__):
+    for _ in range(epochs):
         order = np.argsort(lengths + rng.uniform(-2, 2, len(words)))
-        for batch in shuffled(order, rng):
-            logits = net(tokens([words[k] for k in batch], vocabulary))
-            loss = nn.binary_cross_entropy_with_logits(logits, y[batch, None].astype(np.float32))
-            optimizer.zero_grad()
-            loss.backward()
-            mg.clip_grad_norm_(net, 1.0)
-            optimizer.step()
+        parts = np.array_split(order, len(order) // BATCH)
+        yield from (parts[k] for k in rng.permutation(len(parts)))
+
+
+def train(net: Reader, words: list, y: np.ndarray, vocabulary: dict, epochs: int, rng: np.random.Generator) -> float:
+    """Returns seconds an epoch."""
+    chosen, start = batches(words, epochs, rng), time.perf_counter()
+
+    def loss():
+        batch = next(chosen)
+        logits = net(tokens([words[k] for k in batch], vocabulary))
+        return nn.binary_cross_entropy_with_logits(logits, y[batch, None].astype(np.float32))
+
+    descend(net, loss, epochs * (len(words) // BATCH), 0.003, type(net.rnn).__name__)
     return (time.perf_counter() - start) / epochs
-
-
-def shuffled(order: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """The batches of an order, themselves in random order."""
-    batches = np.array_split(order, len(order) // BATCH)
-    return [batches[k] for k in rng.permutation(len(batches))]
 
 
 def verdicts(net: Reader, words: list[list[str]], vocabulary: dict[str, int]) -> np.ndarray:
@@ -107,8 +109,8 @@ def moved(net: Reader, words: list[str], vocabulary: dict[str, int]) -> tuple[np
     return np.linalg.norm(dxs.data[:, 0], axis=1), logit.item()
 
 
-def show(net: Reader, words: list[list[str]], y: np.ndarray, vocabulary: dict[str, int], out: cli.Out) -> None:
-    """The gradient over three sentences of the test, as text and as a picture; the graph of a short one."""
+def show(net: Reader, words: list[list[str]], vocabulary: dict[str, int], out: cli.Out) -> None:
+    """The gradient over five sentences of the test, as text and as a picture; the graph of a short one."""
     chosen = [k for k in range(len(words)) if 7 <= len(words[k]) <= 12][:5]
     rows = [(words[k], *moved(net, words[k], vocabulary)) for k in chosen]
     print("\nhow much each word would move the verdict (its length: ‖∂logit/∂x_t‖)")
@@ -116,22 +118,16 @@ def show(net: Reader, words: list[list[str]], y: np.ndarray, vocabulary: dict[st
         strength = "  ".join(f"{w} {cli.BLOCKS[1 + round(7 * n / norms.max())]}" for w, n in zip(s, norms))
         print(f"  {'praise   ' if logit > 0 else 'complaint'}  {strength}")
 
-    def draw(axes) -> None:
-        axes.axis("off")
-        for line, (s, norms, logit) in enumerate(rows):
-            axes.text(0, -line, f"{logit:+.1f}", family="monospace", va="center")
-            x = 0.07
-            for word, n in zip(s, norms / norms.max()):
-                axes.text(
-                    x, -line, word, family="monospace", va="center", bbox={"color": (1, 0.45, 0.2, 0.8 * n), "pad": 2}
-                )
-                x += 0.0118 * (len(word) + 1.6)
-        axes.set(xlim=(0, 1), ylim=(-len(rows) + 0.4, 0.6), title="darker: the verdict depends more on this word")
-
-    out.plot("words.png", draw, (11, 0.45 * len(rows) + 0.6))
+    shades = [list(zip(s, norms / norms.max())) for s, norms, _ in rows]
+    out.words("words.png", shades, "darker: the verdict depends more on this word")
     short = min(words, key=lambda s: abs(len(s) - 4))
     net.eval()
     out.graph("graph.svg", mg.Graph(net(tokens([short], vocabulary)).sum()), view="cells", backward=True)
+
+
+def percent(right: np.ndarray) -> str:
+    """How often it is true."""
+    return f"{100 * right.mean():.1f} %"
 
 
 def main(args) -> None:
@@ -140,20 +136,21 @@ def main(args) -> None:
     cut = len(y) // 5
     counts = Counter(word for s in words[cut:] for word in s)
     vocabulary = {word: k for k, (word, n) in enumerate(counts.most_common(), 2) if n > 1}
-    rows = [["the commoner class", "", "", f"{100 * max(y[:cut].mean(), 1 - y[:cut].mean()):.1f} %"]]
-    rows += [
-        ["naive Bayes", "", "", f"{100 * (naive_bayes(words[cut:], y[cut:], words[:cut]) == y[:cut]).mean():.1f} %"]
+    common, bayes = y[cut:].mean() > 0.5, naive_bayes(words[cut:], y[cut:], words[:cut])
+    rows = [
+        ["the commoner class", "", "", percent(common == y[:cut])],
+        ["naive Bayes", "", "", percent(bayes == y[:cut])],
     ]
     nets = {}
     for layer in (nn.GRU, nn.LSTM):
         net = nets[layer.__name__] = Reader(len(vocabulary) + 2, layer)
-        train_words = words[cut : cut + 200] if args.quick else words[cut:]
-        seconds = train(net, train_words, y[cut:], vocabulary, 1 if args.quick else args.epochs, rng)
-        right = (verdicts(net, words[:cut], vocabulary) == y[:cut]).mean()
+        shown = words[cut : cut + 200] if args.quick else words[cut:]
+        seconds = train(net, shown, y[cut:], vocabulary, 1 if args.quick else args.epochs, rng)
+        right = percent(verdicts(net, words[:cut], vocabulary) == y[:cut])
         size = sum(p.size for p in net.rnn.parameters())
-        rows.append([layer.__name__, f"{size:,}", f"{seconds:.2f}", f"{100 * right:.1f} %"])
+        rows.append([layer.__name__, f"{size:,}", f"{seconds:.2f}", right])
     cli.table([f"{cut} sentences of the test", "recurrent parameters", "s an epoch", "right"], rows)
-    show(nets["GRU"], words[:cut], y[:cut], vocabulary, args.out)
+    show(nets["GRU"], words[:cut], vocabulary, args.out)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ import numpy as np
 import minigrad as mg
 import nn
 from demos import cli
+from demos.training import descend
 
 EMBEDDING, HIDDEN, BATCH, TEST = 32, 96, 32, 500
 PAD, START, END = 0, 1, 2
@@ -95,18 +96,14 @@ def words(column: np.ndarray, vocabulary: list[str]) -> list[str]:
 
 
 def train(net: Translator, xs: np.ndarray, ys: np.ndarray, updates: int, rng: np.random.Generator, what: str) -> None:
-    """Adam with teacher forcing: the decoder is shown the right token before each one."""
-    optimizer = nn.Adam(net.parameters(), lr=0.01)
-    for k in cli.progress(range(updates), what):
-        optimizer.groups[0]["lr"] = 0.01 * (1 - 0.9 * k / updates)
+    """Teacher forcing: the decoder is shown the right token before each one."""
+
+    def loss():
         batch = rng.choice(xs.shape[1], BATCH, replace=False)
-        x, y = xs[:, batch], ys[:, batch]
-        before = np.concatenate([np.full((1, BATCH), START), y[:-1]])
-        loss = nn.cross_entropy(net(x, before), y, ignore_index=PAD)
-        optimizer.zero_grad()
-        loss.backward()
-        mg.clip_grad_norm_(net, 1.0)
-        optimizer.step()
+        before = np.concatenate([np.full((1, BATCH), START), ys[:-1, batch]])
+        return nn.cross_entropy(net(xs[:, batch], before), ys[:, batch], ignore_index=PAD)
+
+    descend(net, loss, updates, 0.01, what)
 
 
 def look(weights: np.ndarray, source: list[str], target: list[str], out: cli.Out, name: str) -> None:
@@ -125,16 +122,13 @@ def main(args) -> None:
     texts = dict(zip(("English", "Vietnamese"), pairs(1000 if args.quick else 5500 + TEST, rng)))
     vocabulary = {k: ["·", "<", ">", *sorted({w for s in text for w in s})] for k, text in texts.items()}
     table = {k: numbers(text, vocabulary[k]) for k, text in texts.items()}
-    rows = []
-    for source, target, attention in (
-        ("English", "Vietnamese", 0),
-        ("English", "Vietnamese", 1),
-        ("Vietnamese", "English", 1),
-    ):
+    rows, there, back = [], list(texts), list(texts)[::-1]
+    for (source, target), attention in ((there, False), (there, True), (back, True)):
         what = f"{source} to {target}, {'with' if attention else 'without'} attention"
-        net = Translator(len(vocabulary[source]), len(vocabulary[target]), bool(attention))
+        net = Translator(len(vocabulary[source]), len(vocabulary[target]), attention)
         xs, ys = table[source], table[target]
-        train(net, xs[:, TEST:], ys[:, TEST:], args.updates or (10 if args.quick else 300 if attention else 1000), rng, what)
+        updates = args.updates or (10 if args.quick else 300 if attention else 1000)
+        train(net, xs[:, TEST:], ys[:, TEST:], updates, rng, what)
         written, weights = net.translate(xs[:, :TEST])
         said = [words(column, vocabulary[target]) for column in written.T]
         right = np.mean([a == b for a, b in zip(said, texts[target])])
@@ -149,5 +143,5 @@ def main(args) -> None:
 
 
 if __name__ == "__main__":
-    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 1000, and 300 with attention)"})
+    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (1000; attention 300)"})
     cli.run(main, "translation", __doc__, updates)

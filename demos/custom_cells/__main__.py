@@ -10,6 +10,7 @@ import minigrad as mg
 import nn
 from demos import cli, custom_cells
 from demos.tasks import TASKS
+from demos.training import descend
 
 HIDDEN, STEPS, BATCH = 16, 12, 32
 
@@ -19,49 +20,50 @@ def cell_class(name: str) -> type[nn.Cell]:
     return getattr(importlib.import_module(f"demos.custom_cells.{name}"), custom_cells.CELLS[name])
 
 
-def train(cell: nn.Cell, updates: int, rng: np.random.Generator) -> tuple[float, mg.Graph]:
-    """The adding problem over 12 steps: the mean loss of the last updates, and the graph of the very last."""
-    task, losses = TASKS["adding"], []
-    net = nn.Unroll(cell)
-    head = nn.Linear(HIDDEN, task.outputs)
-    parameters = [*net.parameters(), *head.parameters()]
-    optimizer = nn.Adam(parameters, lr=0.01)
-    for _ in cli.progress(range(updates), type(cell).__name__):
+class Net(nn.Module):
+    """A line from the last output of a cell that is unrolled."""
+
+    def __init__(self, cell: nn.Cell, outputs: int) -> None:
+        self.unroll, self.head = nn.Unroll(cell), nn.Linear(HIDDEN, outputs)
+
+    def forward(self, xs):
+        ys, _ = self.unroll(xs)
+        return self.head(ys[-1])
+
+
+def train(cell: nn.Cell, updates: int, rng: np.random.Generator) -> float:
+    """The adding problem over 12 steps: the mean loss of the last updates."""
+    task = TASKS["adding"]
+    net = Net(cell, task.outputs)
+
+    def loss():
         xs, targets, _ = task.batch(STEPS, BATCH, rng)
-        ys, _ = net(xs)
-        loss = task.loss(head(ys[-1]), targets[0])
-        optimizer.zero_grad()
-        loss.backward()
-        mg.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        losses.append(loss.item())
-    return float(np.mean(losses[-20:])), mg.Graph(loss)
+        return task.loss(net(xs), targets[0])
+
+    return float(np.mean(descend(net, loss, updates, 0.01, type(cell).__name__)[-20:]))
 
 
 def picture(cell: nn.Cell, out: cli.Out, name: str) -> None:
-    """One step of the cell, rolled, and three steps of it unrolled, labelled with the cell's own variables."""
+    """Three steps of the cell, unrolled, labelled with the cell's own variables."""
     ys, _ = nn.Unroll(cell)(np.ones((3, 1, cell.input_size)))
     graph = mg.Graph((ys[-1] ** 2).mean())
     out.graph(f"{name}.svg", graph, view="ops")
-    out.graph(f"{name}-rolled.svg", graph, view="ops", time="rolled")
 
 
 def main(args) -> None:
     names = [args.name] if args.name else list(custom_cells.CELLS)
     if args.name not in (None, *custom_cells.CELLS):
         raise cli.UsageError(f"there is no cell {args.name!r}; there are: {', '.join(custom_cells.CELLS)}")
-    rows = []
+    rows, updates = [], args.updates or (20 if args.quick else 300)
     for name in names:
         kind = cell_class(name)
         print(f"\n{name}: {Path(inspect.getfile(kind)).name}, {kind.__name__}\n{inspect.getdoc(kind)}\n")
         print(nn.check_cell(kind(3, 4)))
         picture(kind(2, 3), args.out, name)
         cell = kind(TASKS["adding"].inputs, HIDDEN)
-        loss, _ = train(cell, args.updates or (20 if args.quick else 300), np.random.default_rng(args.seed))
+        loss = train(cell, updates, np.random.default_rng(args.seed))
         rows.append([kind.__name__, sum(p.size for p in cell.parameters()), loss])
-    loss, _ = train(
-        nn.RNNCell(2, HIDDEN), args.updates or (20 if args.quick else 300), np.random.default_rng(args.seed)
-    )
+    loss = train(nn.RNNCell(2, HIDDEN), args.updates or (20 if args.quick else 300), np.random.default_rng(args.seed))
     rows.append(["nn.RNNCell, to compare", sum(p.size for p in nn.RNNCell(2, HIDDEN).parameters()), loss])
     cli.table([f"adding problem, T = {STEPS}", "parameters", "MSE"], [*rows, ["the mean, always", 0, 1 / 6]])
 

@@ -1,0 +1,134 @@
+"""Deep RNN: which letter comes next in Shakespeare?
+
+Two LSTMs, one on top of the other, read five tragedies letter by letter and learn to continue them, by truncated
+backpropagation through time: windows of 50 letters, the state carried from one to the next, the graph cut between them.
+The last part of the text is the test; bits per character are compared with n-grams that back off to shorter ones
+(Witten & Bell 1991).  Then the network writes, more and more daringly, as the temperature rises.
+
+--text wards learns the names of Vietnamese wards and communes instead.  In a minute it learns words and stage
+directions, not sense.
+"""
+
+import math
+from collections import Counter, defaultdict
+
+import numpy as np
+
+import minigrad as mg
+import nn
+from demos import cli
+
+EMBEDDING, HIDDEN, WINDOW, BATCH = 48, 128, 50, 32
+FILES = {"shakespeare": "shakespeare-tragedies.txt.gz", "wards": "vietnam-wards.txt.gz"}
+
+
+class Writer(nn.Module):
+    """Scores of the next letter:  o = h W + b  on two stacked LSTMs."""
+
+    def __init__(self, letters: int) -> None:
+        self.embedding = nn.Embedding(letters, EMBEDDING)
+        self.rnn = nn.LSTM(EMBEDDING, HIDDEN, num_layers=2)
+        self.head = nn.Linear(HIDDEN, letters)
+
+    def forward(self, xs, state=None):
+        """xs (T, B) -> scores (T, B, letters), state."""
+        ys, state = self.rnn(self.embedding(xs), state)
+        return self.head(ys), state
+
+
+class NGrams:
+    """Letters counted after every context of up to n − 1 letters; P mixes each context with the next shorter one."""
+
+    def __init__(self, text: str, n: int) -> None:
+        self.n, self.letters = n, len(set(text))
+        self.after: dict[str, Counter[str]] = defaultdict(Counter)
+        for length in range(n):
+            for k in range(length, len(text)):
+                self.after[text[k - length : k]][text[k]] += 1
+        self.total = {context: counts.total() for context, counts in self.after.items()}
+
+    def probability(self, context: str, letter: str) -> float:
+        """P(letter | context), mixed from the shortest context to the longest."""
+        p = 1 / self.letters
+        for length in range(min(self.n, len(context) + 1)):
+            counts = self.after.get(context[len(context) - length :])
+            if counts is None:
+                break
+            total, kinds = self.total[context[len(context) - length :]], len(counts)
+            p = (counts[letter] + kinds * p) / (total + kinds)
+        return p
+
+    def bits(self, text: str) -> float:
+        """Bits per character."""
+        logs = [math.log2(self.probability(text[max(0, k - self.n + 1) : k], text[k])) for k in range(len(text))]
+        return -sum(logs) / len(logs)
+
+
+def train(net: Writer, ids: np.ndarray, updates: int) -> None:
+    """Adam on windows in the order of the text, in 32 places at once; a place that ends begins again."""
+    length = len(ids) // BATCH
+    streams = ids[: length * BATCH].reshape(BATCH, length).T
+    optimizer, state, start = nn.Adam(net.parameters(), lr=0.004), None, 0
+    for k in cli.progress(range(updates), "training"):
+        optimizer.groups[0]["lr"] = 0.004 * (1 - 0.95 * k / updates)
+        if start + WINDOW >= length:
+            state, start = None, 0
+        scores, state = net(streams[start : start + WINDOW], state)
+        loss = nn.cross_entropy(scores, streams[start + 1 : start + WINDOW + 1])
+        optimizer.zero_grad()
+        loss.backward()
+        mg.clip_grad_norm_(net, 1.0)
+        optimizer.step()
+        state, start = nn.detach_state(state), start + WINDOW
+
+
+def bits(net: Writer, ids: np.ndarray) -> float:
+    """Bits per character over the text, read in 16 pieces from a state of zeros."""
+    length = (len(ids) - 1) // 16
+    xs, ys = (ids[k : k + 16 * length].reshape(16, length).T for k in (0, 1))
+    losses, state = [], None
+    with mg.no_grad():
+        for start in range(0, length, 200):
+            scores, state = net(xs[start : start + 200], state)
+            losses += [nn.cross_entropy(scores, ys[start : start + 200]).item()] * len(xs[start : start + 200])
+    return float(np.mean(losses)) / math.log(2)
+
+
+def sample(net: Writer, alphabet: list[str], first: str, count: int, temperature: float, rng) -> str:
+    """Letters drawn one by one from softmax(scores / temperature)."""
+    written, state = list(first), None
+    with mg.no_grad():
+        for k in range(len(first) + count - 1):
+            scores, state = net(np.array([[alphabet.index(written[k])]]), state)
+            if k + 1 == len(written):
+                p = np.exp((scores.data[0, 0] - scores.data.max()).astype(np.float64) / temperature)
+                written.append(alphabet[rng.choice(len(p), p=p / p.sum())])
+    return "".join(written)
+
+
+def main(args) -> None:
+    rng = np.random.default_rng(args.seed)
+    text = cli.text(FILES[args.text])
+    text = text[: 20_000 if args.quick else None]
+    alphabet = sorted(set(text))
+    ids = np.array([alphabet.index(letter) for letter in text])
+    cut = int(0.95 * len(text))
+    net = Writer(len(alphabet))
+    updates = args.updates or (4 if args.quick else 480 if args.text == "shakespeare" else 300)
+    train(net, ids[:cut], updates)
+    held = text[cut:]
+    rows = [[f"{n}-gram", NGrams(text[:cut], n).bits(held)] for n in (1, 3, 5)]
+    rows.append([f"two LSTMs of {HIDDEN}", bits(net, ids[cut:])])
+    cli.table([f"{len(held):,} letters never seen", "bits per character"], rows)
+    first, count = ("\nKING. ", 240) if args.text == "shakespeare" else ("\n", 120)
+    for temperature in (0.5, 0.8, 1.0):
+        written = sample(net, alphabet, first, 20 if args.quick else count, temperature, rng)
+        print(f"\ntemperature {temperature}:\n{written.strip()}")
+    scores, _ = net(ids[:5, None])
+    args.out.graph("graph.svg", mg.Graph(nn.cross_entropy(scores, ids[1:6, None])), view="cells", backward=True)
+
+
+if __name__ == "__main__":
+    text = ("--text", {"choices": list(FILES), "default": "shakespeare", "help": "what to read"})
+    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 480)"})
+    cli.run(main, "language_model", __doc__, text, updates)

@@ -1,0 +1,154 @@
+"""Bidirectional GRU: strings of spoken digits, written down with CTC.
+
+Recordings of single digits are joined into strings of three to five; nobody tells the network where one ends.
+Connectionist temporal classification (Graves et al. 2006) sums over all ways to lay the digits along the sound.  Its
+forward recursion is itself a cell here, in log space, unrolled by `nn.Unroll`; its gradient is plain backpropagation
+through time.  A network that hears both directions is compared with one that hears only the past.
+
+The recordings name no speakers, so those of the test are heard in training too.
+"""
+
+import numpy as np
+
+import minigrad as mg
+import nn
+from demos import cli
+from demos.training import descend
+
+HIDDEN, BATCH, STACKED, BLANK, ZERO = 48, 32, 2, 10, -1e30  # ZERO: log 0, finite so that differences stay numbers
+
+
+class CTCCell(nn.Cell):
+    """
+    a_t(s) = log( e^a(s) + e^a(s−1) + skip(s) e^a(s−2) ) + x_t(s)
+
+    Shapes: x (B, S) log-probabilities of the labels with blanks between; a (B, S) log-probability of all ways to have
+    said the first s of them by t; skip (B, S): 0 where s may follow s − 2, log 0 elsewhere.
+    """
+
+    def __init__(self, skip: np.ndarray) -> None:
+        self.skip = skip
+
+    def initial_state(self, batch_size=None):
+        start = np.where(np.arange(self.skip.shape[1]) == 0, 0, ZERO)  # nothing said yet
+        return mg.tensor(np.broadcast_to(start, self.skip.shape), dtype=np.float32, name="a_init")
+
+    def forward(self, x, a_prev):
+        one = np.pad(a_prev[:, :-1], ((0, 0), (1, 0)), constant_values=ZERO)
+        two = np.pad(a_prev[:, :-2], ((0, 0), (2, 0)), constant_values=ZERO) + self.skip
+        a = mg.logsumexp(np.stack([a_prev, one, two]), axis=0) + x
+        return a, a
+
+
+def ctc_loss(log_p, lengths: np.ndarray, labels: list[list[int]]):
+    """−log P(labels | sound), a mean over the batch.  log_p (T, B, 11), lengths (B)."""
+    S = 2 * max(map(len, labels)) + 1
+    extended = np.full((len(labels), S), BLANK)
+    for b, digits in enumerate(labels):
+        extended[b, 1 : 2 * len(digits) : 2] = digits
+    skip = np.full(extended.shape, ZERO, np.float32)
+    skip[:, 2:][(extended[:, 2:] != BLANK) & (extended[:, 2:] != extended[:, :-2])] = 0
+    xs = np.take_along_axis(log_p, np.broadcast_to(extended, (len(log_p), *extended.shape)), axis=2)
+    _, a = nn.Unroll(CTCCell(skip))(xs, lengths=lengths)
+    ends = np.array([[2 * len(digits), 2 * len(digits) - 1] for digits in labels])
+    return -mg.logsumexp(np.take_along_axis(a, ends, axis=1), axis=1).mean()
+
+
+class Listener(nn.Module):
+    """log softmax(y W + b) on a GRU over the frames, in one direction or in both."""
+
+    def __init__(self, features: int, both: bool) -> None:
+        self.rnn = nn.GRU(features, HIDDEN, bidirectional=both)
+        self.head = nn.Linear(HIDDEN * (2 if both else 1), 11)
+
+    def forward(self, xs, lengths):
+        """xs (T, B, features) -> log-probabilities (T, B, 11)."""
+        ys, _ = self.rnn(xs, lengths=lengths)
+        return mg.log_softmax(self.head(ys), axis=-1)
+
+
+def recordings() -> tuple[list[np.ndarray], np.ndarray]:
+    """Each digit's frames (frames, 13), of mean 0 and variance 1, and which digit it is."""
+    data = np.load(cli.DATA / "spoken-digits-mfcc.npz")
+    frames = data["mfcc"].astype(np.float32)
+    frames = (frames - frames.mean(axis=0)) / frames.std(axis=0)
+    return np.split(frames, np.cumsum(data["lengths"].astype(int))[:-1]), data["digit"].astype(int)
+
+
+def strings(digits: list, names: np.ndarray, count: int, rng) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
+    """Strings of 3 to 5 digits, two frames to a step: xs (T, B, 26), lengths (B), labels."""
+    chosen = [rng.integers(0, len(digits), rng.integers(3, 6)) for _ in range(count)]
+    sounds = [np.concatenate([digits[k] for k in ks]) for ks in chosen]
+    lengths = np.array([len(sound) // STACKED for sound in sounds])
+    xs = np.zeros((lengths.max(), count, 13 * STACKED), np.float32)
+    for b, (sound, length) in enumerate(zip(sounds, lengths)):
+        xs[:length, b] = sound[: length * STACKED].reshape(length, -1)
+    return xs, lengths, [names[ks].tolist() for ks in chosen]
+
+
+def written(log_p: np.ndarray, length: int) -> list[int]:
+    """The likeliest label of each step, repetitions and blanks left out."""
+    best = log_p[:length].argmax(axis=1)
+    return [int(k) for k, before in zip(best, [BLANK, *best[:-1]]) if k not in (before, BLANK)]
+
+
+def distance(a: list[int], b: list[int]) -> int:
+    """The fewest insertions, deletions and substitutions that make b of a."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        before, row = row, [i]
+        for j, y in enumerate(b, 1):
+            row.append(min(before[j] + 1, row[-1] + 1, before[j - 1] + (x != y)))
+    return row[-1]
+
+
+def train(net: Listener, digits: list, names: np.ndarray, updates: int, rng, what: str) -> None:
+    """Strings joined anew for every step."""
+
+    def loss():
+        xs, lengths, labels = strings(digits, names, BATCH, rng)
+        return ctc_loss(net(xs, lengths), lengths, labels)
+
+    descend(net, loss, updates, 0.008, what, max_norm=5.0)
+
+
+def align(log_p: np.ndarray, out: cli.Out, name: str, said: list[int]) -> None:
+    """When which label is heard, as a picture."""
+
+    def draw(axes) -> None:
+        axes.imshow(np.exp(log_p.T), aspect="auto", cmap="magma_r", vmin=0, vmax=1)
+        axes.set_yticks(range(11), [*map(str, range(10)), "blank"])
+        axes.set(xlabel="step of two frames", title=f"said: {' '.join(map(str, said))}")
+
+    out.plot(f"alignment-{name}.png", draw)
+
+
+def main(args) -> None:
+    rng = np.random.default_rng(args.seed)
+    digits, names = recordings()
+    order = np.random.default_rng(0).permutation(len(digits))
+    (test, test_names), (seen, seen_names) = (
+        ([digits[k] for k in part], names[part]) for part in np.split(order, [600])
+    )
+    xs, lengths, labels = strings(test, test_names, 20 if args.quick else 300, rng)
+    rows = []
+    for name, both in (("both directions", True), ("one direction", False)):
+        net = Listener(13 * STACKED, both)
+        updates = args.updates or (3 if args.quick else 330)
+        train(net, seen, seen_names, updates, rng, name)
+        with mg.no_grad():
+            log_p = net(xs, lengths).data
+        heard = [written(log_p[:, b], lengths[b]) for b in range(len(labels))]
+        exact = np.mean([a == b for a, b in zip(heard, labels)])
+        errors = sum(map(distance, heard, labels)) / sum(map(len, labels))
+        rows.append([name, f"{100 * exact:.1f} %", f"{100 * errors:.1f} %"])
+        align(log_p[: lengths[0], 0], args.out, name.split()[0], labels[0])
+    cli.table([f"{len(labels)} strings of 3 to 5 digits", "exactly right", "errors in digits"], rows)
+    log_p = mg.log_softmax(mg.tensor(np.zeros((5, 1, 11)), requires_grad=True, name="scores"), axis=-1)
+    short = ctc_loss(log_p, np.array([5]), [[7, 7]])
+    args.out.graph("ctc.svg", mg.Graph(short), view="ops", backward=True)
+
+
+if __name__ == "__main__":
+    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 330)"})
+    cli.run(main, "speech", __doc__, updates)

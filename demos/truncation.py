@@ -1,0 +1,66 @@
+"""Truncation: how wrong is a gradient that only looks k steps back?
+
+Truncated backpropagation through time cuts the graph at every k-th boundary between steps.  What is cut off is a bias:
+the gradient no longer points where the loss falls fastest.  For windows of 1, 2, 4, ... steps the cut gradient of W_hh
+is compared with the full one, in length and in direction, for an RNN that forgets (gain 0.5) and for one that does
+not (gain 1.0).  The one that forgets loses little: what is cut off has vanished already.
+"""
+
+import numpy as np
+
+import minigrad as mg
+import nn
+from demos import cli
+
+INPUT, HIDDEN, BATCH = 2, 16, 8
+
+
+def graph_of(gain: float, T: int, rng: np.random.Generator) -> mg.Graph:
+    """The mean square of the last output of an RNN whose W_hh is a rotation times `gain`."""
+    rnn = nn.RNN(INPUT, HIDDEN)
+    rnn.l0.W_hh.data = gain * rnn.l0.W_hh.data
+    ys, _ = rnn(0.3 * rng.standard_normal((T, BATCH, INPUT)))
+    return mg.Graph((ys[-1] ** 2).mean())
+
+
+def gradient(graph: mg.Graph) -> np.ndarray:
+    """∂loss/∂W_hh of a graph, edited or not, as one vector; nothing is written to `.grad`."""
+    return graph.grad_by_step("l0.W_hh").sum(axis=0).ravel().astype(np.float64)
+
+
+def bias(graph: mg.Graph, window: int) -> tuple[float, float]:
+    """|truncated − full| / |full|, and the angle between the two in degrees."""
+    full, short = gradient(graph), gradient(graph.truncate(window))
+    cosine = full @ short / max(np.linalg.norm(full) * np.linalg.norm(short), 1e-30)
+    return float(np.linalg.norm(short - full) / np.linalg.norm(full)), float(np.degrees(np.arccos(min(1, cosine))))
+
+
+def main(args) -> None:
+    T = args.T or (8 if args.quick else 64)
+    rng = np.random.default_rng(args.seed)
+    windows = [2**k for k in range(T.bit_length()) if 2**k < T] + [T]
+    graphs = {gain: graph_of(gain, T, rng) for gain in (0.5, 1.0)}
+    found = {gain: [bias(graph, k) for k in windows] for gain, graph in graphs.items()}
+    rows = [
+        [
+            f"window k = {k}",
+            *(cell for gain in found for cell in (f"{found[gain][n][0]:.3f}", f"{found[gain][n][1]:.0f}°")),
+        ]
+        for n, k in enumerate(windows)
+    ]
+    header = [f"bias, T = {T}", "gain 0.5: error", "angle", "gain 1.0: error", "angle"]
+    cli.table(header, rows)
+
+    def draw(axes) -> None:
+        for gain, values in found.items():
+            axes.loglog(windows, [max(error, 1e-8) for error, _ in values], "o-", base=2, label=f"gain {gain}")
+        axes.set(xlabel="window k", ylabel="|truncated − full| / |full|", yscale="log")
+        axes.legend()
+
+    args.out.plot("bias.png", draw)
+    args.out.graph("cut.svg", graph_of(1.0, 6, rng).truncate(3), view="cells", backward=True)
+
+
+if __name__ == "__main__":
+    steps = ("-T", {"type": cli.positive, "metavar": "T", "help": "steps (default 64)"})
+    cli.run(main, "truncation", __doc__, steps)

@@ -1,0 +1,192 @@
+import ast
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import demos
+import minigrad as mg
+import nn
+from demos import cli, custom_cells
+from demos.language_model import NGrams
+from demos.speech import BLANK, ctc_loss, distance
+from demos.tasks import TASKS, digits
+
+ROOT = Path(demos.__file__).parent.parent
+
+
+def run(*words, cwd=ROOT, **environment):
+    """`python -m demos...` as a user types it; warnings are errors."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | environment
+    return subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+SAYS = {
+    "stock_price": ["same as today", "linear, 10 days", "RNN", "‖dloss/dh_t‖"],
+    "feed_forward": ["memory", "RNN"],
+    "translation": ["exactly right", "with attention"],
+    "sentiment": ["naive Bayes", "GRU", "LSTM"],
+    "speech": ["both directions", "errors in digits"],
+    "language_model": ["3-gram", "bits per character", "temperature"],
+    "vanishing_and_exploding": ["RNN 0.5 vanishing", "RNN 1.5 exploding", "clipped"],
+    "long_memory": ["RNN", "LSTM", "GRU"],
+    "clipping": ["none", "norm", "value", "crossing"],
+    "truncation": ["bias", "window"],
+    "custom_cells": ["MinimalGatedCell", "second order: ok"],
+    "debugger_tour": ["(bptt)"],
+}
+
+
+@pytest.mark.parametrize("name", demos.NAMES)
+def test_every_demo_runs_and_writes_what_it_says(name, tmp_path):
+    done = run(f"demos.{name}", "--quick", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    for words in SAYS[name]:
+        assert words in done.stdout
+    written = done.stdout.rpartition("written: ")[2].splitlines()[0].split(", ")
+    assert written == ["nothing"] or all(Path(path).stat().st_size > 500 for path in written)
+    assert "not drawn" not in done.stdout
+
+
+@pytest.mark.parametrize("name", demos.NAMES)
+def test_every_demo_is_one_readable_script_with_help(name):
+    path = ROOT / "demos" / name
+    path = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
+    done = run(f"demos.{name}", "--help")
+    assert done.returncode == 0
+    assert all(flag in done.stdout for flag in ("--quick", "--seed", "--out"))
+    assert len(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))) > 80
+
+
+def test_the_list_names_every_demo_with_a_line():
+    lines = run("demos").stdout.splitlines()
+    for name in demos.NAMES:
+        assert any(line.split()[:1] == [name] and len(line.split()) > 4 for line in lines)
+
+
+def test_the_same_seed_gives_the_same_numbers(tmp_path):
+    first, second = (run("demos", "stock_price", "--quick", "--seed", "3", "--out", str(tmp_path)) for _ in range(2))
+    assert first.stdout.split("written")[0].rsplit("\n", 1)[0] == second.stdout.split("written")[0].rsplit("\n", 1)[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["demos", "stocks"], "no demo 'stocks'; there are: stock_price"),
+        (["demos.stocks"], "no demo 'stocks'"),
+        (["demos.stock_price", "--out", "README.md"], "cannot write there"),
+        (["demos.stock_price", "--epochs", "0"], "a whole number above 0 is needed, found '0'"),
+        (["demos.stock_price", "--epochs", "two"], "found 'two'"),
+        (["demos.stock_price", "--target", "luck"], "invalid choice"),
+        (["demos.custom_cells", "nothing"], "there is no cell 'nothing'; there are: minimal_gated"),
+        (["demos.vanishing_and_exploding", "-T", "1"], "at least 2 steps are needed"),
+        (["demos.vanishing_and_exploding", "--cell", "nowhere:Cell"], "write module:Class"),
+        (["demos.vanishing_and_exploding", "--cell", "pathlib:Path"], "--cell pathlib:Path"),
+    ],
+)
+def test_what_cannot_be_done_is_said_with_status_2(words, message, tmp_path):
+    out = [] if "--out" in words or words[0] == "demos" else ["--out", str(tmp_path)]
+    done = run(*words, *out)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_extras_a_demo_says_what_to_install_and_goes_on(tmp_path):
+    for name in ("matplotlib", "tqdm", "babel"):
+        (tmp_path / "hidden" / name).mkdir(parents=True)
+        (tmp_path / "hidden" / name / "__init__.py").write_text("raise ImportError")
+    hidden = {"PYTHONPATH": f"{tmp_path / 'hidden'}{os.pathsep}{ROOT}"}
+    done = run("demos.stock_price", "--quick", "--out", str(tmp_path / "out"), **hidden)
+    assert done.returncode == 0
+    assert "same as today" in done.stdout
+    assert "pip install -e '.[plot]'" in done.stdout
+    assert "training: 81/81" in done.stderr
+    translation = run("demos.translation", "--quick", "--out", str(tmp_path / "out"), **hidden)
+    assert translation.returncode == 2
+    assert "pip install -e '.[demos]'" in translation.stderr
+
+
+def test_a_cell_of_the_users_own_joins_the_figure(tmp_path):
+    source = (ROOT / "demos" / "custom_cells" / "minimal_gated.py").read_text(encoding="utf-8")
+    (tmp_path / "mycell.py").write_text(source, encoding="utf-8")
+    words = ("demos.vanishing_and_exploding", "--quick", "--cell", "mycell:MinimalGatedCell")
+    done = run(*words, "--out", "out", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "MinimalGatedCell" in done.stdout
+
+
+def test_ctc_sums_over_all_ways_to_lay_labels_along_the_sound():
+    rng = np.random.default_rng(0)
+    log_p = np.log(rng.dirichlet(np.ones(11), (4, 2)))
+    labels, lengths = [[3, 3], [1]], np.array([4, 3])
+    expected = []
+    for b, (label, length) in enumerate(zip(labels, lengths)):
+        p = 0.0
+        for way in itertools.product({*label, BLANK}, repeat=int(length)):
+            said = [k for k, before in zip(way, (BLANK, *way)) if k not in (before, BLANK)]
+            p += np.exp(sum(log_p[t, b, k] for t, k in enumerate(way))) if said == label else 0
+        expected.append(-np.log(p))
+    scores = mg.tensor(log_p, requires_grad=True)
+    loss = ctc_loss(scores, lengths, labels)
+    assert loss.item() == pytest.approx(np.mean(expected), rel=1e-5)
+    loss.backward()
+    assert np.isfinite(scores.grad.data).all()
+    assert (scores.grad.data[3, 1] == 0).all()  # beyond the length of its row
+
+
+def test_the_distance_of_strings():
+    assert [distance([1, 2, 3], b) for b in ([1, 2, 3], [1, 3], [2, 2, 3], [], [3, 1, 2, 3])] == [0, 1, 1, 3, 1]
+
+
+def test_ngrams_are_probabilities():
+    model = NGrams("abracadabra" * 3, 3)
+    for context in ("", "a", "br", "zz"):
+        assert sum(model.probability(context, letter) for letter in set("abracadabra")) == pytest.approx(1)
+
+
+def test_tasks_are_what_they_say():
+    rng = np.random.default_rng(0)
+    xs, targets, counts = TASKS["adding"].batch(10, 500, rng)
+    assert xs[..., 1].sum(axis=0).tolist() == [2.0] * 500
+    assert targets[0].var() == pytest.approx(TASKS["adding"].chance, rel=0.15)
+    xs, targets, counts = TASKS["copying"].batch(7, 5, rng)
+    assert (xs[:4].argmax(axis=2) == targets).all()
+    assert xs[counts].argmax(axis=2).min() == 9
+    xs, targets, counts = TASKS["echo"].batch(9, 5, rng)
+    assert ((xs[:-3, :, 0] > 0) == targets).all()
+    assert len(xs[counts]) == len(targets)
+    pixels, labels = digits()
+    assert pixels.shape == (64, 1797, 1)
+    assert np.bincount(labels).min() > 150
+
+
+@pytest.mark.parametrize("name", custom_cells.CELLS)
+def test_a_cell_is_small_documented_and_correct(name):
+    from demos.custom_cells.__main__ import cell_class
+
+    kind = cell_class(name)
+    assert "Shapes:" in kind.__doc__
+    assert "import demos" not in Path(sys.modules[kind.__module__].__file__).read_text(encoding="utf-8")
+    assert "second order: ok" in str(nn.check_cell(kind(3, 4)))
+    xs = np.random.default_rng(0).standard_normal((4, 2, 3))
+    ys, _ = nn.Unroll(kind(3, 4))(xs)
+    assert ys.shape == (4, 2, 4)
+
+
+def test_tables_and_curves_of_text(capsys):
+    cli.table(["name", "value"], [["a", 1.0], ["long", "x"]])
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "  name  value",
+        "  ────  ─────",
+        "  a     1.000",
+        "  long      x",
+    ]
+    assert cli.bars([1, 10, 100]) == "▁▄█"
+    assert cli.bars([1.0, 1.1]) == "▁▁"
