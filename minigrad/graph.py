@@ -213,6 +213,26 @@ class Graph:
         for leaf, dx in pending.sums.items():
             leaf._grad = _as_tensor(dx if leaf._grad is None else leaf._grad + dx)
 
+    def backward_source(self, grad: Any = None) -> Any:
+        """The backward pass of this very graph as a NumPy program: a text with `.arguments`, the arrays it starts from.
+
+        It defines `backward(...)`, line by line under the forward lines, with the program's own names (`dh_3` is
+        ∂loss/∂h at t = 3), and `backward_loop(...)` where time steps are alike.  Both return ∂loss/∂parameter by name.
+        Raises ValueError where something cannot be written down: a hook, a function without source text.
+
+        >>> import minigrad as mg
+        >>> w, h = mg.tensor(0.2, requires_grad=True, name="w"), mg.tensor(0.9)
+        >>> for t in range(3):
+        ...     with mg.time_step(t): h = w * h
+        >>> source, program = mg.Graph(h).backward_source(), {}
+        >>> exec(source, program)
+        >>> program["backward"](**source.arguments)
+        {'w': array(0.108, dtype=float32)}
+        """
+        from minigrad.debugger.backward_source import backward_source
+
+        return backward_source(self, grad)
+
     def _pending(self, grad: Any, create_graph: bool) -> Numbers:
         """The start of a pass: ∂loss/∂output at each output."""
         pending = Traced() if create_graph else Numbers()
