@@ -125,7 +125,7 @@ def restored(dy: Any, axis: Any, keepdims: bool) -> Any:
 
 def over(dy: Any, d: Any) -> Any:
     """dy / d, where a gradient that is zero stays zero: behind a `where`, d may be 0."""
-    if isinstance(d, int | float):
+    if type(d) in (int, float):  # not NumPy's own scalars, which come from 0-d arrays
         return dy / d
     return dy / np.where((dy == 0) & (d == 0), 1, d)
 
