@@ -18,7 +18,7 @@ from minigrad.backward import Numbers, Step, walk
 from minigrad.graph import Graph
 from minigrad.primitive import Primitive, Scatter
 from minigrad.scope import caller
-from minigrad.tensor import Array, Tensor
+from minigrad.tensor import Tensor
 
 _watching: ContextVar[bool] = ContextVar("minigrad.watching", default=False)
 _plain_record, _users, _lock = Primitive._record, [0], threading.Lock()
@@ -101,7 +101,7 @@ def _finite(values: Iterable[Any]) -> bool:
     x: Any
     for value in values:
         x = value._data if isinstance(value, Tensor) else value.value if isinstance(value, Scatter) else value
-        if isinstance(x, Array | np.generic):
+        if hasattr(x, "dtype"):
             if x.dtype.kind == "f" and not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
                 return False
         elif isinstance(x, float) and not math.isfinite(x):

@@ -205,53 +205,37 @@ def _without_loss(before: Graph, after: Graph) -> Graph:
 # which edges
 
 
-def select(
-    graph: Graph,
-    edges: Edges = None,
-    *,
-    name: str | None = None,
-    op: str | None = None,
-    t: int | None = None,
-    axis: str | None = None,
-    scope: str | None = None,
-) -> list[Edge]:
+def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     """The edges that are given (by default all that carry state) and match the rest; see `Graph.cut`."""
-    if edges is None:
-        if not graph.axes:
-            raise ValueError(f"edit: {NO_TIME}")
-        chosen = list(graph.state_edges)
-    elif callable(edges):
-        chosen = [edge for edge in graph.edges if edges(edge)]
+    if edges is None and not graph.axes:
+        raise ValueError(f"edit: {NO_TIME}")
+    if edges is None or callable(edges):
+        chosen = list(graph.state_edges) if edges is None else [edge for edge in graph.edges if edges(edge)]
     else:
         chosen, known = [edges] if isinstance(edges, Edge) else list(edges), set(graph.edges)
         for edge in chosen:
             if edge not in known:
-                raise ValueError(
-                    f"edit: {edge!r} is not an edge of this graph; take one of graph.edges or graph.state_edges"
-                )
-    if axis is not None and axis not in graph.axes:
-        raise ValueError(f"edit: axis {axis!r} is not in the graph; its axes: {', '.join(graph.axes) or 'none'}")
-    everything = edges is None and (name, op, t, axis, scope) == (None,) * 5
-    name_of = state_names(graph)
-    chosen = [
-        edge
-        for edge in chosen
-        if (op is None or (edge.source.op is not None and edge.source.op.name == op))
-        and (t is None or edge.target.t == t)
-        and (axis is None or (edge.target.time is not None and edge.target.time.axis is graph.axes[axis]))
-        and (scope is None or f"{edge.source.scope}.".startswith(f"{scope.rstrip('.')}."))
-        and (name is None or name_of(edge.source) == name)
-    ]
-    if not chosen and not everything:
-        found = sorted(
-            {
-                f"{name_of(e.source)} (axis {e.target.time.axis}, scope {e.source.scope!r})"
-                for e in graph.state_edges
-                if e.target.time
-            }
-        )
-        steps = f"t = {min(graph.time_steps)}...{max(graph.time_steps)}" if graph.time_steps else "no time step"
-        raise ValueError(f"edit: no edge matches; state in this graph: {', '.join(found) or 'none'}, at {steps}")
+                raise ValueError(f"edit: {edge!r} is not in this graph; take one of graph.edges or graph.state_edges")
+    names, name_of = {axis: name for name, axis in graph.axes.items()}, state_names(graph)
+    traits: dict[str, Callable[[Edge], Any]] = {
+        "name": lambda edge: name_of(edge.source),
+        "op": lambda edge: edge.source.op and edge.source.op.name,
+        "t": lambda edge: edge.target.t,
+        "axis": lambda edge: edge.target.time and names[edge.target.time.axis],
+        "scope": lambda edge: edge.source.scope,
+    }
+    if not where.keys() <= traits.keys():
+        raise TypeError(f"edit: edges are chosen by {', '.join(traits)}; found {', '.join(where.keys() - traits)}")
+    if where.get("axis") not in (None, *graph.axes):
+        raise ValueError(f"edit: axis {where['axis']!r} is not in the graph; its axes: {', '.join(graph.axes)}")
+    for key, wanted in where.items():
+        inside = f"{wanted}." if key == "scope" else None  # a scope holds those below it
+        chosen = [e for e in chosen if (is_ := traits[key](e)) == wanted or (inside and is_.startswith(inside))]
+    if not chosen and (where or edges is not None):
+        states = {
+            " ".join(f"{key} {trait(e)}" for key, trait in traits.items() if key != "t") for e in graph.state_edges
+        }
+        raise ValueError(f"edit: no edge matches; state crosses at: {'; '.join(sorted(states)) or 'none'}")
     return chosen
 
 

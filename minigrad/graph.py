@@ -153,7 +153,14 @@ class Graph:
 
         Edges that only accumulate the losses of the steps, and edges between axes, are not among them.
         """
-        return tuple(edge for edge in self.edges if self._is_consecutive(edge) and not self._accumulates_loss(edge))
+        between = (  # few of all edges, so that `edges` need not be made
+            Edge(x, node, k)
+            for node in self.nodes
+            if node.time is not None
+            for k, x in enumerate(self.inputs(node))
+            if x.time is not None and x.time is not node.time
+        )
+        return tuple(edge for edge in between if self._is_consecutive(edge) and not self._accumulates_loss(edge))
 
     @cached_property
     def crossings(self) -> dict[tuple[Tensor, int], tuple[Edge, ...]]:
@@ -181,7 +188,7 @@ class Graph:
     def _accumulates_loss(self, edge: Edge) -> bool:
         """Whether an edge between steps only adds to a total: on its way another loss is added, and nothing else."""
         node = edge.target
-        if node not in self._only_summed or not _sums(edge) or edge.source.ndim > 1:
+        if edge.source.ndim > 1 or not _sums(edge) or node not in self._only_summed:
             return False
         while True:
             if node.op is not None and node.op.name in ("add", "subtract", "stack", "concatenate"):
