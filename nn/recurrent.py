@@ -10,7 +10,7 @@ from nn.cells import Cell, GRUCell, LSTMCell, RNNCell, State, map_state
 from nn.dropout import Dropout, check_probability, mask
 from nn.linear import positive
 from nn.module import Module
-from nn.unroll import checked_cell, steps, unroll
+from nn.unroll import checked_cell, stacked, steps, unroll
 
 
 def both_ways(
@@ -47,7 +47,7 @@ class Bidirectional(Module):
         if state is not None and not (isinstance(state, tuple | list) and len(state) == 2):
             raise ValueError(f"{self.name}: state must be a pair (forwards, backwards), found {type(state).__name__}")
         ys, state = both_ways(self.forwards, self.backwards, xs, state, inside)
-        return mg.stack(ys), state
+        return stacked(ys, inside), state
 
 
 class Stacked(Cell):
@@ -135,7 +135,7 @@ class _Recurrent(Module):
             else:
                 xs, final = unroll(cells[0], xs, own[0], inside)
                 finals.append(final)
-        return mg.stack(xs, axis=int(batch_first)), map_state(lambda *rows: mg.stack(rows), *finals)
+        return stacked(xs, inside, int(batch_first)), map_state(lambda *rows: mg.stack(rows), *finals)
 
     def _rows(self, state: State, *batch: int) -> list[State]:
         """The initial state of each cell, in the order of the rows of h_n; None where it is the default."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -36,19 +37,21 @@ def unroll(
 ) -> tuple[list[mg.Tensor], State]:
     """Call the cell for each x_t; returns the list of the y_t, and the last state.
 
-    inside: which rows are inside their length at each step (T, B); the others keep their state, and their y_t is 0.
+    inside: which rows are inside their length at each step (T, B); the others keep their state.
     Each call opens an axis of its own, which bears the path of the cell.
     """
     state, start = _checked(cell, xs, state), _first_step.get()
     ys: list[Any] = [None] * len(xs)
+    rows = () if inside is None else inside
+    masks = {k: mg.tensor(row[:, None]) for k, row in enumerate(rows) if not row.all()}  # where some row has ended
     first = len(xs) - 1 if reverse else 0
     with mg.scope(cell.name, outside=FOLDER):  # opened once, so that a step costs no more than its equations
         for t, x_t in mg.timesteps(xs, cell.path or cell.name, reverse=reverse, start=start):
             y, new = cell.forward(x_t, state)
             if t - start == first:
                 new = cell.matched(new, state, f"{cell.name}: the state that forward returns")
-            if inside is not None and not inside[t - start].all():
-                y, new = _masked(inside[t - start], y, new, state)
+            if t - start in masks:
+                new = map_state(partial(_kept, masks[t - start]), new, state)
             for name, leaf in leaves(new):
                 leaf.place("state", name)
             ys[t - start], state = y, new
@@ -79,7 +82,7 @@ class Unroll(Module):
         """All steps; the y_t stacked."""
         xs, inside = steps(self.name, xs, lengths)
         ys, state = unroll(self.cell, xs, state, inside, reverse)
-        return mg.stack(ys), state
+        return stacked(ys, inside), state
 
 
 def checked_cell(who: str, cell: Any) -> Cell:
@@ -138,13 +141,18 @@ def lengths_mask(lengths: Any, steps: int) -> Array:
     return np.asarray(np.arange(steps)[:, None] < lengths)
 
 
-def _masked(inside: Array, y: mg.Tensor, new: State, state: State) -> tuple[mg.Tensor, State]:
-    """Rows that have ended: their y is 0, and they keep their state."""
+def stacked(ys: list[mg.Tensor], inside: Array | None, axis: int = 0) -> mg.Tensor:
+    """The y_t in one tensor, 0 where a row has ended."""
+    y: mg.Tensor = mg.stack(ys, axis=axis)
+    return y if inside is None else mg.where(_wide(np.moveaxis(inside, 0, axis), y.ndim), y, 0)
 
-    def keep(s: mg.Tensor, s_prev: mg.Tensor) -> mg.Tensor:
-        return s if s is s_prev else mg.where(_wide(inside, s.ndim), s, s_prev)
 
-    return mg.where(_wide(inside, y.ndim), y, 0), map_state(keep, new, state)
+def _kept(mask: mg.Tensor, s: mg.Tensor, s_prev: mg.Tensor) -> mg.Tensor:
+    """The new state where the mask (B, 1) is True; rows that have ended keep the old one."""
+    if s is s_prev:
+        return s
+    kept: mg.Tensor = mg.where(mask if s.ndim == 2 else _wide(mask.data[:, 0], s.ndim), s, s_prev)
+    return kept
 
 
 def _wide(mask: Array, ndim: int) -> Array:

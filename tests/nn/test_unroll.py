@@ -138,7 +138,7 @@ def test_lengths_are_each_row_alone_and_padding_changes_nothing(kind):
 def test_steps_where_every_row_is_inside_are_not_masked():
     y, state = nn.Unroll(nn.LSTMCell(3, 4))(sequence(6), lengths=[4, 6])
     graph = mg.Graph(y.sum(), *state)
-    assert [len(graph.find(op="where", t=t)) for t in range(6)] == [0, 0, 0, 0, 3, 3]
+    assert [len(graph.find(op="where", t=t)) for t in range(6)] == [0, 0, 0, 0, 2, 2]
 
 
 # the length of a sequence
