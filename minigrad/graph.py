@@ -118,8 +118,10 @@ class Graph:
 
     @cached_property
     def time_steps(self) -> tuple[int, ...]:
-        """The steps that some node belongs to, in the order in which they were visited."""
-        return tuple(dict.fromkeys(t for (_, t), _ in sorted(self._positions.items(), key=lambda item: item[1])))
+        """The steps that some node belongs to, axis by axis, in the order in which they were visited."""
+        axes = list(self.axes.values())
+        visits = sorted((axes.index(axis), position, t) for (axis, t), position in self._positions.items())
+        return tuple(dict.fromkeys(t for _, _, t in visits))
 
     def position(self, node: Tensor) -> tuple[Axis, int] | None:
         """The axis of a node and the position of its step there; None for a node outside of time."""

@@ -241,3 +241,15 @@ def test_rule_calls_are_linear_in_time(steps: int) -> None:
         h = cell(x, h)
     h.backward()
     assert calls == steps
+
+
+def test_the_steps_of_several_axes_come_axis_by_axis() -> None:
+    w, out = mg.tensor(0.5, requires_grad=True), []
+    for reverse in (False, True):
+        h = mg.tensor(1.0)
+        for _, x in mg.timesteps(np.ones(3), axis="backward" if reverse else "forward", reverse=reverse):
+            h = np.tanh(w * h + x)
+        out.append(h)
+    forward, backward = out
+    assert mg.Graph(forward + backward).time_steps == (0, 1, 2)
+    assert mg.Graph(backward).time_steps == (2, 1, 0)
