@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from minigrad.backward import backward_steps
 from minigrad.clip import norm, pyplot
 from minigrad.edits import NO_TIME, EditedGraph, cut, rewire, state_names, truncate
-from minigrad.flow import state_lines
+from minigrad.flow import by_position, state_lines
 from minigrad.graph import Edge, Graph
 from minigrad.primitive import Scatter
 from minigrad.scope import Axis
@@ -100,9 +100,10 @@ class Credit(NamedTuple):
 
 def credit(graph: Graph, state: str | None = None) -> Credit:
     """See `Graph.credit`."""
-    lines = [line for line in state_lines(graph) if state in (None, line[1], f"{line[0]}.{line[1]}")]
+    all_lines = state_lines(graph, by_position(graph))
+    lines = [line for line in all_lines if state in (None, line[1], f"{line[0]}.{line[1]}")]
     if len(lines) != 1:
-        raise ValueError(f"credit: choose a state: {', '.join(f'{a}.{name}' for a, name, _ in state_lines(graph))}")
+        raise ValueError(f"credit: choose a state: {', '.join(f'{a}.{name}' for a, name, _ in all_lines)}")
     axis, name, line = lines[0]
 
     def on_axis(node: Tensor) -> bool:

@@ -124,12 +124,15 @@ def check_limit(name: str, value: float) -> float:
 
 def norm(arrays: Iterable[Any], p: float = 2.0) -> float:
     """(Σ |a|^p)^(1/p) over all entries, in float64; not even the largest floats overflow on the way."""
-    parts = [np.abs(array, dtype=np.float64) for array in arrays]
-    peak = float(np.max([np.max(part, initial=0.0) for part in parts], initial=0.0))
+    parts = [np.asarray(array, np.float64) for array in arrays]
+    with np.errstate(over="ignore"):
+        square = sum(float(np.vdot(part, part)) for part in parts)
+    if p == 2 and 1e-200 < square < math.inf:
+        return math.sqrt(square)
+    peak = float(np.max([np.max(np.abs(part), initial=0.0) for part in parts], initial=0.0))
     if p == math.inf or peak == 0 or not math.isfinite(peak):
         return peak
-    unit = 1.0 if p == 2 and 1e-100 < peak < 1e100 else peak
-    return float(unit * sum(float(np.sum((part / unit) ** p)) for part in parts) ** (1 / p))
+    return float(peak * sum(float(np.sum((np.abs(part) / peak) ** p)) for part in parts) ** (1 / p))
 
 
 # whose gradients

@@ -136,13 +136,14 @@ def truncate(graph: Graph, k: int) -> Graph:
         axis, position = graph.position(node)  # type: ignore[misc]  # asked of timed nodes only
         return axis, (last[axis] - position) // k
 
-    chosen = [
-        e
-        for e in graph.edges
-        if e.source.time and e.target.time and e.source.op and e.source._requires_grad
-        if e.source.time is not e.target.time and e.source.time.axis is e.target.time.axis
-        if window(e.source) != window(e.target) and not graph._accumulates_loss(e)
-    ]
+    within = (
+        Edge(x, node, k)
+        for node in graph.nodes
+        if node.time is not None
+        for k, x in enumerate(graph.inputs(node))
+        if x.time is not None and x.time is not node.time and x.time.axis is node.time.axis and x.op is not None
+    )
+    chosen = [e for e in within if window(e.source) != window(e.target) and not graph._accumulates_loss(e)]
     return _without_loss(graph, rewire(graph, chosen, cut, lambda e: {"rows": None}))
 
 

@@ -180,15 +180,15 @@ class GradientFlow:
 
 def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
     """See `Graph.gradient_flow`."""
-    lines = state_lines(graph)
+    members = by_position(graph)
+    lines = state_lines(graph, members)
     nodes = {node for _, _, line in lines for node in line.values()}
     crossings: dict[Tensor, list[Edge]] = {}
     for edge in graph.state_edges:
         if edge.source in nodes:
             crossings.setdefault(edge.target, []).append(edge)
-    total, crossing, calls = dict.fromkeys(nodes, 0.0), dict[Tensor, Any](), 0
+    total, crossing = dict.fromkeys(nodes, 0.0), dict[Tensor, Any]()
     for step in graph.backward_steps():
-        calls += 1 if step.node.op.joint else sum(x._requires_grad for x in step.inputs)  # type: ignore[union-attr]
         for edge in crossings.get(step.node, ()):
             dx = step.input_grads[edge.position]
             if dx is not None:
@@ -196,7 +196,7 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
                 crossing[edge.source] = crossing[edge.source] + dx if edge.source in crossing else dx
         if step.node in nodes:
             total[step.node] = norm([step.grad])
-    gains, slopes = _jacobians(graph, lines, calls, jacobians), _slopes(graph)
+    gains, slopes = _jacobians(graph, lines, members, jacobians), _slopes(graph, members)
     names = {axis: name for name, axis in graph.axes.items()}
     paths = []
     for axis, state, line in lines:
@@ -210,9 +210,21 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
     return GradientFlow(tuple(paths))
 
 
-def state_lines(graph: Graph) -> list[tuple[Axis, str, dict[int, Tensor]]]:
+Members = dict[tuple[Axis, int], list[Tensor]]
+
+
+def by_position(graph: Graph) -> Members:
+    """The nodes at each position of each axis."""
+    members: Members = {}
+    for node in graph.nodes:
+        if (where := graph.position(node)) is not None:
+            members.setdefault(where, []).append(node)
+    return members
+
+
+def state_lines(graph: Graph, members: Members) -> list[tuple[Axis, str, dict[int, Tensor]]]:
     """For each state of each axis: its node at each position, up to the last one that the graph has."""
-    if not graph.axes:
+    if not members:
         raise ValueError(f"gradient_flow: {NO_TIME}")
     name_of = state_names(graph)
     lines: dict[tuple[Axis, str, str], dict[int, Tensor]] = {}
@@ -222,38 +234,36 @@ def state_lines(graph: Graph) -> list[tuple[Axis, str, dict[int, Tensor]]]:
     if not lines:
         raise ValueError("gradient_flow: no state crosses a time step in this graph, so there is no flow to measure")
     for (axis, scope, name), line in lines.items():
-        end = axis, max(line) + 1  # the last state crosses nothing: it is known by its name
-        last = [n for n in graph.nodes if n.op and n._requires_grad and graph.position(n) == end and n.scope == scope]
-        line.update((end[1], node) for node in last if name_of(node) == name)
+        end = max(line) + 1  # the last state crosses nothing: it is known by its name
+        last = [node for node in members[axis, end] if node.op and node._requires_grad and node.scope == scope]
+        line.update((end, node) for node in last if name_of(node) == name)
     return [(axis, name, line) for (axis, _, name), line in lines.items()]
 
 
-def _slopes(graph: Graph) -> dict[tuple[Axis, str], dict[int, float]]:
+def _slopes(graph: Graph, members: Members) -> dict[tuple[Axis, str], dict[int, float]]:
     """The mean φ′ of each activation by axis, name and position."""
     name_of = state_names(graph)
     table: dict[tuple[Axis, str], dict[int, float]] = {}
-    for node in graph.nodes:
-        where = graph.position(node)
-        if where is not None and node.op is not None and node.op.name in SLOPES and node._requires_grad:
-            mean = float(np.mean(SLOPES[node.op.name](node._data), dtype=np.float64))
-            table.setdefault((where[0], name_of(node)), {})[where[1]] = mean
+    for (axis, position), nodes in members.items():
+        for node in nodes:
+            if node.op is not None and node.op.name in SLOPES and node._requires_grad:
+                slope = SLOPES[node.op.name](node._data)
+                table.setdefault((axis, name_of(node)), {})[position] = float(slope.sum()) / max(slope.size, 1)
     return table
 
 
-def _jacobians(graph: Graph, lines: Any, calls: int, jacobians: bool | str) -> dict[Tensor, float]:
+def _jacobians(graph: Graph, lines: Any, members: Members, jacobians: bool | str) -> dict[Tensor, float]:
     """The gain of ∂s_t/∂s_{t−1} by s_t: at as many steps, evenly spread, as the budget allows; or at all."""
     if jacobians not in (True, False, "all", "exact"):
         raise ValueError(f"gradient_flow: jacobians= is True, False, 'all' or 'exact', found {jacobians!r}")
     gains: dict[Tensor, float] = {}
-    members: dict[Any, list[Tensor]] = {}
-    for node in graph.nodes if jacobians else ():
-        members.setdefault(graph.position(node), []).append(node)
+    budget = JACOBIANS * len(graph.order) / len(lines)  # a node costs a rule call at least
     for axis, _, line in lines if jacobians else ():
         pairs = [(line[p - 1], line[p], members[axis, p]) for p in sorted(line) if p - 1 in line]
         count = len(pairs)
         if jacobians is True and pairs:
             cost = len([node for node in _between(*pairs[-1]).nodes if node.op is not None])
-            count = min(count, max(1, int(JACOBIANS * calls / len(lines) / cost)))
+            count = min(count, max(1, int(budget / cost)))
         for k in np.linspace(len(pairs) - 1, 0, count).round().astype(int):
             before, after, nodes = pairs[k]
             gains[after] = _gain(before, after, nodes, jacobians == "exact")
