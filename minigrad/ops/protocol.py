@@ -28,7 +28,14 @@ PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and 
 )
 REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
 ACCUMULATE = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
-ALIASES = {"amax": "max", "amin": "min"}
+ALIASES = {
+    "amax": "max",
+    "amin": "min",
+    "around": "round",
+    "degrees": "rad2deg",
+    "radians": "deg2rad",
+    "real": "positive",
+}
 
 
 def fill(names: Mapping[str, Any]) -> None:
