@@ -9,13 +9,14 @@ BENCHMARKS = {
     "chain": "tiny operations (4 x 4), forward and backward, everything on",
     "lstm": "an LSTM written out, and nn.LSTM, forward and backpropagation through time",
     "growth": "time and memory against the number of steps, up to 10 000",
+    "numpy_coverage": "how many of NumPy's call patterns are differentiated correctly, wrongly, or refused",
     "imports": "what `import minigrad, nn` costs above NumPy's own import",
 }
 
 
 def main() -> int:
     """Parse the command line, run, print the tables."""
-    listing = "\n".join(f"  {name:8} {line}" for name, line in BENCHMARKS.items())
+    listing = "\n".join(f"  {name:15} {line}" for name, line in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         "python -m benchmarks",
         description=f"Benchmarks:\n{listing}\n\nPeers are measured where they are installed: pip install -e '.[peers]'",

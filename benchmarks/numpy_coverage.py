@@ -1,6 +1,6 @@
 """How much of NumPy can be differentiated: for each call pattern, is the gradient correct, wrong or refused?
 
-    python -m benchmarks.numpy_coverage [--list]
+    python -m benchmarks numpy_coverage
 
 Every pattern is evaluated with plain `numpy` on arrays for central differences, then on the tensors of each library
 that is installed: minigrad and MyGrad under plain `numpy`, autograd with its own `autograd.numpy` in place of it, since
@@ -10,9 +10,9 @@ and a result that has silently dropped out of the graph.
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -289,34 +289,25 @@ def judge(text: str, library: str) -> str:
     return "correct"
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--list", action="store_true", help="also name every pattern that is not correct")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
+def main(quick: bool = False) -> None:
+    """Print the table, and what each library gets wrong."""
     libraries = [name for name in LIBRARIES if importlib.util.find_spec(name)]
-    with np.errstate(all="ignore"):
-        verdicts = {
-            library: {family: {text: judge(text, library) for text in texts} for family, texts in FAMILIES.items()}
-            for library in libraries
-        }
-    print(f"{'':<20}{'patterns':>9}" + "".join(f"{name:>27}" for name in libraries))
-    print(f"{'':<20}{'':>9}" + f"{'correct wrong refused':>27}" * len(libraries))
-    for family in (*FAMILIES, "all"):
-        line = f"{family:<20}{sum(len(texts) for name, texts in FAMILIES.items() if family in (name, 'all')):>9}"
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        verdicts = {library: {text: judge(text, library) for text in all_patterns()} for library in libraries}
+    print("numpy call patterns" + "".join(f"{name:>27}" for name in libraries))
+    print(f"{'':<19}" + f"{'correct wrong refused':>27}" * len(libraries))
+    for family, texts in [*FAMILIES.items(), ("all", all_patterns())]:
+        line = f"{family:<19}"
         for library in libraries:
-            groups = verdicts[library].values() if family == "all" else [verdicts[library][family]]
-            found = [verdict for group in groups for verdict in group.values()]
-            line += "".join(
-                f"{found.count(kind):>{width}}" for kind, width in (("correct", 13), ("wrong", 6), ("refused", 8))
-            )
+            counts = Counter(verdicts[library][text] for text in texts)
+            line += f"{counts['correct']:>13}{counts['wrong']:>6}{counts['refused']:>8}"
         print(line)
-    for library in libraries if options.list else ():
-        for kind in ("wrong", "refused"):
-            named = [text for group in verdicts[library].values() for text, verdict in group.items() if verdict == kind]
-            print(f"\n{library}, {kind}: " + ", ".join(named))
+    for library in libraries:
+        print(f"wrong in {library}: " + (", ".join(t for t, v in verdicts[library].items() if v == "wrong") or "none"))
+    print("refused by minigrad: " + ", ".join(t for t, v in verdicts["minigrad"].items() if v == "refused"))
 
 
-if __name__ == "__main__":
-    main()
+def all_patterns() -> list[str]:
+    """The patterns of all families."""
+    return [text for texts in FAMILIES.values() for text in texts]
