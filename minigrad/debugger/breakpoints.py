@@ -111,17 +111,21 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
         """Bare words beside a text field become texts; any other unknown name is a mistake."""
         parts = [node.left, *node.comparators]
         field = next((ast.unparse(part) for part in parts if _is_field(part)), "")
-        for k, part in enumerate(parts):
-            if isinstance(part, ast.Name | ast.Attribute) and not _is_field(part):
-                word = ast.unparse(part)
+
+        def checked(part: ast.expr) -> ast.expr:
+            if isinstance(part, ast.Tuple | ast.List):
+                part.elts = [checked(each) for each in part.elts]
+            elif isinstance(part, ast.Name | ast.Attribute) and not _is_field(part):
                 if field not in _TEXTS:
+                    word = ast.unparse(part)
                     raise ValueError(f"condition {text!r}: unknown field {word!r}{nearest(word, FIELDS)}")
-                parts[k] = ast.Constant(word)
-            if field in _TEXTS or (field == "t" and isinstance(node.ops[0], ast.Eq)):
-                self.words += [
-                    (field, str(ast.literal_eval(p))) for p in parts[k : k + 1] if isinstance(p, ast.Constant)
-                ]
-        node.left, node.comparators = parts[0], parts[1:]
+                part = ast.Constant(ast.unparse(part))
+            compared = field in _TEXTS or (field == "t" and isinstance(node.ops[0], ast.Eq))
+            if compared and isinstance(part, ast.Constant):
+                self.words.append((field, str(part.value)))
+            return part
+
+        node.left, *node.comparators = map(checked, parts)
 
     def _word(self, field: str, word: str) -> ast.expr:
         self.words.append((field, word))

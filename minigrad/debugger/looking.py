@@ -16,6 +16,7 @@ from minigrad.backward import Step
 from minigrad.debugger.breakpoints import nearest
 from minigrad.debugger.facts import array_of, is_finite, norm_of, states
 from minigrad.debugger.session import Session
+from minigrad.flow import HEALTHY, LOST
 from minigrad.graph import Graph
 from minigrad.primitive import Scatter
 from minigrad.source import Source
@@ -200,7 +201,10 @@ def _verdict(norms: dict[int, float]) -> str:
     if values[0] == 0 or values[-1] == 0:
         return "zero" if values[0] == 0 else "vanished"
     rate = (values[-1] / values[0]) ** (1 / (len(values) - 1))
-    return f"×{rate:.3g} a step: {'exploding' if rate > 1.05 else 'vanishing' if rate < 0.95 else 'healthy'}"
+    change = values[-1] / values[0]
+    if rate > HEALTHY[1] or change > 1 / LOST:
+        return f"×{rate:.3g} a step: exploding"
+    return f"×{rate:.3g} a step: {'vanishing' if rate < HEALTHY[0] or change < LOST else 'healthy'}"
 
 
 def _chart(values: list[float], width: int = 40) -> str:

@@ -147,7 +147,7 @@ class Debugger(Commands):
             steps = f", T = {len(graph.time_steps)}" if graph.time_steps else ""
             self.say(f"backward pass {self.passes}{line}{loss}{steps}, {len(graph)} nodes")
         if reason:
-            self.say(self.bold(f"{reason} {looking.place(session.graph, node)}" if node else reason))
+            self.say(self.bold(f"{reason} {looking.place(session.graph, node)}" if node is not None else reason))
         else:
             self.show_place()
         self.show_watched()

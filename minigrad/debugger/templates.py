@@ -29,6 +29,11 @@ class Helpers:
         """One call of an operation as an expression."""
         if op.name in _OPERATORS and len(inputs) == 2:
             return _filled(f"a {_OPERATORS[op.name]} b", {"a": inputs[0], "b": inputs[1]})
+        if op.name == "negative":
+            return ast.UnaryOp(ast.USub(), inputs[0])
+        if not op.differentiable and hasattr(np, op.name):
+            given = [ast.keyword(name, literal(value)) for name, value in constants.items()]
+            return ast.Call(_parsed(f"np.{op.name}"), list(inputs), given)
         names = dict(zip(op.inputs, inputs, strict=False))
         if op.variadic:
             names[_variadic(op.forward)] = ast.List(list(inputs), ast.Load())
@@ -118,12 +123,15 @@ def _template(text: str) -> ast.expr:
 
 def _filled(text: str, names: dict[str, ast.expr]) -> ast.expr:
     """The expression with names replaced by expressions."""
+    return _replaced(copy.deepcopy(_template(text)), names)
 
-    class Fill(ast.NodeTransformer):
+
+def _replaced(tree: Any, names: dict[str, ast.expr]) -> Any:
+    class Replace(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.expr:
             return names.get(node.id, node)
 
-    return Fill().visit(copy.deepcopy(_template(text)))
+    return Replace().visit(tree)
 
 
 def _tidied(node: ast.expr) -> ast.expr:
@@ -184,4 +192,11 @@ def _tree(function: Callable[..., Any]) -> ast.FunctionDef:
             f"backward_source: there is no source text of {function.__name__}; define it in a file"
         ) from None
     assert isinstance(tree, ast.FunctionDef)
-    return tree
+    enclosed = {name: _enclosed(value) for name, value in inspect.getclosurevars(function).nonlocals.items()}
+    return _replaced(tree, enclosed) if enclosed else tree
+
+
+def _enclosed(value: Any) -> ast.expr:
+    """What a function has from the function around it: one of NumPy's, or a constant."""
+    name = getattr(value, "__name__", "")
+    return _parsed(f"np.{name}") if getattr(np, name, None) is value else literal(value)
