@@ -111,17 +111,12 @@ class Path:
     def __str__(self) -> str:
         columns, count = self.columns(), len(self.t)
         rows = range(count) if count <= 12 else [*range(3), *np.linspace(3, count - 4, 6).astype(int), *range(-3, 0)]
-        lines = [f"axis {self.axis}", "".join(f"{title:>10}" for title in ("t", *columns))]
+        wide = {title: max(10, len(title) + 2) for title in columns}
+        lines = [f"axis {self.axis}", "     t" + "".join(f"{title:>{wide[title]}}" for title in columns)]
         for k in reversed(rows):
-            cells = [
-                f"{values[k]:>10.3g}" if not math.isnan(values[k]) else f"{'·':>10}" for values in columns.values()
-            ]
-            lines.append(f"{self.t[k]:>10}" + "".join(cells))
+            cells = {title: "·" if math.isnan(values[k]) else f"{values[k]:.3g}" for title, values in columns.items()}
+            lines.append(f"{self.t[k]:>6}" + "".join(f"{cell:>{wide[title]}}" for title, cell in cells.items()))
         return "\n".join([*lines, self.evidence])
-
-
-def _width(title: str) -> int:
-    return max(10, len(title) + 2)
 
 
 class GradientFlow:
@@ -148,6 +143,9 @@ class GradientFlow:
 
     def __str__(self) -> str:
         return "\n\n".join(str(path) for path in self.paths)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"axis {path.axis}, {path.evidence}" for path in self.paths)
 
     def to_json(self) -> str:
         """All numbers and verdicts as JSON; null where there is no number."""

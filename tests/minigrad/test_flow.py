@@ -179,6 +179,7 @@ def test_the_table_and_json_hold_the_same_numbers():
     assert [line.split()[0] for line in lines[2:5]] == ["39", "38", "37"]
     assert len(lines) == 2 + 12 + 1
     assert lines[-1].startswith("h: vanishing, ×0.5 a step")
+    assert repr(flow) == f"axis time, {lines[-1]}"
     table = json.loads(flow.to_json())
     (path,) = table["paths"]
     assert table["verdict"] == path["verdict"] == "vanishing"
