@@ -6,7 +6,7 @@ The stages, one module each: `views` (what is drawn) → `gradients` (how large)
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -14,23 +14,12 @@ if TYPE_CHECKING:
     import graphviz
 
     from minigrad.graph import Graph
+    from minigrad.render.strips import Comparison
 
-VIEWS, TIMES, FITS = ("ops", "affine", "cells"), ("unrolled", "rolled", "both"), ("slide", "column")
+LARGEST = 2_000_000  # bytes of SVG that a notebook still shows quickly
 
 
-def to_dot(
-    graph: Graph,
-    *,
-    view: str = "ops",
-    time: str = "unrolled",
-    steps: str = "auto",
-    backward: bool = False,
-    fit: str | None = None,
-    per_row: int | None = None,
-    scale: tuple[float, float] | None = None,
-    highlight: Collection[Any] = (),
-    count_from: int = 0,
-) -> graphviz.Digraph:
+def to_dot(graph: Graph, **options: Any) -> graphviz.Digraph:
     """The graph as a `graphviz.Digraph` with every position pinned.
 
     view: "ops" every operation; "affine" sums of products with parameters as one; "cells" one box for each cell.
@@ -50,16 +39,10 @@ def to_dot(
     >>> "layout=" in dot.source, "t = 2" in dot.source
     (True, True)
     """
-    from minigrad.render.compose import compose
+    from minigrad.render.compose import compose, defaults
     from minigrad.render.emit import digraph
 
-    for name, value, choices in (("view", view, VIEWS), ("time", time, TIMES), ("fit", fit, (None, *FITS))):
-        if value not in choices:
-            raise ValueError(f"{name}: one of {', '.join(map(repr, choices))} is needed, found {value!r}")
-    if per_row is not None and per_row < 1:
-        raise ValueError(f"per_row: a positive number of steps is needed, found {per_row!r}")
-    options = {"view": view, "time": time, "steps": steps, "backward": backward, "per_row": per_row, "scale": scale}
-    return digraph(*compose(graph, fit, {**options, "highlight": highlight, "count_from": count_from}))
+    return digraph(*compose(graph, defaults(**options)))
 
 
 def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
@@ -79,11 +62,33 @@ def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
 
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-    """What a notebook shows: the picture as SVG, with the graph's line as text; never raises."""
+    """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
+    try:
+        text = repr(graph)
+        return {"text/plain": text} | _small_svg(graph)
+    except Exception as error:
+        return {"text/plain": f"Graph (no picture: {type(error).__name__}: {error})"}
+
+
+def _small_svg(graph: Graph) -> dict[str, str]:
     from minigrad.render import engine
 
-    text = repr(graph)
-    try:
-        return {"text/plain": text, "image/svg+xml": engine.run(to_dot(graph).source, "svg").decode()}
-    except Exception as error:
-        return {"text/plain": f"{text}\n(no picture: {error})"}
+    for options in ({}, {"steps": "0:1,-1:"}, {"view": "cells"}, {"view": "cells", "steps": "0:1,-1:"}):
+        svg = engine.run(to_dot(graph, **options).source, "svg")
+        if len(svg) < LARGEST:
+            return {"image/svg+xml": svg.decode()}
+    return {}
+
+
+def compare(graphs: Mapping[str, Graph]) -> Comparison:
+    """Strips one above another, on one scale of colours: `compare({"RNN": graph, ...}).render(path)`."""
+    from minigrad.render.strips import Comparison
+
+    return Comparison(graphs)
+
+
+def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **options: Any) -> list[str]:
+    """A flip-book of a backward pass, one picture for each time step it has passed; returns the paths."""
+    from minigrad.render.strips import frames
+
+    return frames(graph, folder, suffix, **options)

@@ -8,39 +8,63 @@ from typing import TYPE_CHECKING, Any
 from minigrad.render import style
 from minigrad.render.dress import Dresser, label
 from minigrad.render.gradients import measure
+from minigrad.render.plain import unpinned
 from minigrad.render.scene import Frame, Scene
 from minigrad.render.views import Viewer
 
 if TYPE_CHECKING:
     from minigrad.graph import Graph
 
+VIEWS, TIMES = ("ops", "affine", "cells"), ("unrolled", "rolled", "both")
 FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels
 MANY, MANY_CELLS = 400, 40  # operations, or steps of cells, that one picture holds before it leaves steps out
 
 
-def compose(graph: Graph, fit: str | None, options: dict[str, Any]) -> tuple[Scene, dict[str, str]]:
+def defaults(**options: Any) -> dict[str, Any]:
+    """All options of a picture, checked; those not given have their defaults."""
+    known = {"view": "ops", "time": "unrolled", "steps": "auto", "backward": False, "fit": None, "per_row": None}
+    known |= {"scale": None, "highlight": (), "count_from": 0}
+    for name in options:
+        if name not in known:
+            raise TypeError(f"there is no option {name!r} of a picture; the options: {', '.join(known)}")
+    asked = known | options
+    for name, choices in (("view", VIEWS), ("time", TIMES), ("fit", (None, *FITS))):
+        if asked[name] not in choices:
+            raise ValueError(f"{name}: one of {', '.join(map(repr, choices))} is needed, found {asked[name]!r}")
+    per_row = asked["per_row"]
+    if per_row is not None and (not isinstance(per_row, int) or per_row < 1):
+        raise ValueError(f"per_row: a positive number of steps is needed, found {per_row!r}")
+    return asked
+
+
+def page(fit: str | None) -> dict[str, str]:
+    """The attributes of the graph that say how large it is shown."""
+    return {"dpi": "144"} if fit is None else {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
+
+
+def compose(graph: Graph, options: dict[str, Any]) -> tuple[Scene, dict[str, str]]:
     """The scene, and the attributes of the graph that say how large it is shown."""
+    fit = options.pop("fit")
     if fit is None:
-        return scene_of(graph, **options), {"dpi": "144"}
+        return scene_of(graph, **options), page(fit)
     width, height = FITS[fit]
-    size = {"size": f"{width / 96:g},{height / 96:g}!"}
     for attempt in attempts(options):
         scene = scene_of(graph, **attempt)
-        if not fits(scene, width, height) and not options["per_row"]:
-            left, _, right, _ = scene.box()
-            columns = len({frame.left for frame in scene.frames if frame.members})
-            per_row = int(columns * width / style.SMALLEST_PIXELS * style.SMALLEST / (right - left))
-            scene = scene_of(graph, **{**attempt, "per_row": max(per_row, 1)})
+        left, _, right, _ = scene.box()
+        columns = len({frame.left for frame in scene.frames if frame.members})
+        per_row = int(columns * width / style.SMALLEST_PIXELS * style.SMALLEST / (right - left))
+        for n in (per_row, per_row - 1) if not options["per_row"] else ():
+            if n > 0 and not fits(scene, width, height):
+                scene = scene_of(graph, **{**attempt, "per_row": n})
         if fits(scene, width, height):
             break
     scene.title = changes(options, attempt)
-    return scene, size
+    return scene, page(fit)
 
 
 def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The options as asked, then ever smaller pictures: fewer steps, folded operations, whole cells."""
-    coarser = ("ops", "affine", "cells")
-    for view in coarser[coarser.index(options["view"]) :]:
+    for view in VIEWS[VIEWS.index(options["view"]) :]:
         for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
             yield {**options, "view": view, "steps": steps}
 
@@ -62,7 +86,7 @@ def scene_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Scene:
     """The scene of a graph, rolled, unrolled, or both side by side."""
     if time != "both":
         return dresser(graph, rolled=time == "rolled", **options).scene_of()
-    drawn = dresser(graph, rolled=False, **options)
+    drawn = dresser(graph, **options)
     unrolled = drawn.scene_of()
     rolled = dresser(graph, rolled=True, **{**options, "scale": drawn.scale}).scene_of()
     right, left = rolled.box()[2], unrolled.box()[0]
@@ -72,12 +96,22 @@ def scene_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Scene:
     return rolled
 
 
-def dresser(graph: Graph, *, view: str, steps: str, backward: bool, scale: Any, rolled: bool, **look: Any) -> Dresser:
-    """What draws a graph, rolled or unrolled."""
+def dresser(
+    graph: Graph,
+    *,
+    view: str,
+    steps: str,
+    backward: bool,
+    scale: Any = None,
+    rolled: bool = False,
+    limit: Any = None,
+    **look: Any,
+) -> Dresser:
+    """What draws a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
     shown = one_step(graph) if rolled else shown_steps(graph, view, steps)
     picture = Viewer(graph, view, shown, look.get("count_from", 0), rolled).picture()
-    flow = measure(picture) if backward else None
-    return Dresser(picture, flow, scale, {"rolled": rolled, **look})
+    flow = measure(picture, limit) if backward else None
+    return Dresser(picture, flow, scale, {"rolled": rolled, "quiet": limit is not None, **look})
 
 
 def one_step(graph: Graph) -> Callable[[Any, int], bool]:
@@ -117,10 +151,10 @@ def _chosen(ts: list[int], steps: str) -> list[int]:
     return chosen
 
 
-def unpinned_text(graph: Graph, view: str = "ops", steps: str = "auto", count_from: int = 0, **others: Any) -> str:
+def unpinned_text(graph: Graph, **options: Any) -> str:
     """The text of the picture without positions, which only Graphviz can find."""
-    from minigrad.render.plain import unpinned
-
-    picture = Viewer(graph, view, shown_steps(graph, view, steps), count_from).picture()
+    asked = defaults(**options)
+    shown = shown_steps(graph, asked["view"], asked["steps"])
+    picture = Viewer(graph, asked["view"], shown, asked["count_from"]).picture()
     label(picture, None)
     return unpinned(picture)

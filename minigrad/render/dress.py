@@ -18,7 +18,7 @@ from minigrad.render.views import Box, Link, Picture, Tap
 RAILS = 3  # more parameters than this are drawn as tags
 
 
-def label(picture: Picture, flow: Flow | None) -> None:
+def label(picture: Picture, flow: Flow | None, wrapped: bool = False) -> None:
     """The texts of tags: the parameter's short name and its share of the gradient; and the second lines of cells."""
     last = Counter(name.split(".")[-1] for name in picture.graph.parameters)
     short = {
@@ -31,7 +31,7 @@ def label(picture: Picture, flow: Flow | None) -> None:
         tap.label = style.shorten(name, 20) + (f" {share:.2g}" if share is not None else "")
     boxes = dict.fromkeys(box for row in picture.rows for panel in row.panels.values() for box in panel.boxes)
     cells = [box for box in boxes if box.kind == "cell"]
-    stacked = len({box.panel.row for box in cells}) > 1
+    stacked = wrapped or len({box.panel.row for box in cells}) > 1
     for box in cells:
         names = " ".join(short.get(tap.parameter, "constant") for tap in box.taps)
         if stacked and names:
@@ -59,7 +59,7 @@ class Dresser:
 
     def scene_of(self) -> Scene:
         """The whole scene; rails where they fit, else tags."""
-        label(self.picture, self.flow)
+        label(self.picture, None if self.options.get("quiet") else self.flow, bool(self.options.get("per_row")))
         railed = {} if self.options.get("per_row") else self.shared_parameters()
         self.arrange(railed)
         rails = self.plan_rails() if railed else None
@@ -244,7 +244,7 @@ class Dresser:
         colour, pen = (self.lane_colour(lane), 1.7) if lane else (style.DATA, 1.1)
         line = Line(self.ids[link.source], self.ids[link.target], path, colour, pen, dashed=bool(link.hidden))
         line.sign = self.sign(link)
-        if link.hidden:
+        if link.hidden and link in self.router.labels:
             x, y = self.router.labels[link]
             line.label, line.label_at, line.font = f"… {link.hidden} steps", (x, y + 9), 12
         elif link.lane and link in self.router.labels:
@@ -309,8 +309,9 @@ class Dresser:
         """Straight down into the box, else down beside it and in from its side."""
         cx, cy = place.center(tap.box)
         outline = self.grid.outline(tap.box)
-        share = self.flow.taps.get(tap) if self.flow else None
-        apart = 6.0 if share is None else 6 + style.text_width(f"{share:.2g}", style.SMALLEST)
+        share = self.flow.taps.get(tap, 0.0) if self.flow else 0.0
+        text = "0.0000" if self.options.get("quiet") else f"{share:.2g}"
+        apart = 6 + style.text_width(text, style.SMALLEST) if self.flow else 6.0
         top = self.rail_y(order[tap.parameter]) - style.RAIL_HEIGHT / 2
         for dx in (0.0, 6.0, -6.0, 9.0, -9.0):
             x = cx + dx
@@ -385,7 +386,7 @@ class Dresser:
         cells = [
             box for place in self.grid.places.values() for box in place.panel.boxes if box.kind == "cell" and box.taps
         ]
-        if not cells or len({box.panel.row for box in cells}) > 1:
+        if not cells or self.options.get("per_row") or len({box.panel.row for box in cells}) > 1:
             return
         names = {leaf: name for name, leaf in self.picture.graph.parameters.items()}
         parameters = list(dict.fromkeys(tap.parameter for box in cells for tap in box.taps))
@@ -459,6 +460,8 @@ class Dresser:
 
     def heading(self, place: Place) -> str:
         """What stands over a panel: its step, and the gradient of its state."""
+        if place.panel.row.key[-1] == "backward":
+            return f"backward, t = {place.panel.column}" if place.panel.row.key[0] != "between" else "backward"
         if place.panel.row.key[0] == "between":
             return "loss" if any(box.kind == "loss" for box in [*place.panel.boxes, *self.grid.buses]) else ""
         row, first = place.panel.row, self.options.get("count_from", 0)

@@ -5,6 +5,7 @@ It never writes `.grad`.  Where a box stands for several operations, the gradien
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,8 +38,8 @@ class Flow:
         return float(max(min(math.floor(math.log10(min(norms)) + 1e-9), hi - 1), hi - DEEPEST)), float(hi)
 
 
-def measure(picture: Picture, seed: Any = None) -> Flow:
-    """Run the backward pass of the picture's graph and measure."""
+def measure(picture: Picture, limit: int | None = None) -> Flow:
+    """Run the backward pass of the picture's graph, all of it or so many steps, and measure."""
     flow = Flow()
     sums: dict[Any, Any] = {}
     drawn: list[Link | Tap] = [*picture.links, *picture.taps]
@@ -47,7 +48,7 @@ def measure(picture: Picture, seed: Any = None) -> Flow:
         node: box for row in picture.rows for panel in row.panels.values() for box in panel.boxes for node in box.nodes
     }
     totals: dict[Any, Any] = {}
-    for step in picture.graph.backward_steps(seed):
+    for step in itertools.islice(picture.graph.backward_steps(), limit):
         node = step.node
         flow.nodes[node] = _norm(step.grad)
         box = boxes.get(node)

@@ -88,6 +88,8 @@ class Grid:
         self.buses: dict[Box, list[Link]] = {}
         self.columns = sorted({(row.segment, t) for row in picture.rows for t in row.panels})
         self.take_buses()
+        boxes = [box for row in picture.rows for panel in row.panels.values() for box in panel.boxes]
+        self.cell_width = max((style.size("cell", b.label)[0] for b in boxes if b.kind == "cell"), default=0.0)
         panels = [panel for row in picture.rows for panel in row.panels.values() if panel.boxes or panel.ins]
         self.columns = sorted({(panel.row.segment, panel.column) for panel in panels})
         self.index = {key: k for k, key in enumerate(self.columns)}
@@ -154,7 +156,9 @@ class Grid:
     def is_adjacent(self, link: Link) -> bool:
         """Whether a link only has to cross one gutter."""
         if link.source in link.source.panel.outer:
-            return link.source.kind != "input"
+            return link.source.kind != "input" and link.source.panel is link.target.panel
+        if link.source not in self.buses and self.is_simple(link):
+            return False
         if link.source in self.buses and self.per_row:
             return False
         return bool(link.hidden) or self.gutter_out(link.source.panel, link.source) == self.gutter_in(link.target.panel)
@@ -182,7 +186,9 @@ class Grid:
         return Place(panel, self.index[row.segment, panel.column], ins, outs, shape, row.reverse)
 
     def outline(self, box: Box) -> Outline:
-        """The size of a box."""
+        """The size of a box; all cells are as wide as the widest."""
+        if box.kind == "cell":
+            return Outline(self.cell_width, style.size(box.kind, box.label)[1])
         return Outline(*style.size(box.kind, box.label), style.LOOKS[box.kind].shape == "circle")
 
     def tags(self, box: Box) -> list[Tap]:
@@ -204,9 +210,9 @@ class Grid:
             if not places:
                 continue
             if row.key[0] == "between":
-                row.level = max(
-                    (link.source.panel.row.level for place in places for link in place.panel.ins), default=0
-                )
+                beside = [r for r in self.picture.rows if (r.key[-1] == "backward") is (row.key[-1] == "backward")]
+                sources = [link.source.panel.row for place in places for link in place.panel.ins]
+                row.level = max((r.level for r in sources if r in beside), default=max(r.level for r in beside))
             else:
                 row.level = levels[row.segment]
                 levels[row.segment] += 1

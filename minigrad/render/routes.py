@@ -115,7 +115,8 @@ class Router:
         )
         y += 10 + 6 * k + 8 * len(self.grid.buses)
         right, left = start[0] + side * (10 + 6 * k), entry[0] - side * (14 + 6 * k)
-        self.labels[link] = ((entry[0] + left) / 2, entry[1])
+        if link.hidden and k == 0:
+            self.labels[link] = ((left + right) / 2, y)
         return rounded(start, (right, start[1]), (right, y), (left, y), (left, entry[1]), entry)
 
     def bus_right(self, box: Box) -> float:
@@ -148,9 +149,14 @@ class Router:
         gutter = self.grid.gutter_out(source.panel)
         k = self.vertical(gutter, link.source)
         x = self.border(source, True) + (8 + 5 * k) * (-1 if source.mirrored else 1)
+        bend = [out.points[-1], (x, out.points[-1][1])]
+        if self.grid.lines[source.column] != self.grid.lines[target.column]:  # around the right end of the lines
+            far = max(self.grid.rights) + 20 + 5 * self.vertical(-1, link.source)
+            under = self.track(source, x, far, link.source)
+            bend, x = [*bend, (x, under), (far, under)], far
         y = self.track(target, min(x, channel), max(x, channel), link.source)
-        bend = rounded(out.points[-1], (x, out.points[-1][1]), (x, y), (channel, y), (channel, entry[1]), entry)
-        return out.then(bend).then(leg)
+        bend += [(x, y), (channel, y), (channel, entry[1]), entry]
+        return out.then(rounded(*bend)).then(leg)
 
     def to_bus(self, link: Link) -> Path:
         """Up from a box to the bar that gathers it."""

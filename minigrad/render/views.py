@@ -26,7 +26,7 @@ VIEWS = ("ops", "affine", "cells")
 End = tuple["Tensor", int]  # one edge of the graph: the node it flows into, and the number of the input
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Box:
     """One thing drawn: usually one operation or leaf, in the folded views several."""
 
@@ -38,7 +38,7 @@ class Box:
     lanes: tuple[str, ...] = ()  # the states that it makes
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Tap:
     """The use of one parameter by one box."""
 
@@ -48,7 +48,7 @@ class Tap:
     label: str = ""
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Link:
     """What flows from one box to another: one edge of the graph, or several where boxes are folded."""
 
@@ -61,7 +61,7 @@ class Link:
     mark: str = ""  # of an edited graph: "cut", or "≤ limit"
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Panel:
     """The boxes of one layer in one time step, or those of a stretch outside of time."""
 
@@ -74,7 +74,7 @@ class Panel:
     outs: list[Link] = field(default_factory=list)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Row:
     """The panels of one layer along one axis."""
 
@@ -87,7 +87,7 @@ class Row:
     panels: dict[int, Panel] = field(default_factory=dict)
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, repr=False)
 class Picture:
     """Rows of panels, and the links between and within them."""
 
@@ -246,18 +246,18 @@ class Viewer:
 
     def row_of(self, node: Tensor) -> tuple[Any, ...]:
         """The key of the row that a node stands in."""
-        place = self.column.get(node)
+        place, back = self.column.get(node), ("backward",) * is_backward(node)
         if place is None:
-            return ("between", self.segment_of(node))
+            return ("between", self.segment_of(node), *back)
         axis = place[0]
         if axis is None:
-            return ("joint", self.segment_of(node) - 0.5)
+            return ("joint", self.segment_of(node) - 0.5, *back)
         prefixes = self.prefixes.get(axis, [""])
         if len(prefixes) < 2:
-            return (axis, "")
+            return (axis, "", *back)
         scope = node.scope
         inside = next((p for p in prefixes if _inside(scope, p)), None)
-        return (axis, inside if inside is not None else "after")
+        return (axis, inside if inside is not None else "after", *back)
 
     def segment_of(self, node: Tensor) -> float:
         """Where a node outside of time stands: half a segment after all that it depends on."""
@@ -266,7 +266,8 @@ class Viewer:
             if place is not None and place[0] is not None:
                 self._segment[node] = self.segments[place[0]]
             else:
-                known = [self._segment[x] for x in self.graph.inputs(node) if x in self._segment]
+                before = (*self.graph.inputs(node), forward_of(node))
+                known = [self._segment[x] for x in before if x in self._segment]
                 self._segment[node] = max((int(s) + 0.5 if s >= 0 else -0.5 for s in known), default=-0.5)
         return self._segment[node]
 
@@ -295,7 +296,8 @@ class Viewer:
             segment = self.segments[axis] if timed else key[1]
             visits = sorted((p, t) for (a, t), p in self.graph._positions.items() if a is axis)
             row = self.rows[key] = Row(key, str(key[1] or axis) if timed else "", segment)
-            row.reverse, row.total = timed and visits[0][1] > visits[-1][1], len(visits)
+            row.reverse = (timed and visits[0][1] > visits[-1][1]) is not (key[-1] == "backward")
+            row.total = len(visits)
         if column not in row.panels:
             row.panels[column] = Panel(row, column)
         return row.panels[column]
@@ -313,6 +315,8 @@ class Viewer:
         name = "" if lane else naming.variable(self.graph, node) if node.name is None else node.name
         if node in self.outputs and node.size == 1 and not lane:
             return "loss", name or "L"
+        if op == "add_up" and is_backward(node):
+            symbol = f"Σ d{naming.label(self.graph, forward_of(node))}"
         if op in ("stack", "concatenate") and len(node.inputs) > 2:
             symbol = f"{symbol} of {len(node.inputs)}"
         kind = "nonlinear" if op in style.NONLINEAR else "matmul" if op in style.PRODUCTS else "operation"
@@ -331,7 +335,7 @@ class Viewer:
         """The name of the state that a node is, or "" if no state edge leaves it."""
         if node.role is not None and node.role.kind == "state":
             return node.role.name
-        if node.op is None or (node._code, node._instruction) not in self.state_places:
+        if node.op is None or (node._code, node._instruction) not in self.state_places or is_backward(node):
             return ""
         return naming.variable(self.graph, node) or node.name or "h"
 
@@ -451,6 +455,7 @@ class Viewer:
         elif self.view == "cells":
             return None  # targets and masks are part of what the output and the loss stand for
         else:
+            name = f"{leaf.item():g}" if is_backward(node) and leaf.size == 1 else name
             text = name if name != "constant" else operand(node, k) or "×".join(map(str, leaf.shape)) or "constant"
             box = Box("constant", style.shorten(text), [leaf], panel)
             panel.boxes.append(box)
@@ -462,7 +467,7 @@ class Viewer:
 
     def feeds_state(self, node: Tensor, k: int) -> str:
         """The state that enters input k of the same operation in later steps, or ""."""
-        return self._slots.get((node._code, node._instruction, k), "")
+        return "" if is_backward(node) else self._slots.get((node._code, node._instruction, k), "")
 
     # folded views
 
@@ -598,6 +603,16 @@ def operand(node: Tensor, k: int) -> str:
     elif isinstance(tree, ast.Call):
         parts = tree.args
     return ast.unparse(parts[k]) if k < len(parts) and not isinstance(parts[k], ast.Constant) else ""
+
+
+def is_backward(node: Tensor) -> bool:
+    """Whether a traced backward pass made the node."""
+    return forward_of(node) is not None
+
+
+def forward_of(node: Tensor) -> Any:
+    """The node whose rule made this one in a traced backward pass; None for all others."""
+    return node._scope.node if node._scope is not None else None
 
 
 def _is_number(x: Tensor) -> bool:

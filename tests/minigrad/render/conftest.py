@@ -12,7 +12,6 @@ import nn
 from minigrad.render import style
 
 Point = tuple[float, float]
-TIMES = np.linspace(0, 1, 9)
 
 
 def recurrent(cell: str, steps: int, every_step: bool = False, **options: Any) -> mg.Tensor:
@@ -76,10 +75,6 @@ class Node(NamedTuple):
     font: float
     shape: str
 
-    def distance(self, p: Point) -> float:
-        """How far outside of the node a point is; negative inside."""
-        return max(abs(p[0] - self.x) - self.width / 2, abs(p[1] - self.y) - self.height / 2)
-
 
 class Drawing:
     """The pinned positions of a picture, read back from its DOT text."""
@@ -125,16 +120,20 @@ class Drawing:
 
     def crossed(self) -> list[tuple[str, str, str]]:
         """Edges that run over a node that is not one of their ends; rails and bars hide what passes behind them."""
+        hidden = ("rail", "bar", "weights")
+        names = [
+            name for name in self.nodes if not name.split("_", 1)[-1].startswith(hidden) and not name.startswith(hidden)
+        ]
+        if not names:
+            return []
+        boxes = np.array([self.nodes[name][:4] for name in names])
         found = []
-        hide = ("rail", "bar", "weights")
         for tail, head, points, _ in self.edges:
-            if "_w" in tail + head:
+            if re.search(r"_w\d+$", tail + " " + head) or re.search(r"_w\d+ ", tail + " "):
                 continue
-            for name, node in self.nodes.items():
-                if name in (tail, head) or name.startswith(hide) or re.match(f"({tail}|{head})_w", name):
-                    continue
-                if any(node.distance(p) < -2.0 for p in sampled(points)):
-                    found.append((tail, head, name))
+            away = np.abs(np.array(sampled(points))[:, None, :] - boxes[:, :2]) - boxes[:, 2:] / 2
+            under = [names[k] for k in np.flatnonzero((away.max(axis=2) < -2.0).any(axis=0))]
+            found += [(tail, head, name) for name in under if not re.match(f"({tail}|{head})(_w\\d+)?$", name)]
         return found
 
     def fonts(self) -> list[float]:
@@ -142,16 +141,13 @@ class Drawing:
         return [float(size) for size in re.findall(r"fontsize=([\d.]+)", self.source)]
 
 
-def sampled(points: list[Point]) -> list[Point]:
+def sampled(points: list[Point]) -> Any:
     """Points along a spline; the first of an arrow is its tip."""
-    if len(points) % 3 == 2:
-        points = points[1:]
-    found = []
-    for k in range(0, len(points) - 3, 3):
-        a, b, c, d = (np.array(p) for p in points[k : k + 4])
-        curve = ((a * (1 - t) ** 3 + 3 * b * t * (1 - t) ** 2 + 3 * c * t * t * (1 - t) + d * t**3) for t in TIMES)
-        found.extend(tuple(p) for p in curve)
-    return found
+    spline = np.array(points[len(points) % 3 == 2 :])
+    a, b, c, d = (spline[k : len(spline) - 3 + k : 3, None] for k in range(4))
+    t = np.linspace(0, 1, 9)[:, None]
+    curves = a * (1 - t) ** 3 + 3 * b * t * (1 - t) ** 2 + 3 * c * t * t * (1 - t) + d * t**3
+    return curves.reshape(-1, 2)
 
 
 @pytest.fixture

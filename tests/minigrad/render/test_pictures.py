@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import minigrad as mg
 from minigrad import render
+from minigrad.render.compose import VIEWS
 
 NAMES = (
     *("rnn", "lstm", "gru", "gru before", "lstm, loss at every step", "stacked", "bidirectional"),
@@ -14,7 +16,7 @@ NAMES = (
 )
 
 
-@pytest.mark.parametrize("view", render.VIEWS)
+@pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("backward", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_overlaps_spills_or_is_crossed(network, drawing, name, view, backward):
@@ -168,10 +170,131 @@ def test_a_graph_without_time_is_drawn_too(drawing):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"view": "boxes"}, "ops, affine, cells"),
+        ({"view": "boxes"}, "'ops', 'affine', 'cells'"),
+        ({"time": "folded"}, "'unrolled', 'rolled', 'both'"),
+        ({"fit": "page"}, "'slide', 'column'"),
+        ({"per_row": 0}, "positive"),
         ({"steps": "some"}, '"0:2,-2:"'),
     ],
 )
 def test_an_unknown_choice_names_the_choices(network, options, message):
     with pytest.raises(ValueError, match=message):
         render.to_dot(network("rnn", 3), **options)
+
+
+def test_an_unknown_option_names_the_options(network):
+    with pytest.raises(TypeError, match="'backwards'.*view, time, steps, backward"):
+        render.to_dot(network("rnn", 3), backwards=True)
+
+
+@pytest.mark.parametrize("name", ["lstm", "by hand", "stacked"])
+@pytest.mark.parametrize("view", ["ops", "cells"])
+def test_a_rolled_picture_has_one_step_and_delays(network, drawing, name, view):
+    picture = drawing(render.to_dot(network(name, 5), time="rolled", view=view).source)
+    assert "t−1" in {node.label for node in picture.nodes.values()}
+    assert "xₜ" in {node.label for node in picture.nodes.values()}
+    assert picture.overlaps() == picture.crossed() == picture.spilled() == []
+    assert len(picture.nodes) < len(drawing(render.to_dot(network(name, 5), view=view).source).nodes)
+
+
+def test_rolled_and_unrolled_stand_side_by_side_on_one_scale(network, drawing):
+    picture = drawing(render.to_dot(network("lstm", 4), time="both", view="cells", backward=True).source)
+    left = [node for name, node in picture.nodes.items() if not name.startswith("u_")]
+    right = [node for name, node in picture.nodes.items() if name.startswith("u_")]
+    assert max(n.x + n.width / 2 for n in left) < min(n.x - n.width / 2 for n in right)
+    assert 'label="="' in picture.source
+    assert picture.overlaps() == []
+
+
+@pytest.mark.parametrize("name", ["lstm", "lstm, loss at every step", "bidirectional"])
+@pytest.mark.parametrize("view", ["ops", "cells"])
+def test_steps_wrap_like_text(network, drawing, name, view):
+    picture = drawing(render.to_dot(network(name, 7), per_row=3, view=view, steps="all").source)
+    assert picture.overlaps() == picture.crossed() == []
+    columns = {round(n.y) for n in picture.nodes.values() if n.label.startswith("x")}
+    assert len(columns) >= 3
+
+
+@pytest.mark.parametrize(("fit", "width", "height"), [("slide", 1920, 1080), ("column", 800, 1200)])
+@pytest.mark.parametrize("name", ["rnn", "lstm, loss at every step"])
+def test_no_text_is_under_twelve_pixels_at_the_chosen_fit(network, drawing, fit, width, height, name):
+    picture = drawing(render.to_dot(network(name, 12), fit=fit, backward=True).source)
+    left, bottom, right, top = map(float, re.search(r' bb="([^"]*)"', picture.source)[1].split(","))
+    pixels = min(width / (right - left), height / (top - bottom))
+    assert min(picture.fonts()) * pixels >= 12 * 0.99
+    assert f'size="{width / 96:g},{height / 96:g}!"' in picture.source
+
+
+def test_what_a_fit_left_out_is_said(network):
+    assert "more does not fit" in render.to_dot(network("lstm", 30), fit="column").source
+
+
+def test_cuts_and_limits_are_marked(network):
+    graph = network("lstm", 4)
+    assert render.to_dot(graph.clip_edges(max_norm=0.5)).source.count("≤ 0.5") == 6
+    cut = render.to_dot(graph.truncate(2)).source
+    assert cut.count("✂") == 2
+    assert '#D93025" penwidth=1.70 style=dashed' in cut
+
+
+def test_a_traced_backward_pass_is_the_mirror_image_of_the_forward_pass(drawing):
+    W, h = mg.tensor(np.eye(2) * 0.5, requires_grad=True, name="W"), mg.tensor(np.ones((1, 2)), name="h_init")
+    for t in range(3):
+        with mg.time_step(t):
+            h = np.tanh(h @ W)
+    loss = (h**2).sum()
+    picture = drawing(render.to_dot(mg.Graph(loss, *mg.grad(loss, W, create_graph=True))).source)
+    assert "backward, t = 1" in picture.source
+    assert "Σ dW" in {node.label for node in picture.nodes.values()}
+    assert picture.overlaps() == picture.crossed() == []
+    forward = {n.x for name, n in picture.nodes.items() if name.startswith("l0_t1") and n.label == "@"}
+    back = {n.x for name, n in picture.nodes.items() if name.startswith("l2_t1") and n.label == "@"}
+    ends = [name for name in picture.nodes if name.startswith("l2_")]
+    assert forward
+    assert back or ends
+
+
+def test_strips_share_one_scale(network, drawing, tmp_path):
+    graphs = {"short": network("rnn", 3), "long <&>": network("rnn", 9)}
+    source = render.compare(graphs).to_dot().source
+    assert source.count("log scale") == 1
+    assert "long <&amp;>" in source
+    assert drawing(source).overlaps() == []
+    path = tmp_path / "flow.svg"
+    assert render.compare(graphs).render(path, fit="slide") == str(path)
+    with pytest.raises(ValueError, match="found none"):
+        render.compare({})
+
+
+def test_a_flip_book_keeps_its_layout_and_colours_step_by_step(network, drawing, tmp_path):
+    paths = render.frames(network("rnn", 3), tmp_path / "book", suffix="gv")
+    pictures = [drawing(Path(path).read_text()) for path in paths]
+    places = [{name: (n.x, n.y) for name, n in p.nodes.items() if "rail" not in name} for p in pictures]
+    assert len(paths) == 4
+    assert all(p == places[0] for p in places)
+    coloured = [p.source.count("gradient norm 0") for p in pictures]
+    assert coloured == sorted(coloured)
+    assert "4 of 4: back to t = 0" in pictures[-1].source
+
+
+def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, capsys, monkeypatch):
+    from minigrad.render.__main__ import main
+
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import numpy as np, nn, sys\n"
+        "y, h = nn.RNN(1, 8)(np.ones((4, 1, 1)))\n"
+        "loss = (y[-1] ** 2).mean()\n"
+        "if len(sys.argv) > 1: loss.backward(); print('not reached')\n"
+    )
+    monkeypatch.setattr("sys.argv", ["render"])
+    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    for arguments in ([], ["--train"]):
+        path = tmp_path / f"picture{len(arguments)}.svg"
+        assert main(["-o", str(path), "--view", "cells", str(program), *arguments]) == 0
+        assert path.read_text().startswith("<?xml")
+    out = capsys.readouterr().out
+    assert "Graph: 4 time steps" in out
+    assert "not reached" not in out
+    assert main(["-o", str(tmp_path / "p.bmpx"), str(program)]) == 1
+    assert "suffix" in capsys.readouterr().err
