@@ -13,7 +13,7 @@ import numpy as np
 import minigrad as mg
 from nn import init
 from nn.linear import positive
-from nn.module import Module, Parameter
+from nn.module import FOLDER, Module, Parameter
 
 State = Any  # a tensor, or a (named) tuple of states
 
@@ -65,6 +65,8 @@ class Cell(Module):
 
     def initial_state(self, batch_size: int | None = None) -> State:
         """Zeros of the parameters' dtype, named h_init, c_init, ...; (size) without a batch size."""
+        if not hasattr(self, "state_size"):
+            raise TypeError(f"{type(self).__name__}: set self.state_size, or write initial_state(batch_size)")
         batch = () if batch_size is None else (batch_size,)
         names = (f"{name}_init" for name, _ in leaves(self.state_size))
         return map_state(
@@ -109,7 +111,8 @@ class Cell(Module):
         self.check_input(x.shape, x.dtype)
         batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
         state = self.initial_state(*batch) if state is None else self.check_state(state, *batch)
-        return super().__call__(x, state, **options)
+        with mg.scope(self.name, outside=FOLDER):
+            return self.forward(x, state, **options)
 
     def describe(self) -> str:
         """The sizes."""

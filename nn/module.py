@@ -17,7 +17,19 @@ FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # a scope leads to
 FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # lines in here are not the user's
 
 
-class Parameter(mg.Tensor):
+class _Owned(mg.Tensor):
+    """A leaf that belongs to a module; it can be copied and pickled."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> Any:
+        return type(self), (np.array(self.data), None, self.name), self.requires_grad
+
+    def __setstate__(self, requires_grad: bool) -> None:
+        self.requires_grad = requires_grad
+
+
+class Parameter(_Owned):
     """A leaf that is trained.  The module that it is assigned to names it; Python numbers get the default dtype."""
 
     __slots__ = ()
@@ -26,7 +38,7 @@ class Parameter(mg.Tensor):
         super().__init__(data, True, dtype, name)
 
 
-class Buffer(mg.Tensor):
+class Buffer(_Owned):
     """A tensor that belongs to a module's state and is not trained: saved, loaded, never changed by an optimiser."""
 
     __slots__ = ()
@@ -158,6 +170,8 @@ class Module:
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """`forward`, in a scope of the module's name; arrays of floats are cast to the parameters' dtype."""
+        if not hasattr(self, "forward"):
+            raise TypeError(f"{type(self).__name__} has no forward(...), so it cannot be called; write one")
         with mg.scope(self.name, outside=FOLDER):
             return self.forward(
                 *[self._adapted(x) for x in inputs], **{name: self._adapted(x) for name, x in options.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from nn.module import Module
+from nn.module import Module, Parameter
 
 Array = np.ndarray[Any, Any]
 Slots = dict[str, Any]  # what an optimiser remembers of one parameter
@@ -220,7 +220,7 @@ def _groups(target: Any) -> list[dict[str, Any]]:
         params = params.parameters() if isinstance(params, Module) else params
         params = [params] if isinstance(params, mg.Tensor) else list(params)
         for p in params:
-            if not isinstance(p, mg.Tensor) or not (p.is_leaf and p.requires_grad):
+            if not isinstance(p, Parameter) and not (isinstance(p, mg.Tensor) and p.is_leaf and p.requires_grad):
                 raise TypeError(f"an optimiser trains leaves that require grad, found {p!r}")
         groups.append({**item, "params": params})
     return groups

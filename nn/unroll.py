@@ -147,12 +147,11 @@ def stacked(ys: list[mg.Tensor], inside: Array | None, axis: int = 0) -> mg.Tens
     return y if inside is None else mg.where(_wide(np.moveaxis(inside, 0, axis), y.ndim), y, 0)
 
 
-def _kept(mask: mg.Tensor, s: mg.Tensor, s_prev: mg.Tensor) -> mg.Tensor:
+def _kept(mask: mg.Tensor, s: mg.Tensor, s_prev: mg.Tensor) -> Any:
     """The new state where the mask (B, 1) is True; rows that have ended keep the old one."""
     if s is s_prev:
         return s
-    kept: mg.Tensor = mg.where(mask if s.ndim == 2 else _wide(mask.data[:, 0], s.ndim), s, s_prev)
-    return kept
+    return mg.where(mask if s.ndim == 2 else _wide(mask.data[:, 0], s.ndim), s, s_prev)
 
 
 def _wide(mask: Array, ndim: int) -> Array:

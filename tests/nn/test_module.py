@@ -1,5 +1,8 @@
 """Modules: names, sharing, modes, state dictionaries, calls with arrays, printing."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -174,3 +177,39 @@ def test_initialisers():
     ):
         with pytest.raises(ValueError, match=text):
             call()
+
+
+def test_copies_and_pickles_are_whole():
+    net = nn.LSTM(3, 4)
+    net.l0.W_hh.requires_grad = False
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        x = np.ones((2, 1, 3))
+        assert np.array_equal(other(x)[0].data, net(x)[0].data)
+        assert other.l0.W_xh is not net.l0.W_xh
+        assert not other.l0.W_xh.data.flags.writeable
+        assert [p.name for p in other.parameters()] == [p.name for p in net.parameters()]
+        assert (other.l0.W_xh.requires_grad, other.l0.W_hh.requires_grad) == (True, False)
+
+
+def test_a_frozen_parameter_is_not_trained():
+    net = nn.Linear(2, 1)
+    net.b.requires_grad = False
+    opt = nn.Adam(net)
+    before = net.b.data
+    net(np.ones((1, 2))).sum().backward()
+    opt.step()
+    assert net.b.data is before
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: nn.Module()(1), TypeError, r"Module has no forward"),
+        (lambda: nn.Cell().initial_state(2), TypeError, "Cell: set self.state_size, or write initial_state"),
+        (lambda: nn.Linear(2, 1)([1.0, 2.0]), TypeError, "an array of floats, found list"),
+        (lambda: nn.Linear(2, 1)(np.ones((1, 2), int)), TypeError, "found int64; write x.astype"),
+    ],
+)
+def test_bad_calls_are_named(call, error, text):
+    with pytest.raises(error, match=text):
+        call()
