@@ -44,8 +44,8 @@ def ctc_loss(log_p, lengths: np.ndarray, labels: list[list[int]]):
     """−log P(labels | sound), a mean over the batch.  log_p (T, B, 11), lengths (B)."""
     S = 2 * max(map(len, labels)) + 1
     extended = np.full((len(labels), S), BLANK)
-    for b, digits in enumerate(labels):
-        extended[b, 1 : 2 * len(digits) : 2] = digits
+    for row, digits in zip(extended, labels):
+        row[1 : 2 * len(digits) : 2] = digits
     skip = np.full(extended.shape, ZERO, np.float32)
     skip[:, 2:][(extended[:, 2:] != BLANK) & (extended[:, 2:] != extended[:, :-2])] = 0
     xs = np.take_along_axis(log_p, np.broadcast_to(extended, (len(log_p), *extended.shape)), axis=2)
@@ -102,22 +102,12 @@ def distance(a: list[int], b: list[int]) -> int:
     return row[-1]
 
 
-def train(net: Listener, digits: list, names: np.ndarray, updates: int, rng, what: str) -> None:
-    """Strings joined anew for every step."""
-
-    def loss():
-        xs, lengths, labels = strings(digits, names, BATCH, rng)
-        return ctc_loss(net(xs, lengths), lengths, labels)
-
-    descend(net, loss, updates, 0.008, what, max_norm=5.0)
-
-
 def align(log_p: np.ndarray, out: cli.Out, name: str, said: list[int]) -> None:
     """When which label is heard, as a picture."""
 
     def draw(axes) -> None:
         axes.imshow(np.exp(log_p.T), aspect="auto", cmap="magma_r", vmin=0, vmax=1)
-        axes.set_yticks(range(11), [*map(str, range(10)), "blank"])
+        axes.set_yticks(range(11), [*range(10), "blank"])
         axes.set(xlabel="step of two frames", title=f"said: {' '.join(map(str, said))}")
 
     out.plot(f"alignment-{name}.png", draw)
@@ -134,14 +124,19 @@ def main(args) -> None:
     rows = []
     for name, both in (("both directions", True), ("one direction", False)):
         net = Listener(13 * STACKED, both)
-        updates = args.updates or (3 if args.quick else 330)
-        train(net, seen, seen_names, updates, rng, name)
+
+        def loss(net=net):  # strings joined anew for every step
+            sounds, T, digits = strings(seen, seen_names, BATCH, rng)
+            return ctc_loss(net(sounds, T), T, digits)
+
+        descend(net, loss, args.updates or (3 if args.quick else 330), 0.008, name, max_norm=5.0)
         with mg.no_grad():
             log_p = net(xs, lengths).data
         heard = [written(log_p[:, b], lengths[b]) for b in range(len(labels))]
-        exact = np.mean([a == b for a, b in zip(heard, labels)])
-        errors = sum(map(distance, heard, labels)) / sum(map(len, labels))
-        rows.append([name, f"{100 * exact:.1f} %", f"{100 * errors:.1f} %"])
+        errors = np.array(list(map(distance, heard, labels)))
+        rows.append(
+            [name, f"{100 * np.mean(errors == 0):.1f} %", f"{100 * errors.sum() / sum(map(len, labels)):.1f} %"]
+        )
         align(log_p[: lengths[0], 0], args.out, name.split()[0], labels[0])
     cli.table([f"{len(labels)} strings of 3 to 5 digits", "exactly right", "errors in digits"], rows)
     log_p = mg.log_softmax(mg.tensor(np.zeros((5, 1, 11)), requires_grad=True, name="scores"), axis=-1)

@@ -188,5 +188,5 @@ def test_tables_and_curves_of_text(capsys):
         "  a     1.000",
         "  long      x",
     ]
-    assert cli.bars([1, 10, 100]) == "▁▄█"
+    assert cli.bars([1, 10, 1000]) == "▁▃█"
     assert cli.bars([1.0, 1.1]) == "▁▁"

@@ -1,0 +1,62 @@
+"""Makes every picture of the README and of the documentation: `python docs/pictures.py`, or `make pictures`."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import minigrad as mg  # noqa: E402 - the clone itself, installed or not
+import nn  # noqa: E402
+from demos.custom_cells.minimal_gated import MinimalGatedCell  # noqa: E402
+from demos.vanishing_and_exploding import graph_of, lstm, rnn  # noqa: E402
+
+FOLDER = ROOT / "docs" / "pictures"
+
+
+def multiplication() -> mg.Graph:
+    """h = w * h, three times: the smallest recurrence."""
+    w, h = mg.tensor(0.2, requires_grad=True, name="w"), mg.tensor(0.9, name="h_init")
+    for t in range(3):
+        with mg.time_step(t):
+            h = w * h
+    return mg.Graph(h)
+
+
+def last_step(cell: nn.Cell, T: int) -> mg.Graph:
+    """The cell unrolled, with a loss at the end."""
+    ys, _ = nn.Unroll(cell)(np.random.default_rng(0).standard_normal((T, 1, cell.input_size)))
+    return mg.Graph((ys[-1] ** 2).mean())
+
+
+def deep(T: int) -> mg.Graph:
+    """Two LSTMs, one on top of the other."""
+    ys, _ = nn.LSTM(2, 4, num_layers=2)(np.ones((T, 1, 2)))
+    return mg.Graph((ys[-1] ** 2).mean())
+
+
+def main() -> None:
+    """Draw, and print each path."""
+    mg.seed(0)
+    FOLDER.mkdir(exist_ok=True)
+    pictures = {
+        "multiplication": (multiplication(), {"backward": True}),
+        "rolled": (last_step(nn.RNNCell(2, 4), 4), {"view": "cells", "time": "both"}),
+        "rnn": (last_step(nn.RNNCell(2, 4), 4), {}),
+        "rnn-backward": (last_step(nn.RNNCell(2, 4), 4), {"backward": True}),
+        "lstm-backward": (last_step(nn.LSTMCell(2, 4), 3), {"backward": True}),
+        "minimal-gated": (last_step(MinimalGatedCell(2, 4), 3), {"time": "rolled"}),
+        "deep": (deep(4), {"view": "cells", "backward": True}),
+        "long": (last_step(nn.RNNCell(2, 4), 500), {"view": "cells", "backward": True}),
+        "clipped": (graph_of(rnn(1.5), 8, 0).clip_edges(max_norm=1), {"view": "cells", "backward": True}),
+    }
+    for name, (graph, options) in pictures.items():
+        print(graph.render(FOLDER / f"{name}.png", **options))
+    strips = {f"RNN, gain {gain}": graph_of(rnn(gain), 30, 0) for gain in (0.5, 1.0, 1.5)}
+    print(mg.compare({**strips, "LSTM": graph_of(lstm(), 30, 0)}).render(FOLDER / "compare.png"))
+
+
+if __name__ == "__main__":
+    main()
