@@ -195,24 +195,30 @@ class Primitive:
         """Tensors for all inputs, and the values to compute with: a bare number stays one, so it never widens."""
         inputs: list[Tensor] = []
         values: list[Any] = []
-        floating = [x.dtype for x in args if isinstance(x, Tensor) and x.dtype.kind == "f"]
+        needs_grad = False
         for k, x in enumerate(args):
-            if isinstance(x, Tensor):
-                inputs.append(x)
-                values.append(x._data)
-                continue
+            if not isinstance(x, Tensor):
+                value = x if type(x) in (float, int, bool) else self._operand(k, x, args)
+                x = constant(value)
+            else:
+                value = x._data
+                needs_grad = needs_grad or x._requires_grad
+            inputs.append(x)
+            values.append(value)
+        return tuple(inputs), values, needs_grad
+
+    def _operand(self, k: int, x: Any, args: tuple[Any, ...]) -> Any:
+        """An operand that is neither a tensor nor a number: an array, a list in the dtype of the tensors beside it."""
+        try:
             if isinstance(x, np.generic):
-                x = x.item()
-            try:
-                if isinstance(x, list | tuple) and floating:  # numbers in a list do not widen either, nor lose digits
-                    x = np.asarray(x)
-                    x = x if x.dtype.kind == "b" else x.astype(np.result_type(*floating))
-                tensor = constant(x)
-            except (TypeError, ValueError) as error:
-                raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
-            inputs.append(tensor)
-            values.append(x if isinstance(x, bool | int | float) else tensor._data)
-        return tuple(inputs), values, any(x._requires_grad for x in inputs)
+                return x.item()
+            floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
+            if isinstance(x, list | tuple) and floating:  # must neither widen the others nor lose digits
+                x = np.asarray(x)
+                x = x if x.dtype.kind == "b" else x.astype(np.result_type(*floating))
+            return constant(x)._data
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
 
     def input_name(self, k: int) -> str:
         """How messages call input number `k`."""
