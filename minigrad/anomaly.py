@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Numbers, Step, walk
+from minigrad.backward import Numbers, Step, backward_steps, walk
 from minigrad.graph import Graph
-from minigrad.primitive import Primitive, Scatter
+from minigrad.primitive import Primitive
 from minigrad.scope import caller
-from minigrad.tensor import Tensor
+from minigrad.tensor import Array, Tensor
 
 _watching: ContextVar[bool] = ContextVar("minigrad.watching", default=False)
 _plain_record, _users, _lock = Primitive._record, [0], threading.Lock()
@@ -56,40 +56,46 @@ def _swap_in(change: int) -> None:
         Primitive._record = _checked_record if _users[0] else _plain_record  # type: ignore[assignment, method-assign]
 
 
-def _checked_record(self: Primitive, results: Any, *call: Any) -> Any:
-    made = _plain_record(self, results, *call)
-    arrays = call[4]
-    if _watching.get() and not _finite(results) and _finite(arrays):
+def _checked_record(self: Primitive, results: Any, outputs: Any, needs_grad: bool, args: Any, *call: Any) -> Any:
+    made = _plain_record(self, results, outputs, needs_grad, args, *call)
+    if not _finite(results) and _watching.get() and _finite(arrays := call[1]):
         node = next(y for y in made if not _finite([y]))
-        inputs = [(_input(self, k), x) for k, x in enumerate(arrays)]
         where = naming.describe(Graph(node), node, "in ") if node.op else f"in {self.name}, {node.source}"
-        raise FloatingPointError(_message(self.name, node._data, where, inputs))
+        raise FloatingPointError(_message(self.name, node._data, where, self, arrays))
     return made
 
 
 def _checked_walk(outside: Callable[[Graph, Numbers], Iterable[Step]]) -> Callable[[Graph, Numbers], Iterator[Step]]:
-    """A walk through a backward pass that checks the gradients on the way."""
+    """A walk through a backward pass that looks at each gradient once; the second walk, after a find, at each part."""
 
     def steps(graph: Graph, pending: Numbers) -> Iterator[Step]:
-        known = None  # the gradient checked last: along a chain it is the one that arrives next
+        start = dict(pending.sums)
         for step in outside(graph, pending):
-            node, op = step.node, step.node.op
-            if step.grad is not known and not _finite([step.grad]):  # all its parts were finite
-                where = naming.describe(graph, node, "at ")
-                raise FloatingPointError(_message("the sum of gradients", step.grad, where, ()))
+            if not _finite([step.grad]):
+                _find_producer(graph, start, type(pending)())
             yield step
-            for k, dx in enumerate(step.input_grads):
-                y = [node._data] if node.call is None else node.call.outputs
-                if op and not _finite([dx]) and _finite([step.grad, *node.arrays, *y]):
-                    what, where = f"the gradient {op.name}_d{_input(op, k)}", naming.describe(graph, node, "in ")
-                    inputs = [("dy", step.grad), *((_input(op, j), x) for j, x in enumerate(node.arrays))]
-                    raise FloatingPointError(_message(what, dx, where, inputs))
-                known = dx
-        for leaf, dx in pending.sums.items():
-            if not _finite([dx]):
-                raise FloatingPointError(_message("the sum over its uses", dx, f"as the gradient of {leaf!r}", ()))
+        if not _finite(pending.sums.values()):
+            _find_producer(graph, start, type(pending)())
 
     return steps
+
+
+def _find_producer(graph: Graph, start: Any, again: Numbers) -> None:
+    """Raise with the rule that made the first gradient which is not finite; or the sum, where all parts were."""
+    again.sums = start
+    for step in backward_steps(graph, again):
+        node, op = step.node, step.node.op
+        outputs = (node._data,) if node.call is None else node.call.outputs
+        if not _finite([step.grad]):
+            where = naming.describe(graph, node, "at ")
+            raise FloatingPointError(_message("the sum of gradients", step.grad, where))
+        for k, dx in enumerate(step.input_grads):
+            if op and not _finite([dx]) and _finite([*node.arrays, *outputs]):
+                what, where = f"the gradient {op.name}_d{_input(op, k)}", naming.describe(graph, node, "in ")
+                raise FloatingPointError(_message(what, dx, where, op, node.arrays, step.grad))
+    for leaf, dx in again.sums.items():
+        if not _finite([dx]):
+            raise FloatingPointError(_message("the sum over its uses", dx, f"as the gradient of {leaf!r}"))
 
 
 def _input(op: Primitive, k: int) -> str:
@@ -98,24 +104,21 @@ def _input(op: Primitive, k: int) -> str:
 
 def _finite(values: Iterable[Any]) -> bool:
     """Whether all floats are finite; the sum of squares tells it fast, unless it overflows."""
-    x: Any
-    for value in values:
-        x = value._data if isinstance(value, Tensor) else value.value if isinstance(value, Scatter) else value
-        if hasattr(x, "dtype"):
-            if x.dtype.kind == "f" and not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
-                return False
-        elif isinstance(x, float) and not math.isfinite(x):
+    for x in values:
+        if type(x) is not Array:  # a tensor, a scatter, a number, or None
+            x = np.asarray(getattr(x, "_data", getattr(x, "value", x)))
+        if x.dtype.kind == "f" and not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
             return False
     return True
 
 
-def _message(producer: str, result: Any, where: str, inputs: Iterable[tuple[str, Any]]) -> str:
+def _message(what: str, result: Any, where: str, op: Primitive | None = None, arrays: Any = (), dy: Any = None) -> str:
     array = np.asarray(getattr(result, "_data", getattr(result, "value", result)))
     wrong = array[~np.isfinite(array)]
-    lines = [f"{producer} made {wrong.flat[0]} out of finite inputs ({wrong.size} of {array.size} entries), {where}"]
-    for name, x in inputs:
+    lines = [f"{what} made {wrong.flat[0]} out of finite inputs ({wrong.size} of {array.size} entries), {where}"]
+    for name, x in [("dy", dy), *((_input(op, k), x) for k, x in enumerate(arrays) if op)]:
         value = np.asarray(getattr(x, "_data", x))
-        if value.size:
+        if x is not None and value.size:
             lines.append(f"  {name} {value.shape} {value.dtype} in [{value.min():.6g}, {value.max():.6g}]")
     return "\n".join(lines)
 

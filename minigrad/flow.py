@@ -241,12 +241,17 @@ def state_lines(graph: Graph, members: Members) -> list[tuple[Axis, str, dict[in
 def _slopes(graph: Graph, members: Members) -> dict[tuple[Axis, str], dict[int, float]]:
     """The mean φ′ of each activation by axis, name and position."""
     name_of = state_names(graph)
-    table: dict[tuple[Axis, str], dict[int, float]] = {}
+    found: dict[tuple[Axis, str, str], dict[int, Any]] = {}
     for (axis, position), nodes in members.items():
         for node in nodes:
-            if node.op is not None and node.op.name in SLOPES and node._requires_grad:
-                slope = SLOPES[node.op.name](node._data)
-                table.setdefault((axis, name_of(node)), {})[position] = float(slope.sum()) / max(slope.size, 1)
+            if node.op is not None and node.op.name in SLOPES and node._requires_grad and node.size:
+                found.setdefault((axis, name_of(node), node.op.name), {})[position] = node._data.ravel()
+    table = {}
+    for (axis, name, op), arrays in found.items():  # all steps at once: a call for each would cost more than the pass
+        sizes = [len(y) for y in arrays.values()]
+        slope = SLOPES[op](np.concatenate([*arrays.values()]))
+        means = np.add.reduceat(slope, np.cumsum([0, *sizes[:-1]]), dtype=np.float64) / sizes
+        table[axis, name] = dict(zip(arrays, means.tolist(), strict=True))
     return table
 
 
