@@ -20,22 +20,21 @@ State = Any  # a tensor, or a (named) tuple of states
 
 def map_state(function: Callable[..., Any], state: State, *others: State) -> State:
     """`function` of each leaf (and of the leaves of states of the same structure), in the structure of the first."""
-    if not isinstance(state, tuple):
+    if not isinstance(state, tuple | list):
         return function(state, *others)
     parts = [map_state(function, *leaves) for leaves in zip(state, *others, strict=True)]
-    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
 
 
 def leaves(state: State, name: str = "h") -> Iterator[tuple[str, Any]]:
-    """The leaves of a state with their names: of a named tuple the fields, else `name`."""
-    if not isinstance(state, tuple):
+    """The leaves of a state with their names: of a named tuple the fields, else `name`, numbered where it repeats."""
+    if not isinstance(state, tuple | list):
         yield name, state
-    else:
-        fields = getattr(
-            state, "_fields", [f"{name}_{k}" if not isinstance(s, tuple) else name for k, s in enumerate(state)]
-        )
-        for field, part in zip(fields, state, strict=True):
-            yield from leaves(part, field)
+        return
+    for k, part in enumerate(state):
+        fields = getattr(state, "_fields", None)
+        own = name if isinstance(part, tuple | list) else f"{name}_{k}"
+        yield from leaves(part, fields[k] if fields else own)
 
 
 def detach_state(state: State) -> State:
@@ -48,9 +47,7 @@ def detach_state(state: State) -> State:
     """
     if isinstance(state, dict):
         return {name: detach_state(part) for name, part in state.items()}
-    if isinstance(state, list):
-        return [detach_state(part) for part in state]
-    return map_state(lambda s: detach_state(s) if isinstance(s, dict | list) else mg.tensor(s.data), state)
+    return map_state(lambda s: detach_state(s) if isinstance(s, dict) else mg.tensor(s.data), state)
 
 
 class Cell(Module):

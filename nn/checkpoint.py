@@ -70,7 +70,7 @@ def load(target: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     before = _flat(target)
     try:
         _restore(target, arrays)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         _restore(target, before)
         raise ValueError(f"load: {path} does not fit: {error}") from None
     return {name: value if value.ndim else value.item() for name, value in extra.items()}
@@ -79,10 +79,16 @@ def load(target: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
 def _flat(target: Any) -> dict[str, Any]:
     """All arrays and numbers of a target by name."""
     if isinstance(target, Mapping):
+        if any("/" in str(key) for key in target):
+            raise ValueError(f"names in a dict to save must be without '/', found {', '.join(map(str, target))}")
         return {f"{key}/{name}": value for key, part in target.items() for name, value in _flat(part).items()}
     if isinstance(target, np.random.Generator):
         text = json.dumps(target.bit_generator.state, default=lambda value: np.asarray(value).tolist())
         return {"state": np.frombuffer(text.encode(), np.uint8)}
+    if not hasattr(target, "state_dict"):
+        raise TypeError(
+            f"a module, an optimiser, a schedule or a generator can be saved, found {type(target).__name__}"
+        )
     return dict(target.state_dict())
 
 

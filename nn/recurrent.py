@@ -120,7 +120,7 @@ class _Recurrent(Module):
 
     def forward(self, x: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All layers over all steps; see the class."""
-        batch_first = self.batch_first and x.ndim == 3
+        batch_first = self.batch_first and getattr(x, "ndim", 0) == 3
         xs, inside = steps(self.name, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
         states = self._rows(state, *xs[0].shape[:-1])
         finals: list[State] = []

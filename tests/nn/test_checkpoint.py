@@ -165,6 +165,10 @@ def test_bad_paths_and_values_are_named(tmp_path):
         nn.load(net, tmp_path / "none.npz")
     with pytest.raises(TypeError, match="@note holds <U2; only numbers"):
         nn.save(net, tmp_path / "net.npz", note="hi")
+    with pytest.raises(TypeError, match="can be saved, found int"):
+        nn.save({"net": 5}, tmp_path / "net.npz")
+    with pytest.raises(ValueError, match="without '/', found a/b"):
+        nn.save({"a/b": net}, tmp_path / "net.npz")
     assert not os.listdir(tmp_path)
 
 

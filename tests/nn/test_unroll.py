@@ -69,6 +69,17 @@ def test_a_list_of_steps_and_tokens_and_no_batch_axis():
     assert np.array_equal(layer(list(xs))[0].data, y)
     np.testing.assert_allclose(layer(xs[:, 1])[0].data, y[:, 1], atol=1e-6)
 
+    assert np.array_equal(nn.GRU(3, 4)(list(xs))[0].shape, (4, 2, 4))
+
+    class Listed(nn.Cell):
+        state_size = (3, 3)
+
+        def forward(self, x, state):
+            return x, [state[1], state[0] + x]
+
+    _, state = nn.Unroll(Listed())(xs, lengths=[4, 2])
+    assert np.array_equal(state[0].data[1], xs[0, 1])
+
     class Embedded(nn.Cell):
         def __init__(self):
             self.embed, self.cell, self.state_size = nn.Embedding(5, 3), cell, 4
