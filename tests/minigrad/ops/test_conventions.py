@@ -98,6 +98,7 @@ def test_where_keeps_what_was_not_chosen_out_of_the_gradient(fn, x):
     found = slope(quiet(lambda v: np.where(v == x, 3 * v, fn(v))), [x, 0.5])
     assert found[0] == 3.0
     assert np.isfinite(found[1])
+    assert slope(quiet(lambda v: np.where(v == x, 3 * v, fn(v))), x) == 3.0  # 0-d arrays give NumPy scalars on the way
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
