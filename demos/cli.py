@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.render import frames
 
 DATA = Path(__file__).parent / "data"
 BLOCKS = " ▁▂▃▄▅▆▇█"
@@ -82,6 +83,14 @@ class Out:
         except RuntimeError as error:
             self.missing.append(f"not drawn: {self.path(name)}: {error}")
 
+    def frames(self, folder: str, graph: Any, **options: Any) -> None:
+        """A flip-book of a backward pass in a folder of its own."""
+        book = Out(Path(folder), self.prefix)
+        try:
+            self.written += frames(graph, book.folder, **options)
+        except RuntimeError as error:
+            self.missing.append(f"not drawn: {folder}: {error}")
+
     def plot(self, name: str, draw: Callable[[Any], None], size: tuple[float, float] = (7, 3.5)) -> None:
         """Let `draw(axes)` plot into a file; without matplotlib the demo goes on and says what to install."""
         try:
@@ -104,7 +113,7 @@ class Out:
                 for word, shade in line:
                     box = {"color": (1, 0.45, 0.2, 0.8 * float(shade)), "pad": 2}
                     axes.text(x, -k, word, family="monospace", va="center", bbox=box)
-                    x += 0.0118 * (len(word) + 1.6)
+                    x += 0.0084 * len(word) + 0.016
             axes.set(xlim=(0, 1), ylim=(-len(lines) + 0.4, 0.6), title=title)
 
         self.plot(name, draw, (11, 0.45 * len(lines) + 0.6))

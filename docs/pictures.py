@@ -54,8 +54,12 @@ def main() -> None:
     }
     for name, (graph, options) in pictures.items():
         print(graph.render(FOLDER / f"{name}.png", **options))
-    strips = {f"RNN, gain {gain}": graph_of(rnn(gain), 30, 0) for gain in (0.5, 1.0, 1.5)}
-    print(mg.compare({**strips, "LSTM": graph_of(lstm(), 30, 0)}).render(FOLDER / "compare.png"))
+    strips = {f"RNN, gain {gain}": graph_of(rnn(gain), 10, 0) for gain in (0.5, 1.0, 1.5)}
+    strips |= {
+        "LSTM": graph_of(lstm(), 10, 0),
+        "RNN, gain 1.5, clipped": strips["RNN, gain 1.5"].clip_edges(max_norm=1),
+    }
+    print(mg.compare(strips).render(FOLDER / "compare.png"))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_defa
 
 if TYPE_CHECKING:
     from minigrad.debugger import Breakpoint, debug
+    from minigrad.render import compare
 
 __all__ = ["Edge", "Graph", "Primitive", "Role", "Scatter", "Tensor", "get_default_dtype", "grad", "no_grad"]
 __all__ += ["generator", "seed"]
@@ -39,13 +40,13 @@ __all__ += ops.activations.__all__ + ops.arithmetic.__all__ + ops.composite.__al
 __all__ += ops.indexing.__all__ + ops.joining.__all__ + ops.linalg.__all__ + ops.moving.__all__
 __all__ += ops.nondifferentiable.__all__ + ops.ordering.__all__ + ops.products.__all__ + ops.reductions.__all__
 __all__ += ops.selection.__all__ + ops.shaping.__all__
-__all__ += ["Breakpoint", "debug"]
+__all__ += ["Breakpoint", "compare", "debug"]
 
 
 def __getattr__(name: str) -> Any:
-    """The debugger is loaded when it is asked for."""
-    if name not in ("Breakpoint", "debug"):
+    """The debugger and the pictures are loaded when they are asked for."""
+    if name not in ("Breakpoint", "compare", "debug"):
         raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
-    from minigrad import debugger
+    from minigrad import debugger, render
 
-    return getattr(debugger, name)
+    return getattr(render if name == "compare" else debugger, name)
