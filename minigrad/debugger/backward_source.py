@@ -105,7 +105,8 @@ class _Writer(Traced):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
-        self.graph, self.names, self.helpers = graph, _Names(graph), Helpers()
+        self.graph, self.names = graph, _Names(graph)
+        self.helpers = Helpers(self.names.taken)
         self.lines: list[Line] = []
         self.needed: set[Tensor] = set()  # nodes whose value the backward lines use
         self.values: dict[Tensor, Any] = {}  # the numbers of the pending gradients
@@ -209,7 +210,7 @@ class _Writer(Traced):
             several = isinstance(dx.index, Array) or (
                 isinstance(dx.index, tuple) and any(isinstance(part, Array | list) for part in dx.index)
             )
-            index = index_text(dx.index)
+            index = ast.unparse(literal(dx.index)) if several else index_text(dx.index)
             self._line(node, name, "at" if several else "[]", value, index)
         else:
             self._line(node, name, "+=" if x.op is None else "=" if first else "+", value)
@@ -257,6 +258,7 @@ class _Writer(Traced):
                 closure.update(node.inputs)
                 uses.update(node.inputs)
         lines, inlined, depth = [], dict[Tensor, ast.expr](), dict[Tensor, int]()
+        kept = {_kind(node) for node in self.needed}  # what one step needs has a line in every step
         for node in self.graph.nodes:
             if node not in closure or node.op is None:
                 continue
@@ -268,7 +270,7 @@ class _Writer(Traced):
             ])  # fmt: skip
             depth[node] = 1 + max(depth.get(x, 0) if x in inlined else 0 for x in node.inputs)
             if (
-                node not in self.needed
+                _kind(node) not in kept
                 and uses[node] == 1
                 and depth[node] < _NESTED
                 and not naming.variable(self.graph, node)
@@ -345,6 +347,11 @@ class _Writer(Traced):
 def zeros_in(zeros: list[str]) -> list[str]:
     """The lines that begin the gradients of the parameters."""
     return [f"    {line}" for line in zeros]
+
+
+def _kind(node: Tensor) -> Any:
+    """The same for nodes that the same part of the program has made in different steps."""
+    return node._code, node._instruction, node.op, node.call and node.call.which, node.time and node.time.axis
 
 
 def _unrolled(forward: list[Line], backward: list[Line]) -> list[str]:

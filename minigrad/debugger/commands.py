@@ -12,7 +12,7 @@ import os
 import re
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any, TextIO
 
@@ -198,12 +198,12 @@ class Commands(cmd.Cmd):
     def _node(self, text: str) -> Tensor:
         """The node called `text`, or the present one."""
         if text:
-            return self._found(text)[0]
+            return self._found(text, self.session.graph.nodes[::-1])[0]
         return self.node if self.node is not None else self._here().node
 
-    def _found(self, text: str) -> list[Tensor]:
+    def _found(self, text: str, nodes: Sequence[Tensor]) -> list[Tensor]:
         try:
-            return looking.find(self.session, text)
+            return looking.find(self.session.graph, nodes, text)
         except KeyError as error:
             raise Refused(error.args[0]) from None
 
@@ -336,10 +336,10 @@ class Commands(cmd.Cmd):
         if not text:
             raise Refused("where to?  for example: until h[3], goto t=3, until norm > 10")
         if re.fullmatch(r"[^<>=!\s]+(\[-?\d+\])?", text) and text.split("[")[0] not in (*FIELDS, "not"):
-            nodes = set(self._found(text))
+            nodes = set(self._found(text, self.session.graph.order))
             passed = {step.node for step in self.session.replay()} if ahead else set()
-            if nodes <= passed:
-                raise Refused(f"{text} has been passed; goto {text} goes back to it")
+            if nodes <= passed | {self.node}:
+                raise Refused(f"{text} is here" if nodes - passed else f"{text} has been passed; goto {text} goes back")
             return lambda step: step.node in nodes and (not ahead or step.node not in passed)
         condition = self._condition(text)
         return lambda step: condition.test(self.facts.about(step))
@@ -352,13 +352,14 @@ class Commands(cmd.Cmd):
             raise Refused(str(error)) from None
         graph = self.session.graph
         for field, word in condition.words:
-            known = {
-                "name": lambda: looking.names(self.session),
+            there: dict[str, Callable[[], list[str]]] = {
+                "name": self._names,
                 "op": lambda: list(dict.fromkeys(node.op.name for node in graph.order if node.op)),
                 "axis": lambda: list(graph.axes),
                 "scope": lambda: list(dict.fromkeys(scope for node in graph.nodes for scope in _prefixes(node.scope))),
                 "t": lambda: [str(t) for t in graph.time_steps],
-            }[field]()
+            }
+            known = there[field]()
             if word not in known:
                 raise Refused(f"nothing in this pass has {field} {word}{nearest(word, known)}")
         return condition
@@ -601,6 +602,9 @@ class Commands(cmd.Cmd):
 
     # completion
 
+    def _names(self) -> list[str]:
+        return list(dict.fromkeys(naming.label(self.session.graph, node) for node in self.session.graph.order))
+
     def _all(self) -> list[str]:
         return " ".join(GROUPS.values()).split()
 
@@ -619,7 +623,7 @@ class Commands(cmd.Cmd):
         """Nodes and fields after a command that takes one, else Python names."""
         word = SHORT.get(line.split()[0], line.split()[0])
         fields = [*FIELDS] if word in ("break", "tbreak", "until", "goto") else []
-        known = self._all() if word == "help" else [*fields, *looking.names(self.session), *self.namespace()]
+        known = self._all() if word == "help" else [*fields, *self._names(), *self.namespace()]
         return [name for name in dict.fromkeys(known) if name.startswith(text)]
 
 

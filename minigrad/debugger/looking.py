@@ -270,21 +270,17 @@ def _widened(value: Any) -> Any:
     return np.asarray(value, np.float64) if np.asarray(value).dtype.kind == "f" else value
 
 
-def find(session: Session, text: str) -> list[Tensor]:
-    """The operations called `h[3]` or `h`; raises KeyError with the nearest name if there is none."""
+def find(graph: Graph, nodes: Sequence[Tensor], text: str) -> list[Tensor]:
+    """Those of the nodes that are called `h[3]` or `h`; raises KeyError with the nearest name if there is none."""
     match = re.fullmatch(r"\s*(.+?)\s*(?:\[\s*(-?\d+)\s*\])?\s*", text)
     name, t = (match[1], match[2]) if match else (text, None)
-    named = [node for node in session.graph.order if naming.label(session.graph, node) == name]
+    labels = [naming.label(graph, node) for node in nodes]
+    named = [node for node, label in zip(nodes, labels, strict=True) if label == name]
     if not named:
-        raise KeyError(f"no node of this pass is called {name!r}{nearest(name, names(session))}")
+        raise KeyError(f"no node of this pass is called {name!r}{nearest(name, labels)}")
     at_t = [node for node in named if t is None or node.t == int(t)]
     if not at_t:
         steps = sorted({node.t for node in named if node.t is not None})
         there = f"t = {steps[0]} to {steps[-1]}" if steps else "outside of time only"
         raise KeyError(f"there is no {name} at t = {t}; there is one at {there}")
     return at_t
-
-
-def names(session: Session) -> list[str]:
-    """What the operations of the pass are called, in its order, each once."""
-    return list(dict.fromkeys(naming.label(session.graph, node) for node in session.graph.order))

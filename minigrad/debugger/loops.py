@@ -65,12 +65,22 @@ def looped(
     stems = dict.fromkeys(timed[line.target][0] for line in [*forward, *backward] if line.target in timed)
     stems |= dict.fromkeys([*(alias.split("[")[0] for alias in aliases.values()), *(timed[name][0] for name in seeds)])
     own = [stem for stem in stems if stem not in given]
-    body = [f"    {', '.join(own)} = ({{}} for _ in range({len(own)}))" if len(own) > 1 else f"    {own[0]} = {{}}"]
+    if not own:
+        return None
+    body = [f"    {', '.join(part)} = ({{}} for _ in range({len(part)}))" for part in _rows(own)]
     body += [f"    {timed[name][0]}[{timed[name][2]}] = {name}" for name in seeds]
-    body += [f"    {place} = {name}" for name, place in aliases.items()]
+    start = _folded(before)
+    for name, place in aliases.items():  # right after the line that makes it, or first
+        made = next((k + 1 for k, text in enumerate(start) if text.startswith(f"    {name} = ")), 0)
+        start.insert(made, f"    {place} = {name}")
     middle = [f"    {place} = 0" for place in zeros]
-    parts = [*body, "    # the forward pass", *_folded(before), "    # the backward pass", *middle, *_folded(after)]
+    parts = [*body, "    # the forward pass", *start, "    # the backward pass", *middle, *_folded(after)]
     return parts if any(line.startswith("    for ") for line in parts) else None
+
+
+def _rows(names: list[str]) -> Iterable[list[str]]:
+    for k in range(0, len(names), 10):
+        yield [*names[k : k + 10], *(["_"] if len(names) == k + 1 else [])]  # at least two names to unpack into
 
 
 def _groups(lines: list[Line], timed: Timed) -> list[Group]:

@@ -71,6 +71,8 @@ class Session:
 
         Rules run again, hooks do not.
         """
+        if self.standing is None:  # the pass has not begun
+            return
         place = 0 if node is None else self._places.get(node, 0)
         snapshot = [s for s in self._snapshots if s.start <= place][-1]
         for step in backward_steps(self.graph, self._copy(snapshot.pending), snapshot.start, snapshot.done):

@@ -20,9 +20,10 @@ from minigrad.primitive import Primitive
 
 
 class Helpers:
-    """The functions that the expressions call, each copied with all that it calls in turn."""
+    """The functions that the expressions call, each copied with all that it calls in turn; taken: names in use."""
 
-    def __init__(self) -> None:
+    def __init__(self, taken: set[str]) -> None:
+        self.taken, self.names = taken, dict[str, str]()
         self.texts: dict[str, str] = {}
 
     def call(self, op: Primitive, inputs: Sequence[ast.expr], constants: dict[str, Any]) -> ast.expr:
@@ -47,19 +48,19 @@ class Helpers:
 
     def add(self, name: str, function: Callable[..., Any]) -> str:
         """Copy a function, and what it calls; its name in the copy."""
-        if name not in self.texts:
+        if name not in self.names:
+            self.names[name] = f"{name}_function" if name in self.taken else name
             tree = _tree(function)
-            tree.name, tree.decorator_list, tree.returns = name, [], None
+            tree.name, tree.decorator_list, tree.returns = self.names[name], [], None
             for argument in [
                 *tree.args.args,
                 *tree.args.kwonlyargs,
                 *filter(None, [tree.args.vararg, tree.args.kwarg]),
             ]:
                 argument.annotation = None
-            self.texts[name] = ""
             tree.body = [self._closed(part, function.__globals__) for part in tree.body]
             self.texts[name] = ast.unparse(ast.fix_missing_locations(tree))
-        return name
+        return self.names[name]
 
     def _closed(self, node: Any, names: dict[str, Any]) -> Any:
         """The code with everything that it takes from its module copied too."""
@@ -71,9 +72,9 @@ class Helpers:
             if isinstance(part, ast.Name) and part.id in names and part.id != "np":
                 found = names[part.id]
                 if isinstance(found, Primitive):
-                    self.add(part.id, found.forward)
+                    part.id = self.add(part.id, found.forward)
                 elif inspect.isfunction(found):
-                    self.add(part.id, found)
+                    part.id = self.add(part.id, found)
                 elif not inspect.ismodule(found):
                     self.texts.setdefault(part.id, f"{part.id} = {found!r}")
         return node
