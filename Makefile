@@ -20,6 +20,9 @@ lint: .venv/test
 bench: .venv/test
 	$(BIN)/python -m benchmarks
 
+pictures: .venv/test
+	$(BIN)/python docs/pictures.py
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)")'
 	$(PYTHON) -m venv .venv
