@@ -22,6 +22,12 @@ def attend(scores: mg.Tensor, values: mg.Tensor, mask: Any = None) -> tuple[mg.T
     """weights = softmax of the scores over S,  context = Σ weights values.
 
     Shapes: scores (..., S, B), values (S, B, V), mask (S, B); context (..., B, V), weights (..., S, B).
+    Raises ValueError for a mask of another shape or dtype, or one that leaves a row nothing to look at.
+
+    >>> import minigrad as mg, nn
+    >>> context, weights = nn.attend(mg.tensor([[0.0], [0.0]]), mg.tensor([[[1.0, 2.0]], [[3.0, 6.0]]]))
+    >>> context
+    tensor([[2., 4.]])
     """
     if mask is not None:
         mask = np.asarray(getattr(mask, "data", mask))
@@ -88,6 +94,12 @@ class GeneralAttention(_Attention):
     e_s = query W · key_s
 
     Luong et al. 2015.  W (Q, K) starts as `init.glorot`.
+
+    >>> import numpy as np, nn
+    >>> mask = nn.lengths_mask([5, 2], steps=5)
+    >>> context, weights = nn.GeneralAttention(3, 4)(np.ones((2, 3)), np.ones((5, 2, 4)), mask=mask)
+    >>> weights.data[:, 1]
+    array([0.5, 0.5, 0. , 0. , 0. ], dtype=float32)
     """
 
     def __init__(self, query_size: int, key_size: int, rng: init.Rng = None) -> None:
@@ -104,6 +116,11 @@ class AdditiveAttention(_Attention):
     e_s = tanh(query W + key_s U) · v
 
     Bahdanau et al. 2015.  W (Q, A), U (K, A), v (A) start as `init.glorot`.
+
+    >>> import numpy as np, nn
+    >>> context, weights = nn.AdditiveAttention(3, 4, 8)(np.ones((7, 2, 3)), np.ones((5, 2, 4)))
+    >>> context.shape, weights.shape
+    ((7, 2, 4), (7, 5, 2))
     """
 
     def __init__(self, query_size: int, key_size: int, size: int, rng: init.Rng = None) -> None:

@@ -30,7 +30,12 @@ class _Owned(mg.Tensor):
 
 
 class Parameter(_Owned):
-    """A leaf that is trained.  The module that it is assigned to names it; Python numbers get the default dtype."""
+    """A leaf that is trained.  The module that it is assigned to names it; Python numbers get the default dtype.
+
+    >>> import nn
+    >>> nn.Parameter([1.0, 2.0], name="w")
+    tensor([1., 2.], name='w', requires_grad=True)
+    """
 
     __slots__ = ()
 
@@ -39,7 +44,13 @@ class Parameter(_Owned):
 
 
 class Buffer(_Owned):
-    """A tensor that belongs to a module's state and is not trained: saved, loaded, never changed by an optimiser."""
+    """A tensor that belongs to a module's state and is not trained: saved, loaded, never changed by an optimiser.
+
+    >>> import nn
+    >>> net = nn.Module(); net.mean = nn.Buffer([0.5])
+    >>> net.state_dict(), net.parameters()
+    ({'mean': array([0.5], dtype=float32)}, [])
+    """
 
     __slots__ = ()
 

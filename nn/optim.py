@@ -22,6 +22,12 @@ class Optimizer:
 
     `target`: a module, parameters, or groups: dicts with "params" and the options that differ in that group.
     `groups` is the list of dicts; a scheduler changes their "lr".
+
+    >>> import nn
+    >>> net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    >>> groups = [{"params": getattr(net, "0"), "lr": 0.1}, {"params": getattr(net, "1")}]
+    >>> [group["lr"] for group in nn.Adam(groups, lr=0.01).groups]
+    [0.1, 0.01]
     """
 
     def __init__(self, target: Any, **defaults: Any) -> None:
@@ -164,7 +170,13 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay:  p = (1 − lr weight_decay) p  first  (Loshchilov & Hutter 2019)."""
+    """Adam with decoupled weight decay:  p = (1 − lr weight_decay) p  first  (Loshchilov & Hutter 2019).
+
+    >>> import minigrad as mg, nn
+    >>> p = nn.Parameter([1.0]); p.grad = [0.0]
+    >>> nn.AdamW([p], lr=0.1, weight_decay=0.5).step(); p.data
+    array([0.95], dtype=float32)
+    """
 
     def __init__(
         self, target: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
@@ -181,6 +193,11 @@ class RMSprop(Optimizer):
     """v = α v + (1 − α) dp²,  p = p − lr dp / (√v + eps)  (Hinton, lecture 6e, 2012).
 
     momentum:  u = momentum u + dp / (√v + eps),  p = p − lr u.  centered:  √(v − m²), where m is the mean of dp.
+
+    >>> import minigrad as mg, nn
+    >>> p = nn.Parameter([1.0]); p.grad = [0.5]
+    >>> nn.RMSprop([p], lr=0.01, alpha=0.75).step(); p.data
+    array([0.98], dtype=float32)
     """
 
     def __init__(

@@ -63,7 +63,13 @@ class LambdaLR:
 
 
 class StepLR(LambdaLR):
-    """lr = lr₀ gamma^⌊step / every⌋:  the rate falls by gamma after every so many steps."""
+    """lr = lr₀ gamma^⌊step / every⌋:  the rate falls by gamma after every so many steps.
+
+    >>> import nn
+    >>> schedule = nn.StepLR(nn.SGD([nn.Parameter([0.0])], lr=1.0), every=2, gamma=0.5)
+    >>> [schedule.rates[0] for _ in range(4) if schedule.step() is None]
+    [1.0, 0.5, 0.5, 0.25]
+    """
 
     def __init__(self, optimizer: Optimizer, every: int, gamma: float = 0.1) -> None:
         positive("StepLR", every=every)
@@ -71,14 +77,26 @@ class StepLR(LambdaLR):
 
 
 class ExponentialLR(LambdaLR):
-    """lr = lr₀ gamma^step."""
+    """lr = lr₀ gamma^step.
+
+    >>> import nn
+    >>> schedule = nn.ExponentialLR(nn.SGD([nn.Parameter([0.0])], lr=1.0), gamma=0.5)
+    >>> [schedule.rates[0] for _ in range(3) if schedule.step() is None]
+    [0.5, 0.25, 0.125]
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         super().__init__(optimizer, lambda step: gamma**step)
 
 
 class CosineLR(LambdaLR):
-    """lr = lowest + (lr₀ − lowest) (1 + cos(π step / steps)) / 2  (Loshchilov & Hutter 2017)."""
+    """lr = lowest + (lr₀ − lowest) (1 + cos(π step / steps)) / 2  (Loshchilov & Hutter 2017).
+
+    >>> import nn
+    >>> schedule = nn.CosineLR(nn.SGD([nn.Parameter([0.0])], lr=1.0), steps=2, lowest=0.5)
+    >>> [schedule.rates[0] for _ in range(2) if schedule.step() is None]
+    [0.75, 0.5]
+    """
 
     def __init__(self, optimizer: Optimizer, steps: int, lowest: float = 0.0) -> None:
         positive("CosineLR", steps=steps)

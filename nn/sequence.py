@@ -141,7 +141,13 @@ def sample(
     step: Callable[[Any, State], tuple[Any, State]], first: Any, state: State, steps: int, end: int | None = None,
     temperature: float = 1.0, rng: init.Rng = None,
 ) -> Array:  # fmt: skip
-    """As `greedy`, but each token is drawn from softmax(logits / temperature); at temperature 0 it is `greedy`."""
+    """As `greedy`, but each token is drawn from softmax(logits / temperature); at temperature 0 it is `greedy`.
+
+    >>> import numpy as np, nn
+    >>> fair = lambda x, state: (np.zeros((len(x), 2)), state)
+    >>> nn.sample(fair, np.array([0]), None, steps=4, rng=0).T
+    array([[1, 1, 0, 0]])
+    """
     if not temperature >= 0:
         raise ValueError(f"sample: a temperature of 0 or more is needed, found {temperature!r}")
     if temperature == 0:
