@@ -75,7 +75,7 @@ def gradcheck(
     6
     """
     with _float64(fn, inputs) as (arguments, leaves):
-        check = _Check(fn, arguments, leaves, eps, np.random.default_rng(seed))
+        check = _Check(fn, arguments, leaves, eps, seed)
         entries = list(check.every_entry() if full else check.directions())
         worst = max(entries, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0))
         if worst.error > tolerance and not full:
@@ -155,10 +155,9 @@ def _locked(array: Any) -> Any:
 class _Check:
     """One function at one point."""
 
-    def __init__(
-        self, fn: Callable[..., Any], inputs: Any, leaves: dict[str, Tensor], eps: float, rng: np.random.Generator
-    ) -> None:
-        self.fn, self.inputs, self.leaves, self.eps, self.rng = fn, inputs, leaves, eps, rng
+    def __init__(self, fn: Callable[..., Any], inputs: Any, leaves: dict[str, Tensor], eps: float, seed: int) -> None:
+        self.fn, self.inputs, self.leaves, self.eps = fn, inputs, leaves, eps
+        self.rng = np.random.default_rng(seed)
         self.loss = self.value()
         again = self.value()
         if not np.array_equal(self.loss.data, again.data, equal_nan=True):
@@ -215,22 +214,15 @@ class _Check:
         for step in graph.backward_steps():
             for source, dx in zip(step.inputs, step.input_grads, strict=True):
                 if source is x and dx is not None and step.node.time:
-                    steps[step.node.time] += float(_dense(dx, x)[entry.at])
+                    buffer = np.zeros(x.shape)
+                    (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(buffer)
+                    steps[step.node.time] += float(buffer[entry.at])
         change = np.zeros(x.shape)
         change[entry.at] = self.eps
         for time in steps:
             slope = (_replay(graph, x, change, time) - _replay(graph, x, -change, time)) / (2 * self.eps)
             steps[time] = abs(steps[time] - slope)
         return entry._replace(t=max(steps, key=lambda time: steps[time]).t)
-
-
-def _dense(dx: Any, x: Tensor) -> Any:
-    """A gradient as an array, also where the rule returned a Scatter."""
-    if not isinstance(dx, Scatter):
-        return dx
-    buffer = np.zeros(x.shape)
-    dx.add_into(buffer)
-    return buffer
 
 
 def _replay(graph: Graph, leaf: Tensor, change: Any, time: Any) -> float:

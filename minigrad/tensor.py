@@ -300,6 +300,7 @@ class Tensor:
     __truediv__, __rtruediv__ = _operator("divide")
     __floordiv__, __rfloordiv__ = _operator("floor_divide")
     __mod__, __rmod__ = _operator("remainder")
+    __divmod__, __rdivmod__ = _operator("divmod")
     __pow__, __rpow__ = _operator("power")
     __matmul__, __rmatmul__ = _operator("matmul")
     __and__, __rand__ = _operator("logical_and")

@@ -15,12 +15,14 @@ from minigrad.primitive import primitive
 __all__ = ["convolve", "correlate", "cross", "dot", "einsum", "inner", "kron", "matvec", "outer", "tensordot", "trace"]
 __all__ += ["vdot", "vecdot", "vecmat"]
 
+LARGE = 4096  # elements from which matrix products are worth the search for them
+
 
 @primitive
 @named("einsum")
 def sum_of_products(*xs, terms, result):
     """Einstein summation with explicit letters: Σ over the letters that are not in the result."""
-    return np.einsum(f"{','.join(terms)}->{result}", *xs, optimize=len(xs) > 2)
+    return np.einsum(f"{','.join(terms)}->{result}", *xs, optimize=len(xs) > 2 or np.size(xs[0]) > LARGE)
 
 
 @sum_of_products.gradients
@@ -29,7 +31,9 @@ def einsum_dxs(dy, y, *xs, terms, result):
     for k, (x, term) in enumerate(zip(xs, terms, strict=True)):
         others = [t for j, t in enumerate(terms) if j != k]
         kept = [c for c in term if any(c in t for t in (result, *others))]  # the rest is summed over in x alone
-        dx = np.einsum(f"{','.join([result, *others])}->{''.join(kept)}", dy, *[v for j, v in enumerate(xs) if j != k])
+        values = [v for j, v in enumerate(xs) if j != k]
+        text = f"{','.join([result, *others])}->{''.join(kept)}"
+        dx = np.einsum(text, dy, *values, optimize=len(xs) > 2 or dy.size > LARGE)
         dx = dx[tuple(slice(None) if c in kept else None for c in term)]
         grads.append(np.broadcast_to(dx, [max(m, n) for m, n in zip(dx.shape, x.shape, strict=True)]))
     return tuple(grads)

@@ -42,9 +42,8 @@ def fill(names: Mapping[str, Any]) -> None:
     """Enter every function of ours whose name NumPy has."""
     for name, function in names.items():
         for module in (np, np.linalg):
-            if hasattr(module, name):
+            if hasattr(module, name) and (module is np or name not in ("trace", "diagonal")):  # those take other axes
                 table[getattr(module, name)] = function
-                break
     for alias, name in ALIASES.items():
         table[getattr(np, alias)] = names[name]
     for name in PLAIN.split():

@@ -330,7 +330,12 @@ COMPOSED = {
     "correlate": [(lambda a, v, m=m: np.correlate(a, v, m), n(5), n(3)) for m in ("full", "same", "valid")],
     "nan_to_num": [(np.nan_to_num, n(2, 3)), (lambda x: np.nan_to_num(np.where(MASK, x, np.nan), nan=1.0), n(2, 3))],
     "select": [(lambda a, b: np.select([MASK, ~MASK], [a, b], 0.0), n(2, 3), n(3))],
-    "divmod": [(np.divmod, p(2, 3), p(3)), (lambda a: np.divmod(a, 0.7), p(2))],
+    "divmod": [
+        (np.divmod, p(2, 3), p(3)),
+        (lambda a: divmod(a, 0.7), p(2)),
+        (lambda a: divmod(5.0, a), p(2)),
+        (lambda a: np.divmod(a, 0.7), p(2)),
+    ],
     "modf": [(np.modf, n(2, 3))],
     "ldexp": [(lambda x: np.ldexp(x, np.array([1, 2, -1])), n(2, 3))],
     "float_power": [(np.float_power, p(2, 3), n(3))],

@@ -18,6 +18,8 @@ def test_aliases_of_numpy_find_the_same_function():
         assert table[getattr(np, a)] is table[getattr(np, b)]
     x = leaf(2, 3)
     np.testing.assert_array_equal(np.amax(x, axis=1).data, [3, 6])
+    assert table[np.linalg.outer] is table[np.outer]
+    assert np.linalg.trace not in table  # it takes other axes than np.trace
     np.testing.assert_array_equal(np.permute_dims(x, (1, 0)).data, x.data.T)
 
 
