@@ -10,6 +10,7 @@ BENCHMARKS = {
     "lstm": "an LSTM written out, and nn.LSTM, forward and backpropagation through time",
     "growth": "time and memory against the number of steps, up to 10 000",
     "numpy_coverage": "how many of NumPy's call patterns are differentiated correctly, wrongly, or refused",
+    "pictures": "CPU seconds and bytes of pictures of an LSTM, up to 10 000 steps",
     "imports": "what `import minigrad, nn` costs above NumPy's own import",
 }
 

@@ -37,16 +37,21 @@ def defaults(**options: Any) -> dict[str, Any]:
     return asked
 
 
-def page(fit: str | None) -> dict[str, str]:
-    """The attributes of the graph that say how large it is shown."""
-    return {"dpi": "144"} if fit is None else {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
+def page(fit: str | None, scene: Scene | None = None) -> dict[str, str]:
+    """The attributes of the graph that say how large it is shown: PNG is sharp, and within its 32 767 pixels."""
+    if fit is not None:
+        return {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
+    left, bottom, right, top = scene.box() if scene else (0, 0, 1, 1)
+    longest = max(right - left, top - bottom) + 100
+    return {"dpi": f"{min(144 if longest < 4000 else 96, 32_000 * 72 / longest):.0f}"}
 
 
 def compose(graph: Graph, options: dict[str, Any]) -> tuple[Scene, dict[str, str]]:
     """The scene, and the attributes of the graph that say how large it is shown."""
     fit = options.pop("fit")
     if fit is None:
-        return scene_of(graph, **options), page(fit)
+        scene = scene_of(graph, **options)
+        return scene, page(fit, scene)
     width, height = FITS[fit]
     for attempt in attempts(options):
         scene = scene_of(graph, **attempt)

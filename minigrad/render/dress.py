@@ -204,7 +204,8 @@ class Dresser:
         node = box.nodes[-1]
         if len(self.scene.nodes) > 2000:
             return ""
-        text = naming.expression(self.picture.graph, node) if node.op else naming.label(self.picture.graph, node)
+        own = node.op is not None and len(box.nodes) == 1
+        text = naming.expression(self.picture.graph, node) if own else f"{len(box.nodes)} nodes: {box.label}"
         tip = f"{style.shorten(text, 300)}  {node.shape}"
         norm = self.flow.boxes.get(box) if self.flow else None
         return tip + (f"  ‖∂L/∂‖ = {norm:.3g}" if norm is not None else "")

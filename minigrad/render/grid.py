@@ -240,30 +240,33 @@ class Grid:
         widths = [0.0] * len(self.columns)
         for place in self.places.values():
             widths[place.column] = max(widths[place.column], place.tile.width)
-        self.lefts, self.gutters = [], []
+        self.lefts, self.gutters, gutters = [], [], self.gutter_widths()
         x = 0.0
         for k, width in enumerate(widths):
-            gutter = self.gutter_width(k)
+            gutter = gutters[k]
             if k and self.lines[k] > self.lines[k - 1]:
                 x, gutter = 0.0, gutter + 10
             self.gutters.append((x, x + gutter))
             self.lefts.append(x + gutter)
             x += gutter + width
-        self.gutters.append((x, x + self.gutter_width(len(widths))))
+        self.gutters.append((x, x + gutters[-1]))
         self.rights = [left + width for left, width in zip(self.lefts, widths, strict=True)]
         for place in self.places.values():
             place.x = self.rights[place.column] - place.tile.width if place.mirrored else self.lefts[place.column]
 
-    def gutter_width(self, k: int) -> float:
-        """Room for what a gutter holds: names of states, initial states, the dots of hidden steps."""
-        initials, hidden = [0.0], False
+    def gutter_widths(self) -> list[float]:
+        """Room for what each gutter holds: names of states, initial states, the dots of hidden steps."""
+        count = len(self.columns) + 1
+        outer, hidden = [0.0] * count, [False] * count
         for place in self.places.values():
-            if self.gutter_in(place.panel) == k:
-                boxes = [box for box in place.panel.outer if box.kind != "input"]
-                initials += [style.size(box.kind, box.label)[0] + (20 if box.nodes else 48) for box in boxes]
-                hidden = hidden or any(link.hidden for link in place.panel.ins)
-        inside = GUTTER if 0 < k < len(self.columns) else 0.0
-        return max(initials) + (ELLIPSIS if hidden else inside)
+            k = self.gutter_in(place.panel)
+            for box in place.panel.outer:
+                if box.kind != "input":
+                    room = 20 if box.nodes else 48
+                    outer[k] = max(outer[k], style.size(box.kind, box.label)[0] + room)
+            hidden[k] = hidden[k] or any(link.hidden for link in place.panel.ins)
+        inside = [0.0, *[GUTTER] * (count - 2), 0.0]
+        return [o + (ELLIPSIS if h else i) for o, h, i in zip(outer, hidden, inside, strict=True)]
 
     def strip(self, place: Place) -> float:
         """The top of the strip under a panel: the bottom of its frame."""

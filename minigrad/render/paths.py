@@ -107,11 +107,18 @@ def _cut_end(points: list[Point], outline: Outline, center: Point) -> list[Point
     if outline.holds(a[0] - center[0], a[1] - center[1]):
         return points[: last + 4]
     low, high = 0.0, 1.0
-    for _ in range(24):
-        middle = (low + high) / 2
-        x, y = split(a, b, c, d, middle)[3]
-        low, high = (low, middle) if outline.holds(x - center[0], y - center[1]) else (middle, high)
+    for _ in range(16):
+        t = (low + high) / 2
+        x, y = point(a, b, c, d, t)
+        low, high = (low, t) if outline.holds(x - center[0], y - center[1]) else (t, high)
     return [*points[:last], *split(a, b, c, d, low)]
+
+
+def point(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
+    """The point of a cubic curve at parameter t."""
+    s = 1 - t
+    p, q, r, w = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
+    return p * a[0] + q * b[0] + r * c[0] + w * d[0], p * a[1] + q * b[1] + r * c[1] + w * d[1]
 
 
 def split(a: Point, b: Point, c: Point, d: Point, t: float) -> tuple[Point, Point, Point, Point]:
@@ -130,7 +137,7 @@ def sampled(path: Path, pieces: int = 6) -> list[Point]:
     points, found = path.points, [path.points[0]]
     for k in range(0, len(points) - 3, 3):
         found += [
-            split(points[k], points[k + 1], points[k + 2], points[k + 3], n / pieces)[3] for n in range(1, pieces + 1)
+            point(points[k], points[k + 1], points[k + 2], points[k + 3], n / pieces) for n in range(1, pieces + 1)
         ]
     return found
 

@@ -6,6 +6,7 @@ Shape, not only colour, tells the kind of a thing, so that a picture survives gr
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 FONT = "Helvetica,Arial,Liberation Sans,DejaVu Sans,sans-serif"
@@ -86,6 +87,7 @@ def _advance(character: str) -> int:
     return 400 if character in _NARROW else 1000 if ord(character) > 0x2E7F else 640
 
 
+@lru_cache(maxsize=4096)
 def size(kind: str, text: str) -> tuple[float, float]:
     """Width and height of a node of a kind with a text in it."""
     look = LOOKS[kind]

@@ -10,10 +10,13 @@ import ast
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 from minigrad import naming
 from minigrad.render import style
+from minigrad.source import Source
 
 if TYPE_CHECKING:
     from minigrad.graph import Graph
@@ -593,8 +596,13 @@ class Viewer:
 
 def operand(node: Tensor, k: int) -> str:
     """The source text of input k of an operation, where there is any: what to call a plain array."""
+    return _operand(node._code, node._instruction, k)
+
+
+@lru_cache(maxsize=1024)
+def _operand(code: CodeType | None, instruction: int, k: int) -> str:
     try:
-        tree = ast.parse(node.source.expression, mode="eval").body
+        tree = ast.parse(Source(code, instruction).expression, mode="eval").body
     except SyntaxError:
         return ""
     parts: list[ast.expr] = []
