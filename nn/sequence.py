@@ -91,7 +91,8 @@ def tbptt(net: Any, xs: Any, k1: int, k2: int | None = None, state: State = None
     """Truncated BPTT (Williams & Peng 1990): every k1 steps a window whose loss reaches back k2 steps.
 
     `net(xs, state) -> (y, state)` is any layer over time, time-major.  Call `backward()` on a loss of each window's y,
-    and step the optimiser; then ask for the next window.  Time labels go on from window to window.  Without k2 it is k1.
+    and step the optimiser; then ask for the next window.  Time labels go on from window to window.  k2 is k1 if not
+    given.
     k2 > k1: the steps before the window are run again from the state as it was, so that memory stays flat and the
     gradient is exact for the present parameters.  k2 < k1: the window itself is cut at every k2-th step from its end.
 
