@@ -405,7 +405,10 @@ def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = Non
 def constant(value: Any) -> Tensor:
     """A leaf without gradient for an operand that is not a tensor; the line of the operation is not its source."""
     leaf: Tensor = object.__new__(Tensor)  # as __init__ does, without looking for the caller: twice as fast
-    leaf._data = np.array(value, _default_dtype) if type(value) in (int, float) else _own_array(value, None)
+    if type(value) in (int, float):  # computed with as a number; what the default dtype cannot hold is kept in float64
+        leaf._data = np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64)
+    else:
+        leaf._data = _own_array(value, None)
     leaf._data.setflags(write=False)
     now = recording.get()
     leaf.time, leaf._scope, leaf._code, leaf._instruction = now.time, now.scope, None, 0

@@ -67,7 +67,7 @@ def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
 
 def tile(A: Any, reps: Any) -> Any:
     """The whole array several times along each axis."""
-    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    reps = tuple(np.atleast_1d(reps).tolist())
     shape = (1,) * (len(reps) - A.ndim) + A.shape
     reps = (1,) * (len(shape) - len(reps)) + reps
     pairs = [k for pair in zip(reps, shape, strict=True) for k in pair]

@@ -82,7 +82,7 @@ def split_dx(dy, y, x, ends, axis):
 def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     """The pieces of an array along an axis, as a tuple: a number of equal ones, or cut before each given index."""
     n = ary.shape[axis]
-    if isinstance(indices_or_sections, int) and n % indices_or_sections:
+    if not hasattr(indices_or_sections, "__len__") and n % indices_or_sections:
         raise ValueError(f"split: axis {axis} of length {n} has no {indices_or_sections} equal parts; see array_split")
     return array_split(ary, indices_or_sections, axis)
 
@@ -90,7 +90,7 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
 def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     """As `split`, where the number of pieces need not divide the length: the first ones are longer by one."""
     n = ary.shape[axis]
-    if isinstance(indices_or_sections, int):
+    if not hasattr(indices_or_sections, "__len__"):
         each, extra = divmod(n, indices_or_sections)
         ends = [(k + 1) * each + (k + 1 if k < extra else extra) for k in range(indices_or_sections)]
     else:

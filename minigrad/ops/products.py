@@ -68,7 +68,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
 
 def tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     """Sum of products over pairs of axes: the last `axes` of a with the first of b, or two lists of them."""
-    pair = (range(-axes, 0), range(axes)) if isinstance(axes, int) else axes
+    pair = (range(-axes, 0), range(axes)) if np.ndim(axes) == 0 else axes
     over_a, over_b = ([k % x.ndim for k in np.atleast_1d(p).tolist()] for x, p in zip((a, b), pair, strict=True))
     free_a = [k for k in range(a.ndim) if k not in over_a]
     free_b = [k for k in range(b.ndim) if k not in over_b]

@@ -35,6 +35,8 @@ def test_arguments_may_come_by_position_or_by_name_as_numpy_has_them():
     assert np.einsum("ij->i", x, optimize=True).shape == (2,)
     assert np.concatenate((x, x), 1).shape == (2, 6)
     assert np.take(x, mg.tensor([0, 2], dtype=np.int64), 1).shape == (2, 2)
+    assert [part.shape for part in np.split(x, np.int64(3), 1)] == [(2, 1)] * 3
+    assert np.tile(x, np.int64(2)).shape == (2, 6)
     assert np.transpose(x, axes=(1, 0)).shape == (3, 2)
 
 
@@ -83,6 +85,11 @@ def test_an_array_on_the_left_gives_a_tensor():
     for y in (a + x, a * x, a @ x, a - x, a / x, a**x, np.float64(2) * x, np.outer(a, x), np.dot([1.0, 2.0, 3.0], x)):
         assert isinstance(y, mg.Tensor)
         assert y.requires_grad
+
+
+def test_a_number_beyond_the_default_dtype_keeps_its_value():
+    assert (leaf(1) * 1e300).item() == 1e300
+    assert np.where(leaf(2) > 1, leaf(2), -np.inf).data.tolist() == [-np.inf, 2]
 
 
 def test_a_list_neither_widens_nor_loses_digits():
