@@ -19,7 +19,7 @@ from minigrad import naming
 from minigrad.clip import check_limit, norm, record, reporting
 from minigrad.graph import Edge, Graph
 from minigrad.primitive import Primitive, primitive
-from minigrad.scope import recorded
+from minigrad.scope import Axis, recorded
 from minigrad.tensor import Tensor
 
 Edges = Edge | Iterable[Edge] | Callable[[Edge], bool] | None
@@ -103,7 +103,7 @@ class EditedGraph(Graph):
             if node.constants["axis"] != 0 or not isinstance(first, int | slice | np.ndarray):
                 return self.inputs(node)
             taken.extend(np.atleast_1d(parts[first]))
-        return tuple(self.inputs(node)[k] for k in taken) if taken else self.inputs(node)
+        return self.inputs(node) if any(node is y for y in self.outputs) else tuple(self.inputs(node)[k] for k in taken)
 
     @cached_property
     def order(self) -> list[Tensor]:
@@ -132,44 +132,31 @@ def truncate(graph: Graph, k: int) -> Graph:
         raise ValueError(f"truncate: {NO_TIME}")
     last = {axis: max(p for (a, _), p in graph._positions.items() if a is axis) for axis in graph.axes.values()}
 
-    def window(node: Tensor) -> tuple[Any, int]:
+    def window(node: Tensor) -> tuple[Axis, int]:
         axis, position = graph.position(node)  # type: ignore[misc]  # asked of timed nodes only
         return axis, (last[axis] - position) // k
 
-    within = (
-        Edge(x, node, k)
-        for node in graph.nodes
-        if node.time is not None
-        for k, x in enumerate(graph.inputs(node))
-        if x.time is not None and x.time is not node.time and x.time.axis is node.time.axis and x.op is not None
-    )
-    chosen = [e for e in within if window(e.source) != window(e.target) and not graph._accumulates_loss(e)]
+    chosen = [
+        edge
+        for edge in graph._between_steps()
+        if edge.source.op and window(edge.source)[0] is window(edge.target)[0]
+        if window(edge.source) != window(edge.target) and not graph._accumulates_loss(edge)
+    ]
     return _without_loss(graph, rewire(graph, chosen, cut, lambda e: {"rows": None}))
 
 
-def clip_edges(
-    graph: Graph,
-    edges: Edges = None,
-    max_norm: float | None = None,
-    max_value: float | None = None,
-    *,
-    mask: Any = None,
-    **where: Any,
-) -> Graph:
+def clip_edges(graph: Graph, edges: Edges, max_norm: Any, max_value: Any, mask: Any = None, **where: Any) -> Graph:
     """See `Graph.clip_edges`."""
     limits = {"max_norm": max_norm, "max_value": max_value}
-    for name, value in limits.items():
-        limits[name] = None if value is None else check_limit(name, value)
+    limits = {name: None if value is None else check_limit(name, value) for name, value in limits.items()}
     if max_norm is None and max_value is None:
         raise ValueError("clip_edges: a limit is needed, max_norm= or max_value=")
     rows, name_of = _rows(mask), state_names(graph)
-    chosen = select(graph, edges, **where)
-    return rewire(
-        graph,
-        chosen,
-        clip_gradient,
-        lambda e: {**limits, "rows": rows(e), "what": (name_of(e.source), e.target.t)},
-    )
+
+    def constants(edge: Edge) -> dict[str, Any]:
+        return {**limits, "rows": rows(edge), "what": (name_of(edge.source), edge.target.t)}
+
+    return rewire(graph, select(graph, edges, **where), clip_gradient, constants)
 
 
 def rewire(graph: Graph, edges: list[Edge], op: Primitive, constants: Callable[[Edge], dict[str, Any]]) -> Graph:

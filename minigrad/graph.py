@@ -155,14 +155,15 @@ class Graph:
 
         Edges that only accumulate the losses of the steps, and edges between axes, are not among them.
         """
-        between = (  # few of all edges, so that `edges` need not be made
-            Edge(x, node, k)
-            for node in self.nodes
-            if node.time is not None
-            for k, x in enumerate(self.inputs(node))
-            if x.time is not None and x.time is not node.time
-        )
-        return tuple(edge for edge in between if self._is_consecutive(edge) and not self._accumulates_loss(edge))
+        return tuple(e for e in self._between_steps() if self._is_consecutive(e) and not self._accumulates_loss(e))
+
+    def _between_steps(self) -> Generator[Edge, None, None]:
+        """The edges between steps: few of all, so that `edges` need not be made."""
+        for node in self.nodes:
+            if node.time is not None:
+                for k, x in enumerate(self.inputs(node)):
+                    if x.time is not None and x.time is not node.time:
+                        yield Edge(x, node, k)
 
     @cached_property
     def crossings(self) -> dict[tuple[Tensor, int], tuple[Edge, ...]]:

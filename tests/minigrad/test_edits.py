@@ -3,6 +3,8 @@ import warnings
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import minigrad as mg
 import nn
@@ -84,6 +86,31 @@ def test_truncation_makes_a_share_of_the_rule_calls(layer):
     full = steps(graph)
     for k in (1, 5, 20):
         assert steps(graph.truncate(k)) <= full * k / T + 8
+
+
+@given(T=st.integers(1, 8), k=st.integers(1, 9), kind=st.sampled_from([nn.RNNCell, nn.LSTMCell, nn.GRUCell]))
+@settings(max_examples=25, deadline=None)
+def test_truncation_equals_detaching_for_any_length_and_window(T, k, kind):
+    cell = kind(2, 3)
+
+    def graph(detach):
+        state, loss = cell.initial_state(2), 0
+        for t, x in mg.timesteps(np.full((T, 2, 2), 0.3, np.float32)):
+            state = nn.detach_state(state) if detach and (T - t) % k == 0 else state
+            y, state = cell(x, state)
+            loss = loss + (y**2).sum()
+        return mg.Graph(loss)
+
+    wanted, found = grads(graph(True)), grads(graph(False).truncate(k))
+    for name in wanted:
+        np.testing.assert_array_equal(found[name], wanted[name])
+
+
+def test_a_stack_that_is_indexed_and_an_output_itself_is_walked_whole():
+    ys, _ = nn.RNN(3, 4)(np.ones((6, 2, 3)))
+    graph = mg.Graph(ys[-1].sum(), ys)
+    seeds = (np.ones((), np.float32), np.ones(ys.shape, np.float32))
+    assert {step.t for step in graph.truncate(2).backward_steps(seeds)} >= set(range(6))
 
 
 def test_no_path_is_longer_than_the_window_even_one_that_skips_steps():
