@@ -1,0 +1,98 @@
+"""Optimisers against sequences that PyTorch computed; groups, resuming, bad input."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nn
+from tests.nn.torch_cases import numbers
+
+STORED = np.load(Path(__file__).parent / "torch_sequences.npz")
+
+OPTIMISERS = {
+    "sgd": lambda p: nn.SGD(p, lr=0.1),
+    "sgd_momentum": lambda p: nn.SGD(p, lr=0.1, momentum=0.9, weight_decay=0.01),
+    "sgd_nesterov": lambda p: nn.SGD(p, lr=0.1, momentum=0.9, nesterov=True),
+    "adam": lambda p: nn.Adam(p, lr=0.1, weight_decay=0.01),
+    "adamw": lambda p: nn.AdamW(p, lr=0.1, betas=(0.8, 0.95), weight_decay=0.1),
+    "rmsprop": lambda p: nn.RMSprop(p, lr=0.1),
+    "rmsprop_all": lambda p: nn.RMSprop(p, lr=0.1, momentum=0.5, centered=True, weight_decay=0.01),
+    "groups": lambda p: nn.Adam([{"params": p[:1], "lr": 0.3}, {"params": p[1:]}], lr=0.01),
+}
+
+
+def train(opt, p, steps):
+    found = []
+    for _ in range(steps):
+        opt.zero_grad()
+        (((p[0] - 1) ** 2).sum() + np.sin(3 * p[1]).sum() + (p[0] * p[1]).sum()).backward()
+        opt.step()
+        found.append(np.concatenate([q.data for q in p]))
+    return found
+
+
+def parameters():
+    return [nn.Parameter(numbers(name, (3,)), name=name) for name in "pq"]
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_twelve_steps(name):
+    p = parameters()
+    found = train(OPTIMISERS[name](p), p, 12)
+    np.testing.assert_allclose(np.stack(found), STORED[f"optimiser_{name}"], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_an_optimiser_resumes_bit_for_bit(name):
+    p, q = parameters(), parameters()
+    opt = OPTIMISERS[name](p)
+    whole = train(opt, p, 5)
+    state, values = opt.state_dict(), [x.data for x in p]
+    whole += train(opt, p, 5)
+    other = OPTIMISERS[name](q)
+    other.load_state_dict({key: np.asarray(value) for key, value in state.items()})
+    for x, value in zip(q, values, strict=True):
+        x.data = value
+    assert np.array_equal(train(other, q, 5), whole[5:])
+
+
+def test_a_parameter_without_a_gradient_stays():
+    p, q = parameters()
+    opt = nn.Adam([p, q], lr=0.1)
+    (p * 2).sum().backward()
+    before = q.data
+    opt.step()
+    assert q.data is before
+    assert not np.array_equal(p.data, numbers("p", (3,)))
+
+
+def test_the_dtype_of_a_parameter_stays():
+    for make in OPTIMISERS.values():
+        p = [nn.Parameter(np.ones(3, np.float32)), nn.Parameter(np.ones(3, np.float32))]
+        train(make(p), p, 2)
+        assert p[0].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda p: nn.SGD([], lr=0.1), ValueError, "SGD: no parameters were given"),
+        (lambda p: nn.SGD([p, p], lr=0.1), ValueError, "parameter p is given twice"),
+        (lambda p: nn.SGD([p], lr=-1), ValueError, "lr must be 0 or more, found -1"),
+        (lambda p: nn.SGD([p], lr=float("nan")), ValueError, "lr must be 0 or more, found nan"),
+        (lambda p: nn.SGD([p], lr=0.1, nesterov=True), ValueError, "nesterov needs momentum > 0"),
+        (lambda p: nn.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas in \[0, 1\)"),
+        (lambda p: nn.Adam([{"params": [p], "rate": 1}]), TypeError, "unknown option 'rate' in a group"),
+        (lambda p: nn.Adam([p * 2]), TypeError, "leaves that require grad"),
+        (lambda p: nn.Adam([p]).load_state_dict({"1.lr": 0.1}), ValueError, "entry '1.lr' does not fit"),
+        (
+            lambda p: nn.Adam([p]).load_state_dict({"0.0.m": np.ones(2)}),
+            ValueError,
+            r"shape \(3,\) is needed, found \(2,\)",
+        ),
+    ],
+)
+def test_bad_input_is_named(call, error, text):
+    with pytest.raises(error, match=text):
+        call(parameters()[0])
