@@ -22,6 +22,7 @@ bench: .venv/test
 
 pictures: .venv/test
 	$(BIN)/python docs/pictures.py
+	$(BIN)/python docs/notebook.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)")'

@@ -2,9 +2,13 @@
 
 import doctest
 import importlib.util
+import json
 import linecache
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +69,37 @@ def test_commands_name_what_there_is(page):
                     assert second.removeprefix("demos.") in demos.NAMES
                 elif first == "-m":
                     assert importlib.util.find_spec(second)
+
+
+def test_transcripts_of_demos_are_what_they_print(tmp_path):
+    for _, _, text in blocks(ROOT / "README.md", "console"):
+        command, *said = text.splitlines()
+        if not command.startswith("$ python -m demos."):
+            continue
+        words = [sys.executable, *shlex.split(command)[2:], "--out", str(tmp_path)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment, check=True)
+        printed = without_line_numbers(done.stdout).splitlines()
+        for line in said:
+            assert without_line_numbers(line) in printed
+
+
+def without_line_numbers(text):
+    """The text with every file.py:12 shortened to file.py."""
+    return re.sub(r"(\.py):\d+", r"\1", text)
+
+
+def test_the_notebook_runs_and_holds_the_outputs_it_gives(monkeypatch):
+    specification = importlib.util.spec_from_file_location("notebook", ROOT / "docs" / "notebook.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    kept = json.loads(module.TARGET.read_text(encoding="utf-8"))
+    made = module.notebook()
+    assert [cell["source"] for cell in kept["cells"]] == [cell["source"] for cell in made["cells"]]
+    for before, now in zip(kept["cells"], made["cells"], strict=True):
+        for one, other in zip(before.get("outputs", ()), now.get("outputs", ()), strict=True):
+            assert one.get("text") == other.get("text")
+            assert one.get("data", {}).keys() == other.get("data", {}).keys()
+    drawn = [output for cell in made["cells"] for output in cell.get("outputs", ()) if "data" in output]
+    assert len(drawn) == 3
+    assert all("<svg" in output["data"]["image/svg+xml"] for output in drawn)
