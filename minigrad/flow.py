@@ -57,19 +57,21 @@ class Path:
     def ratio(self) -> Numbers:
         """What each step does to the gradient; NaN at the last step, and where nothing arrives."""
         later = np.append(self.total[1:], math.nan)
-        return np.divide(self.crossing, later, out=np.full(len(later), math.nan), where=later > 0)
+        with np.errstate(invalid="ignore"):  # where both are infinite
+            return np.divide(self.crossing, later, out=np.full(len(later), math.nan), where=later > 0)
 
     @property
     def mean_ratio(self) -> float:
         """The geometric mean of the ratios; NaN without any."""
-        ratios = self.ratio[self.ratio > 0]
+        ratios = self.ratio[(self.ratio > 0) & np.isfinite(self.ratio)]
         return float(np.exp(np.mean(np.log(ratios)))) if len(ratios) else math.nan
 
     @property
     def memory(self) -> float:
         """The steps after which less than 1e-3 of the gradient is left; beyond the graph, at the mean ratio."""
-        left = np.cumprod([r for r in self.ratio[::-1] if not math.isnan(r)])
-        gone = np.flatnonzero(left < LOST)
+        with np.errstate(all="ignore"):
+            left = np.cumsum(np.log([r for r in self.ratio[::-1] if not math.isnan(r)]))
+        gone = np.flatnonzero(left < math.log(LOST))
         if len(gone):
             return float(gone[0] + 1)
         return math.ceil(round(math.log(LOST) / math.log(self.mean_ratio), 9)) if self.mean_ratio < 1 else math.inf
@@ -82,10 +84,10 @@ class Path:
             return "not finite"
         if not len(ratios) or not (ratios > 0).any():
             return "cut" if len(ratios) else "unknown"
-        change = self.mean_ratio ** np.count_nonzero(ratios)
-        if self.mean_ratio < HEALTHY[0] or change < LOST:
+        change = math.log(self.mean_ratio) * np.count_nonzero(ratios)
+        if self.mean_ratio < HEALTHY[0] or change < math.log(LOST):
             return "vanishing"
-        return "exploding" if self.mean_ratio > HEALTHY[1] or change > 1 / LOST else "healthy"
+        return "exploding" if self.mean_ratio > HEALTHY[1] or change > -math.log(LOST) else "healthy"
 
     @property
     def evidence(self) -> str:
@@ -95,12 +97,13 @@ class Path:
             return f"{self.state}: {self.verdict}, no gradient arrives"
         first, last = seen[-1], seen[0]
         slopes = ", ".join(f"{name} {np.nanmean(slope):.2g}" for name, slope in self.slopes.items())
+        ends = [str(self.t[k + 1]) for k in np.flatnonzero(self.ratio == 0)]
         memory = "more steps than can be told" if self.memory == math.inf else f"{self.memory:.0f} steps"
         return (
             f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step; |d{self.state}| {self.total[first]:.3g} at "
             f"t={self.t[first]}, {self.total[last]:.3g} at t={self.t[last]}; memory {memory}"
             + (f"; mean φ′ {slopes}" if slopes else "")
-            + (f"; cut {np.count_nonzero(self.ratio == 0)} times" if (self.ratio == 0).any() else "")
+            + (f"; nothing gets past t={', '.join(ends)}" if ends else "")
         )
 
     def columns(self) -> dict[str, Numbers]:
