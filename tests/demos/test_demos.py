@@ -13,6 +13,7 @@ import minigrad as mg
 import nn
 from demos import cli, custom_cells
 from demos.language_model import NGrams
+from demos.medians import median
 from demos.speech import BLANK, ctc_loss, distance
 from demos.tasks import TASKS, digits
 
@@ -190,3 +191,11 @@ def test_tables_and_curves_of_text(capsys):
     ]
     assert cli.bars([1, 10, 1000]) == "▁▃█"
     assert cli.bars([1.0, 1.1]) == "▁▁"
+
+
+def test_medians_are_taken_number_by_number():
+    lines = ("RNN  0.110  +3.0 %", "RNN  0.130  -1.0 %", "RNN  0.115  -2.5 %")
+    assert median(lines) == "RNN  0.115  -1.0 %"
+    done = run("demos.medians", "feed_forward", "--quick")
+    assert done.returncode == 0, done.stderr
+    assert "same as today" in done.stdout
