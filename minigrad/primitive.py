@@ -70,6 +70,7 @@ class Primitive:
         parameters = inspect.signature(forward).parameters.values()
         self.inputs = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         self.constants = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.arity = -1 if self.variadic else len(self.inputs)
         self.rules: list[Rule | None] = [None] * len(self.inputs)
@@ -116,6 +117,8 @@ class Primitive:
         """Compute the forward and record the call: a tensor, or a tuple of them where the forward returns one."""
         if len(args) != self.arity and not self.variadic:
             args, constants = self._bind(args, constants)
+        if self.defaults:  # the rules get them too
+            constants = {**self.defaults, **constants}
         now = recording.get()
         arrays: Any = []
         needs_grad = False

@@ -37,6 +37,20 @@ def test_two_inputs_and_a_keyword(scaled: mg.Primitive) -> None:
     assert mg.gradgradcheck(lambda a, b: scaled(a, b, factor=2.0), [a, b])
 
 
+def test_rules_get_the_defaults_of_the_forward() -> None:
+    @mg.primitive
+    def scale(x: Any, *, factor: Any = 3.0) -> Any:
+        return factor * x
+
+    @scale.gradient
+    def scale_dx(dy: Any, y: Any, x: Any, *, factor: Any) -> Any:
+        return factor * dy
+
+    x = mg.tensor(1.0, requires_grad=True)
+    assert mg.grad(scale(x), x)[0].item() == 3
+    assert mg.grad(scale(x, factor=5.0), x)[0].item() == 5
+
+
 def test_positional_arguments_beyond_the_inputs_fill_the_constants(scaled: mg.Primitive) -> None:
     assert scaled(1.0, 2.0, 3.0).item() == 6
     assert scaled(1.0, b=2.0).item() == 2
