@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable
 from functools import cached_property
 from operator import attrgetter
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,13 @@ from minigrad import naming
 from minigrad.backward import Numbers, Step, Traced, backward_steps, walk
 from minigrad.scope import Axis
 from minigrad.tensor import Tensor, constant
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from minigrad.by_step import Credit, TruncationBias
+    from minigrad.edits import Edges
+    from minigrad.flow import GradientFlow
 
 
 class Edge(NamedTuple):
@@ -275,7 +282,7 @@ class Graph:
 
     # edits
 
-    def cut(self, edges: Any = None, *, mask: Any = None, **where: Any) -> Graph:
+    def cut(self, edges: Edges = None, *, mask: Any = None, **where: Any) -> Graph:
         """The graph with no gradient along the chosen edges.
 
         edges: an `Edge`, several, a predicate, or None: all that carry state.  where: which of them, by name= or op=
@@ -297,7 +304,7 @@ class Graph:
         return edits.truncate(self, k)
 
     def clip_edges(
-        self, edges: Any = None, max_norm: float | None = None, max_value: float | None = None, **where: Any
+        self, edges: Edges = None, max_norm: float | None = None, max_value: float | None = None, **where: Any
     ) -> Graph:
         """The graph in which the gradient that crosses each time step has at most this norm, or these values.
 
@@ -321,7 +328,7 @@ class Graph:
 
     # measures: each runs a pass of its own
 
-    def gradient_flow(self, jacobians: bool | str = True) -> Any:
+    def gradient_flow(self, jacobians: bool | str = True) -> GradientFlow:
         """How ∂loss/∂state changes from step to step, with a verdict for each state: a `flow.GradientFlow`.
 
         jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a fifth of a backward pass; "all" at
@@ -344,7 +351,7 @@ class Graph:
 
         return flow.gradient_flow(self, jacobians)
 
-    def grad_by_step(self, parameter: Tensor | str, norms: bool = False, axis: str | None = None) -> Any:
+    def grad_by_step(self, parameter: Tensor | str, norms: bool = False, axis: str | None = None) -> NDArray[Any]:
         """The gradient that each time step adds to a shared parameter: (T, *shape), in the order of t.
 
         norms: only their norms (T), without holding T copies.  axis: needed where several axes use the parameter.
@@ -354,19 +361,19 @@ class Graph:
 
         return by_step.grad_by_step(self, parameter, norms, axis)
 
-    def values_by_step(self, name: str, axis: str | None = None, scope: str | None = None) -> Any:
+    def values_by_step(self, name: str, axis: str | None = None, scope: str | None = None) -> NDArray[Any]:
         """The values of a variable or state, one row per time step that has it: (T, *shape), in the order of t."""
         from minigrad import by_step
 
         return by_step.values_by_step(self, name, axis, scope)
 
-    def credit(self, state: str | None = None) -> Any:
+    def credit(self, state: str | None = None) -> Credit:
         """‖∂loss_t'/∂state_t‖ for all pairs of steps, a `by_step.Credit`: which past each step's loss speaks to."""
         from minigrad import by_step
 
         return by_step.credit(self, state)
 
-    def truncation_bias(self, k: int) -> Any:
+    def truncation_bias(self, k: int) -> TruncationBias:
         """How much gradient `truncate(k)` throws away: norm ratio and angle to the full gradient, per parameter."""
         from minigrad import by_step
 

@@ -535,7 +535,7 @@ class Commands(cmd.Cmd):
             options = {"max_norm": text} if re.fullmatch(r"[\d.eE+-]+", text) else {}
             if not options:
                 raise Refused("clip to what?  for example: clip max_norm=1")
-        limits = {name: float(value) for name, value in options.items()}
+        limits: dict[str, Any] = {name: float(value) for name, value in options.items()}
         self._edit("clip " + text, lambda graph: graph.clip_edges(**limits), text == "off")
 
     def do_cut(self, text: str) -> None:
