@@ -63,7 +63,7 @@ def test_it_stands_in_the_graph_and_is_stepped_like_any_other():
         y = blend(w, 3.0)
     graph = mg.Graph(y)
     (node,) = graph.find(op="blend", t=0)
-    assert node.constants == {}
+    assert node.constants == {"weight": 0.5}
     (step,) = graph.backward_steps()
     assert step.node is node
     assert str(step).startswith("t=0  y = blend(w, 3.0)   dy 1 -> dw 0.5")
