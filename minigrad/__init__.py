@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from minigrad import ops
 from minigrad.anomaly import detect_anomaly
 from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_, clip_report
+from minigrad.explain import Explanation, explain
 from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import Edge, Graph, grad
@@ -35,6 +36,7 @@ __all__ += ["generator", "seed"]
 __all__ += ["ops", "primitive", "scope", "set_default_dtype", "tensor", "time_step", "timesteps"]
 __all__ += ["clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_", "clip_report"]
 __all__ += ["detect_anomaly"]
+__all__ += ["Explanation", "explain"]
 __all__ += ["GradcheckError", "gradcheck", "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "vjp"]
 __all__ += ops.activations.__all__ + ops.arithmetic.__all__ + ops.composite.__all__ + ops.elementwise.__all__
 __all__ += ops.indexing.__all__ + ops.joining.__all__ + ops.linalg.__all__ + ops.moving.__all__

@@ -6,6 +6,7 @@ import math
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -125,11 +126,13 @@ def _message(what: str, result: Any, where: str, op: Primitive | None = None, ar
 
 # history that is walked twice
 
+last_loss: list[weakref.ref[Tensor]] = []  # of the last training pass: what `explain` speaks of unless told
 _latest = [0.0]  # the last loss that was walked: what is newer cannot have been walked
 
 
 def note_walk(graph: Graph) -> None:
     """Remember which nodes a training pass walks; warn, once per network, of time steps that another loss walked."""
+    last_loss[:] = [weakref.ref(graph.outputs[-1])]
     loss, order = graph.outputs[-1].serial, graph.order
     if order and order[-1].serial <= _latest[0]:
         again = [node for node in order if node.time is not None and getattr(node, "walked", loss) != loss]

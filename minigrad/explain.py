@@ -1,0 +1,141 @@
+"""Why a gradient is None, zero, NaN, infinite or huge: where it became so.  Imports the engine and `naming`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad import naming
+from minigrad.anomaly import last_loss
+from minigrad.backward import backward_steps
+from minigrad.graph import Edge, Graph
+from minigrad.primitive import Scatter
+from minigrad.tensor import Tensor
+
+
+class Link(NamedTuple):
+    """One operation on the way of a gradient: what arrives at it, and what it sends on (norms; None for nothing)."""
+
+    node: Tensor
+    t: int | None
+    arrives: float | None
+    sends: float | None
+    line: str
+
+    def __str__(self) -> str:
+        place = "" if self.t is None else f"t = {self.t}, "
+        return f"{place}{self.line}:  gradient {_text(self.arrives)} -> {_text(self.sends)}"
+
+
+class Explanation(NamedTuple):
+    """What a gradient is ("none", "zero", "nan", "infinite", "huge" or "finite"), its norm, and how it came about.
+
+    path: the operations from the loss to the tensor.  culprit: the one where it first became so (of a finite or huge
+    one: where it grew most).  text: the same for people.
+    """
+
+    kind: str
+    norm: float | None
+    path: tuple[Link, ...]
+    culprit: Link | None
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) -> Explanation:
+    """Why the gradient of `loss` (by default of the last backward pass) with respect to `x` is what it is.
+
+    Walks a backward pass of its own and writes no `.grad`.  Of several ways to the loss it follows the one that sends
+    what is not finite, else the most.  huge: the norm from which a gradient is called that.
+
+    >>> import minigrad as mg, numpy as np
+    >>> x = mg.tensor([0.0, 4.0], requires_grad=True, name="x")
+    >>> y = np.sqrt(x)
+    >>> with np.errstate(divide="ignore"):
+    ...     print(mg.explain(x, y.sum()))
+    the gradient of x is infinite (2 operations from the loss): first so at sqrt
+      y = np.sqrt(x)  (<doctest minigrad.explain.explain[2]>:1):  gradient of norm 1.41 -> infinite
+      x: 0 to 4
+    """
+    if loss is None:
+        loss = last_loss[0]() if last_loss else None
+        if loss is None:
+            raise ValueError("explain(x): there was no backward pass yet, or its loss is gone; write explain(x, loss)")
+    graph = loss if isinstance(loss, Graph) else Graph(loss)
+    name = x.name or (naming.label(graph, x) if x in graph.users else "the tensor")
+    if not x.requires_grad or x not in graph.users:
+        why = "no recorded operation leads from it to the loss: .data, detach, no_grad or a comparison cut the way"
+        why = why if x.requires_grad else "it does not require grad"
+        return Explanation("none", None, (), None, f"the gradient of {name} is None: {why}")
+    with np.errstate(all="ignore"):
+        arrived, sent = _norms(graph)
+    path = _path(graph, x, arrived, sent)
+    norm = arrived.get(x)
+    kind = _kind(norm, huge)
+    found = [link for link in path if _kind(link.sends, huge) == kind]
+    if kind in ("finite", "huge"):
+        found = sorted(path, key=lambda link: -(link.sends or 0.0) / max(link.arrives or 0.0, 1e-300))
+    what = f"{kind}, {_text(norm)}" if kind in ("finite", "huge") else _text(norm)
+    text = f"the gradient of {name} is {what} ({len(path)} operations from the loss)"
+    if kind == "zero" and (not found or found[0].arrives == 0):
+        text += f": what the users of {naming.label(graph, found[0].node) if found else name} send to it cancels"
+    elif found:
+        verb = "grows most" if kind in ("finite", "huge") else "first so"
+        inputs = "".join(f"\n  {_range(graph, v)}" for v in graph.inputs(found[0].node))
+        text += f": {verb} at {found[0].node.op.name}\n  {found[0]}{inputs}"  # type: ignore[union-attr]
+    return Explanation(kind, norm, tuple(path), found[0] if found else None, text)
+
+
+def _norms(graph: Graph) -> tuple[dict[Tensor, float], dict[tuple[Tensor, int], float]]:
+    """The norm of the gradient of each node, and of what each node sends to each of its inputs."""
+    pending, arrived, sent = graph._pending(None, False), {}, {}
+    for step in backward_steps(graph, pending):
+        arrived[step.node] = _norm(step.grad)
+        for k, dx in enumerate(step.input_grads):
+            if dx is not None:
+                sent[step.node, k] = _norm(dx.value if isinstance(dx, Scatter) else dx)
+    return arrived | {leaf: _norm(dx) for leaf, dx in pending.sums.items()}, sent
+
+
+def _path(graph: Graph, x: Tensor, arrived: dict[Tensor, float], sent: dict[tuple[Tensor, int], float]) -> list[Link]:
+    """The operations between the loss and x, the loss first, along the edges that send most."""
+
+    def weight(edge: Edge) -> tuple[float, ...]:
+        sends, arrives = sent.get((edge.target, edge.position), -1.0), arrived.get(edge.target, -1.0)
+        return (np.isnan(sends), sends, np.isnan(arrives), arrives)
+
+    path: list[Link] = []
+    while graph.users[x]:
+        edge = max(graph.users[x], key=weight)
+        x = edge.target
+        line = f"{naming.label(graph, x)} = {naming.expression(graph, x)}  ({x.source})"
+        path.append(Link(x, x.t, arrived.get(x), sent.get((x, edge.position)), line))
+    return path[::-1]
+
+
+def _norm(dx: Any) -> float:
+    return float(np.linalg.norm(np.asarray(dx, np.float64)))
+
+
+def _kind(norm: float | None, huge: float) -> str:
+    if norm is None or norm == 0:
+        return "none" if norm is None else "zero"
+    if not np.isfinite(norm):
+        return "nan" if np.isnan(norm) else "infinite"
+    return "huge" if norm >= huge else "finite"
+
+
+def _text(norm: float | None) -> str:
+    kind = _kind(norm, np.inf)
+    return {"none": "None", "nan": "NaN", "finite": f"of norm {norm:.3g}" if norm else ""}.get(kind, kind)
+
+
+def _range(graph: Graph, v: Tensor) -> str:
+    values = v.data[np.isfinite(v.data)] if v.size else v.data
+    found = f"{values.min():.3g} to {values.max():.3g}" if values.size else "no finite number"
+    return f"{naming.label(graph, v)}: {found}" + (
+        "" if values.size == v.size else f", {v.size - values.size} not finite"
+    )
