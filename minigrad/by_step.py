@@ -73,7 +73,8 @@ def _one_axis(graph: Graph, nodes: Iterable[Tensor], what: str, axis: str | None
     names = {a: name for name, a in graph.axes.items()}
     found = {names[node.time.axis]: node.time.axis for node in nodes if node.time}
     if not found:
-        raise ValueError(f"{what} outside of all time steps" if graph.axes else f"{what}, but {NO_TIME}")
+        why = " outside of all time steps only; ask for the node that they use" if graph.axes else f", but {NO_TIME}"
+        raise ValueError(what + why)
     if axis is None and len(found) > 1:
         raise ValueError(f"{what} on several axes; choose one with axis=: {', '.join(found)}")
     if axis is not None and axis not in found:
