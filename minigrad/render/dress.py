@@ -499,13 +499,9 @@ class Dresser:
                 -self.grid.line_height * self.grid.lines[-1] + min(self.grid.strips.values()),
                 max(y for _, y in ends),
             )
-            width = style.text_width(box.label, 12)
             center = (self.router.bar_x(box), (bottom + top) / 2 + 4)
-            self.draw_box(box, center, style.RAIL_HEIGHT, top - bottom + 12)
-            self.scene.nodes[-1].label, self.scene.nodes[-1].shape = (
-                "\n".join(box.label.split()) if width > 16 else box.label,
-                "box",
-            )
+            self.draw_box(box, center, self.router.bar_width(box), top - bottom + 12)
+            self.scene.nodes[-1].label, self.scene.nodes[-1].shape = "\n".join(box.label.split()), "box"
             return
         xs = [x for x, _ in ends]
         left, right = min(xs) - 14, self.router.bus_right(box)

@@ -48,30 +48,31 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
         node: box for row in picture.rows for panel in row.panels.values() for box in panel.boxes for node in box.nodes
     }
     totals: dict[Any, Any] = {}
-    for step in itertools.islice(picture.graph.backward_steps(), limit):
+    outputs = picture.graph.outputs
+    seed = None  # beside a loss, outputs that are not scalars (gradients, as a rule) are seeded with zeros
+    if len({y.size == 1 for y in outputs}) == 2:
+        seed = tuple(np.full(y.shape, float(y.size == 1)) for y in outputs)
+    for step in itertools.islice(picture.graph.backward_steps(seed), limit):
         node = step.node
         flow.nodes[node] = _norm(step.grad)
         box = boxes.get(node)
         if box is not None and speaker(box) is node:
             flow.boxes[box] = flow.nodes[node]
-        for k, dx in enumerate(step.input_grads):
+        for k, (x, dx) in enumerate(zip(step.inputs, step.input_grads, strict=True)):
+            if dx is not None and x.op is None:
+                totals[x] = _into(totals.get(x), dx, x)
             thing = owners.get((node, k))
             if thing is None or dx is None:
                 continue
-            table: dict[Any, float] = flow.taps if isinstance(thing, Tap) else flow.links
             if len(thing.ends) > 1:
                 sums[thing] = dx = _added(sums.get(thing), dx)
+            table: dict[Any, float] = flow.taps if isinstance(thing, Tap) else flow.links
             table[thing] = _norm(dx)
-            if isinstance(thing, Tap):
-                x = step.inputs[k]
-                total = totals.setdefault(thing.parameter, []) if x is not thing.parameter else None
-                if total is None:
-                    totals[x] = _into(totals.get(x), dx if len(thing.ends) == 1 else step.input_grads[k], x)
     for link in picture.links:
         if link.target.kind == "delay":
             on = [flow.links[other] for other in picture.links if other.source is link.target and other in flow.links]
             flow.links.update({link: max(on)} if on else {})
-    flow.parameters = {x: _norm(total) for x, total in totals.items() if not isinstance(total, list)}
+    flow.parameters = {x: _norm(total) for x, total in totals.items()}
     return flow
 
 

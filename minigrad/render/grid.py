@@ -262,7 +262,7 @@ class Grid:
             k = self.gutter_in(place.panel)
             for box in place.panel.outer:
                 if box.kind != "input":
-                    room = 20 if box.nodes else 48
+                    room = (44 if place.mirrored else 20) if box.nodes else 48
                     outer[k] = max(outer[k], style.size(box.kind, box.label)[0] + room)
             hidden[k] = hidden[k] or any(link.hidden for link in place.panel.ins)
         inside = [0.0, *[GUTTER] * (count - 2), 0.0]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 
+from minigrad.render import style
 from minigrad.render.grid import TRACK, Grid, Place
 from minigrad.render.paths import Path, Point, rounded, straight, swing
 from minigrad.render.views import Box, Link
@@ -35,14 +37,17 @@ class Router:
         return found | {link: self.route(link) for link in links if link not in found}
 
     def place_initials(self, place: Place) -> None:
-        """Initial states stand beside the panel, at the height of their ports."""
-        for k, port in enumerate(place.ins):
-            for box in [link.source for link in port.links if link.source in place.panel.outer]:
-                if box.kind != "input":
-                    width = self.grid.outline(box).width
-                    left, right = self.grid.gutters[self.grid.gutter_in(place.panel)]
-                    x = left + 12 + width / 2 if place.mirrored else right - 18 - width / 2
-                    self.outer[box] = (x, place.point(place.tile.in_points[k])[1])
+        """Initial states stand beside the panel, at the height of their ports, or as near to it as there is room."""
+        left, right = self.grid.gutters[self.grid.gutter_in(place.panel)]
+        heights = [place.point(point)[1] for point in place.tile.in_points]
+        lowest = math.inf
+        for k in sorted(range(len(heights)), key=lambda k: -heights[k]):
+            for box in dict.fromkeys(link.source for link in place.ins[k].links):
+                if box in place.panel.outer and box.kind != "input" and box not in self.outer:
+                    width, height, _ = self.grid.outline(box)
+                    y = min(heights[k], lowest - height / 2 - 3)
+                    lowest = y - height / 2
+                    self.outer[box] = (left + 26 + width / 2 if place.mirrored else right - 18 - width / 2, y)
 
     def place_inputs(self, place: Place) -> None:
         """Inputs stand under the panel and under all tracks."""
@@ -72,9 +77,10 @@ class Router:
         entry = leg.points[0]
         if target.ins[port].left:
             side = -1 if target.mirrored else 1
-            return straight((x + side * outline.width / 2, y), entry).then(leg)
+            return swing((x + side * outline.width / 2, y), entry).then(leg)
         channel = target.channel(port)
-        if link.source.panel is not target.panel and self.grid.picture.view == "cells":
+        cells = self.grid.picture.view == "cells" and link.source.kind == "input"
+        if link.source.panel is not target.panel and cells:
             home = self.grid.places[link.source.panel]
             gutter = self.grid.rights[home.column] + 8 + 5 * self.vertical(home.column + 1, link.source)
             track = self.track(target, min(channel, gutter), max(channel, gutter), link.source)
@@ -140,7 +146,9 @@ class Router:
         source = self.grid.places[link.source.panel]
         cx = source.center(link.source)[0]
         above = source.panel.row.level == level - 1 and self.grid.is_simple(link)
-        if above and source.is_clear(link.source, cx):
+        inputs = any(box.kind == "input" for box in target.panel.outer)
+        under_input = inputs and any(abs(target.channel(k) - cx) < 20 for k, p in enumerate(target.ins) if not p.left)
+        if above and not under_input and source.is_clear(link.source, cx):
             y = self.track(target, min(cx, channel), max(cx, channel), link.source)
             top = source.top(link.source)
             source.used.append(cx)
@@ -181,13 +189,17 @@ class Router:
 
     def bar_x(self, box: Box) -> float:
         """The x of a bar that stands upright at the right of all lines."""
-        return max(self.grid.rights) + 46 + 26 * list(self.grid.buses).index(box)
+        return max(self.grid.rights) + 56 + 54 * list(self.grid.buses).index(box)
+
+    def bar_width(self, box: Box) -> float:
+        """The width of such a bar: that of the longest word of its label."""
+        return max(style.RAIL_HEIGHT, max(style.text_width(word, 12) for word in box.label.split()) + 6)
 
     def to_bar(self, link: Link, source: Place) -> Path:
         """Up from a box, then right to the upright bar."""
         highest = max(self.grid.tops.values()) - self.grid.line_height * self.grid.lines[source.column]
         y = highest + 7 + 8 * list(self.grid.buses).index(link.target)
-        end = (self.bar_x(link.target) - 8, y)
+        end = (self.bar_x(link.target) - self.bar_width(link.target) / 2, y)
         cx = source.center(link.source)[0]
         is_top = self.grid.ceiling(source) == highest
         if is_top and source.is_clear(link.source, cx):

@@ -218,10 +218,18 @@ class Viewer:
         for edge in self.graph.state_edges:
             assert edge.target.time is not None
             found[edge.target.time.axis][_common(edge.source.scope, edge.target.scope)] = None
+        for node in self.graph.nodes:  # a single step carries nothing; the unroller still says what its states are
+            states = node.role is not None and node.role.kind == "state" and node.op is not None
+            if states and node.time is not None and len(self.positions_of(node.time.axis)) == 1:
+                found[node.time.axis][node.scope] = None
         return {
             axis: [p for p in prefixes if not any(q != p and _inside(p, q) for q in prefixes)]
             for axis, prefixes in found.items()
         }
+
+    def positions_of(self, axis: Any) -> list[tuple[int, int]]:
+        """The positions and the steps of an axis."""
+        return sorted((position, t) for (a, t), position in self.graph._positions.items() if a is axis)
 
     def order_axes(self) -> dict[Axis | None, float]:
         """Axes that run side by side share a segment; one that starts when another has ended comes after it."""
@@ -297,7 +305,7 @@ class Viewer:
             axis = key[0]
             timed = not isinstance(axis, str)
             segment = self.segments[axis] if timed else key[1]
-            visits = sorted((p, t) for (a, t), p in self.graph._positions.items() if a is axis)
+            visits = self.positions_of(axis)
             row = self.rows[key] = Row(key, str(key[1] or axis) if timed else "", segment)
             row.reverse = (timed and visits[0][1] > visits[-1][1]) is not (key[-1] == "backward")
             row.total = len(visits)

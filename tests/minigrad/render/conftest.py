@@ -52,6 +52,40 @@ def skips(steps: int) -> mg.Tensor:
     return states[-1]
 
 
+def masked(steps: int) -> mg.Tensor:
+    """Rows of different lengths, in both directions."""
+    xs = np.ones((steps, 2, 3), np.float32)
+    y, _ = nn.GRU(3, 4, bidirectional=True)(xs, lengths=[steps, 1])
+    return (y**2).mean()
+
+
+def attention(steps: int) -> mg.Tensor:
+    """A decoder that looks at all states of an encoder in each of its steps."""
+    xs = np.ones((steps, 2, 3), np.float32)
+    y, h = nn.Unroll(nn.RNNCell(3, 4))(xs)
+    decoder, total = nn.RNNCell(3, 4), 0.0
+    for _, x in mg.timesteps(xs, axis="decoder"):
+        _, h = decoder(x, h)
+        a = mg.softmax((y * h).sum(axis=-1), axis=0)
+        total = total + ((np.expand_dims(a, -1) * y).sum(axis=0) ** 2).mean()
+    return total
+
+
+def translation(steps: int) -> mg.Tensor:
+    """A decoder that starts where an encoder has ended."""
+    xs = np.ones((steps, 2, 3), np.float32)
+    _, state = nn.Unroll(nn.LSTMCell(3, 4))(xs)
+    y, _ = nn.Unroll(nn.LSTMCell(3, 4))(xs, state)
+    return nn.mse_loss(nn.Linear(4, 2)(y), np.zeros((steps, 2, 2), np.float32))
+
+
+def embedded(steps: int) -> mg.Tensor:
+    """Words in, words out, two layers with dropout between them."""
+    words = np.arange(steps * 2).reshape(steps, 2) % 5
+    y, _ = nn.GRU(3, 4, num_layers=2, dropout=0.2)(nn.Embedding(5, 3)(words))
+    return nn.cross_entropy(nn.Linear(4, 5)(y), words)
+
+
 NETWORKS: dict[str, Callable[[int], mg.Tensor]] = {
     "rnn": lambda T: recurrent("RNN", T),
     "lstm": lambda T: recurrent("LSTM", T),
@@ -62,6 +96,10 @@ NETWORKS: dict[str, Callable[[int], mg.Tensor]] = {
     "bidirectional": lambda T: recurrent("RNN", T, every_step=True, bidirectional=True),
     "deep bidirectional": lambda T: recurrent("LSTM", T, every_step=True, bidirectional=True, num_layers=2),
     "by hand": by_hand,
+    "masked": masked,
+    "attention": attention,
+    "translation": translation,
+    "embedded": embedded,
     "skips": skips,
 }
 

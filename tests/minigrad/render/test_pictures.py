@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import re
 from pathlib import Path
 
@@ -7,12 +8,13 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+import nn
 from minigrad import render
 from minigrad.render.compose import VIEWS
 
 NAMES = (
     *("rnn", "lstm", "gru", "gru before", "lstm, loss at every step", "stacked", "bidirectional"),
-    *("deep bidirectional", "by hand", "skips"),
+    *("deep bidirectional", "by hand", "skips", "masked", "attention", "translation", "embedded"),
 )
 
 
@@ -26,6 +28,28 @@ def test_nothing_overlaps_spills_or_is_crossed(network, drawing, name, view, bac
     assert picture.spilled() == []
     assert picture.crossed() == []
     assert min(picture.fonts()) >= 11
+
+
+@pytest.mark.parametrize("view", ["ops", "cells"])
+@pytest.mark.parametrize("steps", [1, 2, 6])
+@pytest.mark.parametrize("name", NAMES)
+def test_any_number_of_steps(network, drawing, name, steps, view):
+    picture = drawing(render.to_dot(network(name, steps), view=view, backward=True, steps="all").source)
+    assert picture.overlaps() == picture.crossed() == picture.spilled() == []
+
+
+CELLS = sorted(path.stem for path in Path("demos/custom_cells").glob("[a-z]*.py"))
+
+
+@pytest.mark.parametrize("time", ["unrolled", "rolled"])
+@pytest.mark.parametrize("module", CELLS)
+def test_cells_of_the_demos(drawing, module, time):
+    cells = importlib.import_module(f"demos.custom_cells.{module}")
+    for cell in vars(cells).values():
+        if isinstance(cell, type) and issubclass(cell, nn.Cell) and cell.__module__ == cells.__name__:
+            y, _ = nn.Unroll(cell(3, 4))(np.ones((3, 2, 3), np.float32))
+            picture = drawing(render.to_dot(mg.Graph((y[-1] ** 2).mean()), time=time, backward=True).source)
+            assert picture.overlaps() == picture.crossed() == picture.spilled() == []
 
 
 def test_the_same_program_gives_the_same_text(network):
