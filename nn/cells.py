@@ -18,6 +18,10 @@ from nn.module import FOLDER, Module, Parameter
 State = Any  # a tensor, or a (named) tuple of states
 
 
+class Layers(tuple[State, ...]):
+    """The states of the layers of a stack: leaves keep their names, since each layer has a scope of its own."""
+
+
 def map_state(function: Callable[..., Any], state: State, *others: State) -> State:
     """`function` of each leaf (and of the leaves of states of the same structure), in the structure of the first."""
     if not isinstance(state, tuple | list):
@@ -27,14 +31,13 @@ def map_state(function: Callable[..., Any], state: State, *others: State) -> Sta
 
 
 def leaves(state: State, name: str = "h") -> Iterator[tuple[str, Any]]:
-    """The leaves of a state with their names: of a named tuple the fields, else `name`, numbered where it repeats."""
+    """The leaves of a state with their names: `name`; the fields of a named tuple; s0, s1, ... of a plain one."""
     if not isinstance(state, tuple | list):
         yield name, state
         return
     for k, part in enumerate(state):
         fields = getattr(state, "_fields", None)
-        own = name if isinstance(part, tuple | list) else f"{name}_{k}"
-        yield from leaves(part, fields[k] if fields else own)
+        yield from leaves(part, fields[k] if fields else name if isinstance(state, Layers) else f"s{k}")
 
 
 def detach_state(state: State) -> State:
@@ -94,7 +97,7 @@ class Cell(Module):
                 wanted = ", ".join(str(field) for field in fields)
                 raise ValueError(f"{where} must be a tuple ({wanted}), found {found}")
             parts = [self.matched(s, l, f"{where}.{field}", batch) for field, s, l in zip(fields, state, like)]
-            return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
+            return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
         shape = (*batch, like) if isinstance(like, int) else like.shape
         if not isinstance(state, mg.Tensor | np.ndarray):
             raise TypeError(f"{where} must be a tensor {shape}, found {type(state).__name__}")

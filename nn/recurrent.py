@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 import minigrad as mg
-from nn.cells import Cell, GRUCell, LSTMCell, RNNCell, State, map_state
+from nn.cells import Cell, GRUCell, Layers, LSTMCell, RNNCell, State, map_state
 from nn.dropout import Dropout, check_probability, mask
 from nn.linear import positive
 from nn.module import Module
@@ -82,7 +82,7 @@ class Stacked(Cell):
 
     def initial_state(self, batch_size: int | None = None) -> State:
         """The tuple of the cells' own."""
-        return tuple(layer.initial_state(batch_size) for layer in self.layers)
+        return Layers(layer.initial_state(batch_size) for layer in self.layers)
 
     def check_input(self, shape: tuple[int, ...], dtype: Any) -> None:
         """As the first cell asks."""
@@ -98,7 +98,7 @@ class Stacked(Cell):
         for k, layer in enumerate(self.layers):
             x, s = layer(x if k == 0 else self.dropout(x), None if state is None else state[k], **options)
             new.append(s)
-        return x, tuple(new)
+        return x, Layers(new)
 
 
 class _Recurrent(Module):

@@ -114,8 +114,8 @@ class RecurrentDropout(Wrapper):
         self.p, self.of = check_probability("RecurrentDropout", p), of
         self.rng = None if rng is None else init.generator(rng)
         names = [name for name, _ in leaves(cell.initial_state())]
-        if of not in names:
-            raise ValueError(f"RecurrentDropout: no leaf {of!r} in the state; there are {', '.join(names)}")
+        if names.count(of) != 1:
+            raise ValueError(f"RecurrentDropout: one leaf {of!r} in the state is needed; there are {', '.join(names)}")
 
     def initial_state(self, batch_size: int | None = None) -> State:
         """That of the cell inside, and a new mask."""
@@ -146,13 +146,16 @@ class LearnedInitialState(Wrapper):
         super().__init__(cell)
         with mg.no_grad():
             first = list(leaves(cell.initial_state()))
+        self.names: list[str] = []
         for name, s in first:
-            setattr(self, f"{name}_init", Parameter(s.data))
+            same = sum(known.startswith(f"{name}_init") for known in self.names)
+            self.names.append(f"{name}_init_{same + 1}" if same else f"{name}_init")
+            setattr(self, self.names[-1], Parameter(s.data))
 
     def initial_state(self, batch_size: int | None = None) -> State:
         """The parameters, for each row of the batch."""
         with mg.no_grad():
             like = self.cell.initial_state()
         batch = () if batch_size is None else (batch_size,)
-        names = (f"{name}_init" for name, _ in leaves(like))
+        names = iter(self.names)
         return map_state(lambda s: mg.broadcast_to(getattr(self, next(names)), (*batch, *s.shape)), like)

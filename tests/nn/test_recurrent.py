@@ -32,7 +32,9 @@ def test_both_directions_see_the_same_inputs():
 def test_a_stack_of_cells_is_one_axis_and_equals_layer_after_layer():
     cells = [nn.LSTMCell(3, 4), nn.GRUCell(4, 5), nn.RNNCell(5, 2)]
     y, state = nn.Unroll(nn.Stacked(cells))(XS)
-    assert list(mg.Graph(y.sum()).axes) == ["cell"]
+    graph = mg.Graph(y.sum())
+    assert list(graph.axes) == ["cell"]
+    assert {source.role.name for source, _ in graph.crossings} == {"h", "c"}
     x = XS
     for cell, final in zip(cells, state, strict=True):
         x, s = nn.Unroll(cell)(x)

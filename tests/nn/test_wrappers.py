@@ -66,7 +66,7 @@ def test_recurrent_dropout_has_one_mask_for_a_whole_sequence(kind):
     assert not np.array_equal(layer(XS)[1][1].data, mask.data)
     layer.eval()
     assert np.array_equal(layer(XS)[0].data, nn.Unroll(cell)(XS)[0].data)
-    with pytest.raises(ValueError, match="no leaf 'q' in the state; there are h"):
+    with pytest.raises(ValueError, match="one leaf 'q' in the state is needed; there are h"):
         nn.RecurrentDropout(cell, of="q")
 
 
@@ -93,3 +93,12 @@ def test_wrappers_nest_and_take_lengths():
     assert state.mask.shape == (3, 4)
     with pytest.raises(TypeError, match="Residual: an nn.Cell is needed, found GRU"):
         nn.Residual(nn.GRU(4, 4))
+
+
+def test_a_stack_has_a_learned_state_for_each_layer():
+    cell = nn.LearnedInitialState(nn.Stacked([nn.GRUCell(4, 3), nn.LSTMCell(3, 2)]))
+    assert [name for name, _ in cell.named_parameters()][-3:] == ["h_init", "h_init_2", "c_init"]
+    assert nn.check_cell(cell).ok
+    y, _ = nn.Unroll(cell)(XS)
+    y.sum().backward()
+    assert all(p.grad is not None for p in cell.parameters())
