@@ -1,4 +1,4 @@
-"""`python -m demos.medians NAME ...`: runs demos with the seeds 0, 1, 2 and prints their tables with medians in them."""
+"""`python -m demos.medians NAME ...`: runs demos with the seeds 0, 1, 2 and prints their first tables with medians."""
 
 import re
 import statistics

@@ -86,7 +86,8 @@ def show(net: Forecaster, X: np.ndarray, y: np.ndarray, out: cli.Out) -> None:
     norms = state_gradients(mg.Graph(nn.mse_loss(net(X[:BATCH].T[..., None]), y[:BATCH, None])))
     factor = (norms[0] / norms[-1]) ** (1 / (len(norms) - 1))
     print(f"\n‖dloss/dh_t‖, t = 0 … {len(norms) - 1}   {cli.bars(norms)}   {norms[0]:.1e} … {norms[-1]:.1e}")
-    print(f"one step back multiplies it by {factor:.2f}: the network learns from about {memory(norms)} days")
+    left = 100 * norms[0] / norms[-1]
+    print(f"one step back multiplies it by {factor:.2f}; of the last day's gradient the first day gets {left:.2g} %")
 
     def draw(axes) -> None:
         axes.semilogy(norms, ".-")
@@ -96,9 +97,15 @@ def show(net: Forecaster, X: np.ndarray, y: np.ndarray, out: cli.Out) -> None:
     out.plot("gradient.png", draw)
 
 
-def memory(norms: np.ndarray) -> int:
-    """How many steps back the gradient is still a hundredth of what it was at the end."""
-    return int((norms > 0.01 * norms[-1]).sum())
+def conclusion(errors: dict[str, float], target: str) -> str:
+    """What the table says, in a sentence."""
+    ours = list(errors.values())[-1]
+    if target == "price":
+        best = min(errors.values()) / errors["same as today"] - 1
+        return f'The best is {100 * best:+.1f} % from "tomorrow = today", which is noise: prices are not forecast here.'
+    against = 100 * (ours / errors["linear, 10 days"] - 1)
+    how = "about a tie" if abs(against) < 5 else "worse" if against > 0 else "better"
+    return f"Against the linear regression on ten days the RNN is {against:+.1f} %: {how}."
 
 
 def main(args) -> None:
@@ -119,10 +126,7 @@ def main(args) -> None:
     persistence = errors["same as today"]
     rows = [[name, error / unit, f"{100 * (error / persistence - 1):+.1f} %"] for name, error in errors.items()]
     cli.table([f"next day's {what}: {len(y) - cut} test days", "MSE", "against same as today"], rows)
-    if args.target == "range":
-        print("\n  The RNN beats the naive forecasts; it about ties the linear regression on ten days.")
-    else:
-        print('\n  Nothing here beats "tomorrow = today" by more than noise: prices are not forecast, only ranges.')
+    print(f"\n  {conclusion(errors, args.target)}")
     show(net, X_unit[cut:], y_unit[cut:], args.out)
 
 
