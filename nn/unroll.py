@@ -43,7 +43,7 @@ def unroll(
     state, start = _checked(cell, xs, state), _first_step.get()
     ys: list[Any] = [None] * len(xs)
     rows = () if inside is None else inside
-    masks = {k: mg.tensor(row[:, None]) for k, row in enumerate(rows) if not row.all()}  # where some row has ended
+    masks = {k: _wide(row, 2) for k, row in enumerate(rows) if not row.all()}  # where some row has ended
     first = len(xs) - 1 if reverse else 0
     with mg.scope(cell.name, outside=FOLDER):  # opened once, so that a step costs no more than its equations
         for t, x_t in mg.timesteps(xs, cell.path or cell.name, reverse=reverse, start=start):
@@ -154,6 +154,6 @@ def _kept(mask: mg.Tensor, s: mg.Tensor, s_prev: mg.Tensor) -> Any:
     return mg.where(mask if s.ndim == 2 else _wide(mask.data[:, 0], s.ndim), s, s_prev)
 
 
-def _wide(mask: Array, ndim: int) -> Array:
+def _wide(mask: Array, ndim: int) -> mg.Tensor:
     """The mask with further axes of length 1, so that it broadcasts against what has `ndim` axes."""
-    return mask.reshape(mask.shape + (1,) * (ndim - mask.ndim))
+    return mg.tensor(mask.reshape(mask.shape + (1,) * (ndim - mask.ndim)), name="inside")
