@@ -409,6 +409,12 @@ class Graph:
         graph.add_edges_from((names[e.source], names[e.target], {"position": e.position}) for e in self.edges)
         return graph
 
+    def __reduce__(self) -> Any:
+        """Copies and pickles hold the nodes as a flat list; see `pickling`."""
+        from minigrad import pickling
+
+        return pickling.build, pickling.flatten(self)
+
     def __len__(self) -> int:
         return len(self.nodes)
 

@@ -238,6 +238,10 @@ class Tensor:
 
         Graph(self).backward(grad, create_graph=create_graph, retain_grads=retain_grads)
 
+    def __reduce__(self) -> Any:
+        """Copies and pickles are leaves without history, which require grad if this one is a leaf that does."""
+        return Tensor, (self._data, self.op is None and self._requires_grad, None, self.name)
+
     # how it looks
 
     def __repr__(self) -> str:
@@ -371,7 +375,7 @@ class Tensor:
 def _own_array(data: Any, dtype: DTypeLike | None) -> NDArray[Any]:
     """A read-only array that nobody can change; Python numbers and lists of them get the default dtype."""
     if isinstance(data, Tensor):
-        data = data._data
+        data = data.__array__()  # raises if the data would drop out of a graph unnoticed
     if isinstance(data, np.ndarray) and _frozen(data) and dtype in (None, data.dtype):
         return data
     array = np.array(data, dtype)
