@@ -6,7 +6,7 @@ Gradients that cross a time step *during* the pass are the business of `Graph.cl
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NamedTuple
@@ -45,7 +45,8 @@ def clip_grad_norm_(target: Any, max_norm: float, norm_type: float = 2.0) -> flo
     if not math.isfinite(before):
         raise FloatingPointError(f"clip_grad_norm_: the norm is {before}, beyond float64; no gradient was changed")
     factor = min(1.0, limit / (before + EPSILON))
-    _commit({leaf: grad * factor for leaf, grad in found.items()} if factor < 1 else {})
+    for leaf, grad in found.items() if factor < 1 else ():
+        leaf.grad = grad * factor
     record("parameters", None, before, before * factor)
     return before
 
@@ -60,10 +61,7 @@ def clip_grad_value_(target: Any, clip_value: float) -> None:
     tensor([ 3. , -3.5])
     """
     limit = check_limit("clip_value", clip_value)
-    found = gradients(target, "clip_grad_value_")
-    clipped = {leaf: np.clip(grad, -limit, limit) for leaf, grad in found.items()}
-    record("parameters", None, norm(found.values()), norm(clipped.values()))
-    _commit(clipped)
+    _limit_each(target, "clip_grad_value_", lambda leaf, grad: np.clip(grad, -limit, limit))
 
 
 def clip_grad_blocks_(target: Any, max_norm: float, norm_type: float = 2.0) -> list[float]:
@@ -93,14 +91,12 @@ def clip_grad_adaptive_(target: Any, ratio: float = 0.01, epsilon: float = 1e-3)
             [0.3536, 0.0071]])
     """
     limit, least = check_limit("ratio", ratio), check_limit("epsilon", epsilon)
-    clipped = {}
-    found = gradients(target, "clip_grad_adaptive_")
-    for leaf, grad in found.items():
-        longest = limit * np.maximum(_unit_norms(leaf.data), least)
-        norms = _unit_norms(grad)
-        clipped[leaf] = np.where(norms > longest, grad * (longest / np.maximum(norms, EPSILON)), grad)
-    record("parameters", None, norm(found.values()), norm(clipped.values()))
-    _commit(clipped)
+
+    def limited(leaf: Tensor, grad: Arrays) -> Arrays:
+        longest, norms = limit * np.maximum(_unit_norms(leaf.data), least), _unit_norms(grad)
+        return np.where(norms > longest, grad * (longest / np.maximum(norms, EPSILON)), grad)
+
+    _limit_each(target, "clip_grad_adaptive_", limited)
 
 
 def _unit_norms(array: Arrays) -> Arrays:
@@ -108,8 +104,11 @@ def _unit_norms(array: Arrays) -> Arrays:
     return np.sqrt(np.sum(np.square(array, dtype=np.float64), axis=axis, keepdims=True))
 
 
-def _commit(changed: dict[Tensor, Arrays]) -> None:
-    for leaf, grad in changed.items():
+def _limit_each(target: Any, what: str, limited: Callable[[Tensor, Arrays], Arrays]) -> None:
+    found = gradients(target, what)
+    clipped = {leaf: limited(leaf, grad) for leaf, grad in found.items()}
+    record("parameters", None, norm(found.values()), norm(clipped.values()))
+    for leaf, grad in clipped.items():
         leaf.grad = grad
 
 
