@@ -44,10 +44,11 @@ def train(cell: nn.Cell, updates: int, rng: np.random.Generator) -> float:
 
 
 def picture(cell: nn.Cell, out: cli.Out, name: str) -> None:
-    """Three steps of the cell, unrolled, labelled with the cell's own variables."""
+    """Three steps of the cell and one step rolled up, labelled with the cell's own variables."""
     ys, _ = nn.Unroll(cell)(np.ones((3, 1, cell.input_size)))
     graph = mg.Graph((ys[-1] ** 2).mean())
     out.graph(f"{name}.svg", graph, view="ops")
+    out.graph(f"{name}-rolled.svg", graph, view="ops", time="rolled")
 
 
 def main(args) -> None:

@@ -21,7 +21,7 @@ class CoupledLSTMCell(nn.Cell):
     """
 
     def __init__(self, D: int, H: int) -> None:
-        self.input_size, self.state_size = D, (H, H)
+        self.input_size, self.state_size = D, nn.LSTMState(H, H)
         self.W_xf, self.W_hf, self.b_f = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H) + 1)
         self.W_xg, self.W_hg, self.b_g = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
         self.W_xo, self.W_ho, self.b_o = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
@@ -33,4 +33,4 @@ class CoupledLSTMCell(nn.Cell):
         o = mg.sigmoid(x @ self.W_xo + h_prev @ self.W_ho + self.b_o)
         c = f * c_prev + (1 - f) * g
         h = o * np.tanh(c)
-        return h, (h, c)
+        return h, nn.LSTMState(h, c)

@@ -22,7 +22,7 @@ class PeepholeLSTMCell(nn.Cell):
     """
 
     def __init__(self, D: int, H: int) -> None:
-        self.input_size, self.state_size = D, (H, H)
+        self.input_size, self.state_size = D, nn.LSTMState(H, H)
         self.W_xi, self.W_hi, self.b_i = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
         self.W_xf, self.W_hf, self.b_f = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H) + 1)
         self.W_xg, self.W_hg, self.b_g = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
@@ -37,4 +37,4 @@ class PeepholeLSTMCell(nn.Cell):
         c = f * c_prev + i * g
         o = mg.sigmoid(x @ self.W_xo + h_prev @ self.W_ho + c * self.p_o + self.b_o)
         h = o * np.tanh(c)
-        return h, (h, c)
+        return h, nn.LSTMState(h, c)
