@@ -22,6 +22,7 @@ NAMES = (
     "truncation",
     "custom_cells",
     "debugger_tour",
+    "bptt_is_the_chain_rule",
 )
 
 

@@ -11,6 +11,7 @@ import pytest
 import demos
 import minigrad as mg
 import nn
+from demos import bptt_is_the_chain_rule as chain_rule
 from demos import cli, custom_cells
 from demos.language_model import NGrams
 from demos.medians import median
@@ -39,6 +40,7 @@ SAYS = {
     "truncation": ["bias", "window"],
     "custom_cells": ["MinimalGatedCell", "second order: ok"],
     "debugger_tour": ["(bptt)"],
+    "bptt_is_the_chain_rule": ["the engine's backward loop", "forward mode (RTRL)", "add up to the gradient"],
 }
 
 
@@ -199,3 +201,11 @@ def test_medians_are_taken_number_by_number():
     done = run("demos.medians", "feed_forward", "--quick")
     assert done.returncode == 0, done.stderr
     assert "same as today" in done.stdout
+
+
+def test_four_ways_to_the_gradient_agree():
+    rng = np.random.default_rng(0)
+    W, xs = rng.normal(size=(3, 3)) / 2, rng.normal(size=(6, 2, 3))
+    expected = chain_rule.by_hand(W, xs)
+    for name, way in chain_rule.WAYS.items():
+        np.testing.assert_allclose(way(W, xs), expected, rtol=1e-6 if name == "finite differences" else 1e-12)
