@@ -23,16 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("-b", dest="breakpoints", action="append", default=[], metavar="CONDITION", help="stop there")
     parser.add_argument("-c", dest="commands", action="append", default=[], metavar="COMMANDS", help="typed first")
     parser.add_argument("-m", dest="module", action="store_true", help="the program is the name of a module")
-    parser.add_argument("program", help="script.py, or with -m a module")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the program's own arguments")
-    options = parser.parse_args(arguments)
+    parser.add_argument(
+        "program", help="script.py, or with -m a module; then its own arguments, after -- where they look like ours"
+    )
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if "--" in words else len(words)
+    options, own = parser.parse_known_args(words[:end])  # what is not ours, before or after the program, is its own
     try:
         debugger = Debugger(options.breakpoints, options.commands)
     except ValueError as error:
         parser.error(str(error))
     if not options.module and not os.path.isfile(options.program):
         parser.error(f"there is no file {options.program}")
-    sys.argv = [options.program, *options.arguments]
+    sys.argv = [options.program, *own, *words[end + 1 :]]
     if not options.module:
         sys.path.insert(0, os.path.dirname(os.path.abspath(options.program)))
     finished = False

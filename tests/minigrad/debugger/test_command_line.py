@@ -248,3 +248,16 @@ def test_replay_of_a_torch_job_needs_only_its_arrays(tmp_path: Path) -> None:
         c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
         h = np.tanh(c) / (1 + np.exp(-o))
     np.testing.assert_allclose(y[-1].data, h, rtol=1e-4)
+
+
+def test_breakpoints_may_stand_behind_the_program_and_the_rest_is_its_own(program: Path) -> None:
+    ran = debug(program, lines="continue\n", arguments=("data", "-b", "pass == 2 and t == 1", "--lr", "3", "--", "-b"))
+    assert ran.returncode == 0, ran.stderr
+    assert "backward pass 2" in ran.stdout
+    assert "backward pass 1" not in ran.stdout
+    assert next(line.split()[4:] for line in ran.stdout.splitlines() if line.startswith("epoch")) == [
+        "data",
+        "--lr",
+        "3",
+        "-b",
+    ]
