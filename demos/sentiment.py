@@ -1,8 +1,9 @@
 """GRU: is a sentence of a review praise or complaint?
 
 A GRU with 32 states reads the words; the mean and the maximum over its outputs decide.  Beside it: always the commoner
-class, naive Bayes on the same words, and an LSTM of the same size, parameters and seconds an epoch, for the GRU is said
-to be the cheaper one.  Then the gradient is drawn over some sentences: which words would change the verdict most?
+class, naive Bayes on the same words, and an LSTM of the same size: the GRU, said to be cheaper, has a quarter fewer
+parameters, and needs about the same time here, where single operations cost most.  Then the gradient is drawn over
+some sentences: which words would change the verdict most?
 
 3000 sentences, a fifth of them for the test, in two classes: the data has no neutral ones.  Expect about 80 %, level
 with naive Bayes: so few sentences teach words, not grammar.
