@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad import ops
 from minigrad.anomaly import detect_anomaly
-from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_, clip_report
+from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_
 from minigrad.explain import Explanation, explain
 from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -24,6 +24,7 @@ from minigrad.ops.reductions import *
 from minigrad.ops.selection import *
 from minigrad.ops.shaping import *
 from minigrad.primitive import Primitive, Scatter, primitive
+from minigrad.reports import clip_report
 from minigrad.scope import Role, no_grad, scope, time_step, timesteps
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 

@@ -1,6 +1,6 @@
 """What each time step adds: gradients of shared weights, values, credit, and what truncation throws away.
 
-Imports `graph`, `edits`, `flow`.  Each function runs backward passes of its own and never writes `.grad`.
+Imports `graph`, `edits`, `flow`, `reports`.  Each function runs backward passes of its own and never writes `.grad`.
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ import math
 import warnings
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.backward import backward_steps
-from minigrad.clip import norm, pyplot
+from minigrad.clip import norm
 from minigrad.edits import NO_TIME, EditedGraph, cut, rewire, state_names, truncate
 from minigrad.flow import by_position, state_lines
 from minigrad.graph import Edge, Graph
 from minigrad.primitive import Scatter
+from minigrad.reports import Credit, TruncationBias
 from minigrad.scope import Axis
 from minigrad.tensor import Tensor
 
@@ -82,23 +83,6 @@ def _one_axis(graph: Graph, nodes: Iterable[Tensor], what: str, axis: str | None
     return found[axis or next(iter(found))]
 
 
-class Credit(NamedTuple):
-    """norms[k, j] = ‖∂loss_{t[k]}/∂s_{t[j]}‖: what the loss of each step says to the state of each earlier step."""
-
-    state: str
-    t: list[int]
-    norms: NDArray[np.float64]
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw it as a heat map (needs matplotlib: the extra `plot`); returns the axes."""
-        ax = ax or pyplot().subplots()[1]
-        with np.errstate(divide="ignore"):
-            image = ax.imshow(np.log10(self.norms), extent=(self.t[0], self.t[-1] + 1, self.t[-1] + 1, self.t[0]))
-        ax.figure.colorbar(image, label=f"log₁₀ ‖∂loss/∂{self.state}‖")
-        ax.set(xlabel=f"t of {self.state}", ylabel="t of the loss")
-        return ax
-
-
 def credit(graph: Graph, state: str | None = None) -> Credit:
     """See `Graph.credit`."""
     all_lines = state_lines(graph, by_position(graph))
@@ -139,20 +123,6 @@ def _add(seeds: dict[int, dict[Tensor, Any]], graph: Graph, x: Tensor, dx: Any) 
     if where is not None and x._requires_grad:
         parts = seeds.setdefault(where[1], {})
         parts[x] = parts[x] + dx if x in parts else dx
-
-
-class TruncationBias(NamedTuple):
-    """What truncation to k steps does to the gradient: ‖truncated‖ / ‖full‖, and the angle between them in degrees."""
-
-    k: int
-    norm_ratio: float
-    angle: float
-    parameters: dict[str, tuple[float, float]]
-
-    def __str__(self) -> str:
-        rows = {"all": (self.norm_ratio, self.angle)} | self.parameters
-        lines = [f"{name:<20}{ratio:>12.4g}{angle:>9.1f}°" for name, (ratio, angle) in rows.items()]
-        return "\n".join([f"{f'truncated to {self.k}':<20}{'norm ratio':>12}{'angle':>10}", *lines])
 
 
 def truncation_bias(graph: Graph, k: int) -> TruncationBias:

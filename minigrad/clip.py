@@ -1,4 +1,4 @@
-"""Clipping of parameters' gradients after a backward pass, and reports of all clipping.  Imports `graph`, `naming`.
+"""Clipping of parameters' gradients after a backward pass, exactly.  Imports `graph`, `naming`, `reports`.
 
 Gradients that cross a time step *during* the pass are the business of `Graph.clip_edges`.
 """
@@ -6,16 +6,15 @@ Gradients that cross a time step *during* the pass are the business of `Graph.cl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import naming
 from minigrad.graph import Graph
+from minigrad.reports import record
 from minigrad.tensor import Tensor
 
 Arrays = NDArray[Any]
@@ -179,90 +178,3 @@ def _origin(graph: Graph) -> str:
                 if step.t is not None:
                     return f"the first time step with such a gradient is t = {step.t}; {first}"
     return first or "the backward pass of this graph alone is finite"
-
-
-# reports
-
-
-class Clipped(NamedTuple):
-    """One application of a limit: to what, at which time step, and the norm before and after."""
-
-    what: str
-    t: int | None
-    before: float
-    after: float
-
-
-class ClipReport(list[Clipped]):
-    """What was clipped while the report was open, in order; prints as a table, `plot` draws it."""
-
-    def of(self, what: str) -> list[Clipped]:
-        """The entries of one line of the table."""
-        return [entry for entry in self if entry.what == what]
-
-    def __str__(self) -> str:
-        lines = [f"{'':<20}{'clipped':>14}{'median norm':>13}{'largest':>10}{'smallest factor':>17}"]
-        for what in dict.fromkeys(entry.what for entry in self):
-            entries = self.of(what)
-            before = [entry.before for entry in entries]
-            factors = [entry.after / entry.before for entry in entries if entry.after < entry.before * (1 - 1e-5)]
-            often = f"{len(factors)} of {len(entries)}"
-            lines.append(
-                f"{what:<20}{often:>14}{np.median(before):>13.4g}{max(before):>10.4g}{min(factors, default=1.0):>17.4g}"
-            )
-        return "\n".join(lines) if self else "nothing met a limit: no clipping ran while the report was open"
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the norms before and after in order of application (needs matplotlib); returns the axes."""
-        ax = ax or pyplot().subplots()[1]
-        for what in dict.fromkeys(entry.what for entry in self):
-            (line,) = ax.plot([entry.before for entry in self.of(what)], ":", label=f"{what}, before")
-            ax.plot([entry.after for entry in self.of(what)], color=line.get_color(), label=f"{what}, after")
-        ax.set(yscale="log", xlabel="application", ylabel="norm of the gradient")
-        ax.legend()
-        return ax
-
-
-def pyplot() -> Any:
-    """Matplotlib's, which is an extra."""
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError("plot() needs matplotlib: pip install 'minigrad-bptt[plot]'") from error
-    return pyplot
-
-
-_report: ContextVar[ClipReport | None] = ContextVar("minigrad.clip_report", default=None)
-
-
-@contextmanager
-def clip_report() -> Iterator[ClipReport]:
-    """Note every limit that is applied inside: to crossings (`Graph.clip_edges`) and to parameters.
-
-    >>> import minigrad as mg
-    >>> w = mg.tensor([3.0, 4.0], requires_grad=True)
-    >>> (w * w / 2).sum().backward()
-    >>> with mg.clip_report() as report:
-    ...     norms = [mg.clip_grad_norm_([w], 2.5) for epoch in range(2)]
-    >>> print(report)
-                               clipped  median norm   largest  smallest factor
-    parameters                  1 of 2         3.75         5              0.5
-    """
-    report = ClipReport()
-    token = _report.set(report)
-    try:
-        yield report
-    finally:
-        _report.reset(token)
-
-
-def reporting() -> bool:
-    """Whether a report is open."""
-    return _report.get() is not None
-
-
-def record(what: str, t: int | None, before: float, after: float) -> None:
-    """Note one application of a limit in the report that is open, if one is."""
-    report = _report.get()
-    if report is not None:
-        report.append(Clipped(what, t, before, after))

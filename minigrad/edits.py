@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
-from minigrad.clip import check_limit, norm, record, reporting
+from minigrad.clip import check_limit, norm
 from minigrad.graph import Edge, Graph
 from minigrad.primitive import Primitive, primitive
+from minigrad.reports import record, reporting
 from minigrad.scope import Axis, recorded
 from minigrad.tensor import Tensor
 

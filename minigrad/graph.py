@@ -18,9 +18,8 @@ from minigrad.tensor import Tensor, constant
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from minigrad.by_step import Credit, TruncationBias
     from minigrad.edits import Edges
-    from minigrad.flow import GradientFlow
+    from minigrad.reports import Credit, GradientFlow, TruncationBias
 
 
 class Edge(NamedTuple):
@@ -329,7 +328,7 @@ class Graph:
     # measures: each runs a pass of its own
 
     def gradient_flow(self, jacobians: bool | str = True) -> GradientFlow:
-        """How ∂loss/∂state changes from step to step, with a verdict for each state: a `flow.GradientFlow`.
+        """How ∂loss/∂state changes from step to step, with a verdict for each state: a `reports.GradientFlow`.
 
         jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a fifth of a backward pass; "all" at
         all steps; "exact" is its largest singular value at all steps; False leaves it out.
@@ -368,7 +367,7 @@ class Graph:
         return by_step.values_by_step(self, name, axis, scope)
 
     def credit(self, state: str | None = None) -> Credit:
-        """‖∂loss_t'/∂state_t‖ for all pairs of steps, a `by_step.Credit`: which past each step's loss speaks to."""
+        """‖∂loss_t'/∂state_t‖ for all pairs of steps, a `reports.Credit`: which past each step's loss speaks to."""
         from minigrad import by_step
 
         return by_step.credit(self, state)

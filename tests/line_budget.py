@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ("tensor", "primitive", "graph", "backward", "scope", "source", "__init__")
-TOOLS = ("edits", "clip", "flow", "by_step", "anomaly", "gradcheck", "functional", "explain", "pickling")
+TOOLS = ("edits", "clip", "flow", "by_step", "reports", "anomaly", "gradcheck", "functional", "explain", "pickling")
 BUDGETS = {
     "engine core": (800, [f"minigrad/{name}.py" for name in CORE]),
     "operations": (1200, ["minigrad/ops/**/*.py"]),

@@ -16,9 +16,9 @@ from minigrad.backward import Step
 from minigrad.debugger.breakpoints import nearest
 from minigrad.debugger.facts import array_of, is_finite, norm_of, states
 from minigrad.debugger.session import Session
-from minigrad.flow import HEALTHY, LOST
 from minigrad.graph import Graph
 from minigrad.primitive import Scatter
+from minigrad.reports import HEALTHY, LOST
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
