@@ -1,4 +1,4 @@
-"""Clipping of parameters' gradients after a backward pass, exactly.  Imports `graph`, `naming`, `reports`.
+"""Clipping of parameters' gradients after a backward pass.  Imports `graph`, `naming`, `reports`.
 
 Gradients that cross a time step *during* the pass are the business of `Graph.clip_edges`.
 """
