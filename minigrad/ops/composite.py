@@ -10,7 +10,7 @@ from minigrad.ops.front import bare
 from minigrad.ops.reductions import max, mean, min, prod, std, sum, var
 from minigrad.tensor import Tensor
 
-__all__ = ["average", "broadcast_arrays", "corrcoef", "cov", "cumprod", "diff", "divmod", "float_power"]
+__all__ = ["average", "broadcast_arrays", "corrcoef", "cov", "cumprod", "diff", "divmod", "float_power", "full_like"]
 __all__ += ["interp", "ldexp", "meshgrid", "modf", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod"]
 __all__ += ["nanstd", "nansum", "nanvar", "polyval", "ptp", "trapezoid", "unwrap"]
 
@@ -33,6 +33,13 @@ def ldexp(x: Any, i: Any) -> Any:
 def float_power(a: Any, b: Any) -> Any:
     """y = aᵇ in float64."""
     return np.power(np.asarray(a, np.float64) if not isinstance(a, Tensor) else a.astype(np.float64), b)
+
+
+def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """One value in the shape and dtype of a; an array where the value is not a tensor."""
+    if isinstance(fill_value, Tensor):
+        return np.broadcast_to(fill_value, a.shape).astype(dtype or a.dtype)
+    return np.full_like(bare(a), fill_value, dtype)
 
 
 def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""Functions of one number, applied to every element.  Imports `primitive` and `front`."""
+"""Functions of one or two numbers, applied to every element.  Imports `primitive` and `front`."""
 
 from __future__ import annotations
 

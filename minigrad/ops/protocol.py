@@ -22,20 +22,13 @@ from minigrad.tensor import Tensor
 
 table: dict[Any, Callable[..., Any]] = {}  # NumPy's function → ours
 PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and give what NumPy gives
-    "shape ndim size zeros_like ones_like empty_like full_like allclose array_equal array_equiv result_type can_cast "
-    "min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal count_nonzero nonzero flatnonzero argwhere "
+    "shape ndim size zeros_like ones_like empty_like allclose array_equal array_equiv result_type can_cast "
+    "min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal nonzero flatnonzero argwhere "
     "array2string array_repr array_str save savez savez_compressed savetxt may_share_memory shares_memory"
 )
 REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
 ACCUMULATE = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
-ALIASES = {
-    "amax": "max",
-    "amin": "min",
-    "around": "round",
-    "degrees": "rad2deg",
-    "radians": "deg2rad",
-    "real": "positive",
-}
+ALIASES = ("amax max", "amin min", "around round", "degrees rad2deg", "radians deg2rad", "real positive")
 
 
 def fill(names: Mapping[str, Any]) -> None:
@@ -44,7 +37,7 @@ def fill(names: Mapping[str, Any]) -> None:
         for module in (np, np.linalg):
             if hasattr(module, name) and (module is np or name not in ("trace", "diagonal")):  # those take other axes
                 table[getattr(module, name)] = function
-    for alias, name in ALIASES.items():
+    for alias, name in map(str.split, ALIASES):
         table[getattr(np, alias)] = names[name]
     for name in PLAIN.split():
         table[getattr(np, name)] = on_arrays(getattr(np, name))

@@ -339,6 +339,7 @@ COMPOSED = {
     "modf": [(np.modf, n(2, 3))],
     "ldexp": [(lambda x: np.ldexp(x, np.array([1, 2, -1])), n(2, 3))],
     "float_power": [(np.float_power, p(2, 3), n(3))],
+    "full_like": [(lambda v: np.full_like(mg.tensor(np.ones((2, 3), v.dtype)), v), n())],
     "average": [
         (np.average, n(2, 3)),
         (lambda a, w: np.average(a, weights=w), n(2, 3), p(2, 3)),

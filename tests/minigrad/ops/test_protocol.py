@@ -76,6 +76,7 @@ def test_results_without_a_derivative_have_no_history():
     assert np.allclose(x, x.data)
     assert np.array_equal(x, x)
     assert isinstance(np.zeros_like(x), np.ndarray)
+    assert np.full_like(x, 0.5).tolist() == [[0.5] * 3] * 2
     assert np.count_nonzero(x > 2) == 4
 
 
