@@ -8,6 +8,7 @@ mask: bool (S, B), True where a row may look, as `lengths_mask(lengths, S)` give
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -43,11 +44,9 @@ def attend(scores: mg.Tensor, values: mg.Tensor, mask: Any = None) -> tuple[mg.T
 
 
 class _Attention(Module):
-    """What the kinds of attention share: they differ in the scores."""
+    """What the kinds share; they differ in the scores (..., S, B) of query (..., 1, B, Q) and keys (S, B, K)."""
 
-    def scores(self, query: mg.Tensor, keys: mg.Tensor) -> mg.Tensor:
-        """query (..., 1, B, Q) against keys (S, B, K): (..., S, B)."""
-        raise NotImplementedError
+    scores: Callable[..., mg.Tensor]
 
     def forward(
         self, query: mg.Tensor, keys: mg.Tensor, values: mg.Tensor | None = None, mask: Any = None
@@ -82,9 +81,7 @@ class DotAttention(_Attention):
     def scores(self, query: mg.Tensor, keys: mg.Tensor) -> mg.Tensor:
         """One number for each key."""
         if query.shape[-1] != keys.shape[-1]:
-            raise ValueError(
-                f"{self.name}: query and keys must have the same size, found {query.shape} and {keys.shape}"
-            )
+            raise ValueError(f"{self.name}: query and keys need the same size, found {query.shape} and {keys.shape}")
         e = (query * keys).sum(axis=-1)
         return e / float(np.sqrt(keys.shape[-1])) if self.scaled else e
 

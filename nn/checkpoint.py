@@ -6,12 +6,9 @@ then moved there, so that a crash leaves the old file whole.
 
 from __future__ import annotations
 
-import json
 import os
-import tempfile
-import zipfile
+import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,19 +28,21 @@ def save(target: Any, path: str | os.PathLike[str], **extra: Any) -> None:
     ...     nn.load({"net": net, "opt": opt, "rng": mg.generator()}, f"{folder}/run.npz")
     {'epoch': 3}
     """
-    path = Path(path)
+    path = os.fspath(path)
     arrays = {name: np.asarray(value) for name, value in _flat(target).items()}
     arrays |= {f"@{name}": np.asarray(value) for name, value in extra.items()}
     for name, value in arrays.items():
         if value.dtype.kind not in "biuf":
             raise TypeError(f"save: {name} holds {value.dtype}; only numbers can be saved")
     write = _FORMATS[_suffix(path)][0]
+    folder, name = os.path.split(path)
+    draft = os.path.join(folder, f".{name}.{os.getpid()}.{time.time_ns()}")
     try:
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        file = open(draft, "xb")  # noqa: SIM115 - closed below; here only what is wrong with the place
     except OSError as error:
-        raise OSError(error.errno, f"cannot save here: {error.strerror}", str(path)) from None
+        raise OSError(error.errno, f"cannot save here: {error.strerror}", path) from None
     try:
-        with os.fdopen(handle, "wb") as file:
+        with file:
             write(file, arrays)
             file.flush()
             os.fsync(file.fileno())
@@ -58,13 +57,13 @@ def load(target: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
 
     Raises ValueError for a file that is damaged, of another kind or of another target; then nothing is changed.
     """
-    path = Path(path)
+    path = os.fspath(path)
     read = _FORMATS[_suffix(path)][1]
     try:
         arrays = read(path)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zipfile.LargeZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, MemoryError) as error:
         raise ValueError(f"load: {path} is damaged, or not a {_suffix(path)} file of arrays: {error}") from None
     extra = {name[1:]: arrays.pop(name) for name in list(arrays) if name.startswith("@")}
     before = _flat(target)
@@ -83,12 +82,12 @@ def _flat(target: Any) -> dict[str, Any]:
             raise ValueError(f"names in a dict to save must be without '/', found {', '.join(map(str, target))}")
         return {f"{key}/{name}": value for key, part in target.items() for name, value in _flat(part).items()}
     if isinstance(target, np.random.Generator):
+        import json  # the slow imports wait until a file is written or read
+
         text = json.dumps(target.bit_generator.state, default=lambda value: np.asarray(value).tolist())
         return {"state": np.frombuffer(text.encode(), np.uint8)}
     if not hasattr(target, "state_dict"):
-        raise TypeError(
-            f"a module, an optimiser, a schedule or a generator can be saved, found {type(target).__name__}"
-        )
+        raise TypeError(f"a module, optimiser, schedule or generator can be saved, found {type(target).__name__}")
     return dict(target.state_dict())
 
 
@@ -100,42 +99,52 @@ def _restore(target: Any, arrays: Mapping[str, Any]) -> None:
         for key, part in target.items():
             _restore(part, {name[len(key) + 1 :]: v for name, v in arrays.items() if name.startswith(f"{key}/")})
     elif isinstance(target, np.random.Generator):
+        import json
+
         target.bit_generator.state = json.loads(np.asarray(arrays["state"]).tobytes())
     else:
         target.load_state_dict(arrays)
 
 
-def _suffix(path: Path) -> str:
-    if path.suffix not in _FORMATS:
-        raise ValueError(f"{path}: a name that ends in {' or '.join(_FORMATS)} is needed, found {path.suffix!r}")
-    return path.suffix
+def _suffix(path: str) -> str:
+    suffix = os.path.splitext(path)[1]
+    if suffix not in _FORMATS:
+        raise ValueError(f"{path}: a name that ends in {' or '.join(_FORMATS)} is needed, found {suffix!r}")
+    return suffix
 
 
 def _write_npz(file: Any, arrays: dict[str, Array]) -> None:
+    import zipfile
+
     with zipfile.ZipFile(file, "w") as archive:  # np.savez has names of its own, and would pickle
         for name, value in arrays.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                 np.lib.format.write_array(entry, value, allow_pickle=False)
 
 
-def _read_npz(path: Path) -> dict[str, Array]:
-    with zipfile.ZipFile(path) as archive:
-        return {entry.filename.removesuffix(".npy"): _read_entry(archive, entry) for entry in archive.infolist()}
+def _read_npz(path: str) -> dict[str, Array]:
+    import zipfile
 
-
-def _read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
-    with archive.open(entry) as file:
-        array = np.lib.format.read_array(file, allow_pickle=False)
-        file.read()  # to the end, where the checksum is compared
-        return array
+    arrays = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as file:
+                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
+                    file.read()  # to the end, where the checksum is compared
+    except zipfile.BadZipFile as error:
+        raise ValueError(str(error)) from None
+    return arrays
 
 
 def _write_safetensors(file: Any, arrays: dict[str, Array]) -> None:
     file.write(_safetensors().save({name: np.array(value, order="C") for name, value in arrays.items()}))
 
 
-def _read_safetensors(path: Path) -> dict[str, Array]:
-    numpy, data = _safetensors(), path.read_bytes()
+def _read_safetensors(path: str) -> dict[str, Array]:
+    numpy = _safetensors()
+    with open(path, "rb") as file:
+        data = file.read()
     try:
         return dict(numpy.load(data))
     except Exception as error:  # the library has an error class of its own, which names no file

@@ -36,7 +36,8 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any) -> mg.Tensor:
     """
     a, target = _same_shapes("binary_cross_entropy_with_logits", logits, target)
     if np.any((target.data < 0) | (target.data > 1)):
-        raise ValueError(f"binary_cross_entropy_with_logits: targets in [0, 1] are needed, found {_worst(target.data)}")
+        found = f"{target.data.min()} to {target.data.max()}"
+        raise ValueError(f"binary_cross_entropy_with_logits: targets in [0, 1] are needed, found {found}")
     return (mg.softplus(a) - target * a).mean()
 
 
@@ -106,7 +107,3 @@ def _classes(who: str, logits: Any, target: Any, ignore_index: int | None) -> tu
     if not target.size:
         raise ValueError(f"{who}: there is nothing to average over (no targets, or all of them ignored)")
     return logits, target
-
-
-def _worst(target: np.ndarray[Any, Any]) -> float:
-    return float(target.flat[np.argmax(np.abs(target - 0.5))])

@@ -5,7 +5,7 @@ The sequences of values are PyTorch's.  Each `step` rebinds the arrays, so a gra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ class Optimizer:
     [0.1, 0.01]
     """
 
+    update: Callable[[Array, Array, Slots, Mapping[str, Any]], Array]
+
     def __init__(self, target: Any, **defaults: Any) -> None:
         self.groups = [{**defaults, **group} for group in _groups(target)]
         self.slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in self.groups]
@@ -38,26 +40,23 @@ class Optimizer:
             self._check(group, defaults)
             for p in group["params"]:
                 if id(p) in seen:
-                    raise ValueError(f"{self.name}: parameter {p.name or 'without a name'} is given twice")
+                    raise ValueError(f"{type(self).__name__}: parameter {p.name or 'without a name'} is given twice")
                 seen.add(id(p))
-
-    @property
-    def name(self) -> str:
-        """The name of the class."""
-        return type(self).__name__
 
     def _check(self, group: dict[str, Any], defaults: Mapping[str, Any]) -> None:
         unknown = [key for key in group if key not in defaults and key != "params"]
         if unknown:
-            raise TypeError(f"{self.name}: unknown option {unknown[0]!r} in a group; there are {', '.join(defaults)}")
+            raise TypeError(
+                f"{type(self).__name__}: unknown option {unknown[0]!r} in a group; there are {', '.join(defaults)}"
+            )
         if not group["params"]:
-            raise ValueError(f"{self.name}: no parameters were given")
+            raise ValueError(f"{type(self).__name__}: no parameters were given")
         for key, value in group.items():
             for number in value if isinstance(value, tuple) else [value]:
                 if key != "params" and not isinstance(number, bool) and not 0 <= number < np.inf:
-                    raise ValueError(f"{self.name}: {key} must be 0 or more, found {value}")
+                    raise ValueError(f"{type(self).__name__}: {key} must be 0 or more, found {value}")
         if any(not 0 <= number < 1 for number in group.get("betas", ())):
-            raise ValueError(f"{self.name}: betas in [0, 1) are needed, found {group['betas']}")
+            raise ValueError(f"{type(self).__name__}: betas in [0, 1) are needed, found {group['betas']}")
 
     def zero_grad(self) -> None:
         """Forget the gradients: `.grad = None` in every parameter."""
@@ -71,10 +70,6 @@ class Optimizer:
             for p, slot in zip(group["params"], slots, strict=True):
                 if p.grad is not None:
                     p.data = self.update(p.data, p.grad.data, slot, group)
-
-    def update(self, p: Array, dp: Array, slot: Slots, group: Mapping[str, Any]) -> Array:
-        """The new value of one parameter."""
-        raise NotImplementedError
 
     def state_dict(self) -> dict[str, Any]:
         """Options of the groups and what is remembered of each parameter: numbers and arrays by dotted name."""
@@ -92,18 +87,20 @@ class Optimizer:
         for name, value in state.items():
             k, *n, key = name.split(".")
             try:
-                value = value if np.ndim(value) else np.asarray(value).item()
+                array = np.asarray(value)
                 if n:
                     p = groups[int(k)]["params"][int(n[0])]
-                    if np.ndim(value) and np.shape(value) != p.shape:
-                        raise ValueError(f"shape {p.shape} is needed, found {np.shape(value)}")
-                    slots[int(k)][int(n[0])][key] = value
+                    if array.ndim and array.shape != p.shape:
+                        raise ValueError(f"shape {p.shape} is needed, found {array.shape}")
+                    slots[int(k)][int(n[0])][key] = array if array.dtype.kind == "f" else array.item()
                 elif key not in groups[int(k)] or key == "params":
                     raise KeyError(key)
                 else:
-                    groups[int(k)][key] = tuple(np.asarray(value).tolist()) if np.ndim(value) else value
+                    groups[int(k)][key] = tuple(array.tolist()) if array.ndim else array.item()
             except (KeyError, IndexError, ValueError) as error:
-                raise ValueError(f"{self.name}.load_state_dict: entry {name!r} does not fit: {error}") from None
+                raise ValueError(
+                    f"{type(self).__name__}.load_state_dict: entry {name!r} does not fit: {error}"
+                ) from None
         self.groups, self.slots = groups, slots
 
 

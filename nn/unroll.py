@@ -105,9 +105,7 @@ def steps(who: str, xs: Any, lengths: Any = None) -> tuple[list[mg.Tensor], Arra
         return list(xs), None
     inside = lengths_mask(lengths, len(xs))
     if xs.ndim < 2 or inside.shape != xs.shape[:2]:
-        raise ValueError(
-            f"{who}: one length for each row of a batch is needed, found {len(inside[0])} for x {xs.shape}"
-        )
+        raise ValueError(f"{who}: one length for each row of a batch is needed, found {inside.shape[1]} for {xs.shape}")
     return list(mg.where(_wide(inside, xs.ndim), xs, 0)), inside  # before any product: NaN there reaches nothing
 
 

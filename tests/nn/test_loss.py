@@ -50,7 +50,7 @@ def test_losses_and_their_gradients(name):
         (
             lambda: nn.binary_cross_entropy_with_logits(np.ones(2), [0.0, 2.0]),
             ValueError,
-            r"\[0, 1\] are needed, found 2.0",
+            r"\[0, 1\] are needed, found 0.0 to 2.0",
         ),
     ],
 )

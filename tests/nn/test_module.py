@@ -140,7 +140,7 @@ def test_a_frozen_parameter_is_not_trained():
     [
         (lambda: nn.Module()(1), TypeError, r"Module has no forward"),
         (lambda: nn.Cell().initial_state(2), TypeError, "Cell: set self.state_size, or write initial_state"),
-        (lambda: nn.Linear(2, 1)([1.0, 2.0]), TypeError, "an array of floats, found list"),
+        (lambda: nn.Linear(2, 1)([1.0, 2.0]), TypeError, "x must hold floats, found list"),
         (lambda: nn.Linear(2, 1)(np.ones((1, 2), int)), TypeError, "found int64; write x.astype"),
     ],
 )

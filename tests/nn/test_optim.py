@@ -57,6 +57,22 @@ def test_an_optimiser_resumes_bit_for_bit(name):
     assert np.array_equal(train(other, q, 5), whole[5:])
 
 
+@pytest.mark.parametrize("make", [nn.Adam, lambda p: nn.SGD(p, lr=0.1, momentum=0.9), nn.RMSprop])
+def test_a_scalar_resumes_bit_for_bit_in_float32(make):
+    def run(opt, p, steps):
+        for _ in range(steps):
+            p.grad = np.float32(0.1) * p.data + np.float32(0.3)
+            opt.step()
+        return p.data
+
+    p, q = nn.Parameter(0.7), nn.Parameter(0.7)
+    opt, other = make([p]), make([q])
+    q.data = run(opt, p, 7)
+    other.load_state_dict({key: np.asarray(value) for key, value in opt.state_dict().items()})
+    assert np.array_equal(run(opt, p, 20), run(other, q, 20))
+    assert p.dtype == np.float32
+
+
 def test_a_parameter_without_a_gradient_stays():
     p, q = parameters()
     opt = nn.Adam([p, q], lr=0.1)
