@@ -59,6 +59,15 @@ def test_convention(name):
     np.testing.assert_allclose(slope(fn, x), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_second_derivatives_are_finite_there_too(name):
+    fn, values, _ = CONVENTIONS[name]
+    x = mg.tensor(np.array(values, np.float64), requires_grad=True)
+    (dx,) = mg.grad(fn(x).sum(), x, create_graph=True)
+    if dx.requires_grad:
+        assert np.isfinite(mg.grad((dx * dx).sum(), x)[0].data).all()
+
+
 def quiet(fn):
     """The function without NumPy's warnings of its forward pass."""
 
