@@ -105,6 +105,8 @@ def _line(line: Line, tooltips: bool) -> str:
 
 def _frame(frame: Frame) -> str:
     look = f'style="rounded,filled" fillcolor="{style.PANEL}" color="#DADCE0"' if frame.visible else "pencolor=none"
+    if frame.dimmed and frame.visible:
+        look = 'style="rounded,filled,dashed" fillcolor="#E8EAED" color="#80868B"'
     x, y = frame.label_at
     return (
         f"\tsubgraph cluster_{frame.id} {{ graph "

@@ -39,7 +39,10 @@ def run(text: str, form: str) -> bytes:
         raise NoGraphvizError(f"no dot program and no pygraphviz; install one: {INSTALL}") from None
     with warnings.catch_warnings(), _silent_stderr():
         warnings.simplefilter("ignore")
-        answer = pygraphviz.AGraph(string=text).draw(format=form, prog="dot")
+        try:
+            answer = pygraphviz.AGraph(string=text).draw(format=form, prog="dot")
+        except Exception as error:
+            raise RuntimeError(f"pygraphviz could not write {form}: {error}") from None
     if not answer:
         raise RuntimeError(f"pygraphviz could not write {form}")
     return bytes(answer)

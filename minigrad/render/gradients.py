@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.primitive import Scatter
-from minigrad.render.views import Box, Link, Picture, Tap
+from minigrad.render.picture import Box, Link, Picture, Tap
 
 DEEPEST = 12  # orders of magnitude that one scale spans at most
 
@@ -58,7 +58,7 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
         box = boxes.get(node)
         if box is not None and speaker(box) is node:
             flow.boxes[box] = flow.nodes[node]
-        for k, (x, dx) in enumerate(zip(step.inputs, step.input_grads, strict=True)):
+        for k, (x, dx) in enumerate(zip(step.inputs, step.contributions(), strict=True)):
             if dx is not None and x.op is None:
                 totals[x] = _into(totals.get(x), dx, x)
             thing = owners.get((node, k))

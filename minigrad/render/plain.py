@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minigrad.render import style
 from minigrad.render.emit import SHAPES, quoted
-from minigrad.render.views import Picture
+from minigrad.render.picture import Picture
 
 
 def unpinned(picture: Picture) -> str:

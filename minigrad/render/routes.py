@@ -6,9 +6,10 @@ import math
 from collections import defaultdict
 
 from minigrad.render import style
-from minigrad.render.grid import TRACK, Grid, Place
+from minigrad.render.grid import TRACK, Grid
 from minigrad.render.paths import Path, Point, rounded, straight, swing
-from minigrad.render.views import Box, Link
+from minigrad.render.picture import Box, Link
+from minigrad.render.place import Place
 
 
 class Router:

@@ -58,6 +58,7 @@ class Frame:
     label_at: Point
     members: list[str] = field(default_factory=list)
     visible: bool = True
+    dimmed: bool = False
     font: float = 12.0
     ink: str = "#5F6368"
 
