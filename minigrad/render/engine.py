@@ -15,9 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minigrad.render import fonts
 from minigrad.render.paths import Point
 
 FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps", "webp")
+WITH_FONTS = ("png", "pdf", "jpg", "ps", "webp")  # an SVG leaves its text to whoever shows it
 INSTALL = "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), or Graphviz itself, which has dot"
 Layout = tuple[dict[str, Point], dict[str, list[Point]], float, float]
 
@@ -28,8 +30,11 @@ class NoGraphvizError(RuntimeError):
 
 def run(text: str, form: str) -> bytes:
     """What dot makes of DOT text in a format."""
+    font = fonts.environment() if form in WITH_FONTS else {}
     if shutil.which("dot"):
-        done = subprocess.run(["dot", f"-T{form}"], input=text.encode(), capture_output=True, check=False)
+        done = subprocess.run(
+            ["dot", f"-T{form}"], input=text.encode(), capture_output=True, check=False, env={**os.environ, **font}
+        )
         if done.returncode or not done.stdout:
             raise RuntimeError(f"dot could not write {form}: {_last_line(done.stderr)}")
         return done.stdout
@@ -39,6 +44,7 @@ def run(text: str, form: str) -> bytes:
         raise NoGraphvizError(f"no dot program and no pygraphviz; install one: {INSTALL}") from None
     with warnings.catch_warnings(), _silent_stderr():
         warnings.simplefilter("ignore")
+        os.environ.update(font)
         try:
             answer = pygraphviz.AGraph(string=text).draw(format=form, prog="dot")
         except Exception as error:
