@@ -123,8 +123,7 @@ def check_limit(name: str, value: float) -> float:
 def norm(arrays: Iterable[Any], p: float = 2.0) -> float:
     """(Σ |a|^p)^(1/p) over all entries, in float64; not even the largest floats overflow on the way."""
     parts = [np.asarray(array, np.float64) for array in arrays]
-    with np.errstate(over="ignore"):
-        square = sum(float(np.vdot(part, part)) for part in parts)
+    square = sum([float(np.vdot(part, part)) for part in parts])
     if p == 2 and 1e-200 < square < math.inf:
         return math.sqrt(square)
     peak = float(np.max([np.max(np.abs(part), initial=0.0) for part in parts], initial=0.0))
@@ -172,7 +171,7 @@ def _origin(graph: Graph) -> str:
     first, seeds = None, [np.ones(y.shape, y.dtype) for y in graph.outputs]
     with np.errstate(all="ignore"):
         for step in graph.backward_steps(seeds if len(seeds) > 1 else seeds[0]):
-            grads = [step.grad, *(getattr(dx, "value", dx) for dx in step.input_grads if dx is not None)]
+            grads = [step.grad, *(getattr(dx, "value", dx) for dx in step.contributions() if dx is not None)]
             if not all(np.isfinite(dx).all() for dx in grads):
                 first = first or naming.describe(graph, step.node, "it appeared first in the backward pass of ")
                 if step.t is not None:

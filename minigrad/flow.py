@@ -19,7 +19,7 @@ from minigrad.reports import GradientFlow, Path
 from minigrad.scope import Axis
 from minigrad.tensor import Tensor, constant
 
-JACOBIANS = 0.2  # of the rule calls of a backward pass may be spent on Jacobians
+JACOBIANS = 0.1  # of the rule calls of a backward pass may be spent on Jacobians, each of which costs a small graph
 
 # φ′ of the activations, from their output
 SLOPES: dict[str, Callable[[Any], Any]] = {
@@ -42,7 +42,7 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
     total, crossing = dict.fromkeys(nodes, 0.0), dict[Tensor, Any]()
     for step in graph.backward_steps():
         for edge in crossings.get(step.node, ()):
-            dx = step.input_grads[edge.position]
+            dx = step.contributions()[edge.position]
             if dx is not None:
                 dx = dx.dense(edge.source) if isinstance(dx, Scatter) else dx
                 crossing[edge.source] = crossing[edge.source] + dx if edge.source in crossing else dx

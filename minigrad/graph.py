@@ -330,7 +330,7 @@ class Graph:
     def gradient_flow(self, jacobians: bool | str = True) -> GradientFlow:
         """How ∂loss/∂state changes from step to step, with a verdict for each state: a `reports.GradientFlow`.
 
-        jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a fifth of a backward pass; "all" at
+        jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a tenth of a pass; "all" at
         all steps; "exact" is its largest singular value at all steps; False leaves it out.
 
         >>> import minigrad as mg
