@@ -78,9 +78,9 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
             tree = ast.parse(source.strip(), mode="eval").body
         except SyntaxError:
             raise ValueError(f"condition {text!r} cannot be read; write for example 't == 3 and norm > 100'") from None
-        body = ast.fix_missing_locations(ast.Expression(self._checked(tree, text)))
-        code = compile(body, "<breakpoint>", "eval")
-        return lambda facts: eval(code, {"__builtins__": {}, "facts": facts})
+        facts = ast.arguments([], [ast.arg("facts")], kwonlyargs=[], kw_defaults=[], defaults=[])
+        body = ast.fix_missing_locations(ast.Expression(ast.Lambda(facts, self._checked(tree, text))))
+        return eval(compile(body, "<breakpoint>", "eval"), {"__builtins__": {}})
 
     def _checked(self, node: ast.expr, text: str) -> ast.expr:
         """The condition with its fields looked up in `facts`; whatever is not a comparison is refused."""

@@ -13,16 +13,22 @@ from minigrad.tensor import Tensor
 
 
 def norm_of(grad: Any) -> float:
-    """|grad|, summed in float64: float32 would overflow and vanish too soon."""
-    flat = array_of(grad).ravel().astype(np.float64)
-    with np.errstate(over="ignore"):
-        return math.sqrt(flat.dot(flat))
+    """|grad|; summed in float64 where float32 would overflow or vanish."""
+    flat = (grad if type(grad) is np.ndarray else array_of(grad)).ravel("K")
+    square = float(np.vdot(flat, flat))  # unlike `dot`, silent on overflow
+    if not 1e-30 < square < math.inf:
+        with np.errstate(over="ignore"):
+            square = float(np.square(flat, dtype=np.float64).sum())
+    return math.sqrt(square)
 
 
 def is_finite(value: Any) -> bool:
     """Whether no element is NaN or infinite."""
-    array = array_of(value)
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    array = value if type(value) is np.ndarray else array_of(value)
+    if array.dtype.kind != "f":
+        return True
+    flat = array.ravel("K")
+    return math.isfinite(np.vdot(flat, flat)) or bool(np.isfinite(flat).all())
 
 
 def array_of(grad: Any) -> Any:
@@ -33,14 +39,18 @@ def array_of(grad: Any) -> Any:
 class Facts:
     """What conditions may ask about a step, each found when it is asked for; one object serves a whole pass."""
 
+    step: Step
+
     def __init__(self, number: int = 1) -> None:
         self.number = number
         self.starts: dict[Any, float] = {}  # the first norm of each state
         self.tainted: set[Tensor] = set()  # whose gradient comes from one that is not finite
+        self._norm: tuple[Any, float] = (None, 0.0)
+        self._names: dict[Any, str] = {}
 
     def about(self, step: Step) -> Facts:
         """The same facts, now of `step`."""
-        self.step, self._norm = step, -1.0
+        self.step = step
         return self
 
     @property
@@ -57,19 +67,24 @@ class Facts:
     @property
     def norm(self) -> float:
         """|dy|."""
-        if self._norm < 0:
-            self._norm = norm_of(self.step._grad)
-        return self._norm
+        grad = self.step._grad
+        if self._norm[0] is not grad:
+            self._norm = grad, norm_of(grad)
+        return self._norm[1]
 
     @property
     def op(self) -> str:
         """The name of the operation."""
-        return self.step.node.op.name if self.step.node.op else ""
+        return self.step.node.op.name  # type: ignore[union-attr]  # only operations are visited
 
     @property
     def name(self) -> str:
         """What the node is called."""
-        return naming.label(self.step.graph, self.step.node)
+        node = self.step.node
+        key = node.name, node._code, node._instruction, node.op, node.role, node.call and node.call.which
+        if key not in self._names:
+            self._names[key] = naming.label(self.step.graph, node)
+        return self._names[key]
 
     @property
     def axis(self) -> str:
@@ -96,17 +111,13 @@ class Facts:
     def nonfinite(self) -> bool:
         """Whether NaN or infinity is born here: in the rule of this step, or in the sum that arrives."""
         step = self.step
-        if not is_finite(step._grad):
-            born = step.node not in self.tainted
-            self.tainted.update(step.inputs)
-            return born
         try:
-            grads = step._run()
+            grads = step.contributions()
         except Exception:
             return False  # the pass itself is about to tell
         bad = [x for x, dx in zip(step.inputs, grads, strict=True) if dx is not None and not is_finite(dx)]
         self.tainted.update(bad)
-        return bool(bad)
+        return bool(bad) and (step.node not in self.tainted or is_finite(step._grad))
 
 
 class _Prefix(str):

@@ -36,7 +36,7 @@ class _RuleDebugger(pdb.Pdb):
     def print_stack_entry(self, frame_lineno: Any, prompt_prefix: str = "\n-> ") -> None:
         """The frame, and which node it is about."""
         super().print_stack_entry(frame_lineno, prompt_prefix)
-        if frame_lineno[0].f_code.co_name in ("rules", "_run"):
+        if frame_lineno[0].f_code.co_name in ("rules", "contributions"):
             self.message(f"   {self.about}")
 
 
@@ -48,7 +48,7 @@ def inside_rule(step: Step, rules: Sequence[Any], stdin: Any, stdout: Any) -> No
     step._input_grads = None
     sys.settrace(debugger.trace_dispatch)
     try:
-        step._run()
+        step.contributions()
     except BdbQuit:
         pass
     except Exception as error:

@@ -98,7 +98,7 @@ def inputs(session: Session, node: Tensor) -> str:
     """Each input of a node, and the gradient that goes on to it."""
     grads: Sequence[Any] = [None] * len(node.inputs)
     if session.step is not None and session.step.node is node:
-        grads = session.step.input_grads
+        grads = session.step.contributions()
     lines = []
     for x, dx in zip(session.graph.inputs(node), grads, strict=False):
         name = called(session.graph, x)
@@ -139,7 +139,7 @@ def contributions(session: Session, node: Tensor) -> str:
     parts = [f"{_size(session._first.sums[node])} from the start of the pass"] if node in session._first.sums else []
     for step in session.replay(first):
         if step.node in users:
-            for x, dx in zip(step.inputs, step.input_grads, strict=True):
+            for x, dx in zip(step.inputs, step.contributions(), strict=True):
                 if x is node and dx is not None:
                     text = naming.expression(graph, step.node)
                     parts.append(f"{_size(dx)} from {text}" + ("" if step.t is None else f" (t={step.t})"))

@@ -29,14 +29,14 @@ class Snapshot(NamedTuple):
 class Session:
     """A pass over `graph` that starts from the gradients in `pending`, which is left alone.
 
-    step: where the pass stands (None past its end).  standing: its number, or that of the last step.
-    changes: the gradients that were replaced by hand.
+    step: where the pass stands (None past its end).  steps: the loop underneath.  due: the number of the step that
+    needs a snapshot.  changes: the gradients that were replaced by hand.
     """
 
     def __init__(self, graph: Graph, pending: Numbers) -> None:
         self.original = self.graph = graph
         self.step: Step | None = None
-        self.standing: int | None = None
+        self._last: int | None = None
         self.changes: dict[Tensor, Any] = {}
         self.went_back = False
         self._snapshots: list[Snapshot] = []
@@ -48,14 +48,28 @@ class Session:
 
     def advance(self) -> Step | None:
         """On to the next step; None past the last one."""
-        step = next(self._steps, None)
+        step = next(self.steps, None)
         if step is not None:
-            self.standing = step.index
-            if step.index >= self._next_snapshot:
-                self._take_snapshot(step)
-            self._changed(step)
-        self.step = step
+            self.arrive(step)
+        else:
+            self.end()
         return step
+
+    def arrive(self, step: Step) -> None:
+        """Stand at a step that the loop has yielded."""
+        self.step = step
+        if step.index >= self.due:
+            self._take_snapshot(step)
+        self._changed(step)
+
+    def end(self) -> None:
+        """The loop has yielded its last step."""
+        self._last, self.step = self.standing, None
+
+    @property
+    def standing(self) -> int | None:
+        """The number of the present step, or of the last one past the end; None before the first."""
+        return self._last if self.step is None else self.step.index
 
     def go(self, index: int) -> Step | None:
         """Stand at step number `index`, from the nearest snapshot if that is behind."""
@@ -122,10 +136,10 @@ class Session:
         self._resume(self._snapshots[0])
 
     def _resume(self, snapshot: Snapshot) -> None:
-        self.step = self.standing = None
+        self.step = self._last = None
         self.pending = self._copy(snapshot.pending)
-        self._steps = backward_steps(self.graph, self.pending, snapshot.start, snapshot.done)
-        self._next_snapshot = self._snapshots[-1].done + self._every
+        self.steps = backward_steps(self.graph, self.pending, snapshot.start, snapshot.done)
+        self.due = self._snapshots[-1].done + self._every
 
     def _take_snapshot(self, step: Step) -> None:
         pending = self._copy(self.pending)
@@ -135,7 +149,7 @@ class Session:
         if len(self._snapshots) > _KEPT:
             del self._snapshots[1::2]
             self._every *= 2
-        self._next_snapshot = step.index + self._every
+        self.due = step.index + self._every
 
     def _changed(self, step: Step) -> None:
         if step.node in self.changes:
@@ -144,6 +158,7 @@ class Session:
     def _copy(self, pending: Numbers) -> Numbers:
         """The same pending gradients; sums that the loop adds to in place are copied."""
         new = type(pending)()
+        new.__dict__.update(pending.__dict__, sums={})
         new.owned = {x for x in pending.sums if x in pending.owned}
         for x, dx in pending.sums.items():
             owned = x in new.owned and isinstance(dx, Array)

@@ -66,8 +66,15 @@ class Debugger(Commands):
         outside = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
         try:
             self._stop_at_birth()
-            while self._move_on():
-                assert self.session.step is not None
+            while True:
+                try:
+                    yield from self._quiet_steps()
+                except Exception as error:
+                    self._post_mortem(error)
+                else:
+                    self._stop()
+                if self.session.step is None:
+                    break
                 yield self.session.step
             if self.session.went_back:  # what was yielded before may have changed
                 yield from self.session.replay()
@@ -75,27 +82,39 @@ class Debugger(Commands):
         finally:
             walk.reset(outside)
 
-    def _move_on(self) -> bool:
-        """One step on, and a stop there if there is a reason; False when the pass is over."""
-        try:
-            step = self.session.advance()
-        except Exception as error:
-            self._post_mortem(error)
-            return True
+    def _quiet_steps(self) -> Iterator[Step]:
+        """The steps before the next one that the user wants to see; a condition that raises is one to see."""
+        session, facts, goal = self.session, self.facts, self.goal
+        tests = [condition.test for condition in self.breakpoints.values()]
+        for step in session.steps:
+            session.step = facts.step = step
+            if session.changes or step.index >= session.due:
+                session.arrive(step)
+            try:
+                if goal is not None and goal(step):
+                    return
+                for test in tests:
+                    if test(facts):
+                        return
+            except Exception:
+                return
+            yield step
+        session.end()
+
+    def _stop(self) -> None:
+        """Talk at the step that the pass has come to, or at its end."""
+        step = self.session.step
         if step is not None:
-            reason = self._reason(step)
-            if reason is not None:
-                self._interact(reason, step.node)
+            self._interact(self._reason(step), step.node)
         elif self._announced and self.goal is not None:
             self._interact("the pass is at its end: continue finishes it; undo, goto and restart go back into it")
         if self.session.step is None:
             if self._announced:
                 self.say(self.finished())
             self.goal = None
-        return self.session.step is not None
 
-    def _reason(self, step: Step) -> str | None:
-        """Why to stop at the present step ("" after a move that was asked for), or None."""
+    def _reason(self, step: Step) -> str:
+        """Why to stop at the present step; "" after a move that was asked for."""
         facts = self.facts.about(step)
         for number, condition in list(self.breakpoints.items()):
             text = condition.reason(facts)
@@ -103,10 +122,10 @@ class Debugger(Commands):
                 if condition.once:
                     del self.breakpoints[number]
                 return f"stop: {text} at"
-        if self.goal is None:
-            return None
         try:
-            return "" if self.goal(step) else None
+            if self.goal is not None:
+                self.goal(step)
+            return ""
         except Exception as error:
             return f"stop: the condition raised {type(error).__name__}: {error} at"
 
@@ -114,13 +133,15 @@ class Debugger(Commands):
         """With a breakpoint on nonfinite: stop before the pass where NaN or infinity was born in the forward pass."""
         if not any("nonfinite" in condition.text for condition in self.breakpoints.values()):
             return
-        guilty = next((node for node in self.session.graph.nodes if not is_finite(node.data)), None)
-        if guilty is not None:
-            kind = "NaN" if np.isnan(guilty.data).any() else "infinity"
-            self.focus = guilty
-            how = f"stop: {kind} {'was born in' if guilty.op else 'came into'} the forward pass at"
-            self._interact(how, guilty)
-            self.focus = None
+        loss = next((y.data for y in self.session.graph.outputs if not is_finite(y.data)), None)
+        if loss is None:  # -inf in a mask, say, is meant to be there
+            return
+        kind, wrong = ("NaN", np.isnan) if np.isnan(loss).any() else ("infinity", np.isinf)
+        guilty = next(node for node in self.session.graph.nodes if wrong(node.data).any())
+        self.focus = guilty
+        how = "was born in" if guilty.op else "came into"
+        self._interact(f"stop: {kind} {how} the forward pass at", guilty)
+        self.focus = None
 
     def _post_mortem(self, error: Exception) -> None:
         """A rule or a hook has failed: stand before it once more, and talk.  Going on tries it again, once."""
