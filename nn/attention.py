@@ -55,11 +55,11 @@ class _Attention(Module):
         values = keys if values is None else values
         if keys.ndim != 3 or query.ndim not in (2, 3) or query.shape[-2] != keys.shape[1]:
             raise ValueError(
-                f"{self.name}: query (B, Q) or (T, B, Q) and keys (S, B, K) are needed, "
+                f"{self.called}: query (B, Q) or (T, B, Q) and keys (S, B, K) are needed, "
                 f"found {query.shape} and {keys.shape}"
             )
         if values.shape[:2] != keys.shape[:2]:
-            raise ValueError(f"{self.name}: values {values.shape} and keys {keys.shape} differ in S or B")
+            raise ValueError(f"{self.called}: values {values.shape} and keys {keys.shape} differ in S or B")
         return attend(self.scores(mg.expand_dims(query, -3), keys), values, mask)
 
 
@@ -81,7 +81,7 @@ class DotAttention(_Attention):
     def scores(self, query: mg.Tensor, keys: mg.Tensor) -> mg.Tensor:
         """One number for each key."""
         if query.shape[-1] != keys.shape[-1]:
-            raise ValueError(f"{self.name}: query and keys need the same size, found {query.shape} and {keys.shape}")
+            raise ValueError(f"{self.called}: query and keys need the same size, found {query.shape} and {keys.shape}")
         e = (query * keys).sum(axis=-1)
         return e / float(np.sqrt(keys.shape[-1])) if self.scaled else e
 

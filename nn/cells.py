@@ -77,16 +77,16 @@ class Cell(Module):
         """Raise if one step of input does not fit; here if it has not `input_size` features."""
         size = getattr(self, "input_size", None)
         if size is not None and (len(shape) not in (1, 2) or shape[-1] != size):
-            raise ValueError(f"{self.name}: x (B, {size}) or ({size},) is needed at each step, found {shape}")
+            raise ValueError(f"{self.called}: x (B, {size}) or ({size},) is needed at each step, found {shape}")
         if size is not None and dtype.kind != "f":
-            raise TypeError(f"{self.name}: x must hold floats, found {dtype}; write x.astype(np.{self.dtype})")
+            raise TypeError(f"{self.called}: x must hold floats, found {dtype}; write x.astype(np.{self.dtype})")
 
     def check_state(self, state: State, *batch: int, who: str = "") -> State:
         """The state as tensors, in the structure of the initial one; raises, and names the leaf that does not fit."""
         if hasattr(self, "state_size"):
-            return self.matched(state, self.state_size, f"{who or self.name}: state", batch)
+            return self.matched(state, self.state_size, f"{who or self.called}: state", batch)
         with mg.no_grad():
-            return self.matched(state, self.initial_state(*batch), f"{who or self.name}: state", batch)
+            return self.matched(state, self.initial_state(*batch), f"{who or self.called}: state", batch)
 
     def matched(self, state: State, like: Any, where: str, batch: tuple[int, ...] = ()) -> State:
         """The state in the structure of `like`, whose leaves are sizes without the batch, or examples; or an error."""
@@ -111,7 +111,7 @@ class Cell(Module):
         self.check_input(x.shape, x.dtype)
         batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
         state = self.initial_state(*batch) if state is None else self.check_state(state, *batch)
-        with mg.scope(self.name, outside=FOLDER):
+        with mg.scope(self.called, outside=FOLDER):
             return self.forward(x, state, **options)
 
     def describe(self) -> str:

@@ -140,7 +140,7 @@ def _example(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
             return x
         except Exception as error:  # whatever a cell does with an input that it does not take
             problem = error
-    raise ValueError(f"check_cell: {cell.name} takes no input (B, D) that was tried; pass x=: {problem}") from problem
+    raise ValueError(f"check_cell: {cell.called} takes no input (B, D) that was tried; pass x=: {problem}") from problem
 
 
 def summary(module: Module) -> str:

@@ -38,10 +38,10 @@ class Embedding(Module):
         """Integers (...) to vectors (..., D)."""
         tokens = np.asarray(x.data if isinstance(x, mg.Tensor) else x)
         if tokens.dtype.kind not in "iu":
-            raise TypeError(f"{self.name}: tokens are integers, found {tokens.dtype}")
+            raise TypeError(f"{self.called}: tokens are integers, found {tokens.dtype}")
         if tokens.size and not (tokens.min() >= 0 and tokens.max() < self.count):
             found = tokens.min() if tokens.min() < 0 else tokens.max()
-            raise ValueError(f"{self.name}: tokens in 0...{self.count - 1} are needed, found {found}")
+            raise ValueError(f"{self.called}: tokens in 0...{self.count - 1} are needed, found {found}")
         y = self.W[tokens]
         if self.padding is None:
             return y

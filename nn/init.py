@@ -1,6 +1,7 @@
 """Initial values of parameters: arrays of the default dtype.  Imports `minigrad`.
 
-`rng` is a NumPy generator or a seed; without it the generator that `mg.seed` sets is used.
+`rng` is a NumPy generator or a seed; without it the generator that `mg.seed` sets is used.  Constant ones take it too,
+so that initialisers can change places.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ Array = np.ndarray[Any, Any]
 Rng = np.random.Generator | int | None
 
 
-def zeros(*shape: int) -> Array:
+def zeros(*shape: int, rng: Rng = None) -> Array:
     """All 0; for biases.
 
     >>> import nn
@@ -25,7 +26,7 @@ def zeros(*shape: int) -> Array:
     return np.zeros(shape, mg.get_default_dtype())
 
 
-def ones(*shape: int) -> Array:
+def ones(*shape: int, rng: Rng = None) -> Array:
     """All 1; for gains.
 
     >>> import nn
@@ -35,7 +36,7 @@ def ones(*shape: int) -> Array:
     return np.ones(shape, mg.get_default_dtype())
 
 
-def constant(*shape: int, value: float) -> Array:
+def constant(*shape: int, value: float, rng: Rng = None) -> Array:
     """All `value`.
 
     >>> import nn

@@ -40,9 +40,9 @@ class Linear(Module):
         """(..., D) to (..., Q)."""
         if not isinstance(x, mg.Tensor) or x.dtype.kind != "f":
             found = getattr(x, "dtype", type(x).__name__)
-            raise TypeError(f"{self.name}: x must hold floats, found {found}; write x.astype(np.{self.dtype})")
+            raise TypeError(f"{self.called}: x must hold floats, found {found}; write x.astype(np.{self.dtype})")
         if not x.ndim or x.shape[-1] != self.input_size:
-            raise ValueError(f"{self.name}: x (..., {self.input_size}) is needed, found {x.shape}")
+            raise ValueError(f"{self.called}: x (..., {self.input_size}) is needed, found {x.shape}")
         y = x @ self.W
         return y if self.b is None else y + self.b
 

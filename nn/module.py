@@ -80,8 +80,8 @@ class Module:
 
     forward: Callable[..., Any]
     training = True
-    path = ""  # dotted names from the root to this module; "" in a root
-    _name = ""
+    full_name = ""  # dotted names from the root to this module; "" in a root
+    _called = ""
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -90,10 +90,10 @@ class Module:
         elif isinstance(value, Module | list | tuple | dict):
             for own, item in members({name: value}):
                 if isinstance(item, Module):
-                    object.__setattr__(item, "_name", own)
+                    object.__setattr__(item, "_called", own)
             for path, item in self._walk():
                 if isinstance(item, Module):
-                    object.__setattr__(item, "path", path)
+                    object.__setattr__(item, "full_name", path)
                 else:
                     item.name = path
 
@@ -167,9 +167,9 @@ class Module:
     # calls
 
     @property
-    def name(self) -> str:
+    def called(self) -> str:
         """What the module is called where it was assigned; the name of the class in a root."""
-        return self._name or type(self).__name__
+        return self._called or type(self).__name__
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -183,7 +183,7 @@ class Module:
         """`forward`, in a scope of the module's name; arrays of floats are cast to the parameters' dtype."""
         if not hasattr(self, "forward"):
             raise TypeError(f"{type(self).__name__} has no forward(...), so it cannot be called; write one")
-        with mg.scope(self.name, outside=FOLDER):
+        with mg.scope(self.called, outside=FOLDER):
             return self.forward(
                 *[self._adapted(x) for x in inputs], **{name: self._adapted(x) for name, x in options.items()}
             )

@@ -30,7 +30,7 @@ class LayerNorm(Module):
     def forward(self, x: mg.Tensor) -> mg.Tensor:
         """The same shape."""
         if not x.ndim or x.shape[-1] != self.size:
-            raise ValueError(f"{self.name}: x (..., {self.size}) is needed, found {x.shape}")
+            raise ValueError(f"{self.called}: x (..., {self.size}) is needed, found {x.shape}")
         centred = x - x.mean(axis=-1, keepdims=True)
         v = (centred * centred).mean(axis=-1, keepdims=True)
         return centred / mg.sqrt(v + self.eps) * self.gain + self.b

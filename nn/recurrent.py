@@ -43,9 +43,9 @@ class Bidirectional(Module):
 
     def forward(self, xs: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All steps, both ways."""
-        xs, inside = steps(self.name, xs, lengths)
+        xs, inside = steps(self.called, xs, lengths)
         if state is not None and not (isinstance(state, tuple | list) and len(state) == 2):
-            raise ValueError(f"{self.name}: state must be a pair (forwards, backwards), found {type(state).__name__}")
+            raise ValueError(f"{self.called}: state must be a pair (forwards, backwards), found {type(state).__name__}")
         ys, state = both_ways(self.forwards, self.backwards, xs, state, inside)
         return stacked(ys, inside), state
 
@@ -121,7 +121,7 @@ class _Recurrent(Module):
     def forward(self, x: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All layers over all steps; see the class."""
         batch_first = self.batch_first and getattr(x, "ndim", 0) == 3
-        xs, inside = steps(self.name, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
+        xs, inside = steps(self.called, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
         states = self._rows(state, *xs[0].shape[:-1])
         finals: list[State] = []
         for names in self.layers:
@@ -142,7 +142,7 @@ class _Recurrent(Module):
         rows = sum(len(names) for names in self.layers)
         if state is None:
             return [None] * rows
-        state = self.l0.check_state(state, rows, *batch, who=self.name)
+        state = self.l0.check_state(state, rows, *batch, who=self.called)
         return [map_state(operator.itemgetter(k), state) for k in range(rows)]
 
     def describe(self) -> str:

@@ -96,7 +96,7 @@ def _cell(cell: Any, prefix: str, suffix: str) -> Iterator[_Share]:
     yield _Share(cell.W_xh, weight.format("ih"), np.transpose, np.transpose)
     yield _Share(cell.W_hh, weight.format("hh"), np.transpose, np.transpose)
     if isinstance(cell, GRUCell) and cell.reset != "after":
-        raise ValueError(f"{cell.name}: PyTorch's GRU has reset='after', this one has reset={cell.reset!r}")
+        raise ValueError(f"{cell.called}: PyTorch's GRU has reset='after', this one has reset={cell.reset!r}")
     if cell.b_h is None:
         return
     yield _Share(cell.b_h, bias.format("ih"), _same, _same)

@@ -45,11 +45,11 @@ def unroll(
     rows = () if inside is None else inside
     masks = {k: _wide(row, 2) for k, row in enumerate(rows) if not row.all()}  # where some row has ended
     first = len(xs) - 1 if reverse else 0
-    with mg.scope(cell.name, outside=FOLDER):  # opened once, so that a step costs no more than its equations
-        for t, x_t in mg.timesteps(xs, cell.path or cell.name, reverse=reverse, start=start):
+    with mg.scope(cell.called, outside=FOLDER):  # opened once, so that a step costs no more than its equations
+        for t, x_t in mg.timesteps(xs, cell.full_name or cell.called, reverse=reverse, start=start):
             y, new = cell.forward(x_t, state)
             if t - start == first:
-                new = cell.matched(new, state, f"{cell.name}: the state that forward returns")
+                new = cell.matched(new, state, f"{cell.called}: the state that forward returns")
             if t - start in masks:
                 new = map_state(partial(_kept, masks[t - start]), new, state)
             for name, leaf in leaves(new):
@@ -80,7 +80,7 @@ class Unroll(Module):
         self, xs: Any, state: State = None, lengths: Any = None, reverse: bool = False
     ) -> tuple[mg.Tensor, State]:
         """All steps; the y_t stacked."""
-        xs, inside = steps(self.name, xs, lengths)
+        xs, inside = steps(self.called, xs, lengths)
         ys, state = unroll(self.cell, xs, state, inside, reverse)
         return stacked(ys, inside), state
 
@@ -114,7 +114,9 @@ def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
     x = xs[0]
     cell.check_input(x.shape, x.dtype)
     if any(x_t.shape != x.shape for x_t in xs):
-        raise ValueError(f"{cell.name}: all steps must have the same shape, found {sorted({x_t.shape for x_t in xs})}")
+        raise ValueError(
+            f"{cell.called}: all steps must have the same shape, found {sorted({x_t.shape for x_t in xs})}"
+        )
     batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
     state = cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
     for name, leaf in leaves(state):

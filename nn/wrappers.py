@@ -51,7 +51,7 @@ class Residual(Wrapper):
         """One step."""
         y, new = self.cell(x, state)
         if y.shape != x.shape:
-            raise ValueError(f"{self.name}: x and y must have the same shape, found {x.shape} and {y.shape}")
+            raise ValueError(f"{self.called}: x and y must have the same shape, found {x.shape} and {y.shape}")
         return x + y, new
 
 

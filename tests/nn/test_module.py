@@ -30,7 +30,7 @@ def test_names_follow_the_order_of_assignment():
     assert [p.name for p in net.parameters()] == names
     outer = nn.Sequential(net)
     assert net.out.W.name == "0.out.W"
-    assert net.out.path == "0.out"
+    assert net.out.full_name == "0.out"
     assert [path for path, _ in outer.named_modules()][:3] == ["", "0", "0.embed"]
 
 
@@ -147,3 +147,16 @@ def test_a_frozen_parameter_is_not_trained():
 def test_bad_calls_are_named(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_a_module_may_have_a_name_and_a_path_of_its_own():
+    class Named(nn.Cell):
+        def __init__(self):
+            self.name, self.path, self.state_size = "mine", "data", 2
+
+        def forward(self, x, h_prev):
+            return h_prev, h_prev + x
+
+    cell = Named()
+    y, _ = nn.Unroll(cell)(np.ones((3, 1, 2)))
+    assert (cell.name, cell.path, y.scope) == ("mine", "data", "Unroll")
