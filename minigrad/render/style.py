@@ -76,8 +76,8 @@ _NARROW = "₀₁₂₃₄₅₆₇₈₉²³ʸ′"
 
 
 def text_width(text: str, font: float) -> float:
-    """How wide a text is at a font size; the widest of its lines.  A little generous, for other sans-serif fonts."""
-    return max(sum(_advance(c) for c in line) for line in text.split("\n")) * font * 1.06 / 1000
+    """How wide a text is at a font size; the widest of its lines.  As DejaVu Sans, which is wider."""
+    return max(sum(_advance(c) for c in line) for line in text.split("\n")) * font * 1.12 / 1000
 
 
 def _advance(character: str) -> int:
