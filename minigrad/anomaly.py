@@ -90,7 +90,7 @@ def _find_producer(graph: Graph, start: Any, again: Numbers) -> None:
         if not _finite([step.grad]):
             where = naming.describe(graph, node, "at ")
             raise FloatingPointError(_message("the sum of gradients", step.grad, where))
-        for k, dx in enumerate(step.input_grads):
+        for k, dx in enumerate(step.contributions()):
             if op and not _finite([dx]) and _finite([*node.arrays, *outputs]):
                 what, where = f"the gradient {op.name}_d{_input(op, k)}", naming.describe(graph, node, "in ")
                 raise FloatingPointError(_message(what, dx, where, op, node.arrays, step.grad))

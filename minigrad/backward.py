@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minigrad import naming
-from minigrad.primitive import Primitive, Scatter, primitive
+from minigrad.primitive import Primitive, Rule, Scatter, primitive
 from minigrad.scope import Scope, recorded, recording
 from minigrad.tensor import Array, Tensor
 
@@ -35,7 +35,7 @@ def backward_steps(graph: Graph, pending: Numbers, start: int = 0, index: int = 
         inputs = graph.inputs(node)
         step = Step(graph, node, inputs, dy, index, pending)
         yield step
-        for x, dx in zip(inputs, step._run()):
+        for x, dx in zip(inputs, step.contributions()):
             if dx is not None:
                 sums[x] = pending.join(x, sums[x], dx) if x in sums else dx
         index += 1
@@ -80,12 +80,10 @@ class Step:
     @property
     def input_grads(self) -> tuple[Any, ...]:
         """∂loss/∂input along each edge into the node (None where none is needed); runs the rule on first access."""
-        for dx in self._run():
-            if isinstance(dx, Array):
-                dx.setflags(write=False)
-        return tuple(self._run())
+        return tuple([self._pending.shown(x, dx) for x, dx in zip(self.inputs, self.contributions())])
 
-    def _run(self) -> Sequence[Any]:
+    def contributions(self) -> Sequence[Any]:
+        """As `input_grads`, in the form that the loop adds up: of an indexing, a `Scatter` of the part that it took."""
         if self._input_grads is None:
             node, pending = self.node, self._pending
             dy = self._grad if node.call is None else pending.all_outputs(node, self._grad, self.graph.is_first(node))
@@ -97,7 +95,7 @@ class Step:
         return self._input_grads
 
     def __str__(self) -> str:
-        return naming.step_line(self, self.input_grads)
+        return naming.step_line(self, self.contributions())
 
     def __repr__(self) -> str:  # what a debugger shows, also from inside the rule: it must not run the rule
         return naming.step_line(self, self._input_grads or ())
@@ -106,10 +104,11 @@ class Step:
 class Numbers:
     """A pass over arrays: the pending gradients, how they add up, how rules are run."""
 
-    def __init__(self) -> None:
+    def __init__(self, masking: bool = False) -> None:
         self.sums: Gradients = {}
         self.owned: set[Tensor] = set()  # whose sum is a buffer made here, so that adding in place is safe
         self.siblings: dict[int, list[Any]] = {}  # the gradients of all outputs of a call with several
+        self.masking = masking  # whether some `where` of the graph hides values that are not finite
 
     def join(self, x: Tensor, before: Any, dx: Any) -> Any:
         """The sum of the contributions so far and one more."""
@@ -134,6 +133,13 @@ class Numbers:
             if x._hooks:
                 dy = self.hooked(x, dy)
         return dy
+
+    def shown(self, x: Tensor, dx: Any) -> Any:
+        """A contribution to the gradient of `x` as the user sees it: whole, and locked."""
+        dx = dx.dense(x) if type(dx) is Scatter else dx
+        if dx is not None:
+            dx.setflags(write=False)
+        return dx
 
     def pop_sibling(self, node: Tensor, first: bool) -> Any:
         """As `pop`, for one of several outputs: the first one, reached last, answers for all that have a gradient."""
@@ -182,7 +188,8 @@ class Numbers:
             if not x._requires_grad:
                 grads.append(None)
             elif rule is not None:
-                dx, data = rule(*arguments, **constants), x._data
+                run = masked(rule) if self.masking and op.elementwise else rule
+                dx, data = run(*arguments, **constants), x._data
                 fits = type(dx) is Array and dx.shape == data.shape and dx.dtype is data.dtype
                 grads.append(dx if fits else fit(dx, x))
             else:
@@ -203,14 +210,17 @@ class Traced(Numbers):
         return before
 
     def pop(self, x: Tensor) -> Any:
-        dy = self.sums.pop(x, None)
-        if isinstance(dy, list | Scatter):
-            parts = dy if isinstance(dy, list) else [dy]
-            places = tuple(part.index if isinstance(part, Scatter) else None for part in parts)
+        dy = self.shown(x, self.sums.pop(x, None))
+        return self.hooked(x, dy) if dy is not None and x._hooks else dy
+
+    def shown(self, x: Tensor, dx: Any) -> Any:
+        if isinstance(dx, list | Scatter):
+            parts = dx if isinstance(dx, list) else [dx]
+            places = tuple(part.index if isinstance(part, Scatter) else ... for part in parts)
             values = [part.value if isinstance(part, Scatter) else part for part in parts]
             with self.recorded(x):
-                dy = add_up(*values, places=places, shape=x.shape, dtype=x.dtype)
-        return self.hooked(x, dy) if dy is not None and x._hooks else dy
+                dx = add_up(*values, places=places, shape=x.shape, dtype=x.dtype)
+        return dx
 
     def own(self, grad: Any, x: Tensor) -> Any:
         if not isinstance(grad, Tensor):
@@ -242,6 +252,17 @@ class Traced(Numbers):
         return recorded(enabled=True, tracing=True, time=node.time, scope=scope)
 
 
+def masked(rule: Rule) -> Rule:
+    """The rule of an elementwise operation, where a gradient that is zero stays zero: 0 · ∞ is 0 behind a `where`."""
+
+    def run(dy: Any, *rest: Any, **constants: Any) -> Any:
+        with np.errstate(all="ignore"):
+            dx = rule(dy, *rest, **constants)
+            return None if dx is None else np.where((dy == 0) & np.isnan(dx), 0, dx)
+
+    return run
+
+
 def fit(dx: Any, x: Tensor) -> Any:
     """A gradient with the shape and dtype of its input: broadcasting is undone here, and nowhere else."""
     if dx is None or isinstance(dx, Scatter):
@@ -262,16 +283,16 @@ def fit(dx: Any, x: Tensor) -> Any:
 
 @primitive
 def add_up(*parts: Any, places: Any, shape: Any, dtype: Any) -> Any:
-    """All contributions to one gradient in one node:  y = Σ parts, each at its place (None: everywhere)."""
+    """All contributions to one gradient in one node:  y = Σ parts, each at its place (...: everywhere)."""
     y = np.zeros(shape, dtype)
     for part, place in zip(parts, places, strict=True):
-        Scatter(... if place is None else place, part).add_into(y)
+        Scatter(place, part).add_into(y)
     return y
 
 
 @add_up.gradients
 def add_up_dparts(dy: Any, y: Any, *parts: Any, places: Any, shape: Any, dtype: Any) -> tuple[Any, ...]:
-    return tuple(dy if place is None else dy[place] for place in places)
+    return tuple(dy if place is ... else dy[place] for place in places)
 
 
 @primitive

@@ -38,7 +38,7 @@ def grad_by_step(graph: Graph, parameter: Tensor | str, norms: bool = False, axi
     table = np.zeros(len(steps) if norms else (len(steps), *leaf.shape), np.float64 if norms else leaf.dtype)
     sums: dict[int | None, Any] = {} if norms else {t: table[k, ...] for t, k in rows.items()}  # None: outside of time
     for step in graph.backward_steps():
-        for x, dx in zip(step.inputs, step.input_grads):
+        for x, dx in zip(step.inputs, step.contributions()):
             if x is leaf and dx is not None and (step.node.time is None or step.node.time.axis is chosen):
                 total = sums.setdefault(step.t, np.zeros(leaf.shape, leaf.dtype))
                 (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(total)
@@ -102,7 +102,7 @@ def credit(graph: Graph, state: str | None = None) -> Credit:
         if on_axis(y):
             _add(seeds, graph, y, np.ones(y.shape, y.dtype))
     for step in graph.backward_steps():
-        for k, (x, dx) in enumerate(zip(step.inputs, step.input_grads)):
+        for k, (x, dx) in enumerate(zip(step.inputs, step.contributions())):
             if dx is not None and Edge(x, step.node, k) in enters:
                 _add(seeds, graph, x, dx.dense(x) if isinstance(dx, Scatter) else dx)
     rewired = getattr(rewire(graph, sums, cut, lambda e: {"rows": None}), "rewired", {})

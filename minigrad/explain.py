@@ -94,7 +94,7 @@ def _norms(graph: Graph) -> tuple[dict[Tensor, float], dict[tuple[Tensor, int], 
     pending, arrived, sent = graph._pending(None, False), {}, {}
     for step in backward_steps(graph, pending):
         arrived[step.node] = _norm(step.grad)
-        for k, dx in enumerate(step.input_grads):
+        for k, dx in enumerate(step.contributions()):
             if dx is not None:
                 sent[step.node, k] = _norm(dx.value if isinstance(dx, Scatter) else dx)
     return arrived | {leaf: _norm(dx) for leaf, dx in pending.sums.items()}, sent

@@ -212,7 +212,7 @@ class _Check:
         if len(steps) < 2:
             return entry
         for step in graph.backward_steps():
-            for source, dx in zip(step.inputs, step.input_grads, strict=True):
+            for source, dx in zip(step.inputs, step.contributions(), strict=True):
                 if source is x and dx is not None and step.node.time:
                     buffer = np.zeros(x.shape)
                     (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(buffer)

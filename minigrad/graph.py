@@ -84,6 +84,13 @@ class Graph:
         return node.call is None or self._first_siblings[id(node.call.outputs)] is node
 
     @cached_property
+    def masking(self) -> bool:
+        """Whether some `where` hides values that are not finite."""
+        wheres = (node for node in self.order if node.op is not None and node.op.name == "where")
+        branches = (v for node in wheres for x, v in zip(node.inputs, node.arrays) if x._requires_grad)
+        return not all(np.isfinite(value).all() for value in branches)
+
+    @cached_property
     def leaves(self) -> tuple[Tensor, ...]:
         """The nodes that no operation made."""
         return tuple(node for node in self.nodes if node.op is None)
@@ -110,12 +117,12 @@ class Graph:
 
     @cached_property
     def _positions(self) -> dict[tuple[Axis, int], int]:
-        """The position of each step of each axis: that of its first visit in this graph, in order of the axes."""
-        table: dict[tuple[Axis, int], int] = {}
+        """The position of each step of each axis, axis by axis, in the order of their first visits in this graph."""
+        visits: dict[Axis, dict[int, int]] = {}
         for node in self.nodes:
             if node.time is not None:
-                table.setdefault((node.time.axis, node.time.t), node.time.position)
-        return table
+                visits.setdefault(node.time.axis, {}).setdefault(node.time.t, node.time.position)
+        return {(axis, t): k for axis, at in visits.items() for k, t in enumerate(sorted(at, key=at.__getitem__))}
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
@@ -125,9 +132,7 @@ class Graph:
     @cached_property
     def time_steps(self) -> tuple[int, ...]:
         """The steps that some node belongs to, axis by axis, in the order in which they were visited."""
-        axes = list(self.axes.values())
-        visits = sorted((axes.index(axis), position, t) for (axis, t), position in self._positions.items())
-        return tuple(dict.fromkeys(t for _, _, t in visits))
+        return tuple(dict.fromkeys(t for _, t in self._positions))
 
     def position(self, node: Tensor) -> tuple[Axis, int] | None:
         """The axis of a node and the position of its step there; None for a node outside of time."""
@@ -190,14 +195,22 @@ class Graph:
         """The nodes whose every path to an output only sums: add, subtract, sum, mean, negative, constant factors."""
         summed: set[Tensor] = set()
         for node in reversed(self.nodes):
-            if all(edge.target in summed and _sums(edge) for edge in self.users[node]):
+            last = node.size == 1  # what the total goes through after the last step does not matter
+            edges = (e for e in self.users[node] if not (last and e.target.time is None))
+            if all(e.target in summed and _sums(e) for e in edges):
                 summed.add(node)
         return summed
 
     def _accumulates_loss(self, edge: Edge) -> bool:
-        """Whether an edge between steps only adds to a total: on its way another loss is added, and nothing else."""
+        """Whether an edge between steps only adds to a total: another loss is added on its way, and nothing else done.
+
+        What an unroller calls a state is one, and so is what its next step reads in another way too.  A hand-written
+        `h = h + x @ W` with a linear readout looks like a total, and counts as one.
+        """
         node = edge.target
-        if edge.source.ndim > 1 or not _sums(edge) or node not in self._only_summed:
+        if edge.source.role is not None or not self._only_sums(edge):
+            return False
+        if any(e.target.time == node.time and not self._only_sums(e) for e in self.users[edge.source]):
             return False
         while True:
             if node.op is not None and node.op.name in ("add", "subtract", "stack", "concatenate"):
@@ -206,6 +219,9 @@ class Graph:
             if len(users) != 1:
                 return False
             node = users[0].target
+
+    def _only_sums(self, edge: Edge) -> bool:
+        return _sums(edge) and edge.target in self._only_summed
 
     # backpropagation
 
@@ -251,7 +267,7 @@ class Graph:
 
     def _pending(self, grad: Any, create_graph: bool) -> Numbers:
         """The start of a pass: ∂loss/∂output at each output."""
-        pending = Traced() if create_graph else Numbers()
+        pending = Traced(self.masking) if create_graph else Numbers(self.masking)
         for output, seed in zip(self.outputs, self._seeds(grad), strict=True):
             own = pending.own(seed, output)
             pending.sums[output] = pending.join(output, pending.sums[output], own) if output in pending.sums else own
@@ -259,7 +275,10 @@ class Graph:
 
     def _seeds(self, grad: Any) -> list[Any]:
         """∂loss/∂output for each output, checked."""
-        grads = grad if isinstance(grad, tuple | list) and len(self.outputs) > 1 else [grad] * len(self.outputs)
+        several = isinstance(grad, tuple | list) and (
+            len(self.outputs) > 1 or np.shape(grad[0]) == self.outputs[0].shape
+        )
+        grads = grad if several else [grad] * len(self.outputs)
         if len(grads) != len(self.outputs):
             raise ValueError(f"grad: one for each of the {len(self.outputs)} outputs is needed, found {len(grads)}")
         seeds = []

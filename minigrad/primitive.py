@@ -75,6 +75,8 @@ class Primitive:
         self.arity = -1 if self.variadic else len(self.inputs)
         self.rules: list[Rule | None] = [None] * len(self.inputs)
         self.joint: Rule | None = None
+        ufunc = getattr(np, self.name, None)
+        self.elementwise = isinstance(ufunc, np.ufunc) and ufunc.signature is None
         registry[self.name] = self
 
     def gradient(self, rule: Rule) -> Rule:

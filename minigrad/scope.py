@@ -5,6 +5,8 @@ All of it is one immutable `Recording` in one `ContextVar`, so threads and tasks
 
 from __future__ import annotations
 
+import itertools
+import operator
 import os
 import sys
 from collections.abc import Iterator
@@ -31,25 +33,21 @@ in_engine = _InEngine()
 class Axis:
     """One run over time: everything that one unrolling, or one loop over `timesteps`, has labelled."""
 
-    __slots__ = ("count", "last", "name")
+    __slots__ = ("name", "visits")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.last: int | None = None  # the step visited last, and how many visits there were:
-        self.count = 0  # only a bare `time_step` counts here
+        self.visits = itertools.count()  # only bare time steps count here
 
     def __repr__(self) -> str:
         return self.name
 
-    def visit(self, t: int) -> TimeLabel:
-        """The label of step `t`; its position is one further unless the step is the one visited last."""
-        if t != self.last:
-            self.last, self.count = t, self.count + 1
-        return TimeLabel(self, t, self.count - 1)
-
 
 class TimeLabel(NamedTuple):
-    """Where in time a node was made: step `t` of `axis`, visited as number `position`."""
+    """Where in time a node was made: step `t` of `axis`, visited as number `position`.
+
+    Only the order of positions counts; a graph numbers the steps that it holds from 0.
+    """
 
     axis: Axis
     t: int
@@ -92,10 +90,12 @@ class Recording(NamedTuple):
     tracing: bool = False  # inside a backward pass with create_graph=True: masks and indices become nodes too
     time: TimeLabel | None = None
     scope: Scope | None = None
-    axes: dict[str, Axis] | None = None  # the axes of bare time steps, by name
 
 
 recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039 - immutable
+
+
+_axes: dict[str, Axis] = {}  # of bare time steps, by name; a graph looks only at the order of their visits
 
 
 class recorded(ContextDecorator):
@@ -103,16 +103,14 @@ class recorded(ContextDecorator):
 
     def __init__(self, **changes: Any) -> None:
         self._changes = changes
+        self._before: list[Recording] = []  # one for each time that it was entered
 
     def __enter__(self) -> None:
-        self._before = recording.get()
-        recording.set(self._before._replace(**self._changes))
+        self._before.append(recording.get())
+        recording.set(self._before[-1]._replace(**self._changes))
 
     def __exit__(self, *error: object) -> None:
-        recording.set(self._before)
-
-    def _recreate_cm(self) -> recorded:  # a decorated function may call itself: each call has its own `_before`
-        return recorded(**self._changes)
+        recording.set(self._before.pop())
 
 
 def no_grad() -> recorded:
@@ -159,14 +157,12 @@ def time_step(t: int, axis: str | None = None) -> recorded:
     ...     mg.tensor(1.0).t
     3
     """
-    if not isinstance(t, int):
-        raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
-    now, name = recording.get(), axis or "time"
-    if now.axes is None:
-        now = now._replace(axes={})
-        recording.set(now)  # stays after the block: the next step has to find its axis again
-    axes: Any = now.axes
-    return recorded(time=axes.setdefault(name, Axis(name)).visit(t))
+    try:
+        t = operator.index(t)
+    except TypeError:
+        raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}") from None
+    own = _axes.setdefault(axis or "time", Axis(axis or "time"))
+    return recorded(time=TimeLabel(own, t, next(own.visits)))
 
 
 def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start: int = 0) -> Iterator[tuple[int, Any]]:

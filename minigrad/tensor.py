@@ -121,7 +121,7 @@ class Tensor:
     def data(self, value: Any) -> None:
         if self.op is not None:
             raise ValueError(f"data of {self!r}: it is the output of {self.op.name}; write t = t.detach() first")
-        array = np.array(value._data if isinstance(value, Tensor) else value, self.dtype)
+        array = _own_array(value, None).astype(self.dtype)
         if array.shape != self.shape:
             raise ValueError(f"data of {self.name or 'tensor'}: shape {self.shape} is needed, found {array.shape}")
         array.setflags(write=False)
@@ -136,6 +136,8 @@ class Tensor:
     def grad(self, value: Any) -> None:
         if value is not None and not isinstance(value, Tensor):
             value = Tensor(value, dtype=self.dtype)
+        elif value is not None and value.dtype != self.dtype:
+            value = value.astype(self.dtype)
         if value is not None and value.shape != self.shape:
             raise ValueError(f"grad of {self.name or 'tensor'}: shape {self.shape} is needed, found {value.shape}")
         self._grad = value
@@ -245,10 +247,10 @@ class Tensor:
     # how it looks
 
     def __repr__(self) -> str:
-        body = f"{self.item():.6g}" if self.size == 1 and self.ndim == 0 else None
-        if body is None and self.size <= 24:
+        body = "" if self.ndim else f"{self.item():.6g}" if self.dtype.kind == "f" else str(self.item())
+        if self.ndim and self.size <= 24:
             body = np.array2string(self._data, precision=4, separator=", ", prefix="tensor(")
-        elif body is None:
+        elif self.ndim:
             body = f"shape={self.shape}, norm={np.linalg.norm(self._data.astype(np.float64)):.4g}"
         extra = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
         extra += f", name={self.name!r}" if self.name else ""
@@ -372,11 +374,14 @@ class Tensor:
         raise AttributeError(f"a tensor has no attribute {name!r}")
 
 
-def _own_array(data: Any, dtype: DTypeLike | None) -> NDArray[Any]:
-    """A read-only array that nobody can change; Python numbers and lists of them get the default dtype."""
+def _own_array(data: Any, dtype: DTypeLike | None, share: bool = False) -> NDArray[Any]:
+    """A read-only array that nobody can change; Python numbers and lists of them get the default dtype.
+
+    share: take an array that nobody can change as it is.
+    """
     if isinstance(data, Tensor):
-        data = data.__array__()  # raises if the data would drop out of a graph unnoticed
-    if isinstance(data, np.ndarray) and _frozen(data) and dtype in (None, data.dtype):
+        data = data._data
+    elif share and isinstance(data, np.ndarray) and _frozen(data):
         return data
     array = np.array(data, dtype)
     if array.dtype.kind not in "biuf":
@@ -403,6 +408,8 @@ def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = Non
     >>> mg.tensor([1.0, 2.0], requires_grad=True, name="w")
     tensor([1., 2.], name='w', requires_grad=True)
     """
+    if isinstance(data, Tensor):
+        data = data.__array__()  # raises if the data would drop out of a graph unnoticed
     return Tensor(data, requires_grad, dtype, name)
 
 
@@ -412,7 +419,7 @@ def constant(value: Any) -> Tensor:
     if type(value) in (int, float):  # computed with as a number; what the default dtype cannot hold is kept in float64
         leaf._data = np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64)
     else:
-        leaf._data = _own_array(value, None)
+        leaf._data = _own_array(value, None, share=True)
     leaf._data.setflags(write=False)
     now = recording.get()
     leaf.time, leaf._scope, leaf._code, leaf._instruction = now.time, now.scope, None, 0

@@ -245,3 +245,54 @@ def test_masks_are_nodes_while_a_pass_is_traced() -> None:
     (dx,) = mg.grad(mg.relu(x).sum(), x, create_graph=True)
     names = {node.op.name for node in mg.Graph(dx).nodes if node.op}
     assert names & {"greater", "less", "where"}
+
+
+def test_a_new_axis_by_none_is_differentiated_twice() -> None:
+    x = mg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    (dx,) = mg.grad((x[None] ** 3).sum(), x, create_graph=True)
+    (d2,) = mg.grad(dx.sum(), x)
+    np.testing.assert_allclose(d2.data, 6 * x.data)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize(
+    ("f", "at", "slope"),
+    [
+        (lambda p: p * np.log(p), [0.0, 0.5], [0.0, np.log(0.5) + 1]),
+        (np.sqrt, [-1.0, 4.0], [0.0, 0.25]),
+        (lambda p: p**0.5, [-1.0, 4.0], [0.0, 0.25]),
+        (lambda p: 1 / p, [0.0, 2.0], [0.0, -0.25]),
+        (lambda p: np.exp(1 / p) * p, [0.0, 2.0], [0.0, np.exp(0.5) * 0.5]),
+    ],
+)
+def test_what_where_hides_has_no_gradient_to_second_order(f: Any, at: list[float], slope: list[float]) -> None:
+    p = mg.tensor(np.array(at), requires_grad=True)
+    (dp,) = mg.grad(np.where(p.data > 0, f(p), 0).sum(), p, create_graph=True)
+    np.testing.assert_allclose(dp.data, slope)
+    (d2,) = mg.grad(dp.sum(), p)
+    assert np.isfinite(d2.data).all()
+
+
+def test_a_nan_that_nothing_hides_stays() -> None:
+    p = mg.tensor(np.array([0.0, 0.5]), requires_grad=True)
+    with np.errstate(all="ignore"):
+        hidden = np.where(p.data > 0, p * np.log(p), 0)
+        (dp,) = mg.grad(hidden.sum() + np.sqrt(p - 0.25).sum(), p)
+    assert np.isnan(dp.data[0])
+    assert np.isfinite(dp.data[1])
+
+
+def test_gradients_of_an_indexing_are_whole_and_locked() -> None:
+    x = mg.tensor(np.ones((3, 2)), requires_grad=True)
+    (dx,) = next(step for step in mg.Graph(x[1].sum()).backward_steps() if step.node.op.name == "getitem").input_grads
+    np.testing.assert_array_equal(dx, [[0, 0], [1, 1], [0, 0]])
+    with pytest.raises(ValueError, match="read-only"):
+        dx[0] = 1
+
+
+def test_one_output_takes_its_gradient_bare_or_in_a_sequence() -> None:
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    (dx,) = mg.grad([x.sum()], [x], [mg.tensor(3.0)])
+    assert dx.tolist() == [3, 3]
+    (dx,) = mg.grad(x * 1, x, [4.0, 5.0])
+    assert dx.tolist() == [4, 5]

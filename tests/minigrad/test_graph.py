@@ -253,3 +253,49 @@ def test_the_steps_of_several_axes_come_axis_by_axis() -> None:
     forward, backward = out
     assert mg.Graph(forward + backward).time_steps == (0, 1, 2)
     assert mg.Graph(backward).time_steps == (2, 1, 0)
+
+
+def test_bare_steps_inside_any_block_are_one_axis() -> None:
+    w, h = mg.tensor(0.2, requires_grad=True), mg.tensor(0.9)
+    for t in range(3):
+        with mg.scope("cell"), mg.time_step(t):
+            h = w * h
+    graph = mg.Graph(h)
+    assert list(graph.axes) == ["time"]
+    assert len(graph.state_edges) == 2
+
+
+def test_steps_without_a_node_leave_no_hole() -> None:
+    w, h = mg.tensor(0.2, requires_grad=True), mg.tensor(0.9)
+    for t in range(5):
+        with mg.time_step(t):
+            h = w * h if t % 2 == 0 else h
+    graph = mg.Graph(h)
+    assert graph.time_steps == (0, 2, 4)
+    assert [graph.position(node)[1] for node in graph.find(op="multiply")] == [0, 1, 2]
+    assert len(graph.state_edges) == 2
+
+
+def test_a_loss_that_goes_through_a_function_at_the_end_is_still_no_state() -> None:
+    w, h, loss = mg.tensor(0.5, requires_grad=True), mg.tensor(np.zeros(2)), mg.tensor(0.0)
+    for _, x in mg.timesteps(np.ones((6, 2))):
+        h = np.tanh(w * h + x)
+        loss = loss + ((h - 0.3) ** 2).sum()
+    assert {edge.source.shape for edge in mg.Graph(np.sqrt(loss / 6)).state_edges} == {(2,)}
+
+
+def test_losses_of_two_axes_are_no_state() -> None:
+    w, h, loss = mg.tensor(0.5, requires_grad=True), mg.tensor(np.zeros((3, 2))), 0.0
+    for _, x in mg.timesteps(np.ones((5, 3, 2))):
+        h = np.tanh(w * h + x)
+        loss = loss + (h.sum(axis=1, keepdims=True) - 1.0) ** 2
+    assert len(mg.Graph(loss.mean()).state_edges) == 4
+
+
+def test_a_residual_state_is_state_to_its_last_edge() -> None:
+    w, h = mg.tensor(0.5, requires_grad=True), mg.tensor(0.3)
+    for t in range(6):
+        with mg.time_step(t):
+            h = h + 0.1 * np.tanh(w * h)
+    assert {edge.target.t for edge in mg.Graph(h).state_edges} == {1, 2, 3, 4, 5}
+    assert {step.t for step in mg.Graph(h).truncate(1).backward_steps()} == {5}

@@ -129,3 +129,15 @@ def test_threads_do_not_disturb_each_other() -> None:
         thread.join()
     assert len(graphs[6].state_edges) == 5
     assert mg.tensor(0.0).t is None
+
+
+def test_one_context_may_be_entered_twice() -> None:
+    w, quiet = mg.tensor(1.0, requires_grad=True), mg.no_grad()
+    with quiet, quiet:
+        assert not (w * 2).requires_grad
+    assert (w * 2).requires_grad
+
+
+def test_a_step_may_be_any_integer() -> None:
+    with mg.time_step(np.int64(3)):
+        assert mg.tensor(0.0).t == 3

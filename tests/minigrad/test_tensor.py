@@ -56,6 +56,11 @@ def test_a_tensor_copies_its_data() -> None:
     t = mg.tensor(array)
     array[0] = 7
     assert t.data[0] == 0
+    array.setflags(write=False)
+    t = mg.tensor(array)
+    array.setflags(write=True)
+    array[0] = 8
+    assert t.data[0] == 7
 
 
 def test_an_operand_that_the_user_may_change_is_copied() -> None:
@@ -98,6 +103,8 @@ def test_data_rebinds_with_shape_and_dtype_checked() -> None:
     with pytest.raises(ValueError, match=r"data of w: shape \(2,\) is needed, found \(3,\)"):
         w.data = np.zeros(3)
     np.testing.assert_array_equal(w.data, [3, 4])
+    with pytest.raises(TypeError, match="real numbers"):
+        w.data = np.array([1j, 2])
     with pytest.raises(ValueError, match=r"output of multiply; write t = t\.detach"):
         (w * 2).data = np.zeros(2)
 
@@ -153,6 +160,8 @@ def test_grad_is_assignable_from_an_array_and_checked() -> None:
     assert w.grad.dtype == np.float32
     with pytest.raises(ValueError, match=r"grad of w: shape \(2,\) is needed, found \(3,\)"):
         w.grad = np.zeros(3)
+    w.grad = mg.tensor(np.ones(2))
+    assert w.grad.dtype == np.float32
     w.grad = None
     assert w.grad is None
 
@@ -168,6 +177,14 @@ def test_asarray_works_only_where_nothing_is_lost() -> None:
     assert np.asarray(mg.tensor([1.0]), np.float64).dtype == np.float64
     with pytest.raises(TypeError, match=r"drop out of the graph unnoticed; write t\.detach\(\) or t\.data"):
         np.asarray(mg.tensor([1.0], requires_grad=True))
+
+
+def test_a_tensor_of_a_tensor_does_not_lose_a_history_unnoticed() -> None:
+    x = mg.tensor([1.0], requires_grad=True)
+    assert mg.tensor(x.detach()).item() == 1
+    for data in (x, x * 2, [x]):
+        with pytest.raises(TypeError, match=r"write t\.detach"):
+            mg.tensor(data)
 
 
 def test_detach_is_a_leaf_on_the_same_array() -> None:
@@ -211,6 +228,8 @@ def test_repr_is_short() -> None:
     assert repr(mg.tensor(np.ones((50, 16, 32)))) == "tensor(shape=(50, 16, 32), norm=160, dtype=float64)"
     w = mg.tensor([1.0, 2.0], requires_grad=True, name="w")
     assert repr(w) == "tensor([1., 2.], name='w', requires_grad=True)"
+    assert repr(mg.tensor(np.array(123456789))) == "tensor(123456789, dtype=int64)"
+    assert repr(mg.tensor(np.array(True))) == "tensor(True, dtype=bool)"
     assert repr(w * 2) == "tensor([2., 4.], op=multiply)"
 
 
