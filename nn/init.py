@@ -6,14 +6,14 @@ so that initialisers can change places.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 import minigrad as mg
 
 Array = np.ndarray[Any, Any]
-Rng = np.random.Generator | int | None
+Rng: TypeAlias = "np.random.Generator | int | None"  # text: numpy.random is loaded when it is first used
 
 
 def zeros(*shape: int, rng: Rng = None) -> Array:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from minigrad.primitive import primitive
 __all__ = ["convolve", "correlate", "cross", "dot", "einsum", "inner", "kron", "matvec", "outer", "tensordot", "trace"]
 __all__ += ["vdot", "vecdot", "vecmat"]
 
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the module `string` would cost start-up 2 ms
 LARGE = 4096  # elements from which matrix products are worth the search for them
 
 
@@ -47,7 +47,7 @@ def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Any:
     terms = left.split(",")
     if len(terms) != len(operands):
         raise ValueError(f"einsum: {subscripts!r} has {len(terms)} terms for {len(operands)} operands")
-    free = [c for c in ascii_letters if c not in subscripts]
+    free = [c for c in LETTERS if c not in subscripts]
     widths = [np.ndim(x) - len(term.replace("...", "")) for x, term in zip(operands, terms, strict=True)]
     dots = "".join(free[: max([0, *[w for w, term in zip(widths, terms, strict=True) if "..." in term]])])
     if not arrow:
