@@ -63,9 +63,10 @@ def values_by_step(graph: Graph, name: str, axis: str | None = None, scope: str 
         raise ValueError(f"values_by_step: no node of a time step is called {name!r}; there are: {', '.join(timed)}")
     chosen = _one_axis(graph, found, f"values_by_step: {name} occurs", axis)
     found = [n for n in found if n.time and n.time.axis is chosen and (scope is None or n.scope == scope)]
-    if len(scopes := {n.scope for n in found}) != 1:
-        raise ValueError(f"values_by_step: {name} occurs in scopes {sorted(scopes)}; choose one with scope=")
-    by_step = {n.t: n._data for n in found}  # of several in one step the last, as a variable would have it
+    if not found:
+        raise ValueError(f"values_by_step: {name} does not occur in scope {scope!r}")
+    top = found[-1].scope  # of stacked layers the one that is nearest to the loss
+    by_step = {n.t: n._data for n in found if n.scope == top}  # of several in one step the last, as a variable has it
     return np.stack([by_step[t] for t in sorted(by_step)])  # type: ignore[type-var]
 
 

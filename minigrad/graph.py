@@ -380,7 +380,10 @@ class Graph:
         return by_step.grad_by_step(self, parameter, norms, axis)
 
     def values_by_step(self, name: str, axis: str | None = None, scope: str | None = None) -> NDArray[Any]:
-        """The values of a variable or state, one row per time step that has it: (T, *shape), in the order of t."""
+        """The values of a variable or state, one row per time step that has it: (T, *shape), in the order of t.
+
+        Of stacked layers in which the name occurs: those of the last one, unless `scope` says which.
+        """
         from minigrad import by_step
 
         return by_step.values_by_step(self, name, axis, scope)

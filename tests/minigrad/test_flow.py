@@ -327,7 +327,7 @@ def test_what_cannot_be_given_by_step_says_why():
     assert len(dict(net.named_parameters())) == 8
 
 
-def test_a_name_in_two_scopes_of_one_axis_needs_a_scope():
+def test_a_name_in_two_scopes_of_one_axis_means_the_last_layer_unless_told():
     h = [mg.tensor(np.ones(2)), mg.tensor(np.ones(2))]
     cells = [nn.RNNCell(2, 2), nn.RNNCell(2, 2)]
     for _t, x in mg.timesteps(np.zeros((3, 2), np.float32)):
@@ -335,10 +335,13 @@ def test_a_name_in_two_scopes_of_one_axis_needs_a_scope():
             with mg.scope(f"layer{k}"):
                 x, h[k] = cell(x, h[k])
     graph = mg.Graph(x.sum())
-    with pytest.raises(ValueError, match="occurs in scopes .*layer0.* choose one with scope="):
-        graph.values_by_step("h")
     scopes = sorted({n.scope for n in graph.find(name="h", t=1)})
-    assert graph.values_by_step("h", scope=scopes[0]).shape == (3, 2)
+    first, last = (graph.values_by_step("h", scope=scope) for scope in scopes)
+    assert first.shape == (3, 2)
+    np.testing.assert_array_equal(graph.values_by_step("h"), last)
+    np.testing.assert_array_equal(last[-1], x.data)
+    with pytest.raises(ValueError, match="h does not occur in scope 'layer7'"):
+        graph.values_by_step("h", scope="layer7")
 
 
 # credit, bias
