@@ -18,11 +18,12 @@ from minigrad.debugger.facts import array_of, is_finite, norm_of, states
 from minigrad.debugger.session import Session
 from minigrad.graph import Graph
 from minigrad.primitive import Scatter
-from minigrad.reports import HEALTHY, LOST
+from minigrad.reports import HEALTHY
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 _BARS = "▁▂▃▄▅▆▇█"
+_MUCH = 100  # times as large as at the start, on a part of the pass
 
 
 def called(graph: Graph, node: Tensor) -> str:
@@ -152,7 +153,7 @@ def contributions(session: Session, node: Tensor) -> str:
 
 
 def _size(grad: Any) -> str:
-    return f"{norm_of(grad):.4g}"
+    return naming.number(grad).strip("|")
 
 
 def pending(session: Session) -> str:
@@ -202,9 +203,9 @@ def _verdict(norms: dict[int, float]) -> str:
         return "zero" if values[0] == 0 else "vanished"
     rate = (values[-1] / values[0]) ** (1 / (len(values) - 1))
     change = values[-1] / values[0]
-    if rate > HEALTHY[1] or change > 1 / LOST:
+    if rate > HEALTHY[1] or change > _MUCH:
         return f"×{rate:.3g} a step: exploding"
-    return f"×{rate:.3g} a step: {'vanishing' if rate < HEALTHY[0] or change < LOST else 'healthy'}"
+    return f"×{rate:.3g} a step: {'vanishing' if rate < HEALTHY[0] or change < 1 / _MUCH else 'healthy'}"
 
 
 def _chart(values: list[float], width: int = 40) -> str:
