@@ -51,6 +51,7 @@ def test_methods_of_arrays_are_methods_of_tensors():
     assert x.argmax(axis=1).data.tolist() == [2, 2]
     assert x.flatten().shape == (6,)
     assert x.copy().requires_grad
+    assert not hasattr(x, "sort")  # an array's sort is in place
     assert x.round(1).shape == (2, 3)
     assert x.var(axis=1, ddof=1).data.tolist() == [1.0, 1.0]
     assert x.swapaxes(0, 1).ravel().clip(2, 3).max().item() == 3
