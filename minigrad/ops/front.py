@@ -88,19 +88,19 @@ def averaging(op: Primitive) -> Front:
     """NumPy's keywords of a mean on top of `op(a, axis, keepdims)`; with `where=` it is a quotient of sums."""
 
     def call(
-        a: Any, axis: Any = None, dtype: Any = None, ddof: Any = 0, keepdims: bool = False, where: Any = True
+        a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, where: Any = True, **ddof: Any
     ) -> Any:
         from minigrad import ops
 
         a = a if dtype is None else ops.astype(a, dtype)
-        extra = {"ddof": ddof} if "ddof" in op.constants else {}
-        if where is True:
-            return op(a, axis=axis, keepdims=keepdims, **extra)
+        if where is True or ddof.keys() - set(op.constants):  # the primitive itself refuses what it does not know
+            return op(a, axis=axis, keepdims=keepdims, **ddof)
         count = np.sum(np.broadcast_to(np.asarray(where), a.shape), axis=axis, keepdims=True).astype(a.dtype)
         a = ops.where(where, a, 0)
         y = ops.sum(a, axis, keepdims=True) / count
-        if extra:
-            y = ops.sum(ops.square(a - y), axis, where=where, keepdims=True) / np.maximum(count - ddof, 0)
+        if op.name != "mean":
+            count = np.maximum(count - ddof.get("ddof", 0), 0)
+            y = ops.sum(ops.square(a - y), axis, where=where, keepdims=True) / count
         if op.name == "std":
             y = ops.where(y == 0, 0, ops.sqrt(ops.where(y == 0, 1, y)))
         return y if keepdims else ops.squeeze(y, axis)

@@ -113,6 +113,8 @@ def test_a_list_neither_widens_nor_loses_digits():
         (lambda x: np.add(x, 1, where=x.data > 1), ["np.add", "where"]),
         (lambda x: np.tanh(x, dtype=np.float32), ["np.tanh", "dtype"]),
         (lambda x: np.reshape(x, (3, 2), order="F"), ["np.reshape", "order", "supported", "shape"]),
+        (lambda x: mg.mean(x, ddof=1), ["mean", "ddof"]),
+        (lambda x: mg.mean(x, ddof=1, where=x > 1), ["mean", "ddof"]),
         (lambda x: np.take_along_axis(x, x, 0), ["requires grad"]),
         (lambda x: np.repeat(x, x.sum()), ["requires grad"]),
         (lambda x: np.linalg.norm(x, "nuc"), ["norm", "'nuc'"]),
