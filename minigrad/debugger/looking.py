@@ -28,7 +28,9 @@ _MUCH = 100  # times as large as at the start, on a part of the pass
 
 def called(graph: Graph, node: Tensor) -> str:
     """The name of a node with its time step: h[3]."""
-    return naming.label(graph, node) + ("" if node.t is None else f"[{node.t}]")
+    name = naming.label(graph, node)
+    name = name if re.fullmatch(r"[\w.]+", name) else f"({name})"
+    return name + ("" if node.t is None else f"[{node.t}]")
 
 
 def place(graph: Graph, node: Tensor) -> str:
@@ -276,7 +278,7 @@ def find(graph: Graph, nodes: Sequence[Tensor], text: str) -> list[Tensor]:
     match = re.fullmatch(r"\s*(.+?)\s*(?:\[\s*(-?\d+)\s*\])?\s*", text)
     name, t = (match[1], match[2]) if match else (text, None)
     labels = [naming.label(graph, node) for node in nodes]
-    named = [node for node, label in zip(nodes, labels, strict=True) if label == name]
+    named = [node for node, label in zip(nodes, labels, strict=True) if name in (label, f"({label})")]
     if not named:
         raise KeyError(f"no node of this pass is called {name!r}{nearest(name, labels)}")
     at_t = [node for node in named if t is None or node.t == int(t)]
