@@ -9,7 +9,7 @@ from minigrad import naming
 from minigrad.render import style
 from minigrad.render.gradients import Flow
 from minigrad.render.grid import HEADER, Grid
-from minigrad.render.picture import Box, Picture
+from minigrad.render.picture import Box, Panel, Picture
 from minigrad.render.place import Place
 from minigrad.render.rails import Rails
 from minigrad.render.routes import Router
@@ -79,7 +79,14 @@ class Dresser(Rails):
 
     def arrange(self, railed: Any) -> None:
         """Place everything; the shared parameters as rails or as tags."""
-        self.grid = Grid(self.picture, railed, self.options.get("per_row"))
+        rows = self.picture.rows if self.picture.view != "cells" else []
+        panels = [panel for row in rows for panel in row.panels.values()]
+        quiet = self.options.get("quiet")  # all pictures of a flip-book have the same widths
+        texts = {
+            p: f"t = {p.column}   ‖∂L/∂h‖ = 0.0001" if quiet else self.heading(p) for p in panels if len(panels) > 1
+        }
+        headings = {panel: style.text_width(text, 12) + 12 for panel, text in texts.items()}
+        self.grid = Grid(self.picture, railed, headings, self.options.get("per_row"))
         self.router = Router(self.grid)
         self.place_buses()
         self.paths = self.router.routes()
@@ -115,7 +122,7 @@ class Dresser(Rails):
             left, right = self.grid.lefts[place.column], self.grid.rights[place.column]
             bottom, top = self.grid.strip(place), self.grid.ceiling(place)
             visible = self.picture.view != "cells" and len(self.grid.columns) > 1
-            text = self.heading(place) if visible else ""
+            text = self.heading(place.panel) if visible else ""
             frame = Frame(f"l{self.picture.rows.index(row)}_t{place.column}", left, bottom, right, top, text, (0, 0))
             frame.visible = visible
             frame.label_at = (self.heading_x(place, text, left, right), bottom + 9 if self.grid.low else top - 10)
@@ -132,23 +139,23 @@ class Dresser(Rails):
         frame.bottom, frame.top = place.y, place.y + place.tile.height + HEADER
         frame.label_at = (frame.label_at[0], frame.top - 10)
 
-    def heading(self, place: Place) -> str:
+    def heading(self, panel: Panel) -> str:
         """What stands over a panel: its step, and the gradient of its state."""
-        if place.panel.row.key[-1] == "backward":
-            return f"backward, t = {place.panel.column}" if place.panel.row.key[0] != "between" else "backward"
-        if place.panel.row.key[0] == "between":
-            return "loss" if any(box.kind == "loss" for box in [*place.panel.boxes, *self.grid.buses]) else ""
-        row, first = place.panel.row, self.options.get("count_from", 0)
-        text = f"t = {place.panel.column + first}"
+        if panel.row.key[-1] == "backward":
+            return f"backward, t = {panel.column}" if panel.row.key[0] != "between" else "backward"
+        if panel.row.key[0] == "between":
+            return "loss" if any(box.kind == "loss" for box in panel.boxes) else ""
+        row, first = panel.row, self.options.get("count_from", 0)
+        text = f"t = {panel.column + first}"
         if self.options.get("rolled") and row.total > 1:
             text += f", one of {row.total} steps" if self.flow else f" of {row.total} steps"
             text = text if self.flow else f"t = {first} … {first + row.total - 1}"
         if row.name and len({other.key[0] for other in self.picture.rows if other.name}) > 1:
             text = f"{row.name}   {text}"
         if self.flow is not None:
-            for box in place.panel.boxes:
+            for box in panel.boxes:
                 lane = main_lane(box)
-                if lane.startswith("c") and len({name for b in place.panel.boxes for name in b.lanes}) > 1:
+                if lane.startswith("c") and len({name for b in panel.boxes for name in b.lanes}) > 1:
                     continue
                 if lane and box in self.flow.boxes:
                     text += f"   ‖∂L/∂{lane}‖ = {self.flow.boxes[box]:.2g}"

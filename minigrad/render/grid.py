@@ -22,14 +22,17 @@ BUS_FROM = 3  # a box outside of time that gathers at least so many steps is dra
 class Grid:
     """Columns from left to right, bands from bottom to top, and the places of all panels in them."""
 
-    def __init__(self, picture: Picture, railed: Collection[Tensor], per_row: int | None = None) -> None:
-        self.picture, self.railed, self.per_row = picture, railed, per_row
+    def __init__(
+        self, picture: Picture, railed: Collection[Tensor], headings: dict[Panel, float], per_row: int | None = None
+    ) -> None:
+        self.picture, self.railed, self.headings, self.per_row = picture, railed, headings, per_row
         self.low = bool(railed)  # headings stand below, out of the way of the taps
         self.buses: dict[Box, list[Link]] = {}
         self.columns = sorted({(row.segment, t) for row in picture.rows for t in row.panels})
         self.take_buses()
         boxes = [box for row in picture.rows for panel in row.panels.values() for box in panel.boxes]
-        self.cell_width = max((style.size("cell", b.label)[0] for b in boxes if b.kind == "cell"), default=0.0)
+        labels = [box.label + "\n|dh| 0.0001" * ("|d" in box.label) for box in boxes if box.kind == "cell"]
+        self.cell_width = max((style.size("cell", label)[0] for label in labels), default=0.0)
         panels = [panel for row in picture.rows for panel in row.panels.values() if panel.boxes or panel.ins]
         self.columns = sorted({(panel.row.segment, panel.column) for panel in panels})
         self.index = {key: k for k, key in enumerate(self.columns)}
@@ -179,7 +182,7 @@ class Grid:
         """The x of each column, and of the gutters between them."""
         widths = [0.0] * len(self.columns)
         for place in self.places.values():
-            widths[place.column] = max(widths[place.column], place.tile.width)
+            widths[place.column] = max(widths[place.column], place.tile.width, self.headings.get(place.panel, 0.0))
         self.lefts, self.gutters, gutters = [], [], self.gutter_widths()
         x = 0.0
         for k, width in enumerate(widths):

@@ -10,7 +10,7 @@ from minigrad.render import style
 from minigrad.render.gradients import Flow
 from minigrad.render.grid import Grid
 from minigrad.render.paths import Path, straight
-from minigrad.render.picture import Box, Link, Picture
+from minigrad.render.picture import Box, Link, Picture, is_number
 from minigrad.render.place import Place
 from minigrad.render.routes import Router
 from minigrad.render.scene import Line, Node, Scene
@@ -204,5 +204,7 @@ class Painter:
         """Beside an edge into − or ÷: which operand it is, if it is the second."""
         node, k = link.ends[0] if link.ends else (link.source.nodes[-1], 0)
         if len(link.ends) > 1 or k != 1 or node.op is None or node.op.name not in ("subtract", "divide"):
+            return ""
+        if is_number(node.inputs[0]):  # the box itself says 1−
             return ""
         return "−" if node.op.name == "subtract" else "÷"

@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 Point = tuple[float, float]
+TAG = 14.5  # the height of a tag, with its distance
 ARROW = 6.0  # the length of an arrowhead
 
 
@@ -17,10 +18,13 @@ class Outline(NamedTuple):
     width: float
     height: float
     round: bool = False
+    tags: float = 0.0  # the width of the tags on top
 
     def holds(self, x: float, y: float) -> bool:
         """Whether a point, relative to the centre, lies inside."""
         a, b = self.width / 2, self.height / 2
+        if self.tags and abs(x) < self.tags / 2 and b <= y < b + TAG:
+            return True
         return (x / a) ** 2 + (y / b) ** 2 < 1 if self.round else abs(x) < a and abs(y) < b
 
 

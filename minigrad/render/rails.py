@@ -133,7 +133,7 @@ class Rails(Painter):
         parameters = list(dict.fromkeys(tap.parameter for box in cells for tap in box.taps))
         totals = {x: self.flow.parameters.get(x) for x in parameters} if self.flow else {}
         text = "   ".join(
-            names.get(x, "constant") + (f" ‖∂L‖ = {totals[x]:.2g}" if totals.get(x) is not None else "")
+            names.get(x, "constant") if totals.get(x) is None else f"‖∂L/∂{names[x]}‖ = {totals[x]:.2g}"
             for x in parameters
         )
         uses = len(self.picture.graph.users[parameters[0]])
@@ -170,6 +170,7 @@ class Rails(Painter):
                 norm = math.sqrt(sum(share * share for share in shares))
                 line.tail, line.head, line.path = line.head, line.tail, path.reversed()
                 line.colour, line.pen = (
-                    (self.colour(norm), 0.9 + 2.3 * self.fraction(norm)) if shares else (style.PALE, 0.9)
+                    (self.colour(norm), 0.9 + 2.3 * self.fraction(norm)) if norm else (style.PALE, 0.9)
                 )
+                line.dashed, line.arrow = bool(shares) and not norm, bool(shares)
             self.scene.lines.append(line)

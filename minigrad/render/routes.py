@@ -45,7 +45,7 @@ class Router:
         for k in sorted(range(len(heights)), key=lambda k: -heights[k]):
             for box in dict.fromkeys(link.source for link in place.ins[k].links):
                 if box in place.panel.outer and box.kind != "input" and box not in self.outer:
-                    width, height, _ = self.grid.outline(box)
+                    width, height = self.grid.outline(box)[:2]
                     y = min(heights[k], lowest - height / 2 - 3)
                     lowest = y - height / 2
                     self.outer[box] = (left + 26 + width / 2 if place.mirrored else right - 18 - width / 2, y)

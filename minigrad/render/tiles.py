@@ -137,7 +137,8 @@ def _read(shape: Shape, answer: engine.Layout) -> Tile:
     def path(name: str) -> list[Point]:
         return [(x + shift[0], y + shift[1]) for x, y in edges[name]]
 
-    outlines, right = shape.outlines, width + left + PAD
+    outlines = [o._replace(tags=tags) for o, tags in zip(shape.outlines, shape.tags, strict=True)]
+    right = width + left + PAD
     return Tile(
         right,
         height + 2 * PAD,
