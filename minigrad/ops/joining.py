@@ -70,8 +70,11 @@ def unstack_dx(dy, y, x, axis=0):
 @named("split")
 def split_at(x, *, ends, axis):
     """The pieces of x along the axis that end at these positions, as a tuple."""
-    before = (slice(None),) * (axis % x.ndim)
-    return tuple(x[(*before, slice(start, end))] for start, end in zip((0, *ends[:-1]), ends, strict=True))
+    before, start, parts = (slice(None),) * (axis % x.ndim), 0, []
+    for end in ends:
+        parts.append(x[(*before, slice(start, end))])
+        start = end
+    return tuple(parts)
 
 
 @split_at.gradients
@@ -92,6 +95,8 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     n = ary.shape[axis]
     if not hasattr(indices_or_sections, "__len__"):
         each, extra = divmod(n, indices_or_sections)
+        if each and not extra:
+            return split_at(ary, ends=range(each, n + 1, each), axis=axis)
         ends = [(k + 1) * each + (k + 1 if k < extra else extra) for k in range(indices_or_sections)]
     else:
         ends = [*indices_or_sections, n]
