@@ -11,6 +11,7 @@ BENCHMARKS = {
     "growth": "time and memory against the number of steps, up to 10 000",
     "numpy_coverage": "how many of NumPy's call patterns are differentiated correctly, wrongly, or refused",
     "pictures": "CPU seconds and bytes of pictures of an LSTM, up to 10 000 steps",
+    "debugger": "opening a long graph in the debugger, its commands, and breakpoints that are not hit",
     "imports": "what `import minigrad, nn` costs above NumPy's own import",
 }
 

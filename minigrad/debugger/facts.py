@@ -17,8 +17,8 @@ def norm_of(grad: Any) -> float:
     flat = (grad if type(grad) is np.ndarray else array_of(grad)).ravel("K")
     square = float(np.vdot(flat, flat))  # unlike `dot`, silent on overflow
     if not 1e-30 < square < math.inf:
-        with np.errstate(over="ignore"):
-            square = float(np.square(flat, dtype=np.float64).sum())
+        wide = flat.astype(np.float64)
+        square = float(np.vdot(wide, wide))
     return math.sqrt(square)
 
 
