@@ -44,11 +44,10 @@ def main() -> None:
     pictures = {
         "multiplication": (multiplication(), {"backward": True}),
         "rolled": (last_step(nn.RNNCell(2, 4), 4), {"view": "cells", "time": "both"}),
-        "rnn": (last_step(nn.RNNCell(2, 4), 4), {}),
-        "rnn-backward": (last_step(nn.RNNCell(2, 4), 4), {"backward": True}),
-        "lstm-backward": (last_step(nn.LSTMCell(2, 4), 3), {"backward": True}),
+        "rnn-backward": (last_step(nn.RNNCell(2, 4), 3), {"backward": True}),
+        "lstm-backward": (last_step(nn.LSTMCell(2, 4), 2), {"backward": True}),
         "minimal-gated": (last_step(MinimalGatedCell(2, 4), 3), {"time": "rolled"}),
-        "deep": (deep(4), {"view": "cells", "backward": True}),
+        "deep": (deep(3), {"view": "cells", "backward": True}),
         "long": (last_step(nn.RNNCell(2, 4), 500), {"view": "cells", "backward": True}),
         "clipped": (graph_of(rnn(1.5), 8, 0).clip_edges(max_norm=1), {"view": "cells", "backward": True}),
     }
