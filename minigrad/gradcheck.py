@@ -99,8 +99,9 @@ def gradgradcheck(fn: Callable[..., Any], inputs: Any, **options: Any) -> Report
         outputs = fn(*arguments)
         total = _projected(outputs, np.random.default_rng(1))
         leaves = [x for x in real_leaves(arguments if arguments else inputs) if x.requires_grad]
-        found = grad(total, leaves, create_graph=True, allow_unused=True)
-        return [0.0 * x if dx is None else dx for x, dx in zip(leaves, found, strict=True)]
+        total = total + 0.0 * sum(sum_of(x) for x in leaves)  # so that each has a gradient, be it 0
+        found = grad(total, leaves, create_graph=True)
+        return [dx for dx in found if dx is not None]
 
     return gradcheck(gradients, inputs, **options)
 
@@ -147,7 +148,8 @@ def _named(fn: Callable[..., Any], inputs: Any) -> dict[str, Any]:
     return unique(leaf for name, x in zip(names, arguments, strict=True) for leaf in flatten(x, name))
 
 
-def _locked(array: Any) -> Any:
+def _locked(numbers: Any) -> Any:
+    array = np.asarray(numbers)  # a sum of 0-d arrays is no array
     array.setflags(write=False)
     return array
 

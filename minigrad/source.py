@@ -92,7 +92,8 @@ class Source:
             names += step.argval if isinstance(step.argval, tuple) else [step.argval]
             if step.opname == "STORE_FAST_LOAD_FAST":
                 names.pop()
-        return names[output or 0] if len(names) > (output or 0) else ""
+        name = names[output or 0] if len(names) > (output or 0) else ""
+        return name if name.isidentifier() else ""  # pytest's own variables are none
 
     def __str__(self) -> str:
         name = self.file

@@ -145,3 +145,10 @@ def test_a_gradient_that_is_not_finite_fails():
 def test_outputs_without_a_floating_tensor_are_refused():
     with pytest.raises(TypeError, match="no floating tensor"):
         mg.gradcheck(lambda x: np.argmax(x), X)
+
+
+def test_a_single_number_is_nudged_as_an_array():
+    def slope(x):
+        return mg.grad(np.log(x) ** 2, x, create_graph=True)[0]
+
+    assert mg.gradgradcheck(slope, np.array(0.7))

@@ -485,6 +485,17 @@ def test_derivatives_agree_with_central_differences(name, fn, inputs):
     mg.gradgradcheck(fn, inputs, full=True, tolerance=1e-6)
 
 
+@pytest.mark.parametrize(("name", "fn", "inputs"), [case for case in CASES if case.id.endswith(("-0", "-1"))])
+def test_third_derivatives_along_random_directions(name, fn, inputs):
+    def slopes(*tensors):
+        y = fn(*tensors)
+        total = sum((part * part * part).sum() for part in (y if isinstance(y, tuple | list) else [y]))
+        total = total + sum(0.0 * x.sum() for x in tensors)  # so that there is a gradient, be it 0
+        return mg.grad(total, tensors, create_graph=True)
+
+    assert mg.gradgradcheck(slopes, inputs, tolerance=2e-5)
+
+
 @pytest.mark.parametrize(("name", "fn", "inputs"), [case for case in CASES if case.values[0] not in CHANGES_DTYPE])
 def test_float32_is_kept(name, fn, inputs):
     tensors = [mg.tensor(np.asarray(x, np.float32), requires_grad=True) for x in inputs]
