@@ -39,7 +39,7 @@ class Boxing(Placing):
             axis = key[0]
             timed = not isinstance(axis, str)
             segment = self.segments[axis] if timed else key[1]
-            visits = self.positions_of(axis)
+            visits = sorted(self.steps[axis]) if timed else []
             row = self.rows[key] = Row(key, str(key[1] or axis) if timed else "", segment)
             row.reverse = (timed and visits[0][1] > visits[-1][1]) is not (key[-1] == "backward")
             row.total = len(visits)

@@ -53,7 +53,12 @@ class Path:
 
     def shortened(self, length: float = ARROW) -> tuple[Path, Point]:
         """The path up to where its arrowhead begins, and the tip."""
-        tip = self.points[-1]
+        a, b, tip = self.points[-4], self.points[-3], self.points[-1]
+        far = math.dist(a, tip)
+        if far > length and 3 * math.dist(a, b) - far < 0.001 > math.dist(
+            _toward(a, tip, far / 3), b
+        ):  # a straight end
+            return Path([*self.points[:-4], *straight(a, _toward(tip, a, length)).points]), tip
         return Path(_cut_end(self.points, Outline(2 * length, 2 * length, True), tip)), tip
 
     def then(self, other: Path) -> Path:
@@ -111,7 +116,7 @@ def _cut_end(points: list[Point], outline: Outline, center: Point) -> list[Point
     if outline.holds(a[0] - center[0], a[1] - center[1]):
         return points[: last + 4]
     low, high = 0.0, 1.0
-    for _ in range(16):
+    for _ in range(12):
         t = (low + high) / 2
         x, y = point(a, b, c, d, t)
         low, high = (low, t) if outline.holds(x - center[0], y - center[1]) else (t, high)

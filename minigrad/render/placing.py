@@ -35,6 +35,9 @@ class Placing:
         self.rows: dict[tuple[Any, ...], Row] = {}
         self.state_ends = {(edge.target, edge.position): edge for edge in graph.state_edges}
         self.outputs = set(graph.outputs)
+        self.steps: defaultdict[Axis, list[tuple[int, int]]] = defaultdict(list)  # (position, t) of each axis
+        for (axis, t), position in graph._positions.items():
+            self.steps[axis].append((position, t))
         self.users: Counter[Tensor] = Counter()
         self.prefixes: dict[Axis, list[str]] = {}
         self.segments: dict[Axis | None, float] = {}
@@ -117,16 +120,12 @@ class Placing:
             found[edge.target.time.axis][_common(edge.source.scope, edge.target.scope)] = None
         for node in self.graph.nodes:  # a single step carries nothing; the unroller still says what its states are
             states = node.role is not None and node.role.kind == "state" and node.op is not None
-            if states and node.time is not None and len(self.positions_of(node.time.axis)) == 1:
+            if states and node.time is not None and len(self.steps[node.time.axis]) == 1:
                 found[node.time.axis][node.scope] = None
         return {
             axis: [p for p in prefixes if not any(q != p and _inside(p, q) for q in prefixes)]
             for axis, prefixes in found.items()
         }
-
-    def positions_of(self, axis: Any) -> list[tuple[int, int]]:
-        """The positions and the steps of an axis."""
-        return sorted((position, t) for (a, t), position in self.graph._positions.items() if a is axis)
 
     def order_axes(self) -> dict[Axis | None, float]:
         """Axes that run side by side share a segment; one that starts when another has ended comes after it."""
