@@ -25,6 +25,7 @@ from minigrad.debugger.breakpoints import FIELDS, Breakpoint, nearest
 from minigrad.debugger.facts import Facts, norm_of
 from minigrad.debugger.inside import inside_rule
 from minigrad.debugger.session import Session
+from minigrad.edits import state_names
 from minigrad.graph import Graph
 from minigrad.tensor import Tensor
 
@@ -35,7 +36,7 @@ GROUPS = {
     "doing": "change clip cut check quit help",
 }
 SHORT = {
-    "s": "step", "e": "earlier", "c": "continue", "u": "undo", "b": "break", "w": "where", "l": "list", "h": "help",
+    "s": "step", "e": "earlier", "c": "continue", "u": "undo", "b": "break", "w": "where", "l": "list",
     "p": "print", "q": "quit", "exit": "quit", "?": "help", "EOF": "quit",
 }  # fmt: skip
 
@@ -150,7 +151,7 @@ class Commands(cmd.Cmd):
         else:
             result = eval(code, names)
             if result is not None:
-                self.say(repr(result))
+                self.say(_shown(result))
         names.pop("__builtins__", None)
         self.own.update({k: v for k, v in names.items() if k not in before or before[k] is not v})
         if step and step.grad is not grad:
@@ -220,7 +221,7 @@ class Commands(cmd.Cmd):
         """The watched expressions and their values."""
         for text in self.watched if self.node is not None else ():
             try:
-                self.say(f"  {text}: {self.evaluate(text)!r}")
+                self.say(f"  {text}: {_shown(self.evaluate(text))}")
             except Exception as error:
                 self.say(f"  {text}: {type(error).__name__}: {error}")
 
@@ -350,19 +351,26 @@ class Commands(cmd.Cmd):
             condition = Breakpoint(text, once=once)
         except ValueError as error:
             raise Refused(str(error)) from None
+        missing = self._missing(condition)
+        if missing:
+            raise Refused(missing)
+        return condition
+
+    def _missing(self, condition: Breakpoint) -> str:
+        """What a condition names that no node of this pass has, with the nearest that there is."""
         graph = self.session.graph
+        there: dict[str, Callable[[], list[str]]] = {
+            "name": self._names,
+            "op": lambda: list(dict.fromkeys(node.op.name for node in graph.order if node.op)),
+            "axis": lambda: list(graph.axes),
+            "scope": lambda: list(dict.fromkeys(scope for node in graph.nodes for scope in _prefixes(node.scope))),
+            "t": lambda: [str(t) for t in graph.time_steps],
+        }
         for field, word in condition.words:
-            there: dict[str, Callable[[], list[str]]] = {
-                "name": self._names,
-                "op": lambda: list(dict.fromkeys(node.op.name for node in graph.order if node.op)),
-                "axis": lambda: list(graph.axes),
-                "scope": lambda: list(dict.fromkeys(scope for node in graph.nodes for scope in _prefixes(node.scope))),
-                "t": lambda: [str(t) for t in graph.time_steps],
-            }
             known = there[field]()
             if word not in known:
-                raise Refused(f"nothing in this pass has {field} {word}{nearest(word, known)}")
-        return condition
+                return f"nothing in this pass has {field} {word}{nearest(word, known)}"
+        return ""
 
     # stopping
 
@@ -598,12 +606,14 @@ class Commands(cmd.Cmd):
                     :: len((inspect.getdoc(getattr(self, f"do_{name}")) or "").splitlines()) - 1
                 ]
                 self.say(f"  {first.split(':')[0]:<30} {example.removeprefix('Example: ')}")
-        return self.say("anything else is Python; !name is a variable even where a command is called so")
+        return self.say("anything else is Python; !c is a variable even where a command is called so")
 
     # completion
 
     def _names(self) -> list[str]:
-        return list(dict.fromkeys(naming.label(self.session.graph, node) for node in self.session.graph.order))
+        graph = self.session.graph
+        name_of = state_names(graph, roles=False)  # reads each line of the program once
+        return list(dict.fromkeys(map(name_of, graph.order)))
 
     def _all(self) -> list[str]:
         return " ".join(GROUPS.values()).split()
@@ -637,6 +647,12 @@ def split(line: str) -> list[str]:
         return [line.strip()]
     parts = re.findall(r"(?:[^;\"'(\[]|\"[^\"]*\"|'[^']*'|\([^)]*\)|\[[^\]]*\]|[\"'(\[])+", line)
     return [part.strip() for part in parts if part.strip()]
+
+
+def _shown(value: Any) -> str:
+    """A value as it is, a large array by its shape, norm and range."""
+    large = isinstance(value, np.ndarray) and value.size > 24
+    return looking.array_text("array", value) if large else repr(value)
 
 
 def _count(text: str) -> int:

@@ -65,6 +65,8 @@ class Debugger(Commands):
         self.frame, self.edits, self._announced, self._failed = caller(sys._getframe(1)), [], False, -1
         outside = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
         try:
+            if self.passes == 1:
+                self._note_missing()
             self._stop_at_birth()
             while True:
                 try:
@@ -128,6 +130,13 @@ class Debugger(Commands):
             return ""
         except Exception as error:
             return f"stop: the condition raised {type(error).__name__}: {error} at"
+
+    def _note_missing(self) -> None:
+        """Say which breakpoints name something that the first pass does not have."""
+        for number, condition in self.breakpoints.items():
+            missing = self._missing(condition)
+            if missing:
+                self.say(f"breakpoint {number}, {condition.text}: {missing}")
 
     def _stop_at_birth(self) -> None:
         """With a breakpoint on nonfinite: stop before the pass where NaN or infinity was born in the forward pass."""

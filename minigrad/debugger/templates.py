@@ -95,6 +95,8 @@ def literal(value: Any) -> ast.expr:
         )
     if isinstance(value, tuple | list):
         return (ast.Tuple if isinstance(value, tuple) else ast.List)([literal(part) for part in value], ast.Load())
+    if isinstance(value, range):
+        return _parsed(repr(value))
     if isinstance(value, slice):
         return _parsed(f"slice({value.start}, {value.stop}, {value.step})")
     if isinstance(value, np.dtype) or (isinstance(value, type) and issubclass(value, np.generic | float | int | bool)):

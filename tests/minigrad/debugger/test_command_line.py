@@ -73,6 +73,12 @@ def test_a_breakpoint_that_is_never_hit_is_told(program: Path) -> None:
     assert ran.stdout.splitlines()[-1] == "train.py finished: 3 backward passes, and no breakpoint was hit"
 
 
+def test_a_breakpoint_on_what_is_not_there_offers_the_nearest(program: Path) -> None:
+    ran = debug(program, "-b", "op == tahn")
+    assert "breakpoint 1, op == tahn: nothing in this pass has op tahn; did you mean tanh?" in ran.stdout
+    assert ran.stdout.count("did you mean") == 1
+
+
 def test_quit_ends_the_program(program: Path) -> None:
     ran = debug(program, lines="step 3\nquit\n")
     assert "epoch" not in ran.stdout
