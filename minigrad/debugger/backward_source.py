@@ -145,6 +145,7 @@ class _Writer(Traced):
         assert node.op is not None
         grads: list[Any] = self._once(node, dy, inputs) if node.op.once else super().rules(node, dy, inputs)
         built = [dx.value if isinstance(dx, Scatter) else dx for dx in grads]
+        built = [Tensor(dx) if isinstance(dx, Array) else dx for dx in built]  # a rule that gives constant zeros
         shared = self._shared(node, [dx for dx in built if dx is not None])
         for x, dx, value in zip(inputs, grads, built, strict=True):
             if dx is not None and not self._renamed(node, x, dx, shared):

@@ -76,7 +76,7 @@ class Helpers:
                 elif inspect.isfunction(found):
                     part.id = self.add(part.id, found)
                 elif not inspect.ismodule(found):
-                    self.texts.setdefault(part.id, f"{part.id} = {found!r}")
+                    self.texts.setdefault(part.id, f"{part.id} = {ast.unparse(literal(found))}")
         return node
 
 
@@ -110,6 +110,8 @@ def literal(value: Any) -> ast.expr:
 
 def _array(value: Any) -> ast.expr:
     kind = ast.unparse(literal(value.dtype))
+    if not value.size:
+        return _parsed(f"np.zeros({value.shape}, {kind})")
     if value.size > 1 and (value == value.flat[0]).all():
         return _parsed(f"np.full({value.shape}, {ast.unparse(literal(value.flat[0]))}, {kind})")
     return ast.Call(_parsed("np.array"), [literal(value.tolist()), _parsed(kind)], [])

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,6 +146,24 @@ def test_alike_steps_are_one_loop_each_way(name: str) -> None:
     loop = source.partition("def backward_loop")[2]
     assert "reversed(range(6))" in loop
     assert not re.search(r"^    d\w+\[\d\] = .*@", loop, re.M)  # no step is left outside of the loops
+
+
+def test_every_primitive_can_be_written() -> None:
+    path = Path(__file__).parents[1] / "ops" / "test_derivatives.py"
+    spec = importlib.util.spec_from_file_location("table_of_primitives", path)
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    written = 0
+    for case in table.CASES:
+        _, function, inputs = case.values
+        xs = [mg.tensor(np.asarray(x, float), requires_grad=True, name=f"x{k}") for k, x in enumerate(inputs)]
+        outputs = function(*xs)
+        first = outputs[0] if isinstance(outputs, tuple | list) else outputs
+        graph = mg.Graph((first * first).sum())
+        with np.errstate(all="ignore"):
+            programs(graph)
+        written += 1
+    assert written > 500
 
 
 def test_edited_graphs_and_given_gradients() -> None:
