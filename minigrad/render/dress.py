@@ -175,19 +175,16 @@ class Dresser(Rails):
         """A box that gathers many steps, as a bar over them."""
         ends = [path.points[-1] for link, path in self.paths.items() if link.target is box]
         if self.grid.wrapped:
-            bottom, top = (
-                -self.grid.line_height * self.grid.lines[-1] + min(self.grid.strips.values()),
-                max(y for _, y in ends),
-            )
+            bottom = min(self.grid.strips.values()) - self.grid.line_height * self.grid.lines[-1]
+            top = max(y for _, y in ends)
             center = (self.router.bar_x(box), (bottom + top) / 2 + 4)
             self.draw_box(box, center, self.router.bar_width(box), top - bottom + 12)
-            self.scene.nodes[-1].label, self.scene.nodes[-1].shape = "\n".join(box.label.split()), "box"
-            return
-        xs = [x for x, _ in ends]
-        left, right = min(xs) - 14, self.router.bus_right(box)
-        text = f"{box.label}"
-        self.draw_box(box, ((left + right) / 2, self.router.bus_y[box]), right - left, style.RAIL_HEIGHT)
-        self.scene.nodes[-1].label, self.scene.nodes[-1].shape = text, "box"
+        else:
+            left, right = min(x for x, _ in ends) - 14, self.router.bus_right(box)
+            self.draw_box(box, ((left + right) / 2, self.router.bus_y[box]), right - left, style.RAIL_HEIGHT)
+        bar = self.scene.nodes[-1]
+        bar.look = bar.look._replace(shape="box")
+        bar.label = "\n".join(box.label.split()) if self.grid.wrapped else box.label
 
     def legend(self) -> str:
         """The colour bar with its two exponents."""

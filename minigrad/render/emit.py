@@ -63,7 +63,8 @@ def html(text: str) -> str:
 
 
 def _node(node: Node, tooltips: bool) -> str:
-    shape = SHAPES[node.shape]
+    look = node.look
+    shape = SHAPES[look.shape]
     if node.dashed:
         shape = shape.replace("rounded,filled", "rounded,filled,dashed").replace(
             "style=filled", 'style="filled,dashed"'
@@ -71,8 +72,8 @@ def _node(node: Node, tooltips: bool) -> str:
     return (
         f"\t{node.id} [{shape} label={quoted(node.label)} "
         f'pos="{node.center[0]:.2f},{node.center[1]:.2f}" width={node.width / 72:.4f} height={node.height / 72:.4f} '
-        f'fillcolor="{node.fill}" color="{node.border}" penwidth={node.pen:.2f} '
-        f'fontcolor="{node.ink}" fontsize={node.font:g} '
+        f'fillcolor="{look.fill}" color="{look.border}" penwidth={look.pen:.2f} '
+        f'fontcolor="{look.ink}" fontsize={look.font:g} '
         f"tooltip={quoted(node.tooltip) if tooltips and node.tooltip else quoted(' ')}]\n"
     )
 

@@ -49,35 +49,24 @@ class Painter:
 
     def draw_box(self, box: Box, center: tuple[float, float], width: float, height: float) -> None:
         """One box; in a backward picture in the colour of its gradient."""
-        look = style.LOOKS[box.kind]
-        fill, border, pen, ink, dashed = look.fill, look.border, look.pen, look.ink, False
+        look, dashed = style.LOOKS[box.kind], False
         if self.flow is not None and box.kind != "delay":
             norm = self.flow.boxes.get(box)
             border = look.border if box.kind in ("loss", "state", "state box", "cell state") else style.GREY
+            look, dashed = self.coloured(look._replace(border=border), norm), norm == 0
             if norm is None:
-                fill, border = "#F5F6F7", style.PALE
-            else:
-                fill, dashed = (self.colour(norm), False) if norm else ("#FFFFFF", True)
-                ink = style.ink_on(fill)
+                look = look._replace(fill="#F5F6F7", border=style.PALE)
         if self.highlight and any(node in self.highlight for node in box.nodes):
-            border, pen = "#B31412", 3.2
-        self.scene.nodes.append(
-            Node(
-                self.ids[box],
-                center,
-                width,
-                height,
-                box.label,
-                look.shape,
-                fill,
-                border,
-                pen,
-                ink,
-                look.font,
-                self.tooltip(box),
-                dashed,
-            )
-        )
+            look = look._replace(border="#B31412", pen=3.2)
+        name, tip = self.ids[box], self.tooltip(box)
+        self.scene.nodes.append(Node(name, center, width, height, box.label, look, tip, dashed))
+
+    def coloured(self, look: style.Look, norm: float | None) -> style.Look:
+        """A look in the colour of a norm; white for exactly zero, as it is for none."""
+        if norm is None:
+            return look
+        fill = self.colour(norm) if norm else "#FFFFFF"
+        return look._replace(fill=fill, ink=style.ink_on(fill))
 
     def draw_tags(self, place: Place, box: Box) -> None:
         """The parameters of a box, as tags on it."""
@@ -86,32 +75,13 @@ class Painter:
         x = cx - self.grid.tags_width(box) / 2
         y = cy + self.grid.outline(box).height / 2 + style.TAG_HEIGHT / 2 + 0.5
         for k, tap in enumerate(taps):
-            text = tap.label
-            width, height = style.size("tag", text)
-            look = style.LOOKS["tag" if tap.parameter._requires_grad else "constant"]
+            width, height = style.size("tag", tap.label)
             norm = self.flow.taps.get(tap) if self.flow else None
-            fill = look.fill if norm is None else self.colour(norm) if norm else "#FFFFFF"
-            ink = look.ink if norm is None else style.ink_on(fill)
+            kind = style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"]
+            look = self.coloured(kind, norm)
             tip = f"{naming.label(self.picture.graph, tap.parameter)} {tap.parameter.shape}"
             name = f"{self.ids[box]}_w{k}"
-            font = style.SMALLEST
-            self.scene.nodes.append(
-                Node(
-                    name,
-                    (x + width / 2, y),
-                    width,
-                    height,
-                    text,
-                    "box",
-                    fill,
-                    look.border,
-                    look.pen,
-                    ink,
-                    font,
-                    tip,
-                    norm == 0,
-                )
-            )
+            self.scene.nodes.append(Node(name, (x + width / 2, y), width, height, tap.label, look, tip, norm == 0))
             anchor = straight((x + width / 2, y), (cx, cy))
             self.scene.lines.append(Line(name, self.ids[box], anchor, look.border, 0.9, arrow=False))
             x += width + 2

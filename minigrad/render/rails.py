@@ -90,26 +90,10 @@ class Rails(Painter):
             shape = "×".join(map(str, x.shape))
             text = f"  {names.get(x, 'constant')}" + (f"  {shape}" if shape else "")
             text += f"   ‖∂L/∂{names.get(x, '')}‖ = {total:.2g}" if total is not None else ""
-            look, fill = style.LOOKS["rail"], style.LOOKS["rail"].fill
             tip = f"{text.strip()}, used {uses[x]} times"
-            center = ((left + right) / 2, self.rail_y(k))
             width = max(right - left, style.text_width(text, style.SMALLEST) + 12)
-            self.scene.nodes.append(
-                Node(
-                    f"rail{k}",
-                    center,
-                    width,
-                    style.RAIL_HEIGHT,
-                    text.strip(),
-                    "box",
-                    fill,
-                    look.border,
-                    look.pen,
-                    look.ink,
-                    look.font,
-                    tip,
-                )
-            )
+            place, look = ((left + right) / 2, self.rail_y(k)), style.LOOKS["rail"]
+            self.scene.nodes.append(Node(f"rail{k}", place, width, style.RAIL_HEIGHT, text.strip(), look, tip))
         for tap, path in ways.items():
             line = Line(f"rail{order[tap.parameter]}", self.ids[tap.box], path, style.TAP, 1.0)
             self.grid.places[tap.box.panel].used.append(path.points[0][0])
@@ -142,23 +126,8 @@ class Rails(Painter):
         columns = [self.grid.places[box.panel].column for box in cells]
         left, right = self.grid.lefts[min(columns)], self.grid.rights[max(columns)]
         y = self.scene.box()[1] - 22
-        look = style.LOOKS["rail"]
         center, width = ((left + right) / 2, y), max(right - left, style.size("rail", text)[0])
-        self.scene.nodes.append(
-            Node(
-                "weights",
-                center,
-                width,
-                style.RAIL_HEIGHT,
-                text,
-                "box",
-                look.fill,
-                look.border,
-                look.pen,
-                look.ink,
-                look.font,
-            )
-        )
+        self.scene.nodes.append(Node("weights", center, width, style.RAIL_HEIGHT, text, style.LOOKS["rail"]))
         for box in cells:
             cx, cy = self.grid.places[box.panel].center(box)
             outline = self.grid.outline(box)

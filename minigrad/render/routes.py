@@ -123,7 +123,7 @@ class Router:
         y += 10 + 6 * k + 8 * len(self.grid.buses)
         right, left = start[0] + side * (10 + 6 * k), entry[0] - side * (14 + 6 * k)
         if link.hidden and k == 0:
-            self.labels[link] = ((left + right) / 2, y)
+            self.labels[link] = ((left + right) / 2, y + 8)
         return rounded(start, (right, start[1]), (right, y), (left, y), (left, entry[1]), entry)
 
     def bus_right(self, box: Box) -> float:

@@ -1,10 +1,11 @@
-"""What is placed where: the pinned nodes, lines and frames of a picture, ready to be written.  Imports `paths`."""
+"""What is placed where: the pinned nodes, lines and frames of a picture.  Imports `paths`, `style`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from minigrad.render.paths import Path, Point
+from minigrad.render.style import Look
 
 
 @dataclass(slots=True)
@@ -16,12 +17,7 @@ class Node:
     width: float
     height: float
     label: str
-    shape: str
-    fill: str
-    border: str
-    pen: float
-    ink: str
-    font: float
+    look: Look
     tooltip: str = ""
     dashed: bool = False
 

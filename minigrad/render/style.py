@@ -46,6 +46,7 @@ LOOKS = {
     "parameter": Look("box", "#FEF1E0", "#E8710A", 1.0, 30, 22, 12, "#8F4200"),
     "rail": Look("box", "#FEF1E0", "#E8710A", 1.1, 13, RAIL_HEIGHT, SMALLEST, "#8F4200"),
     "tag": Look("box", "#FEF1E0", "#E8710A", 0.9, 13, TAG_HEIGHT, SMALLEST, "#8F4200"),
+    "constant tag": Look("box", "#F1F3F4", "#80868B", 0.9, 13, TAG_HEIGHT, SMALLEST),
     "constant": Look("box", "#F1F3F4", "#80868B", 1.0, 26, 21, 12),
     "bus": Look("box", "#FFFFFF", "#5F6368", 1.1, 26, RAIL_HEIGHT, 12),
     "loss": Look("box", "#FCE8E6", "#D93025", 2.0, 34, 25, 13),
