@@ -59,6 +59,10 @@ def prepare(fn: Callable[..., Any], inputs: Any) -> Any:
             raise ValueError(f"input {path or 'number 0'} does not require grad, and the function takes no arguments")
         return Tensor(x, requires_grad=True)
 
+    found = [x for _, x in flatten(inputs)]
+    if not any(is_real(x) for x in found):
+        kinds = ", ".join(str(getattr(x, "dtype", type(x).__name__)) for x in found) or "nothing"
+        raise TypeError(f"inputs: only floating numbers have derivatives, found {kinds}; write x.astype(np.float64)")
     return rebuild(inputs, iter([leaf(path, x) for path, x in flatten(inputs)]))
 
 
@@ -69,9 +73,11 @@ def real_leaves(tree: Any) -> list[Tensor]:
 
 def call(fn: Callable[..., Any], inputs: Any) -> Any:
     """fn(*inputs); a function without parameters is called without."""
-    if takes_nothing(fn):
-        return fn()
-    return fn(*inputs) if type(inputs) in (tuple, list) else fn(inputs)
+    several = type(inputs) in (tuple, list)
+    outputs = fn() if takes_nothing(fn) else fn(*inputs) if several else fn(inputs)
+    if strangers := [type(y).__name__ for _, y in flatten(outputs) if not isinstance(y, Tensor)]:
+        raise TypeError(f"the function must return tensors computed from its inputs, found {', '.join(strangers)}")
+    return outputs
 
 
 def takes_nothing(fn: Callable[..., Any]) -> bool:

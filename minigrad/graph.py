@@ -475,6 +475,8 @@ def grad(
     """
     graph = Graph(*([outputs] if isinstance(outputs, Tensor) else outputs))
     wanted = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    if strangers := [type(x).__name__ for x in wanted if not isinstance(x, Tensor)]:
+        raise TypeError(f"grad: the inputs must be tensors, found {', '.join(strangers)}")
     pending = graph._pending(grad_outputs, create_graph)
     watched = {x for x in wanted if x.op is not None}
     found = {step.node: step for step in walk.get()(graph, pending) if step.node in watched}

@@ -147,3 +147,15 @@ def test_forward_mode_bptt_hand_written_bptt_and_differences_agree(T):
     assert np.sum(mg.vjp(loss, W)[1].data * direction) == pytest.approx(by_hand, rel=1e-12)
     assert mg.jvp(loss, W, direction)[1].item() == pytest.approx(by_hand, rel=1e-12)
     assert (values[0] - values[1]) / 2e-6 == pytest.approx(by_hand, rel=1e-7)
+
+
+def test_what_has_no_derivative_is_refused():
+    with pytest.raises(TypeError, match="only floating numbers have derivatives, found int64"):
+        mg.jacobian(lambda x: x * 2, np.array([1, 2]))
+    with pytest.raises(TypeError, match="must return tensors computed from its inputs, found float"):
+        mg.jacobian(lambda x: 5.0, np.ones(3))
+    with pytest.raises(TypeError, match="the inputs must be tensors, found str"):
+        mg.grad(mg.tensor(1.0, requires_grad=True) * 2, "a")
+    singular = mg.tensor(np.array([[1.0, 2.0], [2.0, 4.0]]), requires_grad=True)
+    with pytest.raises(np.linalg.LinAlgError, match="add ε times the identity"):
+        mg.grad(np.linalg.det(singular), singular)
