@@ -262,6 +262,8 @@ class Commands(cmd.Cmd):
         Example: earlier
         """
         time = self._here().node.time
+        if not self.session.graph.time_steps:
+            raise Refused("the graph has no time steps; label them with mg.timesteps(xs), or unroll a cell")
         return self._forward(lambda step: step.node.time is not None and step.node.time[:2] != (time and time[:2]))
 
     def do_until(self, text: str) -> bool:

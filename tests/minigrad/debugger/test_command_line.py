@@ -68,6 +68,17 @@ def test_breakpoints_and_commands_of_the_command_line(program: Path) -> None:
     assert "backward pass 2" not in ran.stdout
 
 
+def test_options_may_stand_behind_the_program(program: Path) -> None:
+    ran = debug(
+        program,
+        arguments=("-b", "pass == 2 and t == 1", "--fast", "-c", "continue", "--", "-b", "mine"),
+        lines="c\n" * 9,
+    )
+    assert "(bptt 2) continue" in ran.stdout
+    assert "--fast -b mine" in ran.stdout
+    assert debug(program, arguments=("-b",)).returncode == 2
+
+
 def test_a_breakpoint_that_is_never_hit_is_told(program: Path) -> None:
     ran = debug(program, "-b", "norm > 1e9")
     assert ran.stdout.splitlines()[-1] == "train.py finished: 3 backward passes, and no breakpoint was hit"
