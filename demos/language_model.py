@@ -18,7 +18,7 @@ import minigrad as mg
 import nn
 from demos import cli
 
-EMBEDDING, HIDDEN, WINDOW, BATCH = 48, 128, 50, 32
+EMBEDDING, HIDDEN, WINDOW, BATCH = 48, 128, 50, 16
 FILES = {"shakespeare": "shakespeare-tragedies.txt.gz", "wards": "vietnam-wards.txt.gz"}
 
 
@@ -65,12 +65,12 @@ class NGrams:
 
 
 def train(net: Writer, ids: np.ndarray, updates: int) -> None:
-    """Adam on windows in the order of the text, in 32 places at once; a place that ends begins again."""
+    """Adam on windows in the order of the text, in 16 places at once; a place that ends begins again."""
     length = len(ids) // BATCH
     streams = ids[: length * BATCH].reshape(BATCH, length).T
-    optimizer, state, start = nn.Adam(net.parameters(), lr=0.004), None, 0
+    optimizer, state, start = nn.Adam(net.parameters(), lr=0.005), None, 0
     for k in cli.progress(range(updates), "training"):
-        optimizer.groups[0]["lr"] = 0.004 * (1 - 0.95 * k / updates)
+        optimizer.groups[0]["lr"] = 0.005 * (1 - 0.95 * k / updates)
         if start + WINDOW >= length:
             state, start = None, 0
         scores, state = net(streams[start : start + WINDOW], state)
@@ -114,7 +114,7 @@ def main(args) -> None:
     ids = np.array([alphabet.index(letter) for letter in text])
     cut = int(0.95 * len(text))
     net = Writer(len(alphabet))
-    updates = args.updates or (4 if args.quick else 480 if args.text == "shakespeare" else 300)
+    updates = args.updates or (4 if args.quick else 620 if args.text == "shakespeare" else 400)
     train(net, ids[:cut], updates)
     held = text[cut:]
     rows = [[f"{n}-gram", NGrams(text[:cut], n).bits(held)] for n in (1, 3, 5)]
@@ -130,5 +130,5 @@ def main(args) -> None:
 
 if __name__ == "__main__":
     text = ("--text", {"choices": list(FILES), "default": "shakespeare", "help": "what to read"})
-    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 480)"})
+    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 620)"})
     cli.run(main, "language_model", __doc__, text, updates)
