@@ -25,6 +25,7 @@ from minigrad.tensor import Array, Tensor
 
 _SMALL = 8  # elements of an argument that is written into the signature
 _NESTED = 6  # operations in one expression
+_WIDE = 100  # characters of a signature on one line
 
 
 class BackwardSource(str):
@@ -288,54 +289,50 @@ class _Writer(Traced):
     def text(self) -> BackwardSource:
         """The whole program."""
         forward = self._forward()
-        timed, arguments, defaults = self.names.timed, dict[str, Any](), dict[str, str]()
-        given: dict[str, dict[int, Any]] = {}
-        for leaf in self.graph.leaves:
-            if leaf not in self.used and not leaf.requires_grad:
-                continue
-            name = self.names.of[leaf]
-            if name in timed:
-                stem, _, t = timed[name]
-                given.setdefault(stem, {})[t] = leaf.data
-            else:
-                arguments[name] = leaf.data
-        for stem, steps in given.items():
-            whole = sorted(steps) == list(range(len(steps))) and len({a.shape for a in steps.values()}) == 1
-            arguments[stem] = np.stack([steps[t] for t in range(len(steps))]) if whole else steps
-        arguments |= self.seeds
-        for name, value in arguments.items():
-            if isinstance(value, Array) and value.size <= _SMALL:
-                defaults[name] = f"{name}={ast.unparse(literal(value))}"
-        order = [name for name in arguments if name not in defaults] + list(defaults.values())
+        arguments, given = self._arguments()
+        small = {name: a for name, a in arguments.items() if isinstance(a, Array) and a.size <= _SMALL}
+        signature = [name for name in arguments if name not in small]
+        signature += [f"{name}={ast.unparse(literal(value))}" for name, value in small.items()]
         parameters = {name: self.names.of[leaf] for name, leaf in self.graph.parameters.items()}
         reached = {line.target for line in self.lines} | set(self.seeds)
-        zeros = [f"d{name} = np.zeros_like({name})" for name in parameters.values() if f"d{name}" not in self.seeds]
-        result = ", ".join(f"{n!r}: d{v}" for n, v in parameters.items() if f"d{v}" in reached)
-        end = f"return {{{result}}}"
+        zeros = [f"    d{v} = np.zeros_like({v})" for v in parameters.values() if f"d{v}" not in self.seeds]
+        result = ", ".join(f"{name!r}: d{v}" for name, v in parameters.items() if f"d{v}" in reached)
+
+        def function(name: str, about: str, body: list[str]) -> str:
+            head = f"def {name}({', '.join(signature)}):"
+            if len(head) > _WIDE:
+                head = f"def {name}(\n    " + ",\n    ".join(signature) + ",\n):"
+            return "\n".join([head, f'    """{about}"""', *zeros, *body, f"    return {{{result}}}"])
+
+        parts = ['"""A backward pass, written out: NumPy is all that it needs."""\n\nimport numpy as np']
+        parts += self.helpers.texts.values()
         unrolled = [self._given(text, given) for text in _unrolled(forward, self.lines)]
-        head = f"def backward({', '.join(order)}):"
-        if len(head) > 100:
-            head = "def backward(\n    " + ",\n    ".join(order) + ",\n):"
-        sections = [
-            [
-                head,
-                '    """∂loss/∂parameter, by name."""',
-                *zeros_in(zeros),
-                *unrolled,
-                "    " + end,
-            ]
-        ]
-        loop = looped(forward, self.lines, timed, set(given), [n for n in self.seeds if n in timed])
+        parts.append(function("backward", "∂loss/∂parameter, by name.", unrolled))
+        timed = self.names.timed
+        loop = looped(forward, self.lines, timed, given, [name for name in self.seeds if name in timed])
         if loop is not None:
-            title = '    """The same, with the steps that are alike as loops."""'
-            sections.append([head.replace("backward(", "backward_loop("), title, *zeros_in(zeros), *loop, "    " + end])
-        helpers = [text.splitlines() for text in self.helpers.texts.values()]
-        start = ['"""A backward pass, written out: NumPy is all that it needs."""', "", "import numpy as np"]
-        source = BackwardSource("\n\n\n".join("\n".join(part) for part in [start, *helpers, *sections]) + "\n")
+            parts.append(function("backward_loop", "The same, with the steps that are alike as loops.", loop))
+        source = BackwardSource("\n\n\n".join(parts) + "\n")
         source.arguments = arguments
         return source
 
-    def _given(self, text: str, given: dict[str, Any]) -> str:
+    def _arguments(self) -> tuple[dict[str, Any], set[str]]:
+        """The arrays that the program starts from, by name; and which of them are sequences, by time step."""
+        arguments: dict[str, Any] = {}
+        steps: dict[str, dict[int, Any]] = {}
+        for leaf in self.graph.leaves:
+            name = self.names.of[leaf]
+            if name in self.names.timed and leaf in self.used:
+                stem, _, t = self.names.timed[name]
+                steps.setdefault(stem, {})[t] = leaf.data
+            elif leaf in self.used or leaf.requires_grad:
+                arguments[name] = leaf.data
+        for stem, found in steps.items():
+            whole = sorted(found) == list(range(len(found))) and len({a.shape for a in found.values()}) == 1
+            arguments[stem] = np.stack([found[t] for t in range(len(found))]) if whole else found
+        return arguments | self.seeds, set(steps)
+
+    def _given(self, text: str, given: set[str]) -> str:
         """Steps of a sequence that is a parameter: x_3 is x[3]."""
 
         def indexed(match: re.Match[str]) -> str:
@@ -343,11 +340,6 @@ class _Writer(Traced):
             return f"{stem}[{t}]" if stem in given else match[0]
 
         return text if text.lstrip().startswith("#") else re.sub(r"\b[A-Za-z_]\w*\b", indexed, text)
-
-
-def zeros_in(zeros: list[str]) -> list[str]:
-    """The lines that begin the gradients of the parameters."""
-    return [f"    {line}" for line in zeros]
 
 
 def _kind(node: Tensor) -> Any:

@@ -604,9 +604,7 @@ class Commands(cmd.Cmd):
         for group, commands in GROUPS.items():
             self.say(f"{group}:")
             for name in commands.split():
-                first, example = (inspect.getdoc(getattr(self, f"do_{name}")) or "").splitlines()[
-                    :: len((inspect.getdoc(getattr(self, f"do_{name}")) or "").splitlines()) - 1
-                ]
+                first, *_, example = (inspect.getdoc(getattr(self, f"do_{name}")) or "").splitlines()
                 self.say(f"  {first.split(':')[0]:<30} {example.removeprefix('Example: ')}")
         return self.say("anything else is Python; !c is a variable even where a command is called so")
 
