@@ -41,6 +41,6 @@ __all__ = ["call_function", "call_ufunc"]
 __all__ += activations.__all__ + arithmetic.__all__ + composite.__all__ + elementwise.__all__ + indexing.__all__
 __all__ += joining.__all__ + linalg.__all__ + moving.__all__ + nondifferentiable.__all__ + ordering.__all__
 __all__ += products.__all__ + reductions.__all__ + selection.__all__ + shaping.__all__
-_OTHERWISE = {"compress", "partition", "resize", "sort"}  # as methods of arrays, in place or with arguments exchanged
-METHODS = {name for name in __all__ if hasattr(np.ndarray, name)} - _OTHERWISE  # what works as t.name(...)
+# what works as t.name(...); the four are methods that change an array in place, or take their arguments otherwise
+METHODS = {name for name in __all__ if hasattr(np.ndarray, name)} - {"compress", "partition", "resize", "sort"}
 protocol.fill({name: globals()[name] for name in __all__})

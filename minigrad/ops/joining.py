@@ -70,11 +70,8 @@ def unstack_dx(dy, y, x, axis=0):
 @named("split")
 def split_at(x, *, ends, axis):
     """The pieces of x along the axis that end at these positions, as a tuple."""
-    before, start, parts = (slice(None),) * (axis % x.ndim), 0, []
-    for end in ends:
-        parts.append(x[(*before, slice(start, end))])
-        start = end
-    return tuple(parts)
+    before = (slice(None),) * (axis % x.ndim)
+    return tuple([x[(*before, slice(start, end))] for start, end in zip((0, *ends), ends)])
 
 
 @split_at.gradients
@@ -92,12 +89,11 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
 
 def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     """As `split`, where the number of pieces need not divide the length: the first ones are longer by one."""
-    n = ary.shape[axis]
-    if not hasattr(indices_or_sections, "__len__"):
-        each, extra = divmod(n, indices_or_sections)
-        if each and not extra:
-            return split_at(ary, ends=range(each, n + 1, each), axis=axis)
-        ends = [(k + 1) * each + (k + 1 if k < extra else extra) for k in range(indices_or_sections)]
-    else:
-        ends = [*indices_or_sections, n]
-    return split_at(ary, ends=tuple(ends), axis=axis)
+    n, k = ary.shape[axis], indices_or_sections
+    if hasattr(k, "__len__"):
+        ends: Any = (*k, n)
+    else:  # of equal parts a range, which costs nothing
+        ends = (
+            range(n // k, n + 1, n // k) if n and n % k == 0 else [n // k * j + min(j, n % k) for j in range(1, k + 1)]
+        )
+    return split_at(ary, ends=ends, axis=axis)

@@ -55,7 +55,7 @@ def solve_db(dy, y, a, b):
 
 @primitive
 def det(a):
-    """y = det a; the gradient needs a⁻¹."""
+    """y = det a; the gradient is written with a⁻¹, so that of a singular a raises."""
     return np.linalg.det(a)
 
 
