@@ -11,13 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ("tensor", "primitive", "graph", "backward", "scope", "source", "__init__")
 TOOLS = ("edits", "clip", "flow", "by_step", "reports", "anomaly", "gradcheck", "functional", "explain", "pickling")
+# part: its budget, the ceiling that the check enforces, its files.  A part that outgrew its budget may not grow further:
+# its ceiling only ever goes down, until it is the budget.
 BUDGETS = {
-    "engine core": (800, [f"minigrad/{name}.py" for name in CORE]),
-    "operations": (1200, ["minigrad/ops/**/*.py"]),
-    "graph tools": (700, [f"minigrad/{name}.py" for name in TOOLS]),
-    "render": (1400, ["minigrad/render/**/*.py", "minigrad/naming.py"]),
-    "debugger": (900, ["minigrad/debugger/**/*.py"]),
-    "nn": (1500, ["nn/**/*.py"]),
+    "engine core": (800, 1175, [f"minigrad/{name}.py" for name in CORE]),
+    "operations": (1200, 1200, ["minigrad/ops/**/*.py"]),
+    "graph tools": (700, 1220, [f"minigrad/{name}.py" for name in TOOLS]),
+    "render": (1400, 2610, ["minigrad/render/**/*.py", "minigrad/naming.py"]),
+    "debugger": (900, 1850, ["minigrad/debugger/**/*.py"]),
+    "nn": (1500, 1500, ["nn/**/*.py"]),
 }
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
@@ -41,20 +43,22 @@ def code_lines(text: str) -> int:
 
 
 def main() -> int:
-    """Print the table; 1 if some part is over its budget or some file belongs to no part."""
+    """Print the table; 1 if some part is over its ceiling or some file belongs to no part."""
     counted: set[Path] = set()
-    over = False
-    print(f"{'part':<14}{'files':>6}{'lines':>7}{'budget':>8}")
-    for part, (budget, patterns) in BUDGETS.items():
+    failed = False
+    print(f"{'part':<14}{'files':>6}{'lines':>7}{'budget':>8}{'over by':>9}")
+    for part, (budget, ceiling, patterns) in BUDGETS.items():
         files = sorted({file for pattern in patterns for file in ROOT.glob(pattern)})
         counted.update(files)
         total = sum(code_lines(file.read_text()) for file in files)
-        over |= total > budget
-        print(f"{part:<14}{len(files):>6}{total:>7}{budget:>8}{'  OVER' if total > budget else ''}")
+        failed |= total > ceiling
+        over = f"{total - budget:>9}" if total > budget else ""
+        too_many = f"  more than its ceiling of {ceiling}" if total > ceiling else ""
+        print(f"{part:<14}{len(files):>6}{total:>7}{budget:>8}{over}{too_many}")
     for file in sorted({*ROOT.glob("minigrad/**/*.py"), *ROOT.glob("nn/**/*.py")} - counted):
         print(f"{file.relative_to(ROOT)} belongs to no part")
-        over = True
-    return int(over)
+        failed = True
+    return int(failed)
 
 
 if __name__ == "__main__":
