@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ("tensor", "primitive", "graph", "backward", "scope", "source", "__init__")
 TOOLS = ("edits", "clip", "flow", "by_step", "reports", "anomaly", "gradcheck", "functional", "explain", "pickling")
-# part: its budget, the ceiling that the check enforces, its files.  A part that outgrew its budget may not grow further:
+# part: its budget, the ceiling that the check enforces, its files.  A part that outgrew its budget may not grow:
 # its ceiling only ever goes down, until it is the budget.
 BUDGETS = {
     "engine core": (800, 1175, [f"minigrad/{name}.py" for name in CORE]),
