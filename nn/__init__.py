@@ -19,13 +19,12 @@ from nn.torch_weights import load_torch_state_dict, to_torch_state_dict
 from nn.unroll import Unroll, lengths_mask
 from nn.wrappers import LearnedInitialState, RecurrentDropout, Residual, Wrapper, Zoneout
 
-__all__ = ["Buffer", "Dropout", "Embedding", "LayerNorm", "Linear", "Module", "Parameter", "Sequential", "init"]
-__all__ += ["Cell", "CellReport", "GRUCell", "LSTMCell", "LSTMState", "RNNCell", "Unroll", "check_cell", "summary"]
-__all__ += ["GRU", "LSTM", "RNN", "Bidirectional", "Stacked", "detach_state", "lengths_mask"]
-__all__ += ["LearnedInitialState", "RecurrentDropout", "Residual", "Wrapper", "Zoneout"]
-__all__ += ["AdditiveAttention", "DotAttention", "GeneralAttention", "attend"]
-__all__ += ["binary_cross_entropy_with_logits", "cross_entropy", "mse_loss", "nll_loss"]
-__all__ += ["SGD", "Adam", "AdamW", "Optimizer", "RMSprop"]
-__all__ += ["CosineLR", "ExponentialLR", "LambdaLR", "PlateauLR", "StepLR", "WarmupLR"]
-__all__ += ["Window", "batches", "greedy", "pad", "sample", "tbptt", "windows"]
-__all__ += ["load", "load_torch_state_dict", "save", "to_torch_state_dict"]
+__all__ = [
+    "GRU", "LSTM", "RNN", "SGD", "Adam", "AdamW", "AdditiveAttention", "Bidirectional", "Buffer", "Cell", "CellReport",
+    "CosineLR", "DotAttention", "Dropout", "Embedding", "ExponentialLR", "GRUCell", "GeneralAttention", "LSTMCell",
+    "LSTMState", "LambdaLR", "LayerNorm", "LearnedInitialState", "Linear", "Module", "Optimizer", "Parameter",
+    "PlateauLR", "RMSprop", "RNNCell", "RecurrentDropout", "Residual", "Sequential", "Stacked", "StepLR", "Unroll",
+    "WarmupLR", "Window", "Wrapper", "Zoneout", "attend", "batches", "binary_cross_entropy_with_logits", "check_cell",
+    "cross_entropy", "detach_state", "greedy", "init", "lengths_mask", "load", "load_torch_state_dict", "mse_loss",
+    "nll_loss", "pad", "sample", "save", "summary", "tbptt", "to_torch_state_dict", "windows",
+]  # fmt: skip

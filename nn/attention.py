@@ -54,10 +54,8 @@ class _Attention(Module):
         """The context and the weights."""
         values = keys if values is None else values
         if keys.ndim != 3 or query.ndim not in (2, 3) or query.shape[-2] != keys.shape[1]:
-            raise ValueError(
-                f"{self.called}: query (B, Q) or (T, B, Q) and keys (S, B, K) are needed, "
-                f"found {query.shape} and {keys.shape}"
-            )
+            found = f"{query.shape} and {keys.shape}"
+            raise ValueError(f"{self.called}: query (B, Q) or (T, B, Q) and keys (S, B, K) are needed, found {found}")
         if values.shape[:2] != keys.shape[:2]:
             raise ValueError(f"{self.called}: values {values.shape} and keys {keys.shape} differ in S or B")
         return attend(self.scores(mg.expand_dims(query, -3), keys), values, mask)

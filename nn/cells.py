@@ -41,16 +41,18 @@ def leaves(state: State, name: str = "h") -> Iterator[tuple[str, Any]]:
 
 
 def detach_state(state: State) -> State:
-    """The same state, in tuples, lists or dicts, without its history: where truncated BPTT cuts.
+    """The same state, in tuples, lists or dicts, without its history: where truncated BPTT cuts.  None stays None.
 
     >>> import minigrad as mg, nn
     >>> h = mg.tensor([1.0], requires_grad=True) * 2
     >>> nn.detach_state((h, h))
     (tensor([2.]), tensor([2.]))
     """
+    if isinstance(state, tuple | list):
+        return map_state(detach_state, state)
     if isinstance(state, dict):
         return {name: detach_state(part) for name, part in state.items()}
-    return map_state(lambda s: detach_state(s) if isinstance(s, dict) else mg.tensor(s.data), state)
+    return None if state is None else mg.tensor(state.data)
 
 
 class Cell(Module):
@@ -69,9 +71,7 @@ class Cell(Module):
             raise TypeError(f"{type(self).__name__}: set self.state_size, or write initial_state(batch_size)")
         batch = () if batch_size is None else (batch_size,)
         names = (f"{name}_init" for name, _ in leaves(self.state_size))
-        return map_state(
-            lambda size: mg.tensor(np.zeros((*batch, size)), dtype=self.dtype, name=next(names)), self.state_size
-        )
+        return map_state(lambda n: mg.tensor(np.zeros((*batch, n)), False, self.dtype, next(names)), self.state_size)
 
     def check_input(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Raise if one step of input does not fit; here if it has not `input_size` features."""
@@ -105,14 +105,24 @@ class Cell(Module):
             raise ValueError(f"{where} {shape} is needed, found {state.shape}")
         return state if isinstance(state, mg.Tensor) else mg.tensor(state, dtype=self.dtype)
 
-    def __call__(self, x: Any, state: State = None, **options: Any) -> Any:
+    def __call__(self, x: Any, state: State = None, **options: Any) -> tuple[Any, State]:
         """One step: `forward` after checking x and the state; without a state, from the initial one."""
         x, state = self._adapted(x), self._adapted(state)
+        if not hasattr(x, "dtype"):
+            raise TypeError(f"{self.called}: x must be a tensor or an array, found {type(x).__name__}")
         self.check_input(x.shape, x.dtype)
         batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
         state = self.initial_state(*batch) if state is None else self.check_state(state, *batch)
         with mg.scope(self.called, outside=FOLDER):
-            return self.forward(x, state, **options)
+            return self.pair(self.forward(x, state, **options))
+
+    def pair(self, result: Any, like: State = None) -> tuple[Any, State]:
+        """What forward returned, if it is (y, state), with a state like the one that went in; or an error."""
+        if not isinstance(result, tuple) or len(result) != 2:
+            found = f"{len(result)} parts" if isinstance(result, tuple) else f"one {type(result).__name__}"
+            raise TypeError(f"{type(self).__name__}.forward must return (y, state), found {found}; write `return y, state`")
+        y, new = result
+        return y, new if like is None else self.matched(new, like, f"{self.called}: the state that forward returns")
 
     def describe(self) -> str:
         """The sizes."""
@@ -244,7 +254,7 @@ class GRUCell(Cell):
         a = x @ self.W_xh if self.b_h is None else x @ self.W_xh + self.b_h
         a_r, a_z, a_n = mg.split(a, 3, axis=-1)
         if self.reset == "before":
-            return self._reset_before(a_r, a_z, a_n, h_prev)
+            return self._before(a_r, a_z, a_n, h_prev)
         u_r, u_z, u_n = mg.split(h_prev @ self.W_hh, 3, axis=-1)
         r = mg.sigmoid(a_r + u_r)
         z = mg.sigmoid(a_z + u_z)
@@ -252,9 +262,7 @@ class GRUCell(Cell):
         h = (1 - z) * n + z * h_prev
         return h, h
 
-    def _reset_before(
-        self, a_r: mg.Tensor, a_z: mg.Tensor, a_n: mg.Tensor, h_prev: mg.Tensor
-    ) -> tuple[mg.Tensor, mg.Tensor]:
+    def _before(self, a_r: mg.Tensor, a_z: mg.Tensor, a_n: mg.Tensor, h_prev: mg.Tensor) -> tuple[mg.Tensor, mg.Tensor]:
         gates = 2 * self.hidden_size
         u_r, u_z = mg.split(h_prev @ self.W_hh[:, :gates], 2, axis=-1)
         r = mg.sigmoid(a_r + u_r)

@@ -67,17 +67,16 @@ class _Checks:
     def report(self) -> CellReport:
         inputs = [*self.cell.parameters(), self.x, *[s for _, s in leaves(self.state)]]
         full = sum(x.size for x in inputs) <= 1000
-        return CellReport(
-            {
-                "state out = state in": _attempt(self.state_kept),
-                "rows of a batch independent": _attempt(self.rows_independent),
-                "nothing kept on self": _attempt(self.nothing_kept),
-                f"gradients (float64 copy, T = {self.steps})": _attempt(
-                    lambda: f"ok, worst {str(mg.gradcheck(self.outputs, inputs, full=full).worst).partition(':')[0]}"
-                ),
-                "second order": _attempt(lambda: mg.gradgradcheck(self.outputs, inputs) and "ok"),
-            }
-        )
+        checks: dict[str, Callable[[], Any]] = {
+            "state out = state in": self.state_kept,
+            "rows of a batch independent": self.rows_independent,
+            "nothing kept on self": self.nothing_kept,
+            f"gradients (float64 copy, T = {self.steps})": lambda: (
+                f"ok, worst {str(mg.gradcheck(self.outputs, inputs, full=full).worst).partition(':')[0]}"
+            ),
+            "second order": lambda: mg.gradgradcheck(self.outputs, inputs) and "ok",
+        }
+        return CellReport({what: _attempt(check) for what, check in checks.items()})
 
     def outputs(self) -> list[mg.Tensor]:
         """All that comes out of some steps."""
@@ -85,8 +84,7 @@ class _Checks:
         return [*ys, *[s for _, s in leaves(state)]]
 
     def state_kept(self) -> str:
-        _, new = self.cell.forward(self.x[0], self.state)
-        self.cell.matched(new, self.state, "state")
+        _, new = self.cell.pair(self.cell.forward(self.x[0], self.state), self.state)
         for (name, s_prev), (_, s) in zip(leaves(self.state), leaves(new), strict=True):
             if s.dtype != s_prev.dtype:
                 return f"FAILED: {name} goes in as {s_prev.dtype} and comes out as {s.dtype}"

@@ -1,4 +1,4 @@
-"""Dropout.  Imports `minigrad`, `init`, `module`."""
+"""Dropout.  Imports `minigrad`, `init`, `linear`, `module`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import numpy as np
 
 import minigrad as mg
 from nn import init
+from nn.linear import in_range
 from nn.module import Module
 
 
 def check_probability(who: str, p: float) -> float:
     """p, if it is in [0, 1)."""
-    if not 0 <= p < 1:
-        raise ValueError(f"{who}: a probability in [0, 1) is needed, found {p!r}")
+    in_range(who, 1, p=p)
     return p
 
 

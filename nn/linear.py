@@ -18,6 +18,30 @@ def positive(who: str, **sizes: Any) -> None:
             raise ValueError(f"{who}: {name} must be a positive integer, found {size!r}")
 
 
+def in_range(who: str, below: float = np.inf, **numbers: Any) -> None:
+    """Check that numbers are in [0, below); the error names the one that is not."""
+    for name, value in numbers.items():
+        if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf" or not 0 <= value < below:
+            wanted = "0 or more" if below == np.inf else f"in [0, {below})"
+            raise ValueError(f"{who}: {name} must be {wanted}, found {value!r}")
+
+
+def flags(who: str, **values: Any) -> None:
+    """Check that switches are True or False; the error names the one that is not."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{who}: {name} must be True or False, found {value!r}")
+
+
+def check_features(module: Module, x: Any, size: int) -> None:
+    """Check that x is a tensor of floats (..., size)."""
+    if not isinstance(x, mg.Tensor) or x.dtype.kind != "f":
+        found = getattr(x, "dtype", type(x).__name__)
+        raise TypeError(f"{module.called}: x must hold floats, found {found}; write np.asarray(x, np.{module.dtype})")
+    if not x.ndim or x.shape[-1] != size:
+        raise ValueError(f"{module.called}: x (..., {size}) is needed, found {x.shape}")
+
+
 class Linear(Module):
     """
     y = x W + b
@@ -38,11 +62,7 @@ class Linear(Module):
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:
         """(..., D) to (..., Q)."""
-        if not isinstance(x, mg.Tensor) or x.dtype.kind != "f":
-            found = getattr(x, "dtype", type(x).__name__)
-            raise TypeError(f"{self.called}: x must hold floats, found {found}; write x.astype(np.{self.dtype})")
-        if not x.ndim or x.shape[-1] != self.input_size:
-            raise ValueError(f"{self.called}: x (..., {self.input_size}) is needed, found {x.shape}")
+        check_features(self, x, self.input_size)
         y = x @ self.W
         return y if self.b is None else y + self.b
 

@@ -76,6 +76,8 @@ def _nll(log_p: mg.Tensor, target: Any, weight: Any) -> mg.Tensor:
     if weight.shape != log_p.shape[-1:]:
         raise ValueError(f"weight: one for each class {log_p.shape[-1:]} is needed, found shape {weight.shape}")
     each = weight[target]
+    if not each.sum() > 0:
+        raise ValueError(f"weight: the weights of the targets must sum to more than 0, found {each.sum()}")
     return (chosen * each[..., None]).sum() / each.sum()
 
 

@@ -14,7 +14,6 @@ import minigrad as mg
 
 M = TypeVar("M", bound="Module")
 FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # a scope leads to the user's line outside of it
-FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # lines in here are not the user's
 
 
 class _Owned(mg.Tensor):
@@ -85,13 +84,14 @@ class Module:
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
+        start = f"{self.full_name}." if self.full_name else ""
         if isinstance(value, Parameter | Buffer):
-            value.name = value.name or name
+            value.name = value.name or start + name
         elif isinstance(value, Module | list | tuple | dict):
             for own, item in members({name: value}):
                 if isinstance(item, Module):
                     object.__setattr__(item, "_called", own)
-            for path, item in self._walk():
+            for path, item in self._walk(start):
                 if isinstance(item, Module):
                     object.__setattr__(item, "full_name", path)
                 else:
@@ -109,7 +109,10 @@ class Module:
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """The parameters with their names, in order of assignment, each once."""
-        return ((name, item) for name, item in self._walk() if isinstance(item, Parameter))
+        for name, item in self._walk():
+            if isinstance(item, Parameter):
+                item.name = item.name or name  # in a list that has grown, nobody has named it
+                yield name, item
 
     def parameters(self) -> list[Parameter]:
         """The parameters, in order of assignment, each once."""
@@ -149,19 +152,8 @@ class Module:
 
         Raises ValueError that lists every missing, unexpected and misshapen entry; then nothing is loaded.
         """
-        own, given = self._state(), {name: np.asarray(value) for name, value in arrays.items()}
-        problems = [f"missing: {name} {own[name].shape}" for name in own if name not in given]
-        problems += [f"unexpected: {name} {given[name].shape}" for name in given if name not in own]
-        for name in own:
-            if name in given and given[name].shape != own[name].shape:
-                problems.append(f"shape of {name}: {own[name].shape} is needed, found {given[name].shape}")
-            elif name in given and given[name].dtype.kind not in "biuf":
-                problems.append(f"dtype of {name}: numbers are needed, found {given[name].dtype}")
-        if problems:
-            raise ValueError(
-                f"load_state_dict of {type(self).__name__}: nothing was loaded;\n  " + "\n  ".join(problems)
-            )
-        for name, item in own.items():
+        given = fitting(f"load_state_dict of {type(self).__name__}", self.state_dict(), arrays)
+        for name, item in self._state().items():
             item.data = given[name]
 
     # calls
@@ -184,9 +176,7 @@ class Module:
         if not hasattr(self, "forward"):
             raise TypeError(f"{type(self).__name__} has no forward(...), so it cannot be called; write one")
         with mg.scope(self.called, outside=FOLDER):
-            return self.forward(
-                *[self._adapted(x) for x in inputs], **{name: self._adapted(x) for name, x in options.items()}
-            )
+            return self.forward(*map(self._adapted, inputs), **{name: self._adapted(x) for name, x in options.items()})
 
     def _adapted(self, value: Any) -> Any:
         """Tensors of the module's dtype for arrays of floats, also inside of tuples and lists."""
@@ -217,6 +207,33 @@ class Module:
             if isinstance(item, Module):
                 lines += [f"  {line}" for line in f"{name}: {item!r}".splitlines()]
         return "\n".join(lines)
+
+
+def fitting(who: str, own: Mapping[str, Any], state: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """The entries of a state dict as arrays, if they are numbers of the names and shapes of our own; or an error."""
+    given = entries(who, state)
+    problems = [f"missing: {name} {np.shape(own[name])}" for name in own if name not in given]
+    problems += [f"unexpected: {name} {given[name].shape}" for name in given if name not in own]
+    for name in own:
+        if name in given and given[name].shape != np.shape(own[name]):
+            problems.append(f"shape of {name}: {np.shape(own[name])} is needed, found {given[name].shape}")
+        elif name in given and given[name].dtype.kind not in "biuf":
+            problems.append(f"dtype of {name}: numbers are needed, found {given[name].dtype}")
+    refuse(who, problems)
+    return given
+
+
+def entries(who: str, state: Any) -> dict[str, np.ndarray[Any, Any]]:
+    """The entries of a state dict as arrays."""
+    if not isinstance(state, Mapping):
+        raise TypeError(f"{who}: what a state_dict() gave is needed, found {type(state).__name__}")
+    return {name: np.asarray(value) for name, value in state.items()}
+
+
+def refuse(who: str, problems: list[str]) -> None:
+    """One error that lists all that does not fit, if there is any."""
+    if problems:
+        raise ValueError(f"{who}: nothing was loaded;\n  " + "\n  ".join(problems))
 
 
 def members(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import minigrad as mg
 from nn import init
-from nn.linear import positive
+from nn.linear import check_features, positive
 from nn.module import Module, Parameter
 
 
@@ -29,8 +29,7 @@ class LayerNorm(Module):
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:
         """The same shape."""
-        if not x.ndim or x.shape[-1] != self.size:
-            raise ValueError(f"{self.called}: x (..., {self.size}) is needed, found {x.shape}")
+        check_features(self, x, self.size)
         centred = x - x.mean(axis=-1, keepdims=True)
         v = (centred * centred).mean(axis=-1, keepdims=True)
         return centred / mg.sqrt(v + self.eps) * self.gain + self.b

@@ -1,17 +1,18 @@
-"""Optimisers: they change parameters by their gradients.  Imports `minigrad`, `module`.
+"""Optimisers: they change parameters by their gradients.  Imports `minigrad`, `linear`, `module`.
 
 The sequences of values are PyTorch's.  Each `step` rebinds the arrays, so a graph that was built before stays exact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 import minigrad as mg
-from nn.module import Module, Parameter
+from nn.linear import in_range
+from nn.module import Module, Parameter, entries, fitting, refuse
 
 Array = np.ndarray[Any, Any]
 Slots = dict[str, Any]  # what an optimiser remembers of one parameter
@@ -20,7 +21,7 @@ Slots = dict[str, Any]  # what an optimiser remembers of one parameter
 class Optimizer:
     """Base of all optimisers: parameter groups, and `update(parameter, gradient, slots, group)` for each parameter.
 
-    `target`: a module, parameters, or groups: dicts with "params" and the options that differ in that group.
+    `target`: modules, parameters, or groups: dicts with "params" and the options that differ in that group.
     `groups` is the list of dicts; a scheduler changes their "lr".
 
     >>> import nn
@@ -31,32 +32,31 @@ class Optimizer:
     """
 
     update: Callable[[Array, Array, Slots, Mapping[str, Any]], Array]
+    remembers: tuple[str, ...] = ()  # all names that may be among the slots; () where that is open
 
     def __init__(self, target: Any, **defaults: Any) -> None:
+        self.defaults = defaults
         self.groups = [{**defaults, **group} for group in _groups(target)]
         self.slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in self.groups]
         seen: set[int] = set()
         for group in self.groups:
-            self._check(group, defaults)
+            self._check(group)
             for p in group["params"]:
                 if id(p) in seen:
                     raise ValueError(f"{type(self).__name__}: parameter {p.name or 'without a name'} is given twice")
                 seen.add(id(p))
 
-    def _check(self, group: dict[str, Any], defaults: Mapping[str, Any]) -> None:
-        unknown = [key for key in group if key not in defaults and key != "params"]
-        if unknown:
-            raise TypeError(
-                f"{type(self).__name__}: unknown option {unknown[0]!r} in a group; there are {', '.join(defaults)}"
-            )
+    def _check(self, group: Mapping[str, Any]) -> None:
+        who, options = type(self).__name__, {key: value for key, value in group.items() if key != "params"}
         if not group["params"]:
-            raise ValueError(f"{type(self).__name__}: no parameters were given")
-        for key, value in group.items():
-            for number in value if isinstance(value, tuple) else [value]:
-                if key != "params" and not isinstance(number, bool) and not 0 <= number < np.inf:
-                    raise ValueError(f"{type(self).__name__}: {key} must be 0 or more, found {value}")
-        if any(not 0 <= number < 1 for number in group.get("betas", ())):
-            raise ValueError(f"{type(self).__name__}: betas in [0, 1) are needed, found {group['betas']}")
+            raise ValueError(f"{who}: no parameters were given")
+        for key, value in options.items():
+            if key not in self.defaults:
+                raise TypeError(f"{who}: unknown option {key!r} in a group; there are {', '.join(self.defaults)}")
+            if key == "betas" and np.shape(value) != (2,):
+                raise ValueError(f"{who}: betas must be two numbers, found {value!r}")
+            for number in value if isinstance(self.defaults[key], tuple) else [value]:
+                in_range(who, 1 if key in ("alpha", "betas") else np.inf, **{key: number})
 
     def zero_grad(self) -> None:
         """Forget the gradients: `.grad = None` in every parameter."""
@@ -81,27 +81,36 @@ class Optimizer:
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave; raises ValueError, and changes nothing, if it is of other groups."""
+        """Take over what `state_dict` gave.
+
+        Raises ValueError that lists every missing, unexpected and wrong entry; then nothing is changed.
+        """
         groups = [dict(group) for group in self.groups]
         slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in groups]
-        for name, value in state.items():
-            k, *n, key = name.split(".")
-            try:
-                array = np.asarray(value)
-                if n:
-                    p = groups[int(k)]["params"][int(n[0])]
-                    if array.ndim and array.shape != p.shape:
-                        raise ValueError(f"shape {p.shape} is needed, found {array.shape}")
-                    slots[int(k)][int(n[0])][key] = array if array.dtype.kind == "f" else array.item()
-                elif key not in groups[int(k)] or key == "params":
-                    raise KeyError(key)
-                else:
-                    groups[int(k)][key] = tuple(array.tolist()) if array.ndim else array.item()
-            except (KeyError, IndexError, ValueError) as error:
-                raise ValueError(
-                    f"{type(self).__name__}.load_state_dict: entry {name!r} does not fit: {error}"
-                ) from None
+        places = {f"{k}.{n}": (g, p, slots[k][n]) for k, g in enumerate(groups) for n, p in enumerate(g["params"])}
+        own = {f"{k}.{key}": value for k, g in enumerate(groups) for key, value in g.items() if key != "params"}
+        who = f"load_state_dict of {type(self).__name__}"
+        for name, array in entries(who, state).items():
+            place, _, key = name.rpartition(".")
+            if place in places and key in (self.remembers or [key]):
+                own[name] = places[place][1].data if array.ndim else 0
+        for name, array in fitting(who, own, state).items():
+            place, _, key = name.rpartition(".")
+            if place in places:
+                places[place][2][key] = array if array.dtype.kind == "f" else array.item()
+            else:
+                groups[int(place)][key] = tuple(array.tolist()) if array.ndim else array.item()
+        for group in groups:
+            self._check(group)
+        refuse(who, [f"missing: {place}.{key}" for place in places for key in self._lacking(*places[place])])
         self.groups, self.slots = groups, slots
+
+    def _lacking(self, group: Mapping[str, Any], p: Parameter, slot: Slots) -> list[str]:
+        """What a step would start anew although the rest is remembered: found by a step on copies."""
+        trial = {key: np.copy(value) for key, value in slot.items()}
+        with np.errstate(all="ignore"):
+            self.update(p.data, np.zeros_like(p.data), trial, group)
+        return [key for key in trial if slot and key not in slot]
 
 
 class SGD(Optimizer):
@@ -115,13 +124,15 @@ class SGD(Optimizer):
     array([0.95], dtype=float32)
     """
 
+    remembers = ("v",)
+
     def __init__(
         self, target: Any, lr: float, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
     ) -> None:
         super().__init__(target, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
 
-    def _check(self, group: dict[str, Any], defaults: Mapping[str, Any]) -> None:
-        super()._check(group, defaults)
+    def _check(self, group: Mapping[str, Any]) -> None:
+        super()._check(group)
         if group["nesterov"] and not group["momentum"]:
             raise ValueError("SGD: nesterov needs momentum > 0, found momentum 0")
 
@@ -145,6 +156,8 @@ class Adam(Optimizer):
     >>> nn.Adam([p], lr=0.1).step(); p.data
     array([0.9], dtype=float32)
     """
+
+    remembers = ("m", "v", "t")
 
     def __init__(
         self, target: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
@@ -197,6 +210,8 @@ class RMSprop(Optimizer):
     array([0.98], dtype=float32)
     """
 
+    remembers = ("v", "m", "u")
+
     def __init__(
         self, target: Any, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
         momentum: float = 0.0, centered: bool = False,
@@ -223,16 +238,15 @@ def _decayed(p: Array, dp: Array, group: Mapping[str, Any]) -> Array:
 
 def _groups(target: Any) -> list[dict[str, Any]]:
     """Parameter groups from a module, parameters, or dicts."""
-    if isinstance(target, Module):
-        target = target.parameters()
-    items = [target] if isinstance(target, mg.Tensor | Mapping) else list(target)
+    items: list[Any] = [target] if isinstance(target, mg.Tensor | Mapping | Module) else list(target)
     if not items or not all(isinstance(item, Mapping) for item in items):
         items = [{"params": items}]
     groups = []
     for item in items:
-        params: Iterable[Any] = item["params"]
-        params = params.parameters() if isinstance(params, Module) else params
-        params = [params] if isinstance(params, mg.Tensor) else list(params)
+        if "params" not in item:
+            raise TypeError(f"a group of parameters needs 'params', found only {', '.join(map(repr, item))}")
+        params = [item["params"]] if isinstance(item["params"], mg.Tensor | Module) else list(item["params"])
+        params = [p for part in params for p in (part.parameters() if isinstance(part, Module) else [part])]
         for p in params:
             if not isinstance(p, Parameter) and not (isinstance(p, mg.Tensor) and p.is_leaf and p.requires_grad):
                 raise TypeError(f"an optimiser trains leaves that require grad, found {p!r}")

@@ -7,8 +7,8 @@ from typing import Any
 
 import minigrad as mg
 from nn.cells import Cell, GRUCell, Layers, LSTMCell, RNNCell, State, map_state
-from nn.dropout import Dropout, check_probability, mask
-from nn.linear import positive
+from nn.dropout import Dropout, mask
+from nn.linear import flags, in_range, positive
 from nn.module import Module
 from nn.unroll import checked_cell, stacked, steps, unroll
 
@@ -106,21 +106,28 @@ class _Recurrent(Module):
 
     l0: Cell
 
-    def __init__(self, kind: Any, input_size: int, hidden_size: int, num_layers: int, **options: Any) -> None:
-        positive(type(self).__name__, num_layers=num_layers)
+    def __init__(
+        self, kind: Any, input_size: int, hidden_size: int, num_layers: int, bias: bool, batch_first: bool,
+        dropout: float, bidirectional: bool, **options: Any,
+    ) -> None:  # fmt: skip
+        who = type(self).__name__
+        positive(who, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        flags(who, bias=bias, batch_first=batch_first, bidirectional=bidirectional)
+        in_range(who, 1, dropout=dropout)
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.batch_first, self.bidirectional = options.pop("batch_first"), options.pop("bidirectional")
-        self.dropout = check_probability(type(self).__name__, options.pop("dropout"))
+        self.batch_first, self.bidirectional, self.dropout = batch_first, bidirectional, dropout
         self.layers: list[list[str]] = []
         for k in range(num_layers):
-            size = input_size if k == 0 else hidden_size * (1 + self.bidirectional)
-            self.layers.append([f"l{k}", f"l{k}_reverse"][: 1 + self.bidirectional])
+            size = input_size if k == 0 else hidden_size * (1 + bidirectional)
+            self.layers.append([f"l{k}", f"l{k}_reverse"][: 1 + bidirectional])
             for name in self.layers[-1]:
-                setattr(self, name, kind(size, hidden_size, **options))
+                setattr(self, name, kind(size, hidden_size, bias, **options))
 
     def forward(self, x: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All layers over all steps; see the class."""
-        batch_first = self.batch_first and getattr(x, "ndim", 0) == 3
+        if self.batch_first and not hasattr(x, "ndim"):
+            raise TypeError(f"{self.called}: batch_first needs an array (B, T, D), found {type(x).__name__}")
+        batch_first = self.batch_first and x.ndim == 3
         xs, inside = steps(self.called, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
         states = self._rows(state, *xs[0].shape[:-1])
         finals: list[State] = []
@@ -173,10 +180,8 @@ class RNN(_Recurrent):
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
         dropout: float = 0.0, bidirectional: bool = False, nonlinearity: str = "tanh",
     ) -> None:  # fmt: skip
-        super().__init__(
-            RNNCell, input_size, hidden_size, num_layers, bias=bias, batch_first=batch_first, dropout=dropout,
-            bidirectional=bidirectional, nonlinearity=nonlinearity,
-        )  # fmt: skip
+        sizes = (input_size, hidden_size, num_layers)
+        super().__init__(RNNCell, *sizes, bias, batch_first, dropout, bidirectional, nonlinearity=nonlinearity)
 
 
 class LSTM(_Recurrent):
@@ -192,10 +197,7 @@ class LSTM(_Recurrent):
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
         dropout: float = 0.0, bidirectional: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(
-            LSTMCell, input_size, hidden_size, num_layers, bias=bias, batch_first=batch_first, dropout=dropout,
-            bidirectional=bidirectional,
-        )  # fmt: skip
+        super().__init__(LSTMCell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
 
 
 class GRU(_Recurrent):
@@ -211,7 +213,5 @@ class GRU(_Recurrent):
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
         dropout: float = 0.0, bidirectional: bool = False, reset: str = "after",
     ) -> None:  # fmt: skip
-        super().__init__(
-            GRUCell, input_size, hidden_size, num_layers, bias=bias, batch_first=batch_first, dropout=dropout,
-            bidirectional=bidirectional, reset=reset,
-        )  # fmt: skip
+        sizes = (input_size, hidden_size, num_layers)
+        super().__init__(GRUCell, *sizes, bias, batch_first, dropout, bidirectional, reset=reset)

@@ -1,4 +1,4 @@
-"""Schedules: they change the learning rates of an optimiser, one `step()` after each epoch.  Imports `optim`.
+"""Schedules: they change the learning rates of an optimiser, one `step()` after each epoch.  Imports `optim` and below.
 
 The sequences of rates are PyTorch's.  Each rate is the optimiser's first one times a factor of the step's number.
 """
@@ -9,7 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nn.linear import positive
+from nn.linear import in_range, positive
+from nn.module import fitting
 from nn.optim import Optimizer
 
 
@@ -24,6 +25,8 @@ class LambdaLR:
     """
 
     def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]) -> None:
+        if not isinstance(optimizer, Optimizer):
+            raise TypeError(f"{type(self).__name__}: an optimiser is needed, found {type(optimizer).__name__}")
         self.optimizer, self.factor = optimizer, factor
         self.first = [float(group["lr"]) for group in optimizer.groups]
         self.count = 0
@@ -54,11 +57,8 @@ class LambdaLR:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict` gave; raises ValueError, and changes nothing, if it is of other groups."""
         wanted = self.state_dict()
-        if set(state) != set(wanted) or len(state["first"]) != len(self.first):
-            raise ValueError(f"{type(self).__name__}.load_state_dict: {sorted(wanted)} needed, found {sorted(state)}")
-        for name, value in wanted.items():
-            kind = type(value)
-            setattr(self, name, [float(lr) for lr in state[name]] if kind is list else kind(state[name]))
+        given = fitting(f"load_state_dict of {type(self).__name__}", wanted, state)
+        vars(self).update({name: type(value)(given[name].tolist()) for name, value in wanted.items()})
         self._set()
 
 
@@ -73,6 +73,7 @@ class StepLR(LambdaLR):
 
     def __init__(self, optimizer: Optimizer, every: int, gamma: float = 0.1) -> None:
         positive("StepLR", every=every)
+        in_range("StepLR", gamma=gamma)
         super().__init__(optimizer, lambda step: gamma ** (step // every))
 
 
@@ -86,6 +87,7 @@ class ExponentialLR(LambdaLR):
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
+        in_range("ExponentialLR", gamma=gamma)
         super().__init__(optimizer, lambda step: gamma**step)
 
 

@@ -155,9 +155,7 @@ def sample(
         return greedy(step, first, state, steps, end)
     rng = init.generator(rng)
     # the largest of logits with Gumbel noise is a draw from their softmax
-    return _decode(
-        step, first, state, steps, end, lambda a: (a / temperature + rng.gumbel(size=a.shape)).argmax(axis=-1)
-    )
+    return _decode(step, first, state, steps, end, lambda a: (a / temperature + rng.gumbel(size=a.shape)).argmax(-1))
 
 
 def _decode(

@@ -10,7 +10,7 @@ import numpy as np
 from nn.cells import GRUCell, LSTMCell, RNNCell
 from nn.embedding import Embedding
 from nn.linear import Linear
-from nn.module import Module, Parameter, members
+from nn.module import Module, Parameter, fitting, members
 from nn.normalization import LayerNorm
 from nn.recurrent import GRU, LSTM, RNN
 
@@ -43,19 +43,9 @@ def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
     >>> net(np.ones((1, 2)))
     tensor([[6.]], op=add)
     """
-    shares, own = list(_shares(module)), to_torch_state_dict(module)
-    given = {name: np.asarray(value) for name, value in arrays.items()}
-    problems = [f"missing: {name} {own[name].shape}" for name in own if name not in given]
-    problems += [f"unexpected: {name} {given[name].shape}" for name in given if name not in own]
-    for name in own:
-        if name in given and given[name].shape != own[name].shape:
-            problems.append(f"shape of {name}: {own[name].shape} is needed, found {given[name].shape}")
-    if problems:
-        raise ValueError(
-            f"load_torch_state_dict of {type(module).__name__}: nothing was loaded;\n  " + "\n  ".join(problems)
-        )
+    given = fitting(f"load_torch_state_dict of {type(module).__name__}", to_torch_state_dict(module), arrays)
     sums: dict[Parameter, Array] = {}
-    for parameter, entry, ours, _ in shares:
+    for parameter, entry, ours, _ in _shares(module):
         value = ours(given[entry])
         sums[parameter] = sums[parameter] + value if parameter in sums else value
     for parameter, value in sums.items():

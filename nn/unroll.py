@@ -47,9 +47,8 @@ def unroll(
     first = len(xs) - 1 if reverse else 0
     with mg.scope(cell.called, outside=FOLDER):  # opened once, so that a step costs no more than its equations
         for t, x_t in mg.timesteps(xs, cell.full_name or cell.called, reverse=reverse, start=start):
-            y, new = cell.forward(x_t, state)
-            if t - start == first:
-                new = cell.matched(new, state, f"{cell.called}: the state that forward returns")
+            result = cell.forward(x_t, state)
+            y, new = cell.pair(result, state) if t - start == first else result
             if t - start in masks:
                 new = map_state(partial(_kept, masks[t - start]), new, state)
             for name, leaf in leaves(new):
@@ -113,10 +112,9 @@ def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
     """The state to begin with; raises if it or the input does not fit the cell."""
     x = xs[0]
     cell.check_input(x.shape, x.dtype)
-    if any(x_t.shape != x.shape for x_t in xs):
-        raise ValueError(
-            f"{cell.called}: all steps must have the same shape, found {sorted({x_t.shape for x_t in xs})}"
-        )
+    shapes = sorted({x_t.shape for x_t in xs})
+    if len(shapes) > 1:
+        raise ValueError(f"{cell.called}: all steps must have the same shape, found {shapes}")
     batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
     state = cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
     for name, leaf in leaves(state):
@@ -133,7 +131,7 @@ def lengths_mask(lengths: Any, steps: int) -> Array:
     array([[ True,  True], [ True, False]])
     """
     lengths = np.asarray(lengths.data if isinstance(lengths, mg.Tensor) else lengths)
-    if lengths.ndim != 1 or lengths.dtype.kind not in "iu":
+    if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in "iu"):
         raise ValueError(f"lengths: integers of shape (B,) are needed, found {lengths.dtype} of shape {lengths.shape}")
     wrong = np.flatnonzero((lengths < 1) | (lengths > steps))
     if len(wrong):

@@ -32,8 +32,7 @@ class Wrapper(Cell):
 
     def forward(self, x: mg.Tensor, state: State) -> tuple[mg.Tensor, State]:
         """One step of the cell inside."""
-        y, new = self.cell(x, state)
-        return y, new
+        return self.cell(x, state)
 
 
 class Residual(Wrapper):

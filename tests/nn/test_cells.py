@@ -183,3 +183,34 @@ def test_a_state_without_history_in_any_structure():
 def test_bad_input_is_named(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_a_cell_that_returns_its_state_alone_is_told_what_to_return():
+    class Alone(nn.Cell):
+        state_size = 4
+
+        def forward(self, x, h_prev):
+            return h_prev + x
+
+    for call in (lambda: nn.Unroll(Alone())(np.ones((3, 2, 4))), lambda: Alone()(np.ones((2, 4)))):
+        with pytest.raises(TypeError, match=r"Alone.forward must return \(y, state\), found one Tensor"):
+            call()
+
+
+def test_a_cell_without_a_size_is_told_to_set_it():
+    class NoSize(nn.Cell):
+        def forward(self, x, h_prev):
+            return h_prev, h_prev
+
+    with pytest.raises(TypeError, match="NoSize: set self.state_size, or write initial_state"):
+        nn.Unroll(NoSize())(np.ones((3, 2, 4)))
+
+
+def test_no_state_stays_no_state_when_it_is_detached():
+    h = mg.tensor([1.0], requires_grad=True) * 2
+    assert nn.detach_state(None) is None
+    first, (second, third) = nn.detach_state((None, [{"a": None, "b": h}, h]))
+    assert first is None
+    assert second["a"] is None
+    assert second["b"].is_leaf
+    assert third.is_leaf

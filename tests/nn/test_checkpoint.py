@@ -1,6 +1,7 @@
 """Files: whole training states resume bit for bit; damaged, wrong and hostile files change nothing."""
 
 import io
+import json
 import os
 import pickle
 import zipfile
@@ -77,6 +78,14 @@ def bad_files():
     np.savez(hostile, W=np.array([print], dtype=object), b=np.ones(3))
     flipped = bytearray(whole)
     flipped[whole.index(b"\x00\x00\xf0\x3f") + 2] ^= 1  # a byte of an array: its checksum tells
+    packed = io.BytesIO()
+    np.savez_compressed(packed, W=np.ones((2, 3)), b=np.ones(3))
+    crushed = bytearray(packed.getvalue())
+    crushed[crushed.index(b"W.npy") + 25 : crushed.index(b"W.npy") + 45] = b"\xff" * 20
+    unknown = bytearray(whole)
+    unknown[unknown.index(b"PK\x01\x02") + 10] = 99  # the compression method, in the directory
+    secret = bytearray(whole)
+    secret[secret.index(b"PK\x01\x02") + 8] |= 1  # the mark of encryption
     broken = io.BytesIO()
     with zipfile.ZipFile(broken, "w") as archive:
         archive.writestr("W.npy", b"not an array")
@@ -84,6 +93,9 @@ def bad_files():
         "empty": b"",
         "truncated": whole[: len(whole) // 2],
         "one byte changed": bytes(flipped),
+        "compressed and changed": bytes(crushed),
+        "an unknown compression": bytes(unknown),
+        "encrypted": bytes(secret),
         "text": b"hello, world",
         "a pickle": pickle.dumps({"W": 1}),
         "a pickle inside": hostile.getvalue(),
@@ -167,6 +179,8 @@ def test_bad_paths_and_values_are_named(tmp_path):
         nn.save(net, tmp_path / "net.npz", note="hi")
     with pytest.raises(TypeError, match="can be saved, found int"):
         nn.save({"net": 5}, tmp_path / "net.npz")
+    with pytest.raises(TypeError, match="can be saved, found int"):
+        nn.save(3, tmp_path / "net.npz")
     with pytest.raises(ValueError, match="without '/', found a/b"):
         nn.save({"a/b": net}, tmp_path / "net.npz")
     assert not os.listdir(tmp_path)
@@ -178,3 +192,25 @@ def test_the_default_generator_can_be_saved(tmp_path):
     first = mg.generator().random()
     nn.load({"rng": mg.generator()}, tmp_path / "rng.npz")
     assert mg.generator().random() == first
+
+
+@pytest.mark.parametrize("number", ["-1", str(2**200), "[" * 100_000])
+def test_a_hostile_generator_state_changes_nothing(tmp_path, number):
+    net, rng = nn.Linear(2, 3), np.random.default_rng(0)
+    before, state = net.state_dict(), rng.bit_generator.state
+    text = json.dumps({**state, "state": {**state["state"], "state": "HERE"}}).replace('"HERE"', number)
+    arrays = {"net/W": np.ones((2, 3)), "net/b": np.ones(3), "rng/state": np.frombuffer(text.encode(), np.uint8)}
+    np.savez(tmp_path / "run.npz", **arrays)
+    with pytest.raises(ValueError, match=r"run.npz does not fit"):
+        nn.load({"net": net, "rng": rng}, tmp_path / "run.npz")
+    assert all(np.array_equal(value, before[name]) for name, value in net.state_dict().items())
+    assert rng.bit_generator.state == state
+
+
+def test_a_file_without_the_optimiser_does_not_restart_it(tmp_path):
+    run = Run()
+    run.train(2)
+    nn.save({"net": run.net}, tmp_path / "net.npz")
+    with pytest.raises(ValueError, match="missing: 0.lr"):
+        nn.load({"net": run.net, "opt": run.opt}, tmp_path / "net.npz")
+    assert run.opt.slots[0][0]["t"] == 2

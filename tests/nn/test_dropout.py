@@ -19,5 +19,5 @@ def test_dropout():
     drop.eval()
     assert drop(x) is x
     for p in (1.0, -0.1, float("nan")):
-        with pytest.raises(ValueError, match=r"a probability in \[0, 1\)"):
+        with pytest.raises(ValueError, match=r"Dropout: p must be in \[0, 1\)"):
             nn.Dropout(p)

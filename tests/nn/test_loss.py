@@ -67,3 +67,8 @@ def test_what_is_ignored_may_hold_anything():
     assert np.array_equal(x.grad.data[1], [0, 0])
     raw = nn.mse_loss(mg.tensor([1.0, 2.0]), np.array([1.0, 2.5]))
     assert raw.dtype == np.float32
+
+
+def test_weights_that_leave_nothing_to_average_are_named():
+    with pytest.raises(ValueError, match="weights of the targets must sum to more than 0, found 0.0"):
+        nn.cross_entropy(np.zeros((2, 3)), [0, 0], weight=[0, 1, 1])

@@ -141,12 +141,28 @@ def test_a_frozen_parameter_is_not_trained():
         (lambda: nn.Module()(1), TypeError, r"Module has no forward"),
         (lambda: nn.Cell().initial_state(2), TypeError, "Cell: set self.state_size, or write initial_state"),
         (lambda: nn.Linear(2, 1)([1.0, 2.0]), TypeError, "x must hold floats, found list"),
-        (lambda: nn.Linear(2, 1)(np.ones((1, 2), int)), TypeError, "found int64; write x.astype"),
+        (lambda: nn.Linear(2, 1)(np.ones((1, 2), int)), TypeError, r"found int64; write np.asarray\(x, np.float32"),
+        (lambda: nn.LayerNorm(2)([1.0, 2.0]), TypeError, "LayerNorm: x must hold floats, found list"),
+        (lambda: nn.Linear(2, 1)(None), TypeError, "x must hold floats, found NoneType"),
+        (lambda: nn.RNNCell(2, 1)([[1.0, 2.0]]), TypeError, "RNNCell: x must be a tensor or an array, found list"),
+        (lambda: nn.Linear(2, 1).load_state_dict(None), TypeError, "a state_dict.. gave is needed, found NoneType"),
     ],
 )
 def test_bad_calls_are_named(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_what_is_assigned_to_a_child_has_its_full_name():
+    net = nn.Module()
+    net.a, net.many = nn.Linear(2, 1), []
+    net.a.extra = nn.Parameter(2.0)
+    net.a.deep = nn.Linear(1, 1)
+    net.many.append(nn.Parameter(3.0))
+    assert [(name, p.name) for name, p in net.named_parameters()] == [
+        (name, name) for name in ("a.W", "a.b", "a.extra", "a.deep.W", "a.deep.b", "many.0")
+    ]
+    assert net.a.deep.full_name == "a.deep"
 
 
 def test_a_module_may_have_a_name_and_a_path_of_its_own():

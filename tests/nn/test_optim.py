@@ -98,17 +98,69 @@ def test_the_dtype_of_a_parameter_stays():
         (lambda p: nn.SGD([p], lr=-1), ValueError, "lr must be 0 or more, found -1"),
         (lambda p: nn.SGD([p], lr=float("nan")), ValueError, "lr must be 0 or more, found nan"),
         (lambda p: nn.SGD([p], lr=0.1, nesterov=True), ValueError, "nesterov needs momentum > 0"),
-        (lambda p: nn.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas in \[0, 1\)"),
+        (lambda p: nn.Adam([p], betas=(0.9, 1.0)), ValueError, r"betas must be in \[0, 1\), found 1.0"),
+        (lambda p: nn.Adam([p], betas=(0.9,)), ValueError, r"betas must be two numbers, found \(0.9,\)"),
+        (lambda p: nn.RMSprop([p], alpha=2), ValueError, r"alpha must be in \[0, 1\), found 2"),
+        (lambda p: nn.SGD([p], lr="fast"), ValueError, "lr must be 0 or more, found 'fast'"),
+        (lambda p: nn.SGD([{"lr": 1}], lr=0.1), TypeError, "a group of parameters needs 'params', found only 'lr'"),
+        (lambda p: nn.Adam([p]).load_state_dict(None), TypeError, "found NoneType"),
         (lambda p: nn.Adam([{"params": [p], "rate": 1}]), TypeError, "unknown option 'rate' in a group"),
         (lambda p: nn.Adam([p * 2]), TypeError, "leaves that require grad"),
-        (lambda p: nn.Adam([p]).load_state_dict({"1.lr": 0.1}), ValueError, "entry '1.lr' does not fit"),
+        (lambda p: nn.Adam([p]).load_state_dict({"1.lr": 0.1}), ValueError, r"unexpected: 1.lr \(\)"),
         (
             lambda p: nn.Adam([p]).load_state_dict({"0.0.m": np.ones(2)}),
             ValueError,
-            r"shape \(3,\) is needed, found \(2,\)",
+            r"shape of 0.0.m: \(3,\) is needed, found \(2,\)",
         ),
     ],
 )
 def test_bad_input_is_named(call, error, text):
     with pytest.raises(error, match=text):
         call(parameters()[0])
+
+
+WRONG = {
+    "missing: 0.lr": {"0.lr": None},
+    "missing: 0.1.v": {"0.1.v": None},
+    "missing: 0.0.t": {"0.0.t": None},
+    "unexpected: 0.0.foo": {"0.0.foo": np.ones(3)},
+    "unexpected: 0.-1.m": {"0.-1.m": np.ones(3)},
+    "unexpected: lr": {"lr": 1},
+    "lr must be 0 or more, found -5": {"0.lr": -5},
+    "dtype of 0.lr: numbers are needed, found <U3": {"0.lr": np.array("abc")},
+    "dtype of 0.0.m: numbers are needed": {"0.0.m": np.array(["a", "b", "c"])},
+    "shape of 0.betas": {"0.betas": 0.9},
+    "shape of 0.lr": {"0.lr": np.ones(2)},
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_state_with_a_wrong_entry_changes_nothing(text):
+    p = parameters()
+    opt = nn.Adam(p, lr=0.1)
+    train(opt, p, 2)
+    before = opt.state_dict()
+    wrong = {name: value for name, value in {**before, **WRONG[text]}.items() if value is not None}
+    with pytest.raises(ValueError, match=text):
+        opt.load_state_dict(wrong)
+    assert opt.state_dict().keys() == before.keys()
+    assert all(opt.state_dict()[name] is value for name, value in before.items())
+
+
+def test_an_optimiser_of_ones_own_may_remember_what_it_likes():
+    class Sum(nn.Optimizer):
+        def update(self, p, dp, slots, group):
+            slots["total"] = slots.get("total", 0) + dp
+            return p - group["lr"] * slots["total"]
+
+    p, q = parameters(), parameters()
+    opt, other = Sum(p, lr=0.1), Sum(q, lr=0.2)
+    train(opt, p, 2)
+    other.load_state_dict(opt.state_dict())
+    assert other.groups[0]["lr"] == 0.1
+    assert np.array_equal(other.slots[0][1]["total"], opt.slots[0][1]["total"])
+
+
+def test_modules_in_a_list_are_trained_together():
+    parts = [nn.Linear(2, 3), nn.Linear(3, 1)]
+    assert nn.Adam(parts).groups[0]["params"] == [*parts[0].parameters(), *parts[1].parameters()]

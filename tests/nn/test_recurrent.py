@@ -113,7 +113,11 @@ def test_printing():
     ("call", "error", "text"),
     [
         (lambda: nn.RNN(3, 4, num_layers=0), ValueError, "RNN: num_layers must be a positive integer, found 0"),
-        (lambda: nn.LSTM(3, 4, dropout=1.0), ValueError, r"LSTM: a probability in \[0, 1\) is needed, found 1.0"),
+        (lambda: nn.LSTM(3, 4, dropout=1.0), ValueError, r"LSTM: dropout must be in \[0, 1\), found 1.0"),
+        (lambda: nn.LSTM(3, 4, dropout="a"), ValueError, r"LSTM: dropout must be in \[0, 1\), found 'a'"),
+        (lambda: nn.GRU(3, 4, bidirectional="yes"), TypeError, "GRU: bidirectional must be True or False, found 'yes'"),
+        (lambda: nn.RNN(3, 4, bidirectional=2), TypeError, "RNN: bidirectional must be True or False, found 2"),
+        (lambda: nn.LSTM(3, 4, batch_first=True)([[1.0, 2.0, 3.0]]), TypeError, "batch_first needs an array"),
         (lambda: nn.RNN(3, 4, nonlinearity="sin"), ValueError, "nonlinearity"),
         (lambda: nn.GRU(3, 4)(np.ones((2, 2, 5))), ValueError, r"x \(B, 3\) or \(3,\) is needed at each step"),
         (lambda: nn.GRU(3, 4)(np.ones((0, 2, 3))), ValueError, "at least one step"),

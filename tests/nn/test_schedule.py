@@ -50,14 +50,25 @@ def test_a_schedule_resumes():
             step(schedule)
             step(other)
         assert other.rates == schedule.rates
-        with pytest.raises(ValueError, match="needed, found"):
+        with pytest.raises(ValueError, match="missing: first"):
             other.load_state_dict({"count": 1})
+        before = other.state_dict()
+        with pytest.raises(ValueError, match="dtype of first: numbers are needed"):
+            other.load_state_dict({**before, "count": 99, "first": ["a"]})
+        assert other.state_dict() == before
 
 
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
         (lambda p: nn.StepLR(nn.SGD([p], lr=1.0), 0), ValueError, "every must be a positive integer"),
+        (lambda p: nn.StepLR(p, 2), TypeError, "StepLR: an optimiser is needed, found Parameter"),
+        (
+            lambda p: nn.StepLR(nn.SGD([p], lr=1.0), 2, gamma=-1),
+            ValueError,
+            "StepLR: gamma must be 0 or more, found -1",
+        ),
+        (lambda p: nn.ExponentialLR(nn.SGD([p], lr=1.0), -1), ValueError, "gamma must be 0 or more, found -1"),
         (lambda p: nn.PlateauLR(nn.SGD([p], lr=1.0), factor=1.5), ValueError, r"a factor in \(0, 1\)"),
         (lambda p: nn.PlateauLR(nn.SGD([p], lr=1.0)).step(), TypeError, "the loss to watch is missing"),
     ],

@@ -240,3 +240,8 @@ def test_an_error_in_a_cell_restores_the_labels():
     with pytest.raises(RuntimeError, match="broken"):
         nn.Unroll(Broken())(np.zeros((3, 2, 2)))
     assert (mg.tensor(1.0).t, mg.tensor(1.0).scope) == (None, "")
+
+
+def test_an_empty_batch_may_have_an_empty_list_of_lengths():
+    y, h = nn.Unroll(nn.RNNCell(3, 4))(np.ones((5, 0, 3)), lengths=[])
+    assert (y.shape, h.shape) == ((5, 0, 4), (0, 4))

@@ -47,7 +47,7 @@ def test_zoneout_with_a_probability_for_each_leaf():
     cell = nn.Zoneout(nn.LSTMCell(4, 4), nn.LSTMState(h=0.0, c=0.999999), rng=0)
     _, state = nn.Unroll(cell)(XS)
     assert not state.c.data.any()
-    with pytest.raises(ValueError, match=r"Zoneout: a probability in \[0, 1\)"):
+    with pytest.raises(ValueError, match=r"Zoneout: p must be in \[0, 1\)"):
         nn.Zoneout(nn.RNNCell(1, 1), 1.5)
 
 
