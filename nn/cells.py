@@ -120,7 +120,7 @@ class Cell(Module):
         """What forward returned, if it is (y, state), with a state like the one that went in; or an error."""
         if not isinstance(result, tuple) or len(result) != 2:
             found = f"{len(result)} parts" if isinstance(result, tuple) else f"one {type(result).__name__}"
-            raise TypeError(f"{type(self).__name__}.forward must return (y, state), found {found}; write `return y, state`")
+            raise TypeError(f"{type(self).__name__}.forward must return (y, state), found {found}")
         y, new = result
         return y, new if like is None else self.matched(new, like, f"{self.called}: the state that forward returns")
 
