@@ -119,8 +119,8 @@ class Primitive:
         """Compute the forward and record the call: a tensor, or a tuple of them where the forward returns one."""
         if len(args) != self.arity and not self.variadic:
             args, constants = self._bind(args, constants)
-        if self.defaults:  # the rules get them too
-            constants = {**self.defaults, **constants}
+        if constants or self.defaults:
+            constants = self._completed(constants)
         now = recording.get()
         arrays: Any = []
         needs_grad = False
@@ -131,10 +131,6 @@ class Primitive:
                     needs_grad = True
         except AttributeError:
             args, arrays, needs_grad = self._coerce(args)
-        for value in constants.values():
-            if isinstance(value, Tensor | tuple | list):
-                constants = {name: self._plain(name, value) for name, value in constants.items()}
-                break
         try:
             data = self.forward(*arrays, **constants)
         except Exception as error:
@@ -173,6 +169,14 @@ class Primitive:
             y._code, y._instruction = frame.f_code, frame.f_lasti
             made.append(y)
         return made
+
+    def _completed(self, constants: dict[str, Any]) -> dict[str, Any]:
+        """The constants as rules get them: with the forward's defaults, and arrays in place of tensors."""
+        constants = {**self.defaults, **constants}
+        for value in constants.values():
+            if isinstance(value, Tensor | tuple | list):
+                return {name: self._plain(name, value) for name, value in constants.items()}
+        return constants
 
     def _plain(self, name: str, value: Any) -> Any:
         """A constant with arrays in place of tensors: no gradient flows into constants, so none may be expected."""
