@@ -62,7 +62,7 @@ def _checked_record(self: Primitive, results: Any, outputs: Any, needs_grad: boo
     if not _finite(results) and _watching.get() and _finite(arrays := call[1]):
         node = next(y for y in made if not _finite([y]))
         where = naming.describe(Graph(node), node, "in ") if node.op else f"in {self.name}, {node.source}"
-        raise FloatingPointError(_message(self.name, node._data, where, self, arrays))
+        raise FloatingPointError(_message(self.name, node._array, where, self, arrays))
     return made
 
 
@@ -86,7 +86,7 @@ def _find_producer(graph: Graph, start: Any, again: Numbers) -> None:
     again.sums = start
     for step in backward_steps(graph, again):
         node, op = step.node, step.node.op
-        outputs = (node._data,) if node.call is None else node.call.outputs
+        outputs = (node._array,) if node.call is None else node.call.outputs
         if not _finite([step.grad]):
             where = naming.describe(graph, node, "at ")
             raise FloatingPointError(_message("the sum of gradients", step.grad, where))
@@ -107,18 +107,18 @@ def _finite(values: Iterable[Any]) -> bool:
     """Whether all floats are finite; the sum of squares tells it fast, unless it overflows."""
     for x in values:
         if type(x) is not Array:  # a tensor, a scatter, a number, or None
-            x = np.asarray(getattr(x, "_data", getattr(x, "value", x)))
+            x = np.asarray(getattr(x, "_array", getattr(x, "value", x)))
         if x.dtype.kind == "f" and not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
             return False
     return True
 
 
 def _message(what: str, result: Any, where: str, op: Primitive | None = None, arrays: Any = (), dy: Any = None) -> str:
-    array = np.asarray(getattr(result, "_data", getattr(result, "value", result)))
+    array = np.asarray(getattr(result, "_array", getattr(result, "value", result)))
     wrong = array[~np.isfinite(array)]
     lines = [f"{what} made {wrong.flat[0]} out of finite inputs ({wrong.size} of {array.size} entries), {where}"]
     for name, x in [("dy", dy), *((_input(op, k), x) for k, x in enumerate(arrays) if op)]:
-        value = np.asarray(getattr(x, "_data", x))
+        value = np.asarray(getattr(x, "_array", x))
         if x is not None and value.size:
             lines.append(f"  {name} {value.shape} {value.dtype} in [{value.min():.6g}, {value.max():.6g}]")
     return "\n".join(lines)

@@ -158,7 +158,7 @@ class Numbers:
 
     def own(self, grad: Any, x: Tensor) -> Any:
         """A gradient that comes from the user, checked, as this pass keeps it."""
-        array = np.array(grad._data if isinstance(grad, Tensor) else grad, x.dtype)
+        array = np.array(grad._array if isinstance(grad, Tensor) else grad, x.dtype)
         if array.shape != x.shape:
             raise ValueError(f"a gradient of shape {x.shape} is needed, found {array.shape}")
         array.setflags(write=False)
@@ -177,7 +177,7 @@ class Numbers:
         """The gradient of each input that needs one (else None), from the rules, in the input's shape and dtype."""
         op: Primitive = node.op  # type: ignore[assignment]  # only operations are visited
         if y is None:
-            y, values = node._data if node.call is None else node.call.outputs, node.arrays
+            y, values = node._array if node.call is None else node.call.outputs, node.arrays
         if op.joint is not None:
             grads = op.joint(dy, y, *values, **node.constants)
             if not isinstance(grads, tuple | list) or len(grads) != len(inputs):
@@ -189,7 +189,7 @@ class Numbers:
                 grads.append(None)
             elif rule is not None:
                 run = masked(rule) if self.masking and op.elementwise else rule
-                dx, data = run(*arguments, **constants), x._data
+                dx, data = run(*arguments, **constants), x._array
                 fits = type(dx) is Array and dx.shape == data.shape and dx.dtype is data.dtype
                 grads.append(dx if fits else fit(dx, x))
             else:
@@ -233,7 +233,7 @@ class Traced(Numbers):
         op, values = node.op, []
         assert op is not None
         for k, (x, value) in enumerate(zip(node.inputs, node.arrays, strict=True)):
-            if isinstance(value, Array) and x._data is not value:
+            if isinstance(value, Array) and x._array is not value:
                 raise RuntimeError(
                     f"create_graph=True: input {op.input_name(k)} of {op.name}, {x.name or x!r}, was rebound after the "
                     "forward pass, so a gradient built on it would be of another value; run the forward pass again"
@@ -241,7 +241,7 @@ class Traced(Numbers):
             values.append(x if isinstance(value, Array) else value)
         with self.recorded(node):
             if op.once:
-                arrays = [None if d is None else d._data for d in (dy if node.call else [dy])]
+                arrays = [None if d is None else d._array for d in (dy if node.call else [dy])]
                 grads = super().rules(node, tuple(arrays) if node.call else arrays[0], inputs)
                 return [None if dx is None else once_differentiated(dx, *inputs, op=op.name) for dx in grads]
             y = node if node.call is None else op(*node.inputs, **node.constants)
@@ -270,7 +270,7 @@ def fit(dx: Any, x: Tensor) -> Any:
     if recording.get().tracing:
         dx = dx if isinstance(dx, Tensor) else Tensor(dx)
     else:  # a rule may have called a function of tensors on its arrays
-        dx = dx._data if isinstance(dx, Tensor) else np.asarray(dx)
+        dx = dx._array if isinstance(dx, Tensor) else np.asarray(dx)
     if dx.shape != x.shape:
         new = dx.ndim - x.ndim
         shape = (1,) * new + x.shape

@@ -66,7 +66,7 @@ def values_by_step(graph: Graph, name: str, axis: str | None = None, scope: str 
     if not found:
         raise ValueError(f"values_by_step: {name} does not occur in scope {scope!r}")
     top = found[-1].scope  # of stacked layers the one that is nearest to the loss
-    by_step = {n.t: n._data for n in found if n.scope == top}  # of several in one step the last, as a variable has it
+    by_step = {n.t: n._array for n in found if n.scope == top}  # of several in one step the last, as a variable has it
     return np.stack([by_step[t] for t in sorted(by_step)])  # type: ignore[type-var]
 
 

@@ -68,7 +68,7 @@ def clip_gradient_dx(dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, 
 
 
 def _array(x: Any) -> Any:
-    return x._data if isinstance(x, Tensor) else x
+    return x._array if isinstance(x, Tensor) else x
 
 
 clip_gradient.name = "clip"  # what it is called in a graph; the function `np.clip` is the other one of that name

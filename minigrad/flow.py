@@ -99,7 +99,7 @@ def _slopes(graph: Graph, members: Members) -> dict[tuple[Axis, str], dict[int, 
     for (axis, position), nodes in members.items():
         for node in nodes:
             if node.op is not None and node.op.name in SLOPES and node._requires_grad and node.size:
-                found.setdefault((axis, name_of(node), node.op.name), {})[position] = node._data.ravel()
+                found.setdefault((axis, name_of(node), node.op.name), {})[position] = node._array.ravel()
     table = {}
     for (axis, name, op), arrays in found.items():  # all steps at once: a call for each would cost more than the pass
         sizes = [len(y) for y in arrays.values()]

@@ -125,14 +125,14 @@ def _float64(fn: Callable[..., Any], inputs: Any) -> Iterator[tuple[Any, dict[st
         named = {name: Tensor(x, name=name) if is_real(x) else x for name, x in named.items()}
         inputs = rebuild(inputs, iter(named.values()))
     leaves = {name: x for name, x in named.items() if is_real(x)}
-    before = [(x, x._data, x._requires_grad) for x in leaves.values()]
+    before = [(x, x._array, x._requires_grad) for x in leaves.values()]
     try:
         for x in leaves.values():
-            x._data, x._requires_grad = _locked(x._data.astype(np.float64)), True
+            x._array, x._requires_grad = _locked(x._array.astype(np.float64)), True
         yield inputs, leaves
     finally:
         for x, data, requires_grad in before:
-            x._data, x._requires_grad = data, requires_grad
+            x._array, x._requires_grad = data, requires_grad
 
 
 def _named(fn: Callable[..., Any], inputs: Any) -> dict[str, Any]:
@@ -180,13 +180,13 @@ class _Check:
     def slope(self, name: str, direction: Any) -> float:
         """The derivative along a direction in one input, by central differences."""
         x = self.leaves[name]
-        here, values = x._data, []
+        here, values = x._array, []
         try:
             for sign in (1, -1):
-                x._data = _locked(here + sign * self.eps * direction)
+                x._array = _locked(here + sign * self.eps * direction)
                 values.append(self.value().item())
         finally:
-            x._data = here
+            x._array = here
         return float(values[0] - values[1]) / (2 * self.eps)
 
     def directions(self, count: int = 3) -> Iterator[Entry]:
@@ -236,6 +236,6 @@ def _replay(graph: Graph, leaf: Tensor, change: Any, time: Any) -> float:
             (values[x] + changed if x is leaf else values[x]) if isinstance(value, Array) else value
             for x, value in zip(node.inputs, node.arrays, strict=True)
         ]
-        result = node.op.forward(*arrays, **node.constants) if node.op else node._data
+        result = node.op.forward(*arrays, **node.constants) if node.op else node._array
         values[node] = result[node.call.which] if node.call else result
     return float(values[graph.outputs[0]])

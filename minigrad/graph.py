@@ -283,7 +283,7 @@ class Graph:
             raise ValueError(f"grad: one for each of the {len(self.outputs)} outputs is needed, found {len(grads)}")
         seeds = []
         for output, seed in zip(self.outputs, grads, strict=True):
-            value = np.ones(output.shape) if seed is None else getattr(seed, "_data", seed)
+            value = np.ones(output.shape) if seed is None else getattr(seed, "_array", seed)
             if not output._requires_grad:
                 problem = "does not depend on any tensor that requires grad"
             elif seed is None and output.size != 1:

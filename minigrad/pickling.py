@@ -39,7 +39,7 @@ def flatten(graph: Graph) -> tuple[list[Any], list[Any], list[int]]:
             list(node.arrays),
         )
         records.append(
-            (node._data, node._requires_grad, name, history, node.call, node.role, node.time, scopes[node._scope])
+            (node._array, node._requires_grad, name, history, node.call, node.role, node.time, scopes[node._scope])
         )
     listed = [(scope.name, scopes[scope.parent]) for scope in scopes if scope]
     return records, listed, [number[output] for output in graph.outputs]
@@ -58,7 +58,7 @@ def build(records: list[Any], listed: list[Any], outputs: list[int]) -> Graph:
         for array in (data, *arrays, *(call.outputs if call else ())):
             if isinstance(array, Array):
                 array.setflags(write=False)
-        node._data, node._requires_grad, node.name, node._grad, node._hooks = data, requires_grad, name, None, ()
+        node._array, node._requires_grad, node.name, node._grad, node._hooks = data, requires_grad, name, None, ()
         node.op = registry[op] if op else None
         node.inputs, node.constants, node.arrays = tuple(nodes[k] for k in inputs), constants, arrays
         node.call, node.role, node.time, node.serial = call, role, time, next(serials)

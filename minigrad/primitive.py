@@ -126,7 +126,7 @@ class Primitive:
         needs_grad = False
         try:
             for x in args:
-                arrays.append(x._data)
+                arrays.append(x._array)
                 if x._requires_grad:
                     needs_grad = True
         except AttributeError:
@@ -154,7 +154,7 @@ class Primitive:
                 data = np.asarray(data)
             data.setflags(False)  # positional: half the time of write=False
             y = new(Tensor)
-            y._data = data
+            y._array = data
             if now.enabled and ((needs_grad and self.differentiable) or now.tracing):
                 y._requires_grad = needs_grad and self.differentiable
                 y.op, y.inputs, y.constants, y.arrays = self, args, constants, arrays
@@ -186,7 +186,7 @@ class Primitive:
             return value
         if value._requires_grad and self.differentiable:
             raise TypeError(f"{self.name}: {name} has no gradient, and {value!r} requires grad; pass {name}.detach()")
-        return value._data
+        return value._array
 
     def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort the arguments of a call into inputs and constants; an input may also come by name."""
@@ -210,7 +210,7 @@ class Primitive:
                 value = x if type(x) in (float, int, bool) else self._operand(k, x, args)
                 x = constant(value)
             else:
-                value = x._data
+                value = x._array
                 needs_grad = needs_grad or x._requires_grad
             inputs.append(x)
             values.append(value)
@@ -225,7 +225,7 @@ class Primitive:
             if isinstance(x, list | tuple) and floating:  # must neither widen the others nor lose digits
                 x = np.asarray(x)
                 x = x if x.dtype.kind == "b" else x.astype(np.result_type(*floating))
-            return constant(x)._data
+            return constant(x)._array
         except (TypeError, ValueError) as error:
             raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
 

@@ -86,7 +86,7 @@ class Tensor:
     """
 
     __slots__ = (
-        *("_data", "_grad", "_requires_grad", "_hooks", "_scope", "_code", "_instruction", "__weakref__"),
+        *("_array", "_grad", "_requires_grad", "_hooks", "_scope", "_code", "_instruction", "__weakref__"),
         *("name", "op", "inputs", "constants", "arrays", "call", "role", "serial", "time", "walked"),
     )
 
@@ -94,7 +94,7 @@ class Tensor:
         self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None
     ) -> None:
         now, frame = recording.get(), caller(sys._getframe(1))
-        self._data = _own_array(data, dtype)
+        self._array = _own_array(data, dtype)
         self._grad: Tensor | None = None
         self._hooks: tuple[Callable[[Any], Any], ...] = ()
         self._scope: Scope | None = now.scope
@@ -118,7 +118,7 @@ class Tensor:
     @property
     def data(self) -> NDArray[Any]:
         """The read-only array.  Assigning rebinds: same shape, cast to this dtype; only leaves can be rebound."""
-        return self._data
+        return self._array
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -128,7 +128,7 @@ class Tensor:
         if array.shape != self.shape:
             raise ValueError(f"data of {self.name or 'tensor'}: shape {self.shape} is needed, found {array.shape}")
         array.setflags(write=False)
-        self._data = array
+        self._array = array
 
     @property
     def grad(self) -> Tensor | None:
@@ -164,22 +164,22 @@ class Tensor:
     @property
     def shape(self) -> tuple[int, ...]:
         """As in NumPy."""
-        return self._data.shape
+        return self._array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """As in NumPy."""
-        return self._data.dtype
+        return self._array.dtype
 
     @property
     def ndim(self) -> int:
         """As in NumPy."""
-        return self._data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
         """As in NumPy."""
-        return self._data.size
+        return self._array.size
 
     @property
     def is_leaf(self) -> bool:
@@ -210,19 +210,19 @@ class Tensor:
 
     def item(self) -> Any:
         """The one element, as a Python number."""
-        return self._data.item()
+        return self._array.item()
 
     def numpy(self) -> NDArray[Any]:
         """The read-only array."""
-        return self._data
+        return self._array
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self._data.tolist()
+        return self._array.tolist()
 
     def detach(self) -> Tensor:
         """The same array without history: a leaf through which no gradient flows."""
-        leaf = constant(self._data)
+        leaf = constant(self._array)
         leaf.time, leaf._scope, leaf.name = self.time, self._scope, self.name
         return leaf
 
@@ -245,16 +245,16 @@ class Tensor:
 
     def __reduce__(self) -> Any:
         """Copies and pickles are leaves without history, which require grad if this one is a leaf that does."""
-        return Tensor, (self._data, self.op is None and self._requires_grad, None, self.name)
+        return Tensor, (self._array, self.op is None and self._requires_grad, None, self.name)
 
     # how it looks
 
     def __repr__(self) -> str:
         body = "" if self.ndim else f"{self.item():.6g}" if self.dtype.kind == "f" else str(self.item())
         if self.ndim and self.size <= 24:
-            body = np.array2string(self._data, precision=4, separator=", ", prefix="tensor(")
+            body = np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")
         elif self.ndim:
-            body = f"shape={self.shape}, norm={np.linalg.norm(self._data.astype(np.float64)):.4g}"
+            body = f"shape={self.shape}, norm={np.linalg.norm(self._array.astype(np.float64)):.4g}"
         extra = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
         extra += f", name={self.name!r}" if self.name else ""
         extra += f", op={self.op.name}" if self.op else ", requires_grad=True" if self._requires_grad else ""
@@ -266,19 +266,19 @@ class Tensor:
     def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
-        return len(self._data)
+        return len(self._array)
 
     def __float__(self) -> float:
-        return float(self._data.item())
+        return float(self._array.item())
 
     def __int__(self) -> int:
-        return int(self._data.item())
+        return int(self._array.item())
 
     def __index__(self) -> int:
-        return self._data.__index__()
+        return self._array.__index__()
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
         if self.ndim == 0:
@@ -293,7 +293,7 @@ class Tensor:
                 f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed; "
                 "write t.detach() or t.data where that is meant"
             )
-        return np.array(self._data, dtype, copy=copy)
+        return np.array(self._array, dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
         return ops.call_ufunc(ufunc, method, inputs, keywords)
@@ -349,7 +349,7 @@ class Tensor:
                 f"{self.name or 'tensor'} {operator} ...: it is a leaf that requires grad, and changing it is not "
                 f"differentiable; write `with mg.no_grad(): W {operator} ...`"
             )
-        self.data = value._data
+        self.data = value._array
         return self
 
     def __iadd__(self, other: Any) -> Tensor:
@@ -383,7 +383,7 @@ def _own_array(data: Any, dtype: DTypeLike | None, share: bool = False) -> NDArr
     share: take an array that nobody can change as it is.
     """
     if isinstance(data, Tensor):
-        data = data._data
+        data = data._array
     elif share and isinstance(data, np.ndarray) and _frozen(data):
         return data
     array = np.array(data, dtype)
@@ -420,10 +420,10 @@ def constant(value: Any) -> Tensor:
     """A leaf without gradient for an operand that is not a tensor; the line of the operation is not its source."""
     leaf: Tensor = object.__new__(Tensor)  # as __init__ does, without looking for the caller: twice as fast
     if type(value) in (int, float):  # computed with as a number; what the default dtype cannot hold is kept in float64
-        leaf._data = np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64)
+        leaf._array = np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64)
     else:
-        leaf._data = _own_array(value, None, share=True)
-    leaf._data.setflags(write=False)
+        leaf._array = _own_array(value, None, share=True)
+    leaf._array.setflags(write=False)
     now = recording.get()
     leaf.time, leaf._scope, leaf._code, leaf._instruction = now.time, now.scope, None, 0
     leaf.op = leaf.name = leaf.call = leaf.role = leaf._grad = None

@@ -39,7 +39,7 @@ def backward_source(graph: Graph, grad: Any = None) -> BackwardSource:
     """See `Graph.backward_source`."""
     writer = _Writer(graph)
     for output, seed in zip(graph.outputs, graph._seeds(grad), strict=True):
-        writer.start(output, np.asarray(getattr(seed, "_data", seed), output.dtype))
+        writer.start(output, np.asarray(getattr(seed, "_array", seed), output.dtype))
     for _ in backward_steps(graph, writer):
         pass
     return writer.text()

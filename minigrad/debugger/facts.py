@@ -33,7 +33,7 @@ def is_finite(value: Any) -> bool:
 
 def array_of(grad: Any) -> Any:
     """The array of a gradient: itself, a tensor's, or that of the part of an array that it belongs to."""
-    return np.asarray(getattr(getattr(grad, "value", grad), "_data", getattr(grad, "value", grad)))
+    return np.asarray(getattr(getattr(grad, "value", grad), "_array", getattr(grad, "value", grad)))
 
 
 class Facts:

@@ -170,11 +170,11 @@ class Session:
     def _hook_once(self, pending: Numbers, x: Tensor, dy: Any) -> Any:
         """Hooks run once for the same gradient, however often the pass comes by."""
         before, after = self._hooked.get(x, (None, None))
-        if before is None or not np.array_equal(_data(before), _data(dy), equal_nan=True):
+        if before is None or not np.array_equal(_array(before), _array(dy), equal_nan=True):
             after = type(pending).hooked(pending, x, dy)
             self._hooked[x] = dy, after
         return after
 
 
-def _data(grad: Any) -> Any:
-    return grad._data if isinstance(grad, Tensor) else grad
+def _array(grad: Any) -> Any:
+    return grad._array if isinstance(grad, Tensor) else grad

@@ -179,6 +179,13 @@ def test_asarray_works_only_where_nothing_is_lost() -> None:
         np.asarray(mg.tensor([1.0], requires_grad=True))
 
 
+def test_a_masked_array_does_not_take_a_tensor_out_of_the_graph() -> None:
+    x = mg.tensor(np.ones((2, 2)), requires_grad=True)
+    masked = np.ma.array(np.ones((2, 2)), mask=[[1, 0], [0, 1]])
+    with pytest.raises(TypeError, match="drop out of the graph unnoticed"):
+        masked * x
+
+
 def test_a_tensor_of_a_tensor_does_not_lose_a_history_unnoticed() -> None:
     x = mg.tensor([1.0], requires_grad=True)
     assert mg.tensor(x.detach()).item() == 1
