@@ -75,6 +75,7 @@ class Dresser(Rails):
         self.draw_frames()
         if self.flow is not None:
             self.scene.legend = self.legend()
+        self.picture.release()
         return self.scene
 
     def arrange(self, railed: Any) -> None:

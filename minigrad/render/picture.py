@@ -89,6 +89,16 @@ class Picture:
     taps: list[Tap]
     view: str = "ops"
 
+    def release(self) -> None:
+        """Part rows, panels and boxes, which point at each other, so that a drawn graph is freed with its last user."""
+        for tap in self.taps:
+            tap.box.taps.clear()
+        for panel in (panel for row in self.rows for panel in row.panels.values()):
+            for part in (panel.boxes, panel.outer, panel.inner, panel.ins, panel.outs):
+                part.clear()
+        for row in self.rows:
+            row.panels.clear()
+
 
 def operand(node: Tensor, k: int) -> str:
     """The source text of input k of an operation, where there is any: what to call a plain array."""

@@ -52,6 +52,8 @@ class Viewer(Boxing):
         whole = Box(kind, label, [node for box in boxes for node in box.nodes], panel)
         whole.lanes = tuple(dict.fromkeys(lane for box in boxes for lane in box.lanes))
         gone = set(boxes)
+        for box in gone:
+            box.taps.clear()  # each tap points at its box
         panel.boxes[:] = [
             whole if box is boxes[-1] else box for box in panel.boxes if box is boxes[-1] or box not in gone
         ]
