@@ -207,7 +207,8 @@ class Primitive:
         needs_grad = False
         for k, x in enumerate(args):
             if not isinstance(x, Tensor):
-                value = x if type(x) in (float, int, bool) else self._operand(k, x, args)
+                bare = type(x) in (float, int, bool) and not self.variadic  # NumPy's joining functions know no numbers
+                value = x if bare else self._operand(k, x, args)
                 x = constant(value)
             else:
                 value = x._array
@@ -219,12 +220,14 @@ class Primitive:
     def _operand(self, k: int, x: Any, args: tuple[Any, ...]) -> Any:
         """An operand that is neither a tensor nor a number: an array, a list in the dtype of the tensors beside it."""
         try:
-            if isinstance(x, np.generic):
+            if isinstance(x, np.generic) and not self.variadic:
                 return x.item()
             floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
-            if isinstance(x, list | tuple) and floating:  # must neither widen the others nor lose digits
+            if (
+                isinstance(x, list | tuple | int | float | np.generic) and floating
+            ):  # must neither widen the others nor lose digits
                 x = np.asarray(x)
-                x = x if x.dtype.kind == "b" else x.astype(np.result_type(*floating))
+                x = x.astype(np.result_type(*floating)) if x.dtype.kind in "iuf" else x
             return constant(x)._array
         except (TypeError, ValueError) as error:
             raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None

@@ -35,6 +35,13 @@ def test_scalars_never_widen(scalar: object) -> None:
         assert dx.dtype == np.float32
 
 
+def test_numbers_that_are_joined_with_a_tensor_do_not_widen_it() -> None:
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    for joined in (np.stack([x[0], 2.0]), mg.stack([x[0], np.float64(2), 1]), mg.concatenate([x, [3.0]])):
+        assert joined.dtype == np.float32
+        assert joined.requires_grad
+
+
 @pytest.mark.parametrize("data", [np.arange(3), np.array([True]), np.arange(2, dtype=np.int8)])
 def test_requiring_grad_of_a_non_float_raises(data: np.ndarray) -> None:
     with pytest.raises(TypeError, match=f"found dtype {data.dtype}"):
