@@ -171,7 +171,8 @@ def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start:
     Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
     requires grad is split once, so the backward pass stays linear in T.  An outermost loop opens an axis of its own
     (named "time" unless `axis` says otherwise); a nested one keeps the labels of the loop around it unless it is
-    given an axis.  The labels end with the loop, also after `break` or an error.  start: the number of the first step.
+    given an axis.  The labels end with the loop, also after `break` or an error (of an iterator that is kept in a
+    variable: when that is closed or dropped).  start: the number of the first step.
 
     >>> import minigrad as mg, numpy as np
     >>> [(t, x_t.t, x_t.item()) for t, x_t in mg.timesteps(np.array([5.0, 6.0]))]
@@ -183,7 +184,7 @@ def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start:
     labelled = before.time is None or axis is not None
     own = Axis(axis or "time")
     made_here = not isinstance(xs, list | tuple)
-    parts = list(xs if isinstance(xs, Tensor) or not made_here else tensor(xs)) if made_here else xs
+    parts = list(xs if isinstance(xs, Tensor) else tensor(xs)) if made_here else xs
     order = range(len(parts))
     try:
         for position, t in enumerate(reversed(order) if reverse else order):

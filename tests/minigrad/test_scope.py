@@ -113,21 +113,20 @@ def test_threads_do_not_disturb_each_other() -> None:
     barrier = threading.Barrier(2)
     graphs: dict[int, mg.Graph] = {}
 
-    def unroll(steps: int) -> None:
+    def unroll(number: int) -> None:
         h = mg.tensor(1.0)
-        for t in range(steps):
+        for t in range(6):
             with mg.time_step(t):
                 barrier.wait(5)
                 h = w * h
-        graphs[steps] = mg.Graph(h)
+        graphs[number] = mg.Graph(h)
 
-    threads = [threading.Thread(target=unroll, args=(6,)) for _ in range(1)]
-    threads += [threading.Thread(target=unroll, args=(6,))]
+    threads = [threading.Thread(target=unroll, args=(k,)) for k in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(graphs[6].state_edges) == 5
+    assert [len(graphs[k].state_edges) for k in range(2)] == [5, 5]
     assert mg.tensor(0.0).t is None
 
 
