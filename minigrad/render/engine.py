@@ -77,14 +77,14 @@ def layouts(texts: Sequence[str]) -> list[Layout]:
     """The places of nodes and edges in several small graphs: one run of dot for all of them."""
     if not texts:
         return []
-    if shutil.which("dot"):
-        answer, decoder, place, found = run("\n".join(texts), "json0").decode(), json.JSONDecoder(), 0, []
-        while place < len(answer):
-            graph, place = decoder.raw_decode(answer, place)
-            found.append(graph)
-            place += len(answer[place:]) - len(answer[place:].lstrip())
-        return [_read(graph) for graph in found]
-    return [_read(json.loads(run(text, "json0"))) for text in texts]
+    if not shutil.which("dot"):
+        return [_read(json.loads(run(text, "json0"))) for text in texts]
+    answer, decoder, place, found = run("\n".join(texts), "json0").decode(), json.JSONDecoder(), 0, []
+    while place < len(answer):
+        graph, place = decoder.raw_decode(answer, place)
+        found.append(_read(graph))
+        place += len(answer[place:]) - len(answer[place:].lstrip())
+    return found
 
 
 def _read(graph: dict[str, Any]) -> Layout:
@@ -115,13 +115,6 @@ def write(path: str | os.PathLike[str], text: str) -> str:
     form = check(target)
     _write_whole(target, text.encode() if form in ("gv", "dot") else run(text, form))
     return str(path)
-
-
-def without_graphviz(path: str | os.PathLike[str], text: str, error: Exception) -> NoGraphvizError:
-    """Write the picture's text instead of the picture, and the error that says so."""
-    source = Path(path).with_suffix(".gv")
-    _write_whole(source, text.encode())
-    return NoGraphvizError(f"render: {error}.  The picture's text is in {source}")
 
 
 def _write_whole(target: Path, data: bytes) -> None:

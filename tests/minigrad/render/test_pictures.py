@@ -10,7 +10,7 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad import render
-from minigrad.render.compose import VIEWS
+from minigrad.render.views import VIEWS
 
 NAMES = (
     *("rnn", "lstm", "gru", "gru before", "lstm, loss at every step", "stacked", "bidirectional"),
