@@ -1,7 +1,7 @@
 """Graph → picture: a Graphviz drawing of an unrolled graph on a time grid.  Graphviz is imported only when drawing.
 
-The stages, one module each: `places` and `views` (what is drawn) → `gradients` (how large) → `tiles` and `grid` (where,
-along which ways) → `paint` (in which look) → `canvas` (as DOT text) → `engine` (as a file); `compose` puts them together.
+The stages: `places` and `views` (what is drawn) → `gradients` (how large) → `tiles`, `grid` and `ways` (where) →
+`labels` and `paint` (in which look) → `canvas` (as DOT text) → `engine` (as a file); `compose` puts them together.
 """
 
 from __future__ import annotations

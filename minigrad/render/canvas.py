@@ -14,8 +14,6 @@ import graphviz
 from minigrad.render import engine, style
 from minigrad.render.paths import Path, Point, shortened
 
-TOOLTIPS = 2000  # above so many nodes an SVG with tooltips takes half a minute to load
-
 
 class Item(NamedTuple):
     """A pinned thing.

@@ -15,7 +15,8 @@ import numpy as np
 from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
-from minigrad.render.paint import Options, Painter
+from minigrad.render.labels import Look
+from minigrad.render.paint import Painter
 from minigrad.render.views import VIEWS, Viewer
 from minigrad.tensor import Tensor
 
@@ -140,12 +141,23 @@ def painter(
     limit: int | None = None, **look: Any,
 ) -> Painter:  # fmt: skip
     """What paints a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
-    shown, left_out = shown_steps(graph, view, "-1:" if rolled else steps)
+    shown, left_out = one_step(graph) if rolled else shown_steps(graph, view, steps)
     picture = Viewer(graph, view, shown, rolled, look.get("count_from", 0)).picture()
-    picture.left_out = "" if rolled else left_out
+    picture.left_out = left_out
     if not picture.boxes:
         raise ValueError(f"there is no operation to draw in {graph!r}")
-    return Painter(picture, measure(picture, limit) if backward else None, scale, Options(**look))
+    return Painter(picture, measure(picture, limit) if backward else None, scale, Look(**look))
+
+
+def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:
+    """The step that stands for all: on each axis it has as many steps before it as can be."""
+    at = graph._positions
+    common = set.intersection(*({t for a, t in at if a is axis} for axis in graph.axes.values()))
+    best = max(sorted(common), key=lambda t: min(at[axis, t] for axis in graph.axes.values()), default=None)
+    last = {axis: max((p, t) for (a, t), p in at.items() if a is axis)[1] for axis in graph.axes.values()}
+    chosen = {axis: last[axis] if best is None else best for axis in last}
+    chosen[None] = next(iter(chosen.values()))  # type: ignore[index]
+    return (lambda axis, t: chosen[axis] == t), ""
 
 
 def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int], bool], str]:
@@ -157,7 +169,7 @@ def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int
         longest = max(map(len, of_axis.values()), default=0)
         much = longest > MANY_CELLS if view == "cells" else sum(n.op is not None for n in graph.nodes) > MANY
         steps = "all" if not much else "0:3,-3:" if view == "cells" else "0:2,-2:"
-    kept = {axis: set(_chosen(ts if steps == "-1:" else sorted(ts), steps)) for axis, ts in of_axis.items()}
+    kept = {axis: set(_chosen(sorted(ts), steps)) for axis, ts in of_axis.items()}
     if of_axis and not any(kept.values()):
         raise ValueError(f"steps: {steps!r} chooses none of the {max(map(len, of_axis.values()))} steps")
     names = {axis: name for name, axis in graph.axes.items()}
@@ -197,7 +209,7 @@ class Comparison:
     def __init__(self, graphs: Mapping[str, Graph]) -> None:
         if not isinstance(graphs, Mapping) or not graphs or not all(isinstance(title, str) for title in graphs):
             raise ValueError(
-                f"compare: graphs by title are needed, as compare({{'RNN': graph}}); found {graphs or 'none'!r}"
+                f"compare: graphs by title are needed, as compare({{'RNN': graph}}); found {graphs if graphs else 'none'}"
             )
         if strangers := [title for title, graph in graphs.items() if not hasattr(graph, "state_edges")]:
             raise ValueError(f"compare: {strangers[0]!r} is no mg.Graph; write mg.Graph(loss)")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from minigrad.render import style
+from minigrad.render import style, ways
 from minigrad.render.paths import Outline, Path, Point
 from minigrad.render.picture import Box, Link, Panel, Picture, Row, Tap
 from minigrad.render.tiles import Shape, Tile, lay_out
-from minigrad.render.ways import TRACK, Side, Ways
+from minigrad.render.views import TEXTBOOK
+from minigrad.render.ways import TRACK, Side
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
@@ -46,6 +47,10 @@ class Place:
         """The centre of a box of the panel."""
         return self.point(self.tile.centers[self.boxes.index(box)])
 
+    def port(self, link: Link) -> int:
+        """The number of the in-port of a link."""
+        return next(k for k, links in enumerate(self.ins) if link in links)
+
     def port_y(self, k: int) -> float:
         """The height of an in-port."""
         return self.point(self.tile.ins[k][0][0])[1]
@@ -59,7 +64,7 @@ class Grid:
     """Columns from left to right, bands from bottom to top, and the places of all panels in them."""
 
     def __init__(
-        self, picture: Picture, railed: Collection[Tensor], headings: dict[Panel, float], per_row: int | None
+        self, picture: Picture, railed: dict[Tensor, int], headings: dict[Panel, float], per_row: int | None
     ) -> None:
         self.picture, self.railed, self.headings, self.per_row = picture, railed, headings, per_row
         self.into: defaultdict[Panel, list[Link]] = defaultdict(list)
@@ -80,7 +85,12 @@ class Grid:
         tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()))
         for place in self.places.values():
             place.tile = tiles[place.shape]
-        self.ways = Ways(self)
+        self.tracks: defaultdict[Side, dict[Any, int]] = defaultdict(dict)  # beside a column, by what they belong to
+        self.taken: defaultdict[Any, dict[Any, int]] = defaultdict(dict)  # tracks of a corridor at a column, likewise
+        self.turns = {link: ways.plan(self, link) for link in picture.links if self.is_between(link)}
+        self.corridors: defaultdict[int, int] = defaultdict(int)  # how many tracks there are under each level
+        for (_, level, _), taken in self.taken.items():
+            self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
         self.put_columns()
         self.put_bands()
         self.outer = {box: at for place in self.places.values() for box, at in self.beside(place)}
@@ -110,6 +120,11 @@ class Grid:
         for row in rows:
             row.level = order.index(row.level)
 
+    def is_between(self, link: Link) -> bool:
+        """Whether a link leaves its panel."""
+        place = self.places.get(link.target.panel)
+        return place is None or not (link.source in place.boxes and link.target in place.boxes)
+
     # ports
 
     def plan(self, panel: Panel, boxes: list[Box]) -> Place:
@@ -130,7 +145,7 @@ class Grid:
             tuple(ins),
             tuple((local[box], lane) for box, lane in outs),
             tuple(left for _, left in order),
-            self.picture.view == "cells" and any(box.kind in ("cell", "output", "loss") for box in boxes),
+            self.picture.view == "cells" and (len(boxes) == 1 or any(box.kind in TEXTBOOK for box in boxes)),
         )
         column = self.column[panel[0].segment, panel[1]]
         return Place(panel, boxes, column, self.lines[column], [ports[key] for key in order], outs, shape)
@@ -201,7 +216,7 @@ class Grid:
         self.lefts, self.rights, x = list[float](), list[float](), 0.0
         for k, width in enumerate(widths):
             x = 0.0 if k and self.lines[k] > self.lines[k - 1] else x
-            tracks = len(self.ways.tracks[k - 1, True]) + len(self.ways.tracks[k, False])
+            tracks = len(self.tracks[k - 1, True]) + len(self.tracks[k, False])
             self.lefts.append(x + max(GUTTER * (k > 0), room[k]) + 5.0 * tracks)
             x = self.lefts[k] + width
             self.rights.append(x)
@@ -221,13 +236,16 @@ class Grid:
             places = [place for row in rows.values() for place in row]
             inputs = any(box.outside and box.kind == "input" for p in places for box in self.picture.panels[p.panel])
             self.input_y[level] = y + 14
-            y += INPUT * inputs + TRACK * self.ways.corridors[level] + 12.0
+            y += INPUT * inputs + TRACK * self.corridors[level] + 12.0
             for row, members in rows.items():
                 self.straighten(members[::-1] if row.reverse else members)
                 low = min(place.y for place in members)
                 for place in members:
-                    place.y += y - low
-            self.strips[level], self.tops[level] = y, max(p.y + p.tile.height for p in places) + header
+                    place.y += y - low + header * bool(self.railed)
+            self.strips[level], self.tops[level] = (
+                y,
+                max(p.y + p.tile.height for p in places) + header * (not self.railed),
+            )
             y = self.tops[level] + 12.0
         self.line_height = y + 16 + 8 * len(self.bars)
         for place in self.places.values():
@@ -241,7 +259,7 @@ class Grid:
         for k, links in enumerate(place.ins):
             source = self.places.get(links[0].source.panel)
             if place.shape.left[k] and source is not None and (links[0].source, links[0].state) in source.outs:
-                y = self.ways.leave(links[0])[-1][1] - place.tile.ins[k][0][0][1]
+                y = ways.leave(self, links[0])[-1][1] - place.tile.ins[k][0][0][1]
                 place.y = max(self.strip(place), min(self.top(place) - header - place.tile.height, y))
                 return
 
@@ -265,7 +283,7 @@ class Grid:
             width = max([style.RAIL_HEIGHT, *(style.text_width(word, 12) + 6 for word in box.label.split())])
             x, bottom = max(self.rights) + 40 + 54 * k, min(self.strip(place) for place in self.places.values())
             return (x, bottom - 4), (x + width, top + 14 + 8 * k)
-        ends = [self.ways.x(self.ways.turns[link][0]) for link in self.bars[box]]
+        ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
         ends += [
             x for link in self.out_of[box] if link.target not in self.bars for x in [self.rights[self.exit(link)[0]]]
         ]
@@ -275,7 +293,7 @@ class Grid:
         """The boxes outside of a panel: inputs under it, initial states and delays at the height of their ports."""
         side = -1 if place.panel[0].reverse else 1
         edge = (self.rights if side < 0 else self.lefts)[place.column]
-        edge -= side * (14 + 5 * len(self.ways.tracks[place.column, side < 0]))
+        edge -= side * (14 + 5 * len(self.tracks[place.column, side < 0]))
         lowest, inputs = float("inf"), 0
         for k in sorted(range(len(place.ins)), key=place.port_y, reverse=True):
             for box in [box for box in dict.fromkeys(link.source for link in place.ins[k]) if box.outside]:

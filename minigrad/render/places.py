@@ -59,15 +59,15 @@ class Places:
                 self.marks[node], self.alias[node] = (", ".join(limits) or "✂") + rows, source
             elif node.op.name in FOLDED:
                 found = self.picked(node, source)
-                given = node.role is not None and node.role.kind == "input" and found.time is None
-                if not (given and (found.op is not None or found._requires_grad)):  # a step made outside: it is x_t
+                made = found.op is not None or found._requires_grad
+                if not (made and found.time is None and role_of(node) == "input"):  # a step made outside: it is x_t
                     self.alias[node] = found
                     if x in self.marks:
                         self.marks[node] = self.marks[x]
 
     def picked(self, node: Tensor, source: Tensor) -> Tensor:
         """The one step that an index picks out of a stack of steps; else the whole."""
-        stacked = source.op is not None and source.op.name == "stack" and source.constants.get("axis", 0) == 0
+        stacked = op_name(source) == "stack" and source.constants.get("axis", 0) == 0
         if not stacked or self.graph.inputs(node)[0] is not source or node.constants.get("axis", 0) != 0:
             return source
         which = node.call.which if node.call is not None else node.constants.get("index")
@@ -108,8 +108,7 @@ class Places:
             assert edge.target.time is not None
             found[edge.target.time.axis][_common(edge.source.scope, edge.target.scope)] = None
         for node in self.graph.nodes:  # a single step carries nothing; the unroller still says what its states are
-            state = node.role is not None and node.role.kind == "state" and node.op is not None
-            if state and node.time is not None and len(self.positions[node.time.axis]) == 1:
+            if role_of(node) == "state" and node.op and node.time and len(self.positions[node.time.axis]) == 1:
                 found[node.time.axis][node.scope] = None
         return {a: [p for p in paths if not any(q != p and _inside(p, q) for q in paths)] for a, paths in found.items()}
 
@@ -162,8 +161,7 @@ class Places:
     def row_in_time(self, node: Tensor, axis: Axis | None, t: int) -> Row:
         """The row of the layer that the node is part of; else that of what it is made from in its step."""
         layers = self.layers.get(axis, []) if axis is not None else []
-        scope = node.scope
-        inside = next((path for path in layers if _inside(scope, path)), None)
+        inside = next((path for path in layers if role_of(node) == "input" or _inside(node.scope, path)), None)
         if inside is not None:
             return self.make_row((axis, inside), self.segments[axis])  # type: ignore[index]
         below = [self.row[x] for x in self.inputs(node) if x.op is not None and self.step.get(x, (0, None))[1] == t]
@@ -202,6 +200,16 @@ def _name(key: tuple[Any, ...]) -> str:
 def forward_of(node: Tensor) -> Any:
     """The node whose rule made this one in a traced backward pass; None for all others."""
     return node._scope.node if node._scope is not None else None
+
+
+def role_of(node: Tensor) -> str:
+    """The kind of a node's role in a recurrence: "input", "state", or ""."""
+    return node.role.kind if node.role is not None else ""
+
+
+def op_name(node: Tensor) -> str:
+    """The name of a node's operation; "" of a leaf."""
+    return node.op.name if node.op is not None else ""
 
 
 def _common(a: str, b: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minigrad.render import engine
 from minigrad.render.paths import Outline, Path, Point, clipped, crossings, rounded, straight, swing
@@ -123,7 +123,7 @@ def _ranked(shape: Shape) -> engine.Layout:
     """In place of dot's layout: what is as far from the ports stands one below another, joined by straight lines."""
     links = [(tail, head) for *_, tail, head in _links(shape)]
     rank = {f"n{k}": 1 for k in range(len(shape.outlines))} | {tail: 0 for tail, _ in links if tail[0] == "i"}
-    for _ in rank:
+    for _ in list(rank):
         rank.update({head: rank[tail] + 1 for tail, head in links if rank.get(head, 0) <= rank[tail]})
     rank.update({head: max(rank.values()) for _, head in links if head[0] == "o"})
     names = sorted(rank, key=lambda name: rank[name])
@@ -169,8 +169,13 @@ def _column(shape: Shape) -> Tile:
         centers.append((middle, y + box.height / 2))
         y += box.height + 22 + box.tag_height * bool(box.tags)
     top = boxes[0].height / 4
-    spread = {k: top - 2 * top * n / max(len(lanes) - 1, 1) if len(lanes) > 1 else 0.0 for n, k in enumerate(lanes)}
-    heights = {shape.ins[k][0]: centers[min(shape.ins[k][1])][1] + spread[k] for k in lanes}
+    entered = {k: min(shape.ins[k][1]) for k in lanes}
+    heights: dict[Any, float] = {}  # of each in-port, and of the state that comes in by it
+    for k, b in entered.items():
+        beside = [n for n in lanes if entered[n] == b]
+        spread = top - 2 * top * beside.index(k) / (len(beside) - 1) if len(beside) > 1 else 0.0
+        heights[k] = heights[shape.ins[k][0]] = centers[b][1] + spread
+    heights.pop("", None)
     channels = [4.0 + CHANNEL * aside.index(k) if k in aside else middle for k in range(len(shape.ins))]
     for n, k in enumerate(below):
         channels[k] += 14.0 * (n - (len(below) - 1) / 2)
@@ -179,7 +184,7 @@ def _column(shape: Shape) -> Tile:
         x, y = centers[b][0] - boxes[b].width / 2, centers[b][1]
         if k in below and b == min(shape.ins[k][1]):
             return straight((channels[k], 0.0), (channels[k], y - boxes[b].height / 2))
-        start = (0.0 if k in lanes else channels[k] + 1, heights[shape.ins[k][0]] if k in lanes else y)
+        start = (0.0 if k in lanes else channels[k] + 1, heights.get(k, y))
         return straight(start, (x, start[1])) if abs(start[1] - y) < boxes[b].height / 2 - 4 else swing(start, (x, y))
 
     def leave(k: int, b: int) -> Path:

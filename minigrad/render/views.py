@@ -9,13 +9,13 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from minigrad import naming
 from minigrad.render import style
 from minigrad.render.picture import Box, Link, Panel, Picture, Tap
-from minigrad.render.places import Places, forward_of
+from minigrad.render.places import Places, forward_of, op_name, role_of
 
 if TYPE_CHECKING:
     from minigrad.graph import Graph
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 VIEWS = ("ops", "affine", "cells")
 MANY = 2  # a node that gathers more steps than this says how many
+TEXTBOOK = ("cell", "output", "loss")  # the kinds of box that one step has in the view of cells
 
 
 class Viewer(Places):
@@ -31,14 +32,12 @@ class Viewer(Places):
     def __init__(self, graph: Graph, view: str, shown: Callable[[Any, int], bool], rolled: bool, first: int) -> None:
         super().__init__(graph)
         self.view, self.shown, self.rolled, self.first = view, shown, rolled, first
-        self.outputs = set(graph.outputs)
-        self.crossing = {(edge.target, edge.position) for edge in graph.state_edges}
-        places = dict.fromkeys((x._code, x._instruction) for x, _ in graph.crossings if x.op and x.role is None)
-        made = {place: x for x, _ in reversed(graph.crossings) if (place := (x._code, x._instruction)) in places}
-        named = naming.unique((naming.variable(graph, made[p]) or made[p].name or "h", p) for p in places)
-        self.states = {place: name for name, place in named.items()}  # of hand-written loops, by where they are made
+        self.outputs, self.crossing = set(graph.outputs), {(edge.target, edge.position) for edge in graph.state_edges}
+        made = {_line(x): x for x, _ in reversed(graph.crossings) if x.op is not None and x.role is None}
+        named = naming.unique((naming.variable(graph, x) or x.name or "h", line) for line, x in reversed(made.items()))
+        self.states = {line: name for name, line in named.items()}  # of hand-written loops, by where they are made
         self.slots = {  # which state an input of an operation is, in this step or another
-            (node._code, node._instruction, k): self.state(self.alias[x])
+            (_line(node), k): self.state(self.alias[x])
             for node in graph.nodes
             for k, x in enumerate(graph.inputs(node))
             if self.carried(node, k)
@@ -48,13 +47,12 @@ class Viewer(Places):
         self.box: dict[Tensor, Box] = {}
         self.panels: defaultdict[Panel, list[Box]] = defaultdict(list)
         self.links: dict[Any, Link] = {}
-        self.taps: dict[tuple[Tensor, Box], Tap] = {}
 
     def picture(self) -> Picture:
         """All of it."""
         drawn = [node for node in self.graph.nodes if self.alias[node] is node and node.op and self.users[node]]
-        self.find_twins(drawn)
-        drawn = [node for node in drawn if self.is_shown(node)]
+        self.find_twins(drawn if self.rolled else ())
+        drawn = [node for node in drawn if node not in self.step or self.shown(*self.step[node])]
         self.whole = {node: [node] for node in drawn}
         self.gather_sums(drawn)
         if self.view == "affine":
@@ -66,98 +64,95 @@ class Viewer(Places):
         for node in drawn:
             for k, x in enumerate(self.graph.inputs(node)):
                 self.add_link(node, k, x)
-        rows = sorted(self.rows.values(), key=lambda row: (row.depth, row.segment))
-        panels = {
-            panel: self.panels[panel] for row in rows for panel in sorted(self.panels, key=_column) if panel[0] is row
-        }
+        order = sorted(self.panels, key=lambda panel: (panel[0].depth, panel[0].segment, panel[0].level, panel[1]))
+        panels = {panel: self.panels[panel] for panel in order}
         return Picture(self.graph, self.view, self.rolled, panels, list(self.links.values()))
-
-    def find_twins(self, drawn: list[Tensor]) -> None:
-        """The same key for nodes of different steps that are made in the same way, so that one may stand for all."""
-        count: Counter[Any] = Counter()
-        self.twin: dict[Tensor, Any] = {}
-        for node in drawn if self.rolled else ():
-            key = (self.row[node], node._code, node._instruction, node.op, node.call and node.call.which)
-            count[self.panel(node), key] += 1
-            self.twin[node] = (*key, count[self.panel(node), key])
-        self.stand_in = {twin: node for node, twin in self.twin.items() if self.is_shown(node)}
 
     def panel(self, node: Tensor) -> Panel:
         """The panel that a node is drawn in."""
         return self.row[node], self.step[node][1] if node in self.step else 0
 
-    def is_shown(self, node: Tensor) -> bool:
-        """Whether the step of a node is drawn."""
-        return node not in self.step or self.shown(*self.step[node])
+    def find_twins(self, drawn: Iterable[Tensor]) -> None:
+        """One key for nodes of different steps that are made in the same way: the one that is drawn stands for all."""
+        count: Counter[Any] = Counter()
+        self.twin: dict[Tensor, Any] = {}
+        for node in drawn:
+            key = (self.row[node], _line(node), node.op, node.call and node.call.which)
+            count[self.panel(node), key] += 1
+            self.twin[node] = (*key, count[self.panel(node), key])
+        self.stand_in = {twin: n for n, twin in self.twin.items() if n not in self.step or self.shown(*self.step[n])}
 
     def carried(self, node: Tensor, k: int) -> bool:
         """Whether an edge carries state, before its value was sliced, reshaped, clipped or cut."""
-        x = self.graph.inputs(node)[k]
-        return (node, k) in self.crossing or (self.alias[x] is not x and self.carried(x, 0))
+        while (node, k) not in self.crossing:
+            node, k = self.graph.inputs(node)[k], 0
+            if self.alias[node] is node:
+                return False
+        return True
 
     def state(self, node: Tensor) -> str:
         """The name of the state that a node is, or "" if it is none."""
-        name = "" if forward_of(node) is not None else self.states.get((node._code, node._instruction), "")
-        if node.role is not None and node.role.kind == "state":
-            own = naming.variable(self.graph, node) if re.fullmatch(r"s\d+", node.role.name) else ""
-            name = own or node.role.name  # a state that has no names of its own is called s0, s1
-        return name
+        if role_of(node) != "state":
+            return "" if forward_of(node) is not None else self.states.get(_line(node), "")
+        own = naming.variable(self.graph, node) if re.fullmatch(r"s\d+", node.role.name) else ""  # type: ignore[union-attr]
+        return own or node.role.name  # type: ignore[union-attr]  # a state without names is called s0, s1
 
     # groups
 
     def gather(self, nodes: list[Tensor], kind: str, label: str) -> None:
         """One box for several operations, where the last of them stands."""
-        parts = [part for node in nodes for part in self.whole.pop(node)]
-        self.whole[nodes[-1]] = parts
+        self.whole[nodes[-1]] = [part for node in nodes for part in self.whole.pop(node)]
         self.kinds[nodes[-1]] = kind, label
 
     def gather_sums(self, drawn: list[Tensor]) -> None:
         """A running sum outside of time, as the sum of all losses is one, becomes one box."""
         chains: dict[Tensor, list[Tensor]] = {}
         for node in drawn:
-            if node.op.name == "add" and node not in self.step:  # type: ignore[union-attr]  # operations are drawn
+            if op_name(node) == "add" and node not in self.step:
                 before = next((x for x in self.inputs(node) if x in chains and self.users[x] == 1), None)
-                chains[node] = [*(chains.pop(before) if before else ()), node]
+                chains[node] = [*(chains.pop(before) if before is not None else ()), node]
         for node, chain in chains.items():
             if len(chain) >= MANY:
-                name = self.variable(node) or ("L" if node in self.outputs else "")
-                count = len(chain) + (not any(self.numbers(chain[0])))
-                self.gather(chain, "loss" if node in self.outputs else "bar", f"Σ of {count}  {name}".strip())
+                kind, name = (
+                    ("loss", self.variable(node) or "L") if node in self.outputs else ("bar", self.variable(node))
+                )
+                self.gather(chain, kind, f"Σ of {len(chain) + (not any(self.numbers(chain[0])))}  {name}".strip())
 
     def gather_affine(self, drawn: list[Tensor]) -> None:
         """Each sum of products with parameters becomes one box: x W + h U + b."""
         affine: set[Tensor] = set()
         for node in drawn:
-            inputs = self.inputs(node)
-            parts = [x for x in inputs if x in self.whole]
-            weights = [x for x in inputs if x.op is None and x._requires_grad]
-            ours = all(x in affine and self.panel(x) == self.panel(node) and self.users[x] == 1 for x in parts)
-            if (node.op.name == "matmul" and weights) or (  # type: ignore[union-attr]
-                node.op.name == "add" and parts and ours and len(parts) + len(weights) == len(inputs)  # type: ignore[union-attr]
-            ):
+            weights = sum(x.op is None and x._requires_grad for x in self.inputs(node))
+            parts = [x for x in self.inputs(node) if x in affine and self.users[x] == 1 and x in self.whole]
+            parts = [x for x in parts if self.panel(x) == self.panel(node)]
+            product = op_name(node) == "matmul" and weights
+            if product or (op_name(node) == "add" and parts and len(parts) + weights == 2):
                 affine.add(node)
-                parts = parts if node.op.name == "add" else []  # type: ignore[union-attr]
-                self.gather([*dict.fromkeys(parts), node], "matmul", f"affine {self.variable(node)}".strip())
+                self.gather(
+                    [*dict.fromkeys(() if product else parts), node], "matmul", f"affine {self.variable(node)}".strip()
+                )
 
     def gather_cells(self) -> None:
         """In each step one box for all that the states are made of, one for the output, one for the loss."""
         panels: defaultdict[Panel, list[Tensor]] = defaultdict(list)
         for node in sorted(self.whole, key=lambda node: node.serial):
-            if node.op.name not in ("stack", "concatenate") and self.kinds.get(node, ("",))[0] != "bar":  # type: ignore[union-attr]
+            gathers = op_name(node) in ("stack", "concatenate") or (node in self.kinds and self.kinds[node][0] == "bar")
+            if not gathers and role_of(node) != "input":
                 panels[self.panel(node)].append(node)
         core = self.find_core(panels)
         for (row, column), nodes in panels.items():
-            cell = [node for node in nodes if node in core]
-            if not self.graph.axes:
-                scalar = next((k for k, node in enumerate(nodes) if node.size == 1), len(nodes))
-                cell, nodes = nodes[:scalar], nodes[scalar:]
-            after = [node for node in nodes if node not in core]
-            first = next((k for k, node in enumerate(after) if node.size == 1), len(after))
+            scalar = next((k for k, node in enumerate(nodes) if node.size == 1 and node not in core), len(nodes))
+            cell = [node for node in nodes if node in core] if self.graph.axes else nodes[:scalar]
+            rest = [[node for node in part if node not in set(cell)] for part in (nodes[:scalar], nodes[scalar:])]
+            output, loss = rest
             number = self.number(column) if row.timed and self.graph.axes else ""
-            for part, kind, name in ((cell, "cell", ""), (after[:first], "output", "o"), (after[first:], "loss", "L")):
-                if part:
-                    label = self.cell_name(part) if kind == "cell" else f"{self.outer_name(part) or name}{number}"
-                    self.gather(part, kind, label)
+            if cell:
+                self.gather(cell, "cell", self.cell_name(cell))
+            if output:
+                single = self.describe(output[0])[1] if len(output) == 1 else "o"
+                self.gather(output, "output", f"{self.outer_name(output) or single}{number}")
+            if loss:
+                self.gather(loss, "loss", f"{self.outer_name(loss) or 'L'}{number}")
 
     def find_core(self, panels: dict[Panel, list[Tensor]]) -> set[Tensor]:
         """The operations that lead to a state in their step; in a step without one, those alike in other steps."""
@@ -169,9 +164,9 @@ class Viewer(Places):
                 if node in here and node not in core:
                     core.add(node)
                     front += self.inputs(node)
-        alike = {(self.row[node], node._code, node._instruction) for node in core}
-        bare = [nodes for nodes in panels.values() if not core.intersection(nodes)]
-        return core.union(n for nodes in bare for n in nodes if (self.row[n], n._code, n._instruction) in alike)
+        alike = {(self.row[node], _line(node)) for node in core}
+        bare = [nodes for nodes in panels.values() if core.isdisjoint(nodes)]
+        return core.union(node for nodes in bare for node in nodes if (self.row[node], _line(node)) in alike)
 
     # names
 
@@ -191,14 +186,12 @@ class Viewer(Places):
 
     def cell_name(self, nodes: list[Tensor]) -> str:
         """What a cell is called: the class whose `forward` made its state, else the last name of its scope."""
-        for node in reversed(nodes):
+        for node in reversed(nodes) if self.graph.axes else ():
             parts = (node._code.co_qualname if node._code else "").split(".")
-            if len(parts) > 1 and parts[-1] == "forward" and self.graph.axes:
+            if len(parts) > 1 and parts[-1] == "forward":
                 return parts[-2].removesuffix("Cell") or parts[-2]
-        last = nodes[-1]
-        return last.scope.split(".")[-1] or (
-            "cell" if self.graph.axes else self.variable(last) or self.describe(last)[1]
-        )
+        own = "cell" if self.graph.axes else self.variable(nodes[-1]) or self.describe(nodes[-1])[1]
+        return nodes[-1].scope.split(".")[-1] or own
 
     def numbers(self, node: Tensor) -> list[str]:
         """For each input the number that it is, or "" where it is not a bare number."""
@@ -210,16 +203,14 @@ class Viewer(Places):
 
     def describe(self, node: Tensor) -> tuple[str, str]:
         """Kind and label of an operation."""
-        assert node.op is not None
-        op, lane, numbers = node.op.name, self.state(node), self.numbers(node)
+        op, lane, numbers = op_name(node), self.state(node), self.numbers(node)
         symbol = style.SYMBOLS.get(op, op)
-        if node.role is not None and node.role.kind == "input":
-            return "input", f"{node.role.name}{self.number(self.panel(node)[1])}"
-        if op == "power" and numbers[1:] == ["2"]:
-            symbol = "x²"
-        elif any(numbers) and op in ("add", "subtract", "multiply", "divide", "power"):
-            left, right = numbers
-            symbol = f"x^{right}" if op == "power" and right else f"{left}{symbol}{right}"
+        if role_of(node) == "input":
+            return "input", f"{node.role.name}{self.number(self.panel(node)[1])}"  # type: ignore[union-attr]
+        if op == "power" and numbers[1]:
+            symbol = "x²" if numbers[1] == "2" else f"x^{numbers[1]}"
+        elif any(numbers) and op in style.ELEMENTWISE:
+            symbol = symbol.join(numbers) if len(numbers) > 1 else symbol
         elif op in ("stack", "concatenate") and len(node.inputs) > MANY:
             symbol = f"{symbol} of {len(node.inputs)}"
         elif op == "add_up" and forward_of(node) is not None:
@@ -228,11 +219,11 @@ class Viewer(Places):
         if node in self.outputs and node.size == 1 and not lane and forward_of(node) is None:
             return "loss", name or "L"
         kind = "nonlinear" if op in style.NONLINEAR else "matmul" if op in style.PRODUCTS else "operation"
-        if op in style.ELEMENTWISE and len(symbol) == 1 and not name:
-            kind = "elementwise"
+        sign = op in style.ELEMENTWISE and len(symbol) == 1
         if lane:
-            round_ = len(symbol) == 1 and op in style.ELEMENTWISE
-            kind = "state box" if not round_ else "cell state" if lane.startswith("c") else "state"
+            kind = "state box" if not sign else "cell state" if lane.startswith("c") else "state"
+        elif sign and not name:
+            kind = "elementwise"
         return kind, style.shorten(f"{symbol} {name}" if name and name != op else symbol)
 
     # links
@@ -241,113 +232,98 @@ class Viewer(Places):
         self, kind: str, label: str, nodes: list[Tensor], panel: Panel, lanes: Any = (), outside: bool = False
     ) -> Box:
         """A box in its panel."""
-        lanes = lanes or dict.fromkeys(filter(None, map(self.state, nodes)))
-        box = Box(kind, label, nodes, panel, tuple(lanes), outside)
+        lanes = tuple(lanes or dict.fromkeys(filter(None, map(self.state, nodes))))
+        box = Box(kind, label, nodes, panel, lanes, outside)
         self.panels[panel].append(box)
         self.box.update(dict.fromkeys(nodes, box))
         return box
 
     def add_link(self, node: Tensor, k: int, x: Tensor) -> None:
         """One edge of the graph, added to the link or tap that it belongs to."""
-        target, origin = self.box[node], self.alias[x]
+        target, origin, hidden = self.box[node], self.alias[x], 0
+        slot = "" if forward_of(node) is not None else self.slots.get((_line(node), k), "")
+        plain = not slot and not role_of(origin) and origin.op is None
         if is_number(origin):
             return
-        hidden, slot = 0, "" if forward_of(node) is not None else self.slots.get((node._code, node._instruction, k), "")
-        given = origin.role.kind if origin.role is not None else ""
-        if origin.op is not None:
-            source = self.box.get(origin)
-            if source is None:  # in a step that is not drawn
-                source, hidden = self.delayed(origin, target) if self.rolled else self.last_shown(origin, target)
-        elif given or slot or (origin.time is not None and not origin._requires_grad):
-            source = self.leaf(origin, node, k, target, slot)
-        elif origin._requires_grad or self.users[origin] > MANY:  # a parameter, or a constant like a mask
-            tap = self.taps.get((origin, target))
+        if plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY)):
+            tap = next((tap for tap in target.taps if tap.parameter is origin), None)  # a parameter; or a mask, say
             if tap is None:
-                tap = self.taps[origin, target] = Tap(origin, [])
-                target.taps.append(tap)
+                target.taps.append(tap := Tap(origin, []))
             tap.ends.append((node, k))
             return
-        else:
-            source = self.leaf(origin, node, k, target, slot)
+        source = self.box.get(origin) if origin.op is not None else self.leaf(origin, node, k, target, slot)
+        if source is None and origin.op is not None:  # in a step that is not drawn
+            source, hidden = self.delayed(origin, target) if self.rolled else self.last_shown(origin, target)
         if source is None or source is target:
             return
-        state = self.state(origin) if not source.outside else ""
-        lane = source.lanes[0] if source.outside and source.lanes else state if self.carried(node, k) or hidden else ""
+        state = "" if source.outside else self.state(origin)
+        lane = "".join(source.lanes[:1]) if source.outside else state if self.carried(node, k) or hidden else ""
         if not lane and source.panel[0] is not target.panel[0]:
             lane = slot
-        mark = self.marks.get(x, "") if not self.rolled or source.kind != "delay" else self.marked(lane)
-        key = (source, target, lane or state)
-        self.links.setdefault(key, Link(source, target, [], lane, state, hidden, mark)).ends.append((node, k))
+        mark = self.marked(lane) if self.rolled and source.kind == "delay" else self.marks.get(x, "")
+        link = self.links.setdefault(
+            (source, target, lane or state), Link(source, target, [], lane, state, hidden, mark)
+        )
+        link.ends.append((node, k))
 
     def marked(self, lane: str) -> str:
-        """In a rolled picture: the mark of a state's crossings, and at how many of the steps it is."""
-        every = [
-            self.marks.get(n.inputs[k] if n.op else n, self.marks.get(self.graph.inputs(n)[k], ""))
-            for n, k in self.crossing
-            if self.state(self.alias[self.graph.inputs(n)[k]]) == lane
-        ]
-        found = [mark for mark in every if mark]
-        return f"{found[0]} at {len(found)} of {len(every)}" if 0 < len(found) < len(every) else "".join(found[:1])
+        """In a rolled picture: the mark of a state's crossings, and at how many of the steps there is one."""
+        ends = [self.graph.inputs(node)[k] for node, k in self.crossing]
+        marks = [self.marks.get(x, "") for x in ends if self.state(self.alias[x]) == lane]
+        found = [mark for mark in marks if mark]
+        return f"{found[0]} at {len(found)} of {len(marks)}" if 0 < len(found) < len(marks) else "".join(found[:1])
 
     def leaf(self, leaf: Tensor, node: Tensor, k: int, target: Box, slot: str) -> Box | None:
         """The box of a leaf: an input below its panel, an initial state left of it, a constant among the others."""
-        role, name = leaf.role.kind if leaf.role else "", naming.label(self.graph, leaf)
-        known = self.box.get(leaf)
-        if known is not None and (known.panel == target.panel or role == "input"):
+        role, name, panel, known = role_of(leaf), naming.label(self.graph, leaf), target.panel, self.box.get(leaf)
+        if known is not None and (known.panel == panel or role == "input"):
             return known
         if role == "input" or (leaf.time is not None and name == "x"):
-            number = self.number(leaf.t if leaf.t is not None else target.panel[1])
-            return self.add_box("input", f"{name}{number}", [leaf], target.panel, outside=True)
+            number = self.number(panel[1] if leaf.t is None else leaf.t)
+            return self.add_box("input", f"{style.shorten(name)}{number}", [leaf], panel, outside=True)
         if role == "state" or slot:
-            lane = slot or re.sub(r"_init$", "", name)
+            lane = slot or name.removesuffix("_init")
             name = f"{lane}_init" if name == "constant" or re.fullmatch(r"s\d+_init", name) else name
-            return self.add_box("constant", style.shorten(name), [leaf], target.panel, [lane], outside=True)
-        if not self.graph.axes and node.op is not None and node.op.name in style.PRODUCTS:
-            return self.add_box("input", "x" if name == "constant" else style.shorten(name), [leaf], target.panel)
+            return self.add_box("constant", style.shorten(name), [leaf], panel, [lane], outside=True)
+        if not self.graph.axes and op_name(node) in style.PRODUCTS:
+            return self.add_box("input", "x" if name == "constant" else style.shorten(name), [leaf], panel)
         if self.view == "cells":
             return None  # targets and masks are part of what the output and the loss stand for
         if leaf.dtype.kind == "b":
             name = f"mask {int(leaf.data.sum())} of {leaf.size}"
         elif name == "constant":
-            name = operand(node, k) or "×".join(map(str, leaf.shape)) or f"{leaf.item():g}"
-        return self.add_box("constant", style.shorten(name), [leaf], target.panel)
+            name = _operand(node, k) or "×".join(map(str, leaf.shape)) or f"{leaf.item():g}"
+        return self.add_box("constant", style.shorten(name), [leaf], panel)
 
     def last_shown(self, origin: Tensor, target: Box) -> tuple[Box | None, int]:
         """In place of a hidden state: the same state in the last step drawn before, and how many steps lie between."""
-        lane, row = self.state(origin), target.panel[0]
-        if lane and self.row[origin] is row and origin.time is not None:
-            at = self.positions[origin.time.axis]
-            before = [
-                (at[t], box)
-                for (r, t), boxes in self.panels.items()
-                if r is row
-                for box in boxes
-                if lane in box.lanes and not box.outside and at[t] < at[target.panel[1]]
-            ]
-            if before:
-                position, box = max(before, key=lambda pair: pair[0])
-                return box, at[target.panel[1]] - position - 1
-        return None, 0
+        lane, (row, t) = self.state(origin), target.panel
+        if not lane or self.row[origin] is not row or origin.time is None:
+            return None, 0
+        at = self.positions[origin.time.axis]
+        drawn = [(at[s], boxes) for (r, s), boxes in self.panels.items() if r is row and at[s] < at[t]]
+        found = [(p, box) for p, boxes in drawn for box in boxes if lane in box.lanes and not box.outside]
+        position, box = max(found, key=lambda pair: pair[0], default=(0, None))
+        return box, at[t] - position - 1 if box else 0
 
     def delayed(self, origin: Tensor, target: Box) -> tuple[Box | None, int]:
         """In a rolled picture: the box that stands for a value in all steps; in its own panel, through a delay."""
-        maker = self.box.get(self.stand_in.get(self.twin.get(origin), origin))
+        stand_in = self.stand_in.get(self.twin.get(origin))
+        maker = None if stand_in is None else self.box.get(stand_in)
         if maker is None or maker.panel != target.panel or origin.time is None:
             return maker, 0
-        at = self.positions[origin.time.axis]
-        steps, lane = at[target.panel[1]] - at[origin.time.t], self.state(origin) or naming.label(self.graph, origin)
+        at, lane = self.positions[origin.time.axis], self.state(origin) or naming.label(self.graph, origin)
+        steps = at[target.panel[1]] - at[origin.time.t]
         label = f"t{'−' if steps > 0 else '+'}{abs(steps)}"
-        delays = [
-            box
-            for box in self.panels[target.panel]
-            if box.kind == "delay" and box.lanes == (lane,) and box.label == label
+        like = [
+            box for box in self.panels[target.panel] if (box.kind, box.label, box.lanes) == ("delay", label, (lane,))
         ]
-        delay = delays[0] if delays else self.add_box("delay", label, [], target.panel, [lane], outside=True)
+        delay = like[0] if like else self.add_box("delay", label, [], target.panel, [lane], outside=True)
         self.links.setdefault((maker, delay, ""), Link(maker, delay, [], lane, self.state(origin)))
         return delay, 0
 
 
-def operand(node: Tensor, k: int) -> str:
+def _operand(node: Tensor, k: int) -> str:
     """The source text of input k of an operation, where there is any: what to call a plain array."""
     try:
         tree = ast.parse(node.source.expression, mode="eval").body
@@ -362,5 +338,6 @@ def is_number(x: Tensor) -> bool:
     return x.op is None and x._code is None and x.size == 1 and x.role is None and not x._requires_grad
 
 
-def _column(panel: Panel) -> int:
-    return panel[1]
+def _line(node: Tensor) -> tuple[Any, int]:
+    """Where in the program a node was made: the same for what one line makes in all steps."""
+    return node._code, node._instruction

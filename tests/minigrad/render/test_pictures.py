@@ -86,8 +86,8 @@ def test_backward_reverses_edges_and_tells_the_norms_of_the_gradients(drawing):
     edges = {(tail, head): attributes for tail, head, _, attributes in picture.edges}
     assert ("l0_t2_k0", "l0_t1_k0") in edges
     assert ("l0_t1_k0", "l0_t2_k0") not in edges
-    assert edges["l0_t2_k0", "l0_t1_k0"]["tooltip"] == "gradient norm 0.2"
-    assert edges["l0_t1_k0", "l0_t0_k0"]["tooltip"] == "gradient norm 0.04"
+    assert edges["l0_t2_k0", "l0_t1_k0"]["tooltip"] == "h  gradient norm 0.2"
+    assert edges["l0_t1_k0", "l0_t0_k0"]["tooltip"] == "h  gradient norm 0.04"
     assert [edges[f"l0_t{t}_k0", "rail0"]["label"] for t in range(3)] == ["0.036"] * 3
     assert "‖∂L/∂w‖ = 0.11" in picture.nodes["rail0"].label
     assert "t = 1   ‖∂L/∂h‖ = 0.2" in picture.source
