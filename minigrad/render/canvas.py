@@ -5,6 +5,7 @@ Nodes, edges and frames are items that differ in how their points are written; a
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -95,21 +96,29 @@ class Canvas:
         """Another canvas beside what is here."""
         self.items += [item.moved(dx, dy, prefix) for item in other.items]
 
+    def page(self) -> tuple[float, float, float, float]:
+        """The box with room for the legend and the title over it."""
+        left, bottom, right, top = self.box()
+        right = max(right, left + 340.0 * bool(self.legend))
+        return left, bottom, right, top + 24 * bool(self.legend) + 16 * len(self.title_lines(right - left)) + 10
+
+    def title_lines(self, width: float) -> list[str]:
+        """The title in lines that fit the page."""
+        return textwrap.wrap(self.title, max(24, int(width / style.text_width("n", 12))))
+
     def digraph(self, attributes: dict[str, str]) -> Drawing:
         """The picture; its text is the same for the same items."""
-        left, bottom, right, top = self.box()
-        bar = self.legend.replace("</tr>", f"<td>&#160;&#160; {_html(self.title)}</td></tr>") or quoted(self.title)
-        wide = style.text_width(self.title, 12) + 330 * bool(self.legend)
-        if self.title:
-            right = max(right, left + wide)
-        top += 34 * bool(self.legend or self.title)
+        left, bottom, right, top = self.page()
+        lines = self.title_lines(right - left)
+        said = "".join(f'<tr><td colspan="40">{_html(line)}</td></tr>' for line in lines)
+        bar = self.legend.replace("</table>", f"{said}</table>") or quoted("\n".join(lines))
         pinned = {
             "layout": "nop2", "outputorder": "edgesfirst", "notranslate": "true", "splines": "true", "pad": "0.12",
             "bb": f"{left:.2f},{bottom:.2f},{right:.2f},{top:.2f}", "fontname": style.FONT,
         }  # fmt: skip
         header = " ".join(f"{name}={quoted(value)}" for name, value in (pinned | attributes).items())
         if self.legend or self.title:
-            header += f' label={bar} lp="{(left + right) / 2:.2f},{top - 12:.2f}" fontsize=12 fontcolor="{style.INK}"'
+            header += f' label={bar} lp="{(left + right) / 2:.2f},{(self.box()[3] + top) / 2:.2f}" fontsize=12 fontcolor="{style.INK}"'
         order = {"frame": 0, "node": 1, "edge": 2, "line": 2}
         items = sorted(self.items, key=lambda item: order[item.kind])
         font, page = quoted(style.FONT), quoted(pinned["bb"])

@@ -86,12 +86,15 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
     """The largest picture of those with fewer steps or folded operations whose text is readable at a size in pixels."""
     width, height = FITS[fit]
     best: tuple[float, Any] = (0.0, None)
+    crowded = False  # more is drawn than even a wrapped picture could show
     for attempt in attempts(options):
+        if crowded and attempt["per_row"] and not options["per_row"]:
+            continue
         canvas = canvas_for(**attempt)
-        scale = scale_of(canvas, width, height)
-        if scale * style.SMALLEST > best[0]:
-            best = scale * style.SMALLEST, canvas
-            canvas.title = "  ".join(filter(None, [changes(options, attempt), canvas.title]))
+        left, bottom, right, top = canvas.page()
+        crowded = (right - left) * (top - bottom) * (style.SMALLEST_PIXELS / style.SMALLEST) ** 2 > width * height
+        canvas.title = "  ".join(filter(None, [changes(options, attempt), canvas.title]))
+        best = max(best, (scale_of(canvas, width, height) * style.SMALLEST, canvas), key=lambda found: found[0])
         if best[0] >= style.SMALLEST_PIXELS:
             break
     canvas = best[1]
@@ -102,7 +105,7 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
 
 def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The options as asked, then ever smaller pictures: fewer steps, wrapped, folded operations, cells, rolled."""
-    for time in dict.fromkeys((options["time"], "rolled" if options["time"] == "both" else options["time"])):
+    for time in dict.fromkeys((options["time"], "rolled" if options["time"] == "both" else options["time"], "rolled")):
         for view in VIEWS[VIEWS.index(options["view"]) :]:
             for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
                 rows = (options["per_row"],) if options["per_row"] or time != "unrolled" else (None, 6, 4, 3, 2, 1)
@@ -112,8 +115,8 @@ def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def scale_of(canvas: Canvas, width: float, height: float) -> float:
     """Pixels for a point when a canvas fills so many pixels."""
-    left, bottom, right, top = canvas.box()
-    return min(width / (right - left + 20), height / (top - bottom + 60))
+    left, bottom, right, top = canvas.page()
+    return min(width / (right - left + 20), height / (top - bottom + 20))
 
 
 def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:

@@ -34,6 +34,9 @@ class Labels:
         self.norms = flow.of if flow else {}
         self.names = {leaf: name for name, leaf in picture.graph.parameters.items()}
         self.tips = len(picture.graph) <= TOOLTIPS
+        self.axes = len({row.key[0] for row, _ in picture.panels if row.name})
+        columns = {(row.segment, t) for row, t in picture.panels}
+        self.framed = picture.view != "cells" and len(columns) > 1  # whether panels have frames and headings
 
     def write_texts(self) -> None:
         """Ids (l0_t3_k5 is box 5 of step 3 in row 0), the texts of tags, the further lines of cells."""
@@ -78,7 +81,7 @@ class Labels:
         text = f"{'backward, ' * row.depth}t = {t + first}"
         if self.picture.rolled and row.total > 1:
             text = f"{text}, one of {row.total} steps" if self.flow else f"t = {first} … {first + row.total - 1}"
-        if row.name and len({other.key[0] for other, _ in self.picture.panels if other.name}) > 1:
+        if row.name and self.axes > 1:
             text = f"{style.shorten(row.name)}   {text}"
         states = [box for box in boxes if box.lanes and not box.outside and (box in self.norms or widest)]
         if states and self.flow and not row.depth:

@@ -59,11 +59,6 @@ class Painter(Labels):
         self.canvas.legend = self.legend(*self.scale) if self.flow else ""
         return self.canvas
 
-    @property
-    def framed(self) -> bool:
-        """Whether panels have frames and headings."""
-        return self.picture.view != "cells" and len({(row.segment, t) for row, t in self.picture.panels}) > 1
-
     # places
 
     def shared_parameters(self) -> dict[Any, int]:

@@ -27,6 +27,7 @@ class Places:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.alias: dict[Tensor, Tensor] = {}  # what a node is drawn as
+        self.inputs: dict[Tensor, list[Tensor]] = {}  # what flows into a node, as it is drawn
         self.marks: dict[Tensor, str] = {}  # of nodes that an edit has put in, and of what is folded onto them
         self.step: dict[Tensor, tuple[Axis | None, int]] = {}
         self.rows: dict[tuple[Any, ...], Row] = {}
@@ -42,17 +43,13 @@ class Places:
         self.find_rows()
         self.put_levels()
 
-    def inputs(self, node: Tensor) -> list[Tensor]:
-        """What flows into a node, as it is drawn."""
-        return [self.alias[x] for x in self.graph.inputs(node)]
-
     def fold(self) -> None:
         """What each node is drawn as: itself, or the node whose value it only rearranges."""
         for node in self.graph.nodes:
-            self.alias[node] = node
+            self.alias[node], self.inputs[node] = node, [self.alias[x] for x in self.graph.inputs(node)]
             if node.op is None or not node.inputs:
                 continue
-            (x, *_), source = self.graph.inputs(node), self.inputs(node)[0]
+            (x, *_), source = self.graph.inputs(node), self.inputs[node][0]
             if node.op.forward.__module__ == "minigrad.edits":
                 limits = [f"≤ {node.constants[key]:g}" for key in ("max_norm", "max_value") if node.constants.get(key)]
                 rows = " some rows" if node.constants.get("rows") is not None else ""
@@ -71,14 +68,14 @@ class Places:
         if not stacked or self.graph.inputs(node)[0] is not source or node.constants.get("axis", 0) != 0:
             return source
         which = node.call.which if node.call is not None else node.constants.get("index")
-        return self.inputs(source)[which] if isinstance(which, int) else source
+        return self.inputs[source][which] if isinstance(which, int) else source
 
     def count_users(self) -> Counter[Tensor]:
         """How many drawn operations use each drawn node; a stack from which only single steps are picked has none."""
         users: Counter[Tensor] = Counter(self.alias[y] for y in self.graph.outputs)
         for node in reversed(self.graph.nodes):
             if self.alias[node] is node and node.op is not None and users[node]:
-                users.update(self.inputs(node))
+                users.update(self.inputs[node])
         return users
 
     def find_steps(self) -> None:
@@ -88,7 +85,7 @@ class Places:
             if node.time is not None:
                 self.step[node] = (node.time.axis, node.time.t)
             elif node.op is not None and self.alias[node] is node and self.graph.axes:
-                inputs = self.inputs(node)
+                inputs = self.inputs[node]
                 steps = {self.step[x][1] for x in inputs if x in self.step}
                 if len(steps) == 1 and all(x in self.step or x.op is None for x in inputs):
                     self.step[node] = (None, steps.pop())
@@ -98,7 +95,7 @@ class Places:
                 for node in nodes:
                     del self.step[node]
         for node in [node for node, (axis, _) in self.step.items() if axis is None]:
-            if not any(x in self.step for x in self.inputs(node)):
+            if not any(x in self.step for x in self.inputs[node]):
                 del self.step[node]
 
     def find_layers(self) -> dict[Axis, list[str]]:
@@ -119,7 +116,7 @@ class Places:
         for node in self.graph.nodes:
             axis, t = self.step.get(node, (None, None))
             came: dict[Axis, int | None] = {}
-            for x in self.inputs(node):
+            for x in self.inputs[node]:
                 for a, s in reach.get(x, {}).items():
                     came[a] = s if came.get(a, s) == s else None
             for a, s in came.items() if axis is not None else ():
@@ -164,7 +161,7 @@ class Places:
         inside = next((path for path in layers if role_of(node) == "input" or _inside(node.scope, path)), None)
         if inside is not None:
             return self.make_row((axis, inside), self.segments[axis])  # type: ignore[index]
-        below = [self.row[x] for x in self.inputs(node) if x.op is not None and self.step.get(x, (0, None))[1] == t]
+        below = [self.row[x] for x in self.inputs[node] if x.op is not None and self.step.get(x, (0, None))[1] == t]
         rows = list(dict.fromkeys(row for row in below if row.timed and row.depth == 0))
         if len(rows) == 1 or (rows and layers):
             return rows[-1]

@@ -109,7 +109,7 @@ class Viewer(Places):
         chains: dict[Tensor, list[Tensor]] = {}
         for node in drawn:
             if op_name(node) == "add" and node not in self.step:
-                before = next((x for x in self.inputs(node) if x in chains and self.users[x] == 1), None)
+                before = next((x for x in self.inputs[node] if x in chains and self.users[x] == 1), None)
                 chains[node] = [*(chains.pop(before) if before is not None else ()), node]
         for node, chain in chains.items():
             if len(chain) >= MANY:
@@ -122,8 +122,8 @@ class Viewer(Places):
         """Each sum of products with parameters becomes one box: x W + h U + b."""
         affine: set[Tensor] = set()
         for node in drawn:
-            weights = sum(x.op is None and x._requires_grad for x in self.inputs(node))
-            parts = [x for x in self.inputs(node) if x in affine and self.users[x] == 1 and x in self.whole]
+            weights = sum(x.op is None and x._requires_grad for x in self.inputs[node])
+            parts = [x for x in self.inputs[node] if x in affine and self.users[x] == 1 and x in self.whole]
             parts = [x for x in parts if self.panel(x) == self.panel(node)]
             product = op_name(node) == "matmul" and weights
             if product or (op_name(node) == "add" and parts and len(parts) + weights == 2):
@@ -163,7 +163,7 @@ class Viewer(Places):
                 node = front.pop()
                 if node in here and node not in core:
                     core.add(node)
-                    front += self.inputs(node)
+                    front += self.inputs[node]
         alike = {(self.row[node], _line(node)) for node in core}
         bare = [nodes for nodes in panels.values() if core.isdisjoint(nodes)]
         return core.union(node for nodes in bare for node in nodes if (self.row[node], _line(node)) in alike)
