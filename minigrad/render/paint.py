@@ -106,7 +106,7 @@ class Painter(Labels):
 
     def rail_y(self, parameter: Any) -> float:
         """The height of the rail of a parameter."""
-        return self.grid.ceiling + (32 if self.flow else 16) + 20.0 * self.grid.railed[parameter]
+        return self.grid.ceiling + (32 if self.flow else 16) + 24.0 * self.grid.railed[parameter]
 
     # boxes
 
@@ -226,10 +226,11 @@ class Painter(Labels):
     ) -> None:  # fmt: skip
         """An edge; in a backward picture reversed, its gradient as colour and width."""
         kind, ink = "edge", style.LOSS if stroke.colour == style.LOSS or "≤" in text else style.INK
+        sign = sign if self.flow is None else ""
         if self.flow is not None and norm is None:
             kind, stroke = "line", stroke if stroke.fixed else Stroke(style.PALE, 0.9)
         elif norm is not None:
-            tail, head, path, sign, tip = head, tail, path[::-1], "", f"{tip}  gradient norm {norm:.3g}".strip()
+            tail, head, path, tip = head, tail, path[::-1], f"{tip}  gradient norm {norm:.3g}".strip()
             colour, pen = (self.colour(norm), 0.9 + 2.3 * self.fraction(norm)) if norm else (style.PALE, 0.9)
             stroke = stroke if stroke.fixed else Stroke(colour, pen, stroke.dashed or norm == 0)
         look = f'color="{stroke.colour}" penwidth={stroke.pen:.2f}'

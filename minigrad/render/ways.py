@@ -59,7 +59,8 @@ def rises(grid: Grid, link: Link) -> bool:
     source, target = grid.places.get(link.source.panel), grid.places.get(link.target.panel)
     if source is None or target is None or source.column != target.column or not source.shape.column:
         return False
-    return target.panel[0].level == source.panel[0].level + 1 and link.source is source.boxes[-1]
+    above = target.panel[0].level == source.panel[0].level + 1 and link.source is source.boxes[-1]
+    return above and not any(box.outside and box.kind == "input" for box in grid.picture.panels[target.panel])
 
 
 def beside(grid: Grid, side: Side, value: Any) -> Turn:

@@ -320,5 +320,26 @@ def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, caps
     out = capsys.readouterr().out
     assert "Graph: 4 time steps" in out
     assert "not reached" not in out
-    assert main(["-o", str(tmp_path / "p.bmpx"), str(program)]) == 1
-    assert "suffix" in capsys.readouterr().err
+    for wrong in (["-o", str(tmp_path / "p.bmpx")], ["--steps", "some"], ["--pass", "0"]):  # before the program is run
+        with pytest.raises(SystemExit):
+            main([*wrong, str(program)])
+    assert "suffix" in (said := capsys.readouterr().err)
+    assert "slices" in said
+    assert "counts from 1" in said
+
+
+def test_the_command_line_draws_what_mg_grad_walks(tmp_path, capsys, monkeypatch):
+    from minigrad.render.__main__ import main
+
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import minigrad as mg\n"
+        "w = mg.tensor(2.0, requires_grad=True)\n"
+        "try: mg.grad(w * w, w)\n"
+        "except: pass\n"
+        "print('went on')\n"
+    )
+    monkeypatch.setattr("sys.argv", ["render"])
+    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    assert main(["-o", str(tmp_path / "p.svg"), str(program)]) == 0
+    assert "1 operation" in capsys.readouterr().out
