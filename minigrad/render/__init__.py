@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import graphviz
 
     from minigrad.graph import Graph
-    from minigrad.render.compose import Comparison
+    from minigrad.render.strips import Comparison
 
 LARGEST = 2_000_000  # bytes of SVG that a notebook still shows quickly
 
@@ -77,13 +77,13 @@ def _small_svg(graph: Graph, text: str) -> dict[str, str]:
 
 def compare(graphs: Mapping[str, Graph]) -> Comparison:
     """Strips one above another, on one scale of colours: `compare({"RNN": graph, ...}).render(path)`."""
-    from minigrad.render.compose import Comparison
+    from minigrad.render.strips import Comparison
 
     return Comparison(graphs)
 
 
 def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **options: Any) -> list[str]:
     """A flip-book of a backward pass, one picture for each time step it has passed; returns the paths."""
-    from minigrad.render.compose import frames
+    from minigrad.render.strips import frames
 
     return frames(graph, folder, suffix, **options)

@@ -12,9 +12,11 @@ from typing import Any
 from minigrad.backward import backward_steps, walk
 from minigrad.graph import Graph
 from minigrad.render import engine, render
-from minigrad.render.compose import FITS, TIMES, checked
-from minigrad.render.views import VIEWS
+from minigrad.render.compose import OPTIONS, checked
 from minigrad.tensor import Tensor
+
+READ: dict[str, Any] = {"backward": {"action": "store_true"}, "scale": {"type": float, "nargs": 2}}
+READ |= {name: {"type": int} for name in ("per_row", "count_from")}
 
 
 class FoundError(BaseException):
@@ -25,20 +27,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Draw what the command line asks for; 1 if there is nothing to draw."""
     parser = argparse.ArgumentParser(
         "python -m minigrad.render",
-        description="Run a program up to its backward pass (`backward` or `mg.grad`) and draw the graph of the loss.  A "
-        "program without one is run to its end; then its variable `loss` is drawn.",
+        description="Run a program up to its backward pass (`backward` or `mg.grad`) and draw the graph of the loss.  "
+        "A program without one is run to its end; then its variable `loss` is drawn.",
     )
     parser.add_argument(
         "-o", dest="path", default="graph.svg", metavar="PATH", help="the suffix is the format (graph.svg)"
     )
     parser.add_argument("--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)")
-    for name, choices in (("view", VIEWS), ("time", TIMES), ("fit", tuple(FITS))):
-        parser.add_argument(f"--{name}", choices=choices, default=argparse.SUPPRESS)
-    parser.add_argument("--steps", default="auto", help='"all", or slices such as "0:2,-2:"')
-    parser.add_argument("--per-row", type=int, metavar="N", help="steps in one row")
-    parser.add_argument("--count-from", type=int, default=0, metavar="N", help="the number of the first step (0)")
-    parser.add_argument("--scale", type=float, nargs=2, metavar=("LO", "HI"), help="the decades of the colours")
-    parser.add_argument("--backward", action="store_true", help="gradients as colour and width")
+    for name, (default, _, needed) in OPTIONS.items():
+        if name != "highlight":
+            parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=needed, **READ.get(name, {}))
     parser.add_argument("program", help="script.py")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the program's own arguments")
     options = vars(parser.parse_args(arguments))

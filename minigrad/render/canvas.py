@@ -118,7 +118,8 @@ class Canvas:
         }  # fmt: skip
         header = " ".join(f"{name}={quoted(value)}" for name, value in (pinned | attributes).items())
         if self.legend or self.title:
-            header += f' label={bar} lp="{(left + right) / 2:.2f},{(self.box()[3] + top) / 2:.2f}" fontsize=12 fontcolor="{style.INK}"'
+            at = ((left + right) / 2, (self.box()[3] + top) / 2)
+            header += f' label={bar} lp="{_at(at)}" fontsize=12 fontcolor="{style.INK}"'
         order = {"frame": 0, "node": 1, "edge": 2, "line": 2}
         items = sorted(self.items, key=lambda item: order[item.kind])
         font, page = quoted(style.FONT), quoted(pinned["bb"])

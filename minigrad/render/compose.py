@@ -1,16 +1,16 @@
-"""One picture from the options: which steps, rolled or not, how it fits; strips and flip-books of several.
+"""One picture from the options: which steps, rolled or not, how it fits.
 
 Imports all stages of the drawing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing
@@ -25,43 +25,51 @@ if TYPE_CHECKING:
 
 TIMES = ("unrolled", "rolled", "both")
 FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels
-DEFAULTS = {"view": "ops", "time": "unrolled", "steps": "auto", "backward": False, "fit": None, "per_row": None}
-DEFAULTS |= {"scale": None, "highlight": (), "count_from": 0}
 MANY, MANY_CELLS = 400, 40  # operations, or steps of cells, that one picture holds before it leaves steps out
-WIDEST = 30_000 * 72 / 96  # points: what a PNG of 32 767 pixels holds
+WIDEST = 24_000.0  # points: at 96 dots an inch what a PNG of 32 767 pixels holds
+
+
+def _is_scale(scale: Any) -> bool:
+    pair = isinstance(scale, tuple | list) and len(scale) == 2 and all(isinstance(n, int | float) for n in scale)
+    return scale is None or (pair and -math.inf < scale[0] < scale[1] < math.inf)
+
+
+def _are_steps(steps: Any) -> bool:
+    return isinstance(steps, str) and (steps in ("auto", "all") or all(map(_slice, steps.split(","))))
+
+
+def _slice(part: str) -> re.Match[str] | None:
+    return re.fullmatch(r"\s*(-?\d+)\s*|\s*(-?\d*)\s*:\s*(-?\d*)\s*", part)
+
+
+def _any_of(*choices: Any) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in choices, f"one of {', '.join(map(repr, choices))}"
+
+
+OPTIONS: dict[str, tuple[Any, Callable[[Any], bool], str]] = {  # the default, what is allowed, and that in words
+    "view": (VIEWS[0], *_any_of(*VIEWS)),
+    "time": (TIMES[0], *_any_of(*TIMES)),
+    "steps": ("auto", _are_steps, '"auto", "all" or slices such as "0:2,-2:"'),
+    "backward": (False, *_any_of(False, True)),
+    "fit": (None, *_any_of(None, *FITS)),
+    "per_row": (None, lambda n: n is None or (type(n) is int and n > 0), "a positive number of steps"),
+    "scale": (None, _is_scale, "the decades (lo, hi) of the colours, as (-3, 0),"),
+    "highlight": ((), lambda found: all(isinstance(n, Tensor) for n in found), "nodes, as graph.find(t=3) gives,"),
+    "count_from": (0, lambda n: type(n) is int, "the number of the first step"),
+}
 
 
 def checked(**options: Any) -> dict[str, Any]:
     """All options of a picture; those not given have their defaults.  Raises for what is not one."""
-    if unknown := [name for name in options if name not in DEFAULTS]:
-        raise TypeError(f"there is no option {unknown[0]!r} of a picture; the options: {', '.join(DEFAULTS)}")
-    asked = DEFAULTS | options
-    choices: dict[str, tuple[Any, ...]] = {
-        "view": VIEWS,
-        "time": TIMES,
-        "fit": (None, *FITS),
-        "backward": (False, True),
-    }
-    for name, allowed in choices.items():
-        if asked[name] not in allowed:
-            raise ValueError(f"{name}: one of {', '.join(map(repr, allowed))} is needed, found {asked[name]!r}")
-    per_row, scale, steps = asked["per_row"], asked["scale"], asked["steps"]
-    if per_row is not None and (type(per_row) is not int or per_row < 1):
-        raise ValueError(f"per_row: a positive number of steps is needed, found {per_row!r}")
-    if type(asked["count_from"]) is not int:
-        raise ValueError(f"count_from: the number of the first step is needed, found {asked['count_from']!r}")
-    numbers = isinstance(scale, tuple | list) and len(scale) == 2 and all(isinstance(n, int | float) for n in scale)
-    if scale is not None and not (numbers and np.isfinite(scale).all() and scale[0] < scale[1]):
-        raise ValueError(f"scale: the decades (lo, hi) of the colours are needed, as (-3, 0), found {scale!r}")
-    _chosen([0], steps if steps != "auto" else "all")
-    found = (
-        asked["highlight"] if isinstance(asked["highlight"], tuple | list | set | frozenset) else (asked["highlight"],)
-    )
-    if not all(isinstance(node, Tensor) for node in found):
-        raise TypeError(
-            f"highlight: nodes of the graph are needed, as graph.find(t=3) gives, found {asked['highlight']!r}"
-        )
-    return asked | {"highlight": tuple(found)}
+    if unknown := [name for name in options if name not in OPTIONS]:
+        raise TypeError(f"there is no option {unknown[0]!r} of a picture; the options: {', '.join(OPTIONS)}")
+    asked = {name: default for name, (default, *_) in OPTIONS.items()} | options
+    if isinstance(asked["highlight"], Tensor) or not isinstance(asked["highlight"], Iterable):
+        asked["highlight"] = (asked["highlight"],)
+    for name, (_, allowed, needed) in OPTIONS.items():
+        if not allowed(asked[name]):
+            raise ValueError(f"{name}: {needed} is needed, found {asked[name]!r}")
+    return asked
 
 
 def draw(graph: Graph, options: dict[str, Any], pixels: bool = False) -> Drawing:
@@ -72,12 +80,11 @@ def draw(graph: Graph, options: dict[str, Any], pixels: bool = False) -> Drawing
     canvas = canvas_of(graph, **options)
     left, bottom, right, top = canvas.box()
     if pixels and right - left > WIDEST and not options["per_row"]:
-        steps = len(graph._positions)
-        per_row = max(1, int((steps * steps * (top - bottom + 60) * 1.6 / (right - left)) ** 0.5 / 1.0) or 1)
-        per_row = min(per_row, max(1, int(steps * WIDEST / (right - left))))
-        canvas = canvas_of(graph, **{**options, "per_row": per_row})
-        canvas.title = f"{canvas.title}  wrapped: a PNG is at most 32 767 pixels wide; per_row= says otherwise".strip()
-    left, bottom, right, top = canvas.box()
+        lines = ((right - left) / (top - bottom + 60) / 1.6) ** 0.5
+        options["per_row"] = math.ceil(len(graph._positions) / lines)
+        canvas = canvas_of(graph, **options)
+        canvas.title += f"  drawn with per_row={options['per_row']}: a PNG holds no more than 32 767 pixels in a row"
+        left, bottom, right, top = canvas.box()
     longest = max(right - left, top - bottom) + 100
     return canvas.digraph({"dpi": f"{min(144 if longest < 4000 else 96, 32_000 * 72 / longest):.0f}"})
 
@@ -182,16 +189,14 @@ def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int
     return (lambda axis, t: not of_axis or t in kept[axis]), f"not drawn: {', '.join(words)}" if words else ""
 
 
-def _chosen(ts: list[int], steps: Any) -> list[int]:
-    if steps == "all":
-        return ts
+def _chosen(ts: list[int], steps: str) -> list[int]:
     chosen: list[int] = []
-    for part in steps.split(",") if isinstance(steps, str) else [None]:
-        try:
-            bounds = [int(bound) if bound.strip() else None for bound in part.split(":")]
-            chosen += ts[slice(*bounds)] if len(bounds) > 1 else ts[bounds[0] : (bounds[0] or 0) + 1 or None]
-        except (ValueError, TypeError, AttributeError):
-            raise ValueError(f'steps: "auto", "all" or slices such as "0:2,-2:" are needed, found {steps!r}') from None
+    for part in steps.split(",") if steps != "all" else [":"]:
+        found = _slice(part)
+        assert found is not None  # the options were checked
+        one, *bounds = found.groups()
+        k = int(one or 0)
+        chosen += ts[slice(*[int(n) if n else None for n in bounds])] if one is None else ts[k : k + 1 or None]
     return chosen
 
 
@@ -204,71 +209,3 @@ def save(path: str | PathLike[str], drawing: Callable[[], Drawing]) -> str:
     except engine.NoGraphvizError as error:
         source = engine.write(Path(path).with_suffix(".gv"), text)
         raise engine.NoGraphvizError(f"render: {error}.  The picture's text is in {source}") from None
-
-
-class Comparison:
-    """Strips one above another, each the backward pass of one graph, all in the colours of one scale."""
-
-    def __init__(self, graphs: Mapping[str, Graph]) -> None:
-        if not isinstance(graphs, Mapping) or not graphs or not all(isinstance(title, str) for title in graphs):
-            raise ValueError(
-                f"compare: graphs by title are needed, as compare({{'RNN': graph}}); found {graphs if graphs else 'none'}"
-            )
-        if strangers := [title for title, graph in graphs.items() if not hasattr(graph, "state_edges")]:
-            raise ValueError(f"compare: {strangers[0]!r} is no mg.Graph; write mg.Graph(loss)")
-        self.graphs = dict(graphs)
-
-    def to_dot(self, fit: str | None = None, **options: Any) -> Drawing:
-        """The strips as a `graphviz.Digraph`; the options of a graph's `to_dot`, here with cells and backward."""
-        asked = checked(**{"view": "cells", "backward": True, **options, "fit": fit})
-        if asked.pop("time") != "unrolled":
-            raise ValueError("compare: strips are unrolled; time= is not an option of theirs")
-        if asked.pop("fit") is None:
-            return self.canvas(**asked).digraph({"dpi": "144"})
-        return fitted(str(fit), asked | {"time": "unrolled", "per_row": asked["per_row"] or 10**6}, self.canvas)
-
-    def canvas(self, **options: Any) -> Canvas:
-        """All strips and their titles, from the top down."""
-        options.pop("time", None)
-        strips = {title: painter(graph, **options) for title, graph in self.graphs.items()}
-        scales = [strip.scale for strip in strips.values()]
-        scale = options["scale"] or (min(lo for lo, _ in scales), max(hi for _, hi in scales))
-        whole, y = Canvas(), 0.0
-        for k, (title, strip) in enumerate(strips.items()):
-            strip.scale = scale
-            canvas = strip.paint()
-            left, bottom, _, top = canvas.box()
-            note = f"   ({canvas.title})" if canvas.title else ""
-            whole.text(f"title{k}", (0.0, y - 10), style.shorten(title, 60) + note, 14)
-            whole.add(canvas, -left, y - 24 - top, f"g{k}_")
-            whole.legend = canvas.legend
-            y -= top - bottom + 48
-        return whole
-
-    def render(self, path: str | PathLike[str], **options: Any) -> str:
-        """Write the strips to a file in the format of its suffix; returns the path."""
-        return save(path, lambda: self.to_dot(**options))
-
-
-def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **options: Any) -> list[str]:
-    """A flip-book of a backward pass: one picture for each time step that it has passed; returns their paths.
-
-    All pictures have the same layout and the same scale of colours; what the pass has not reached yet is pale.
-    """
-    engine.check(Path(f"0.{suffix}"))
-    asked = checked(**{**options, "backward": True})
-    if asked.pop("time") != "unrolled":
-        raise ValueError("frames: a flip-book is unrolled; time= is not an option of it")
-    if Path(folder).is_file():
-        raise FileExistsError(f"frames: {str(folder)!r} is a file; a folder is needed")
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    fit, scale, paths = asked.pop("fit"), asked.pop("scale") or painter(graph, **asked).scale, []
-    size = {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"} if fit else {"dpi": "96"}
-    times = [step.t for step in graph.backward_steps()]
-    ends = [k + 1 for k, t in enumerate(times) if k + 1 == len(times) or times[k + 1] != t]
-    for k, end in enumerate(ends):
-        canvas = painter(graph, **asked, scale=scale, limit=end, quiet=True).paint()
-        place = "outside of time" if times[end - 1] is None else f"back to t = {times[end - 1]}"
-        canvas.title = f"{k + 1} of {len(ends)}: {place}"
-        paths.append(save(Path(folder) / f"{k:04}.{suffix}", lambda canvas=canvas: canvas.digraph(size)))  # type: ignore[misc]
-    return paths

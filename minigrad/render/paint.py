@@ -207,7 +207,14 @@ class Painter(Labels):
             shares = [self.norms[tap] for tap in box.taps if tap in self.norms]
             norm, x = math.hypot(*shares) if shares else None, cx - outline.width / 2 + 10
             path = straight((x, y + height / 2), (x, cy - outline.height / 2))
-            self.draw_edge("weights", box.name, path, Stroke(*TAPPED), norm, tip="the share of this step")
+            self.draw_edge(
+                "weights",
+                box.name,
+                path,
+                Stroke(*TAPPED),
+                norm,
+                tip="the share of this step" if self.flow else "used in this step",
+            )
 
     # lines
 

@@ -130,7 +130,7 @@ def crossings(paths: Sequence[Path]) -> int:
 
 
 def _sampled(path: Path, pieces: int = 6) -> Path:
-    curves = [path[k : k + 4] for k in range(0, len(path) - 3, 3)]
+    curves = [(path[k], path[k + 1], path[k + 2], path[k + 3]) for k in range(0, len(path) - 3, 3)]
     return [path[0], *[_point(*curve, n / pieces) for curve in curves for n in range(1, pieces + 1)]]
 
 

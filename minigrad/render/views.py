@@ -179,7 +179,7 @@ class Viewer(Places):
         for node in reversed(nodes):
             scope, name = node._scope, "" if node._scope is not None else self.variable(node)
             while scope is not None:
-                scope, name = scope.parent, scope.called_from.variable() or name
+                name, scope = scope.called_from.variable() or name, scope.parent
             if name:
                 return name
         return ""
