@@ -18,8 +18,8 @@ from typing import Any
 from minigrad.render import fonts
 from minigrad.render.paths import Point
 
-FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps", "webp")
-WITH_FONTS = ("png", "pdf", "jpg", "ps", "webp")  # an SVG leaves its text to whoever shows it
+FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps")
+WITH_FONTS = ("png", "pdf", "jpg", "ps")  # an SVG leaves its text to whoever shows it
 INSTALL = "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), or Graphviz itself, which has dot"
 Layout = tuple[dict[str, Point], dict[str, list[Point]], float, float]
 
@@ -100,12 +100,16 @@ def _read(graph: dict[str, Any]) -> Layout:
 
 def check(path: str | os.PathLike[str]) -> str:
     """The format that a path asks for; raises if there is none such, or no directory to write to."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"render: a path is needed, found {path!r}")
     target = Path(path)
     form = target.suffix.lstrip(".").lower()
     if form not in FORMATS:
         raise ValueError(f"render: {target.name!r}: the suffix must be one of .{', .'.join(FORMATS)}")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"render: the directory {str(target.parent)!r} does not exist")
+    if target.is_dir():
+        raise IsADirectoryError(f"render: {str(target)!r} is a directory; a file is needed")
     return form
 
 

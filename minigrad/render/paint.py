@@ -213,7 +213,7 @@ class Painter(Labels):
                 path,
                 Stroke(*TAPPED),
                 norm,
-                tip="the share of this step" if self.flow else "used in this step",
+                tip="of this step",
             )
 
     # lines

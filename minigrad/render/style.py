@@ -12,7 +12,7 @@ from typing import NamedTuple
 FONT = "Helvetica,Arial,Liberation Sans,DejaVu Sans,sans-serif"
 INK, GREY, PALE, PANEL, RED = "#202124", "#5F6368", "#A8ADB3", "#F8F9FA", "#B31412"
 RAMP = ("#FFF6DC", "#FEE1A8", "#FDBE70", "#F8935A", "#E6654F", "#C23C5E", "#8B2368", "#480F58")
-FAINTEST = 0.22  # where on the ramp a scale begins: paler would vanish on a panel
+FAINTEST = 0.28  # where on the ramp a scale begins: paler would vanish on a panel
 NOT_FINITE = "#00E5FF"  # of NaN and infinity: no colour of the ramp
 TAP, LOSS, DATA = "#E8710A", "#D93025", "#5F6368"
 SMALLEST = 11.0  # the smallest font size in any picture

@@ -268,10 +268,13 @@ class Viewer(Places):
 
     def marked(self, lane: str) -> str:
         """In a rolled picture: the mark of a state's crossings, and at how many of the steps there is one."""
-        ends = [self.graph.inputs(node)[k] for node, k in self.crossing]
-        marks = [self.marks.get(x, "") for x in ends if self.state(self.alias[x]) == lane]
-        found = [mark for mark in marks if mark]
-        return f"{found[0]} at {len(found)} of {len(marks)}" if 0 < len(found) < len(marks) else "".join(found[:1])
+        marks: dict[Tensor, str] = {}
+        for node, k in self.crossing:
+            x = self.inputs[node][k]
+            marks[x] = marks.get(x) or self.marks.get(node) or self.marks.get(self.graph.inputs(node)[k], "")
+        every = [mark for x, mark in marks.items() if self.state(x) == lane]
+        found = [mark for mark in every if mark]
+        return f"{found[0]} at {len(found)} of {len(every)}" if 0 < len(found) < len(every) else "".join(found[:1])
 
     def leaf(self, leaf: Tensor, node: Tensor, k: int, target: Box, slot: str) -> Box | None:
         """The box of a leaf: an input below its panel, an initial state left of it, a constant among the others."""
