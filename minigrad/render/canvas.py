@@ -76,7 +76,7 @@ class Canvas:
     def node(self, name: str, center: Point, size: tuple[float, float], label: str, look: style.Look, tip: str) -> None:
         """A node around its centre."""
         (x, y), (width, height) = center, (size[0] / 2, size[1] / 2)
-        text = f"label={quoted(label)} {look.attributes()} tooltip={quoted(tip or ' ')}"
+        text = f"label={quoted(label)} {look.attributes()}" + (f" tooltip={quoted(tip)}" if tip else "")
         self.items.append(Item("node", (name,), [(x - width, y - height), (x + width, y + height)], text))
 
     def text(self, name: str, at: Point, text: str, font: float) -> None:
@@ -124,7 +124,7 @@ class Canvas:
         items = sorted(self.items, key=lambda item: order[item.kind])
         font, page = quoted(style.FONT), quoted(pinned["bb"])
         return Drawing([
-            f"\tgraph [{header}]\n\tnode [fontname={font} fixedsize=true margin=0]\n",
+            f'\tgraph [{header}]\n\tnode [fontname={font} fixedsize=true margin=0 tooltip=" "]\n',
             f'\tedge [fontname={font} arrowsize=0.6 arrowhead=normal tooltip=" "]\n',
             f'\tsubgraph cluster_page {{ graph [bb={page} pencolor=none label=""] }}\n',
             *[item.text() for item in items],

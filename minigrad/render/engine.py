@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -21,6 +22,15 @@ from minigrad.render.paths import Point
 FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps")
 WITH_FONTS = ("png", "pdf", "jpg", "ps")  # an SVG leaves its text to whoever shows it
 INSTALL = "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), or Graphviz itself, which has dot"
+LONG = 2_000_000  # characters of text from which freeing the layout would take Graphviz longer than making it:
+# that time grows with the square of the length (4 000 steps: 40 s), so a process is begun that ends without freeing
+CHILD = """
+import os, sys, pygraphviz
+pygraphviz.graphviz.gvFreeLayout = lambda *_: None
+sys.stdout.buffer.write(pygraphviz.AGraph(string=sys.stdin.read()).draw(format=sys.argv[1], prog="dot"))
+sys.stdout.flush()
+os._exit(0)
+"""
 Layout = tuple[dict[str, Point], dict[str, list[Point]], float, float]
 
 
@@ -32,16 +42,13 @@ def run(text: str, form: str) -> bytes:
     """What dot makes of DOT text in a format."""
     font = fonts.environment() if form in WITH_FONTS else {}
     if shutil.which("dot"):
-        done = subprocess.run(
-            ["dot", f"-T{form}"], input=text.encode(), capture_output=True, check=False, env={**os.environ, **font}
-        )
-        if done.returncode or not done.stdout:
-            raise RuntimeError(f"dot could not write {form}: {_last_line(done.stderr)}")
-        return done.stdout
+        return _output(["dot", f"-T{form}"], text, form, font)
     try:
         import pygraphviz
     except ImportError:
         raise NoGraphvizError(f"no dot program and no pygraphviz; install one: {INSTALL}") from None
+    if len(text) > LONG:
+        return _output([sys.executable, "-c", CHILD, form], text, form, font)
     with warnings.catch_warnings(), _silent_stderr():
         warnings.simplefilter("ignore")
         os.environ.update(font)
@@ -52,6 +59,14 @@ def run(text: str, form: str) -> bytes:
     if not answer:
         raise RuntimeError(f"pygraphviz could not write {form}")
     return bytes(answer)
+
+
+def _output(command: list[str], text: str, form: str, font: dict[str, str]) -> bytes:
+    """What a program writes when it is given the text."""
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, env={**os.environ, **font})
+    if done.returncode or not done.stdout:
+        raise RuntimeError(f"dot could not write {form}: {_last_line(done.stderr)}")
+    return done.stdout
 
 
 def _last_line(message: bytes) -> str:

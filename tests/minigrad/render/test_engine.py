@@ -58,6 +58,15 @@ def numbers(text):
     return [float(n) for n in text.replace(",", " ").replace("e ", "").split() if n != "e"]
 
 
+def test_a_long_picture_is_the_same_from_a_process_of_its_own(network, without_dot, monkeypatch):
+    text = render.to_dot(network("rnn", 2)).source
+    alone = engine.run(text, "svg")
+    monkeypatch.setattr(engine, "LONG", 0)
+    assert engine.run(text, "svg") == alone
+    with pytest.raises(RuntimeError, match="could not write"):
+        engine.run("digraph {", "svg")
+
+
 def test_without_any_graphviz_the_text_is_written_and_the_error_says_so(network, tmp_path, without_dot, monkeypatch):
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     with pytest.raises(engine.NoGraphvizError, match=r"pip install.*picture\.gv"):
