@@ -90,8 +90,8 @@ def draw_with(name: str, net: Any, xs: Any, folder: str) -> int:
 def peers(quick: bool) -> list[list[str]]:
     """Rows of the peers; one that cannot draw says why."""
     rows = []
-    found = [name for name in PEERS if shutil.which("dot") and peer("torch") and peer(name)]
-    for name, T in [(name, T) for name in found for T in PEERS[name] if T <= 10 or not quick]:
+    found = [module for module in PEERS if shutil.which("dot") and peer("torch") and peer(module)]
+    for name, T in [(module, T) for module in found for T in PEERS[module] if T <= 10 or not quick]:
         net, xs = torch_lstm(T)
         sizes: list[int] = []
         with tempfile.TemporaryDirectory() as folder:
