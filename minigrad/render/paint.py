@@ -162,8 +162,8 @@ class Painter(Labels):
         grid, text, (inside, rows) = self.grid, self.heading(place.panel), mask_of(place.boxes)
         left, right = grid.lefts[place.column], grid.rights[place.column]
         bottom, top = grid.strip(place), grid.top(place)
-        if not place.panel[0].timed and not grid.railed:
-            bottom, top = place.y, place.y + place.tile.height + 20
+        if not place.panel[0].timed:
+            bottom, top = place.y - 20 * bool(grid.railed), place.y + place.tile.height + 20 * (not grid.railed)
         fill, border = (style.PANEL, "#DADCE0") if inside == rows else ("#E8EAED" if inside else "#D3D6DA", "#80868B")
         at = (right - style.text_width(text, 12) / 2 - 8, bottom + 9) if grid.railed else ((left + right) / 2, top - 10)
         look = f'label={quoted(text)} fontsize=12 fontcolor="{style.INK}" style="rounded,filled"'

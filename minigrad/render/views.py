@@ -136,12 +136,12 @@ class Viewer(Places):
         """In each step one box for all that the states are made of, one for the output, one for the loss."""
         panels: defaultdict[Panel, list[Tensor]] = defaultdict(list)
         for node in sorted(self.whole, key=lambda node: node.serial):
-            gathers = op_name(node) in ("stack", "concatenate") or (node in self.kinds and self.kinds[node][0] == "bar")
+            gathers = node in self.kinds or op_name(node) in ("stack", "concatenate")
             if not gathers and role_of(node) != "input":
                 panels[self.panel(node)].append(node)
         core = self.find_core(panels)
         for (row, column), nodes in panels.items():
-            scalar = next((k for k, node in enumerate(nodes) if node.size == 1 and node not in core), len(nodes))
+            scalar = next((k for k, node in enumerate(nodes) if node.ndim == 0 and node not in core), len(nodes))
             cell = [node for node in nodes if node in core] if self.graph.axes else nodes[:scalar]
             rest = [[node for node in part if node not in set(cell)] for part in (nodes[:scalar], nodes[scalar:])]
             output, loss = rest
@@ -292,6 +292,8 @@ class Viewer(Places):
             return self.add_box("input", "x" if name == "constant" else style.shorten(name), [leaf], panel)
         if self.view == "cells":
             return None  # targets and masks are part of what the output and the loss stand for
+        if forward_of(node) is not None and not leaf.name and not role:  # what a backward pass starts from
+            name = f"{leaf.item():g}" if leaf.size == 1 else "constant"
         if leaf.dtype.kind == "b":
             name = f"mask {int(leaf.data.sum())} of {leaf.size}"
         elif name == "constant":
