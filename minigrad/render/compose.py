@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
@@ -160,13 +161,17 @@ def painter(
 
 
 def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:
-    """The step that stands for all: on each axis it has as many steps before it as can be."""
-    at = graph._positions
-    common = set.intersection(*({t for a, t in at if a is axis} for axis in graph.axes.values()))
-    best = max(sorted(common), key=lambda t: min(at[axis, t] for axis in graph.axes.values()), default=None)
-    last = {axis: max((p, t) for (a, t), p in at.items() if a is axis)[1] for axis in graph.axes.values()}
-    chosen = {axis: last[axis] if best is None else best for axis in last}
-    chosen[None] = next(iter(chosen.values()))  # type: ignore[index]
+    """The step that stands for all: the one that holds most, of several the one with most steps before it."""
+    at, axes = graph._positions, list(graph.axes.values())
+    holds = Counter((node.time.axis, node.time.t) for node in graph.nodes if node.time and node.op)
+    steps = {axis: [t for a, t in at if a is axis] for axis in axes}
+    common = set.intersection(*map(set, steps.values()))
+    chosen: dict[Any, int] = {}
+    for axis in axes:  # the same step of all axes if there is one, as of both directions
+        beside = [other for other in axes if common or other is axis]
+        ranks = {t: (sum(holds[a, t] for a in beside), min(at[a, t] for a in beside)) for t in common or steps[axis]}
+        chosen[axis] = max(ranks, key=lambda t: (ranks[t], -t))
+    chosen[None] = chosen[axes[0]]
     return (lambda axis, t: chosen[axis] == t), ""
 
 

@@ -315,7 +315,9 @@ class Viewer(Places):
         """In a rolled picture: the box that stands for a value in all steps; in its own panel, through a delay."""
         stand_in = self.stand_in.get(self.twin.get(origin))
         maker = None if stand_in is None else self.box.get(stand_in)
-        if maker is None or maker.panel != target.panel or origin.time is None:
+        if self.panel(stand_in if stand_in is not None else origin)[0] is not target.panel[0] or origin.time is None:
+            return maker, 0
+        if maker is not None and maker.panel != target.panel:
             return maker, 0
         at, lane = self.positions[origin.time.axis], self.state(origin) or naming.label(self.graph, origin)
         steps = at[target.panel[1]] - at[origin.time.t]
@@ -324,7 +326,8 @@ class Viewer(Places):
             box for box in self.panels[target.panel] if (box.kind, box.label, box.lanes) == ("delay", label, (lane,))
         ]
         delay = like[0] if like else self.add_box("delay", label, [], target.panel, [lane], outside=True)
-        self.links.setdefault((maker, delay, ""), Link(maker, delay, [], lane, self.state(origin)))
+        if maker is not None:
+            self.links.setdefault((maker, delay, ""), Link(maker, delay, [], lane, self.state(origin)))
         return delay, 0
 
 
