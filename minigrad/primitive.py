@@ -85,17 +85,11 @@ class Primitive:
         A rule named `<op>_d<input>` belongs to that input; any other name belongs to the first input without a rule.
         The rule works on arrays and on tensors, with operators and NumPy functions only.  It may return None (zero).
         """
-        suffix = rule.__name__.removeprefix(f"{self.name}_d")
-        if suffix in self.inputs:
-            position = self.inputs.index(suffix)
-        elif None in self.rules:
-            position = self.rules.index(None)
-        else:
-            raise TypeError(
-                f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {rule.__name__} is one more"
-            )
+        name = rule.__name__.removeprefix(f"{self.name}_d")
+        if name not in self.inputs and None not in self.rules:
+            raise TypeError(f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {name} is one more")
         self._check_signature(rule)
-        self.rules[position] = rule
+        self.rules[self.inputs.index(name) if name in self.inputs else self.rules.index(None)] = rule
         return rule
 
     def gradients(self, rule: Rule) -> Rule:
@@ -120,7 +114,7 @@ class Primitive:
         if len(args) != self.arity and not self.variadic:
             args, constants = self._bind(args, constants)
         if constants or self.defaults:
-            constants = self._completed(constants)
+            constants = {name: self._constant(name, value) for name, value in {**self.defaults, **constants}.items()}
         now = recording.get()
         arrays: Any = []
         needs_grad = False
@@ -130,7 +124,8 @@ class Primitive:
                 if x._requires_grad:
                     needs_grad = True
         except AttributeError:
-            args, arrays, needs_grad = self._coerce(args)
+            args, arrays = self._operands(args)
+            needs_grad = any([x._requires_grad for x in args])
         try:
             data = self.forward(*arrays, **constants)
         except Exception as error:
@@ -148,89 +143,70 @@ class Primitive:
         frame: Any = _getframe(2)
         while in_engine[frame.f_code.co_filename]:
             frame = frame.f_back  # somebody outside called the engine
-        made: list[Tensor] = []
+        op: Any = self
+        needs_grad = needs_grad and self.differentiable and now.enabled
+        if not needs_grad and not (now.tracing and now.enabled):
+            op, args, constants, arrays, outputs = None, (), {}, (), None
+        code, instruction, made = frame.f_code, frame.f_lasti, []
         for data in results:
             if type(data) is not Array:
                 data = np.asarray(data)
             data.setflags(False)  # positional: half the time of write=False
-            y = new(Tensor)
-            y._array = data
-            if now.enabled and ((needs_grad and self.differentiable) or now.tracing):
-                y._requires_grad = needs_grad and self.differentiable
-                y.op, y.inputs, y.constants, y.arrays = self, args, constants, arrays
-                y.call = None if outputs is None else Call(outputs, len(made))
-            else:
-                y._requires_grad = False
-                y.op, y.inputs, y.constants, y.arrays, y.call = None, (), {}, (), None
+            y: Tensor = new(Tensor)
+            y._array, y._requires_grad = data, needs_grad
+            y.op, y.inputs, y.constants, y.arrays = op, args, constants, arrays
+            y.call = None if outputs is None else Call(outputs, len(made))
             y._grad = y.name = y.role = None
-            y._hooks = ()
-            y.serial = next(serials)
-            y.time, y._scope = now.time, now.scope
-            y._code, y._instruction = frame.f_code, frame.f_lasti
+            y._hooks, y.serial = (), next(serials)
+            y.time, y._scope, y._code, y._instruction = now.time, now.scope, code, instruction
             made.append(y)
         return made
 
-    def _completed(self, constants: dict[str, Any]) -> dict[str, Any]:
-        """The constants as rules get them: with the forward's defaults, and arrays in place of tensors."""
-        constants = {**self.defaults, **constants}
-        for value in constants.values():
-            if isinstance(value, Tensor | tuple | list):
-                return {name: self._plain(name, value) for name, value in constants.items()}
-        return constants
+    def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Sort the arguments of a call into inputs and constants; an input may also come by name."""
+        names = [*self.inputs, *self.constants]
+        given = dict(zip(names, args))
+        if len(args) > len(names) or not given.keys().isdisjoint(constants):
+            raise TypeError(f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})")
+        given |= constants
+        for name in self.inputs:
+            if name not in given:
+                raise TypeError(f"{self.name}: input {name!r} is missing; it takes ({self.signature})")
+        return tuple([given.pop(name) for name in self.inputs]), given
 
-    def _plain(self, name: str, value: Any) -> Any:
+    def _constant(self, name: str, value: Any) -> Any:
         """A constant with arrays in place of tensors: no gradient flows into constants, so none may be expected."""
         if isinstance(value, tuple | list):
-            return type(value)([self._plain(name, part) for part in value])
+            return type(value)([self._constant(name, part) for part in value])
         if not isinstance(value, Tensor):
             return value
         if value._requires_grad and self.differentiable:
             raise TypeError(f"{self.name}: {name} has no gradient, and {value!r} requires grad; pass {name}.detach()")
         return value._array
 
-    def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Sort the arguments of a call into inputs and constants; an input may also come by name."""
-        inputs, rest = list(args[: self.arity]), args[self.arity :]
-        for name in self.inputs[len(inputs) :]:
-            if name not in constants:
-                raise TypeError(f"{self.name}: input {name!r} is missing; it takes ({self.signature})")
-            constants = dict(constants)
-            inputs.append(constants.pop(name))
-        if len(rest) > len(self.constants) or not constants.keys().isdisjoint(self.constants[: len(rest)]):
-            raise TypeError(f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})")
-        return tuple(inputs), {**constants, **dict(zip(self.constants, rest, strict=False))}
-
-    def _coerce(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any], bool]:
+    def _operands(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any]]:
         """Tensors for all inputs, and the values to compute with: a bare number stays one, so it never widens."""
-        inputs: list[Tensor] = []
-        values: list[Any] = []
-        needs_grad = False
+        inputs, values = list(args), list(args)
         for k, x in enumerate(args):
             if not isinstance(x, Tensor):
-                bare = type(x) in (float, int, bool) and not self.variadic  # NumPy's joining functions know no numbers
-                value = x if bare else self._operand(k, x, args)
-                x = constant(value)
+                try:
+                    values[k] = self._value(x, args)
+                    inputs[k] = constant(values[k])
+                except (TypeError, ValueError) as error:
+                    raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
             else:
-                value = x._array
-                needs_grad = needs_grad or x._requires_grad
-            inputs.append(x)
-            values.append(value)
-        return tuple(inputs), values, needs_grad
+                values[k] = x._array
+        return tuple(inputs), values
 
-    def _operand(self, k: int, x: Any, args: tuple[Any, ...]) -> Any:
-        """An operand that is neither a tensor nor a number: an array, a list in the dtype of the tensors beside it."""
-        try:
-            if isinstance(x, np.generic) and not self.variadic:
-                return x.item()
-            floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
-            if (
-                isinstance(x, list | tuple | int | float | np.generic) and floating
-            ):  # must neither widen the others nor lose digits
-                x = np.asarray(x)
-                x = x.astype(np.result_type(*floating)) if x.dtype.kind in "iuf" else x
-            return constant(x)._array
-        except (TypeError, ValueError) as error:
-            raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
+    def _value(self, x: Any, args: tuple[Any, ...]) -> Any:
+        """An operand that is no tensor: a number as such, an array, a list in the dtype of the tensors beside it."""
+        if isinstance(x, int | float | np.generic) and not self.variadic:  # NumPy's joining functions know no numbers
+            return x.item() if isinstance(x, np.generic) else x
+        floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
+        if floating and not isinstance(x, Array):  # must neither widen the others nor lose digits
+            x = np.asarray(x)
+            x = x.astype(np.result_type(*floating)) if x.dtype.kind in "iuf" else x
+        return constant(x)._array
 
     def input_name(self, k: int) -> str:
         """How messages call input number `k`."""
@@ -267,9 +243,7 @@ new = object.__new__
 def primitive(forward: Callable[..., Any]) -> Primitive: ...
 @overload
 def primitive(*, once: bool = False, differentiable: bool = True) -> Callable[[Callable[..., Any]], Primitive]: ...
-def primitive(
-    forward: Callable[..., Any] | None = None, *, once: bool = False, differentiable: bool = True
-) -> Primitive | Callable[[Callable[..., Any]], Primitive]:
+def primitive(forward: Callable[..., Any] | None = None, **options: bool) -> Any:
     """Make a differentiable function of tensors out of a function on arrays.
 
     once=True: the rules may be arbitrary Python on arrays; differentiating twice through them raises.
@@ -287,6 +261,4 @@ def primitive(
     >>> x.grad
     tensor(12)
     """
-    if forward is None:
-        return lambda function: Primitive(function, once, differentiable)
-    return Primitive(forward, once, differentiable)
+    return functools.partial(Primitive, **options) if forward is None else Primitive(forward, **options)

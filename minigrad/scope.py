@@ -12,21 +12,22 @@ import sys
 from collections.abc import Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from types import CodeType, FrameType
+from dataclasses import dataclass, replace
+from types import FrameType
 from typing import Any, NamedTuple
 
 from minigrad.source import Source
+
+_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class _InEngine(dict[str, bool]):
     """File name → whether it is one of the engine's; remembered, because every operation asks."""
 
     def __missing__(self, file: str) -> bool:
-        self[file] = os.path.abspath(file).startswith(_FOLDER)
-        return self[file]
+        return self.setdefault(file, os.path.abspath(file).startswith(_FOLDER))
 
 
-_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 in_engine = _InEngine()
 
 
@@ -36,8 +37,7 @@ class Axis:
     __slots__ = ("name", "visits")
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.visits = itertools.count()  # only bare time steps count here
+        self.name, self.visits = name, itertools.count()  # only bare time steps count here
 
     def __repr__(self) -> str:
         return self.name
@@ -57,23 +57,16 @@ class TimeLabel(NamedTuple):
 class Scope:
     """A named part of the program, usually one call of a module, and the user's line that called it."""
 
-    __slots__ = ("code", "instruction", "name", "node", "parent")
+    __slots__ = ("called_from", "name", "node", "parent")
 
     def __init__(self, name: str, parent: Scope | None, frame: FrameType | None, node: Any = None) -> None:
-        self.name, self.parent = name, parent
-        self.code: CodeType | None = frame.f_code if frame else None
-        self.instruction = frame.f_lasti if frame else 0
+        self.name, self.parent, self.called_from = name, parent, Source.of(frame)
         self.node = node  # in a traced backward pass: the forward node whose rule ran here
 
     @property
     def path(self) -> str:
         """Dotted names from the outermost scope to this one."""
         return f"{self.parent.path}.{self.name}" if self.parent else self.name
-
-    @property
-    def called_from(self) -> Source:
-        """The user's line that opened this scope."""
-        return Source(self.code, self.instruction)
 
 
 class Role(NamedTuple):
@@ -83,7 +76,8 @@ class Role(NamedTuple):
     name: str
 
 
-class Recording(NamedTuple):
+@dataclass(frozen=True, slots=True)  # every operation reads the fields; those of a named tuple take ten times as long
+class Recording:
     """How operations are recorded just now."""
 
     enabled: bool = True  # False inside `no_grad`
@@ -93,8 +87,6 @@ class Recording(NamedTuple):
 
 
 recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039 - immutable
-
-
 _axes: dict[str, Axis] = {}  # of bare time steps, by name; a graph looks only at the order of their visits
 
 
@@ -107,7 +99,7 @@ class recorded(ContextDecorator):
 
     def __enter__(self) -> None:
         self._before.append(recording.get())
-        recording.set(self._before[-1]._replace(**self._changes))
+        recording.set(replace(self._before[-1], **self._changes))
 
     def __exit__(self, *error: object) -> None:
         recording.set(self._before.pop())
@@ -125,14 +117,14 @@ def no_grad() -> recorded:
     return recorded(enabled=False)
 
 
-def caller(frame: FrameType | None, *skip: str) -> FrameType | None:
-    """The innermost frame that is neither in the engine nor in the folders to skip."""
+def caller(frame: FrameType | None, skip: str | tuple[str, ...] = ()) -> FrameType | None:
+    """The innermost frame that is neither in the engine nor in a folder to skip."""
     while frame is not None and (in_engine[frame.f_code.co_filename] or frame.f_code.co_filename.startswith(skip)):
         frame = frame.f_back
     return frame
 
 
-def scope(name: str, *, outside: str = "") -> recorded:
+def scope(name: str, *, outside: str | tuple[str, ...] = ()) -> recorded:
     """Everything recorded inside belongs to the scope `name`, nested in the current one.
 
     The scope remembers the line it was opened from: with `outside=` (a folder; `nn.Module` gives its own), the
@@ -143,8 +135,7 @@ def scope(name: str, *, outside: str = "") -> recorded:
     ...     mg.tensor(1.0).scope
     'encoder.cell'
     """
-    frame = caller(sys._getframe(1), outside) if outside else caller(sys._getframe(1))
-    return recorded(scope=Scope(name, recording.get().scope, frame))
+    return recorded(scope=Scope(name, recording.get().scope, caller(sys._getframe(1), outside)))
 
 
 def time_step(t: int, axis: str | None = None) -> recorded:
@@ -157,12 +148,10 @@ def time_step(t: int, axis: str | None = None) -> recorded:
     ...     mg.tensor(1.0).t
     3
     """
-    try:
-        t = operator.index(t)
-    except TypeError:
-        raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}") from None
+    if not hasattr(t, "__index__"):
+        raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
     own = _axes.setdefault(axis or "time", Axis(axis or "time"))
-    return recorded(time=TimeLabel(own, t, next(own.visits)))
+    return recorded(time=TimeLabel(own, operator.index(t), next(own.visits)))
 
 
 def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start: int = 0) -> Iterator[tuple[int, Any]]:
@@ -180,22 +169,17 @@ def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start:
     """
     from minigrad.tensor import Tensor, tensor  # the tensors are built on this module
 
-    before = recording.get()
-    labelled = before.time is None or axis is not None
-    own = Axis(axis or "time")
+    around = recording.get().time
+    own = Axis(axis or "time") if around is None or axis is not None else None
     made_here = not isinstance(xs, list | tuple)
     parts = list(xs if isinstance(xs, Tensor) else tensor(xs)) if made_here else xs
     order = range(len(parts))
-    try:
-        for position, t in enumerate(reversed(order) if reverse else order):
-            if labelled:
-                label = TimeLabel(own, start + t, position)
-                recording.set(before._replace(time=label))
-                if made_here or _unplaced(parts[t]):
-                    parts[t].place("input", "x", label)
+    for position, t in enumerate(reversed(order) if reverse else order):
+        label = TimeLabel(own, start + t, position) if own else around
+        with recorded(time=label):
+            if own and (made_here or _unplaced(parts[t])):
+                parts[t].place("input", "x", label)
             yield start + t, parts[t]
-    finally:
-        recording.set(before)
 
 
 def _unplaced(x: Any) -> bool:
