@@ -67,12 +67,10 @@ class Primitive:
         functools.update_wrapper(self, forward)
         self.name = self.__name__ = forward.__name__
         self.forward, self.once, self.differentiable = forward, once, differentiable
-        parameters = inspect.signature(forward).parameters.values()
-        self.inputs = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        self.constants = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        arguments = inspect.getfullargspec(forward)
+        self.inputs, self.variadic = arguments.args, arguments.varargs is not None
         self.arity = -1 if self.variadic else len(self.inputs)
+        self.constants, self.defaults = arguments.kwonlyargs, arguments.kwonlydefaults or {}
         self.rules: list[Rule | None] = [None] * len(self.inputs)
         self.joint: Rule | None = None
         ufunc = getattr(np, self.name, None)
@@ -125,7 +123,7 @@ class Primitive:
                     needs_grad = True
         except AttributeError:
             args, arrays = self._operands(args)
-            needs_grad = any([x._requires_grad for x in args])
+            needs_grad = any(x._requires_grad for x in args)
         try:
             data = self.forward(*arrays, **constants)
         except Exception as error:
@@ -147,7 +145,8 @@ class Primitive:
         needs_grad = needs_grad and self.differentiable and now.enabled
         if not needs_grad and not (now.tracing and now.enabled):
             op, args, constants, arrays, outputs = None, (), {}, (), None
-        code, instruction, made = frame.f_code, frame.f_lasti, []
+        code, instruction = frame.f_code, frame.f_lasti
+        made: list[Tensor] = []
         for data in results:
             if type(data) is not Array:
                 data = np.asarray(data)
@@ -185,28 +184,24 @@ class Primitive:
         return value._array
 
     def _operands(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any]]:
-        """Tensors for all inputs, and the values to compute with: a bare number stays one, so it never widens."""
-        inputs, values = list(args), list(args)
-        for k, x in enumerate(args):
-            if not isinstance(x, Tensor):
-                try:
-                    values[k] = self._value(x, args)
-                    inputs[k] = constant(values[k])
-                except (TypeError, ValueError) as error:
-                    raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
-            else:
-                values[k] = x._array
-        return tuple(inputs), values
+        """Tensors for all inputs, and the values to compute with."""
+        floating = [x.dtype for x in args if isinstance(x, Tensor) and x.dtype.kind == "f"]
+        values = [x._array if isinstance(x, Tensor) else self._value(k, x, floating) for k, x in enumerate(args)]
+        return tuple([x if isinstance(x, Tensor) else constant(value) for x, value in zip(args, values)]), values
 
-    def _value(self, x: Any, args: tuple[Any, ...]) -> Any:
-        """An operand that is no tensor: a number as such, an array, a list in the dtype of the tensors beside it."""
+    def _value(self, k: int, x: Any, floating: list[Any]) -> Any:
+        """Input number `k`, which is no tensor: a number as it is, so that it never widens; an array; a list in the
+        dtype of the floating tensors beside it, which it must not widen either.
+        """
         if isinstance(x, int | float | np.generic) and not self.variadic:  # NumPy's joining functions know no numbers
             return x.item() if isinstance(x, np.generic) else x
-        floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
-        if floating and not isinstance(x, Array):  # must neither widen the others nor lose digits
-            x = np.asarray(x)
-            x = x.astype(np.result_type(*floating)) if x.dtype.kind in "iuf" else x
-        return constant(x)._array
+        try:
+            if floating and not isinstance(x, Array):
+                x = np.asarray(x)
+                x = x.astype(np.result_type(*floating)) if x.dtype.kind in "iuf" else x
+            return constant(x)._array
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
 
     def input_name(self, k: int) -> str:
         """How messages call input number `k`."""
@@ -214,11 +209,9 @@ class Primitive:
 
     def missing_rule(self, k: int) -> NotImplementedError:
         """What to say when input number `k` needs a gradient and has no rule."""
-        name, inputs = self.inputs[k], ", ".join(self.inputs)
-        return NotImplementedError(
-            f"{self.name} has no gradient rule for its input {name!r}; write one below it:  "
-            f"@{self.name}.gradient  def {self.name}_d{name}(dy, y, {inputs}): ..."
-        )
+        rule = f"@{self.name}.gradient  def {self.name}_d{self.inputs[k]}(dy, y, {', '.join(self.inputs)}): ..."
+        problem = f"{self.name} has no gradient rule for its input {self.inputs[k]!r}"
+        return NotImplementedError(f"{problem}; write one below it:  {rule}")
 
     @property
     def signature(self) -> str:
@@ -243,7 +236,7 @@ new = object.__new__
 def primitive(forward: Callable[..., Any]) -> Primitive: ...
 @overload
 def primitive(*, once: bool = False, differentiable: bool = True) -> Callable[[Callable[..., Any]], Primitive]: ...
-def primitive(forward: Callable[..., Any] | None = None, **options: bool) -> Any:
+def primitive(forward: Any = None, **options: Any) -> Any:
     """Make a differentiable function of tensors out of a function on arrays.
 
     once=True: the rules may be arbitrary Python on arrays; differentiating twice through them raises.

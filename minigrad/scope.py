@@ -34,10 +34,10 @@ in_engine = _InEngine()
 class Axis:
     """One run over time: everything that one unrolling, or one loop over `timesteps`, has labelled."""
 
-    __slots__ = ("name", "visits")
+    __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        self.name, self.visits = name, itertools.count()  # only bare time steps count here
+        self.name = name
 
     def __repr__(self) -> str:
         return self.name
@@ -87,7 +87,8 @@ class Recording:
 
 
 recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039 - immutable
-_axes: dict[str, Axis] = {}  # of bare time steps, by name; a graph looks only at the order of their visits
+_axes: dict[str, Axis] = {}  # of bare time steps, by name
+_visits = itertools.count()  # of all bare time steps: a graph looks only at the order of its own
 
 
 class recorded(ContextDecorator):
@@ -151,7 +152,7 @@ def time_step(t: int, axis: str | None = None) -> recorded:
     if not hasattr(t, "__index__"):
         raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
     own = _axes.setdefault(axis or "time", Axis(axis or "time"))
-    return recorded(time=TimeLabel(own, operator.index(t), next(own.visits)))
+    return recorded(time=TimeLabel(own, operator.index(t), next(_visits)))
 
 
 def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start: int = 0) -> Iterator[tuple[int, Any]]:

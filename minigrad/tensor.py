@@ -118,10 +118,10 @@ class Tensor:
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None
     ) -> None:
-        self._begin(_own_array(data, dtype), caller(sys._getframe(1)))
-        self.name, self.requires_grad = name, requires_grad
+        self._begin(_own_array(data, dtype), caller(sys._getframe(1)), name)
+        self.requires_grad = requires_grad
 
-    def _begin(self, array: Array, frame: FrameType | None) -> None:
+    def _begin(self, array: Array, frame: FrameType | None, name: str | None = None) -> None:
         """A leaf on a locked array, made here and now."""
         now = recording.get()
         self._array = array
@@ -131,7 +131,7 @@ class Tensor:
         self._scope, self.time = now.scope, now.time
         self._code: CodeType | None = frame.f_code if frame else None
         self._instruction = frame.f_lasti if frame else 0
-        self.name: str | None = None
+        self.name = name
         self.op: Primitive | None = None  # None in a leaf
         self.inputs: tuple[Tensor, ...] = ()
         self.constants: dict[str, Any] = {}
@@ -344,10 +344,11 @@ class Tensor:
         def __getattr__(self, name: str) -> Callable[..., Any]: ...
 
 
-for _name in (
+_METHODS = (
     "all any argmax argmin argpartition argsort astype choose clip conjugate copy cumprod cumsum diagonal dot flatten "
     "max mean min prod ravel repeat reshape round searchsorted squeeze std sum swapaxes take trace transpose var"
-).split():
+)
+for _name in _METHODS.split():
     setattr(Tensor, _name, _method(_name))
 
 
