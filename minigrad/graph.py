@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from minigrad.reports import Credit, GradientFlow, TruncationBias
 
 Tensors = Tensor | Iterable[Tensor]
+Wanted = str | None  # a name to look for; None: any
 
 
 class Edge(NamedTuple):
@@ -145,17 +146,14 @@ class Graph:
         return tuple(n for n in self.find(t=t) if axis is None or (n.time and n.time.axis is self.axes[axis]))
 
     def find(
-        self, *, op: str | None = None, name: str | None = None, t: int | None = None, scope: str | None = None
+        self, *, op: Wanted = None, name: Wanted = None, t: int | None = None, scope: Wanted = None
     ) -> tuple[Tensor, ...]:
         """The nodes that match all that is given: operation, label, time step, a prefix of the scope's path."""
-        return tuple(
-            node
-            for node in self.nodes
-            if (op is None or _op(node) == op)
-            and (t is None or node.t == t)
-            and (scope is None or f"{node.scope}.".startswith(f"{scope.rstrip('.')}."))
-            and (name is None or naming.label(self, node) == name)
+        prefix = "" if scope is None else f"{scope.rstrip('.')}."
+        found = (
+            n for n in self.nodes if op in (None, _op(n)) and t in (None, n.t) and f"{n.scope}.".startswith(prefix)
         )
+        return tuple(node for node in found if name is None or naming.label(self, node) == name)
 
     @cached_property
     def state_edges(self) -> tuple[Edge, ...]:

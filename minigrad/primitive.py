@@ -27,6 +27,7 @@ from minigrad.tensor import Array, Call, Tensor, constant, serials
 
 Rule = Callable[..., Any]
 
+_NUMBERS = (int, float, np.generic)
 registry: dict[str, Primitive] = {}  # every primitive by name; the test suite asks each for its gradient check
 
 
@@ -122,8 +123,7 @@ class Primitive:
                 if x._requires_grad:
                     needs_grad = True
         except AttributeError:
-            args, arrays = self._operands(args)
-            needs_grad = any(x._requires_grad for x in args)
+            args, arrays, needs_grad = self._operands(args)
         try:
             data = self.forward(*arrays, **constants)
         except Exception as error:
@@ -183,20 +183,27 @@ class Primitive:
             raise TypeError(f"{self.name}: {name} has no gradient, and {value!r} requires grad; pass {name}.detach()")
         return value._array
 
-    def _operands(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any]]:
-        """Tensors for all inputs, and the values to compute with."""
-        floating = [x.dtype for x in args if isinstance(x, Tensor) and x.dtype.kind == "f"]
-        values = [x._array if isinstance(x, Tensor) else self._value(k, x, floating) for k, x in enumerate(args)]
-        return tuple([x if isinstance(x, Tensor) else constant(value) for x, value in zip(args, values)]), values
+    def _operands(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any], bool]:
+        """Tensors for all inputs, the values to compute with, and whether a gradient is needed."""
+        inputs, values, needs_grad = list(args), list(args), False
+        for k, x in enumerate(args):
+            if isinstance(x, Tensor):
+                values[k], needs_grad = x._array, needs_grad or x._requires_grad
+            else:
+                values[k] = self._value(k, args)
+                inputs[k] = constant(values[k])
+        return tuple(inputs), values, needs_grad
 
-    def _value(self, k: int, x: Any, floating: list[Any]) -> Any:
+    def _value(self, k: int, args: tuple[Any, ...]) -> Any:
         """Input number `k`, which is no tensor: a number as it is, so that it never widens; an array; a list in the
         dtype of the floating tensors beside it, which it must not widen either.
         """
-        if isinstance(x, int | float | np.generic) and not self.variadic:  # NumPy's joining functions know no numbers
+        x = args[k]
+        if isinstance(x, _NUMBERS) and not self.variadic:  # NumPy's joining functions know no numbers
             return x.item() if isinstance(x, np.generic) else x
         try:
-            if floating and not isinstance(x, Array):
+            floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
+            if floating and isinstance(x, (list, tuple, *_NUMBERS)):
                 x = np.asarray(x)
                 x = x.astype(np.result_type(*floating)) if x.dtype.kind in "iuf" else x
             return constant(x)._array

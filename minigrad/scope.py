@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -76,8 +75,7 @@ class Role(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)  # every operation reads the fields; those of a named tuple take ten times as long
-class Recording:
+class Recording(NamedTuple):
     """How operations are recorded just now."""
 
     enabled: bool = True  # False inside `no_grad`
@@ -100,7 +98,7 @@ class recorded(ContextDecorator):
 
     def __enter__(self) -> None:
         self._before.append(recording.get())
-        recording.set(replace(self._before[-1], **self._changes))
+        recording.set(self._before[-1]._replace(**self._changes))
 
     def __exit__(self, *error: object) -> None:
         recording.set(self._before.pop())
@@ -170,16 +168,18 @@ def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start:
     """
     from minigrad.tensor import Tensor, tensor  # the tensors are built on this module
 
-    around = recording.get().time
-    own = Axis(axis or "time") if around is None or axis is not None else None
+    before = recording.get()
+    own = Axis(axis or "time") if before.time is None or axis is not None else None
     made_here = not isinstance(xs, list | tuple)
     parts = list(xs if isinstance(xs, Tensor) else tensor(xs)) if made_here else xs
     order = range(len(parts))
-    for position, t in enumerate(reversed(order) if reverse else order):
-        label = TimeLabel(own, start + t, position) if own else around
-        with recorded(time=label):
-            if own and (made_here or _unplaced(parts[t])):
-                parts[t].place("input", "x", label)
+    with recorded():
+        for position, t in enumerate(reversed(order) if reverse else order):
+            if own is not None:
+                label = TimeLabel(own, start + t, position)
+                recording.set(before._replace(time=label))
+                if made_here or _unplaced(parts[t]):
+                    parts[t].place("input", "x", label)
             yield start + t, parts[t]
 
 

@@ -88,10 +88,10 @@ def _update(name: str, sign: str) -> Operator:
         if self.op is not None or not self._requires_grad:
             return value
         if recording.get().enabled:
-            raise ValueError(
-                f"{self.name or 'tensor'} {sign} ...: it is a leaf that requires grad, and changing it is not "
-                f"differentiable; write `with mg.no_grad(): W {sign} ...`"
+            problem = (
+                f"{self.name or 'tensor'} {sign} ... would change a leaf that requires grad, which has no gradient"
             )
+            raise ValueError(f"{problem}; write `with mg.no_grad(): W {sign} ...`")
         self.data = value
         return self
 
@@ -176,10 +176,8 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and self.dtype.kind != "f":
-            raise TypeError(
-                f"requires_grad: only floating tensors have gradients, found dtype {self.dtype}; "
-                "write tensor(data, dtype=np.float32, requires_grad=True)"
-            )
+            problem = f"requires_grad: only floating tensors have gradients, found dtype {self.dtype}"
+            raise TypeError(f"{problem}; write tensor(data, dtype=np.float32, requires_grad=True)")
         if self.op is not None and value != self._requires_grad:
             raise ValueError(f"requires_grad of the output of {self.op.name} cannot be changed; use t.detach()")
         self._requires_grad = bool(value)
@@ -252,15 +250,16 @@ class Tensor:
     # how it looks
 
     def __repr__(self) -> str:
-        body = "" if self.ndim else f"{self.item():.6g}" if self.dtype.kind == "f" else str(self.item())
         if self.ndim and self.size <= 24:
-            body = np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")
+            parts = [np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")]
         elif self.ndim:
-            body = f"shape={self.shape}, norm={np.linalg.norm(self._array.astype(np.float64)):.4g}"
-        extra = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        extra += f", name={self.name!r}" if self.name else ""
-        extra += f", op={self.op.name}" if self.op else ", requires_grad=True" if self._requires_grad else ""
-        return f"tensor({body}{extra})"
+            parts = [f"shape={self.shape}, norm={np.linalg.norm(self._array.astype(np.float64)):.4g}"]
+        else:
+            parts = [f"{self.item():.6g}" if self.dtype.kind == "f" else str(self.item())]
+        parts += [] if self.dtype == np.float32 else [f"dtype={self.dtype}"]
+        parts += [f"name={self.name!r}"] if self.name else []
+        parts += [f"op={self.op.name}"] if self.op else ["requires_grad=True"] if self._requires_grad else []
+        return f"tensor({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
@@ -291,10 +290,8 @@ class Tensor:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if self._requires_grad:
-            raise TypeError(
-                f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed; "
-                "write t.detach() or t.data where that is meant"
-            )
+            problem = f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed"
+            raise TypeError(f"{problem}; write t.detach() or t.data where that is meant")
         return np.array(self._array, dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
@@ -322,17 +319,20 @@ class Tensor:
     __hash__ = object.__hash__
     __iadd__, __isub__ = _update("add", "+="), _update("subtract", "-=")
     __imul__, __itruediv__ = _update("multiply", "*="), _update("divide", "/=")
-    __neg__, __abs__, __invert__ = _method("negative"), _method("abs"), _method("logical_not")
-    __getitem__ = _operator("getitem")[0]
+    __abs__, __invert__ = _method("abs"), _method("logical_not")
+
+    def __neg__(self) -> Tensor:
+        return ops.negative(self)
+
+    def __getitem__(self, index: Any) -> Tensor:
+        return ops.getitem(self, index)
 
     def __pos__(self) -> Tensor:
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "x[i] = v would change an array that the graph still needs; write x = np.where(mask, v, x), "
-            "or build x with np.concatenate or np.stack"
-        )
+        problem = "x[i] = v would change an array that the graph still needs"
+        raise TypeError(f"{problem}; write x = np.where(mask, v, x), or build x with np.concatenate or np.stack")
 
     @property
     def T(self) -> Tensor:
@@ -366,11 +366,12 @@ def fitted(value: Any, x: Tensor, what: str) -> Tensor:
 def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
     """A read-only array that nobody can change; Python numbers and lists of them get the default dtype."""
     array = np.array(data._array if isinstance(data, Tensor) else data)
-    if dtype is None and not isinstance(data, Array | np.generic | Tensor) and array.dtype.kind != "b":
+    if dtype is None and array.dtype.kind != "b" and not isinstance(data, (Array, np.generic, Tensor)):
         dtype = _default_dtype
-    if array.dtype.kind not in "biuf" or np.dtype(dtype or array.dtype).kind not in "biuf":
-        raise TypeError(f"a tensor holds real numbers; found {type(data).__name__} of dtype {dtype or array.dtype}")
-    array = array.astype(dtype or array.dtype, copy=False)
+    if dtype is not None and array.dtype.kind in "biuf":
+        array = array.astype(dtype, copy=False)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a tensor holds real numbers; found {type(data).__name__} of dtype {array.dtype}")
     array.setflags(write=False)
     return array
 
