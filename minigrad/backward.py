@@ -201,10 +201,8 @@ class Traced(Numbers):
         op: Primitive = node.op  # type: ignore[assignment]  # only operations are visited
         for k, (x, value) in enumerate(zip(node.inputs, node.arrays)):
             if isinstance(value, Array) and x._array is not value:
-                raise RuntimeError(
-                    f"create_graph=True: input {op.input_name(k)} of {op.name}, {x.name or x!r}, was rebound after the "
-                    "forward pass, so a gradient built on it would be of another value; run the forward pass again"
-                )
+                which = f"create_graph=True: input {op.input_name(k)} of {op.name}, {x.name or x!r},"
+                raise RuntimeError(f"{which} was rebound after the forward pass; run the forward pass again")
         with self.recorded(node):
             if op.once:
                 arrays = tuple([d and d._array for d in dy]) if node.call else dy._array
@@ -239,11 +237,10 @@ def fit(dx: Any, x: Tensor) -> Any:
     else:  # a rule may have called a function of tensors on its arrays
         dx = dx._array if isinstance(dx, Tensor) else np.asarray(dx)
     if dx.shape != x.shape:
-        new = dx.ndim - x.ndim
-        shape = (1,) * new + x.shape
-        if new < 0 or any(n not in (1, m) for n, m in zip(shape, dx.shape, strict=True)):
+        shape = (1,) * (dx.ndim - x.ndim) + x.shape
+        if len(shape) != dx.ndim or any(n not in (1, m) for n, m in zip(shape, dx.shape)):
             raise ValueError(f"a rule returned a gradient of shape {dx.shape} for an input of shape {x.shape}")
-        stretched = tuple(k for k, n in enumerate(shape) if k < new or n != dx.shape[k])
+        stretched = tuple(k for k, n in enumerate(shape) if n != dx.shape[k])
         dx = dx.sum(axis=stretched).reshape(x.shape)
     return dx if dx.dtype == x.dtype else dx.astype(x.dtype)
 

@@ -59,7 +59,8 @@ class Scope:
     __slots__ = ("called_from", "name", "node", "parent")
 
     def __init__(self, name: str, parent: Scope | None, frame: FrameType | None, node: Any = None) -> None:
-        self.name, self.parent, self.called_from = name, parent, Source.of(frame)
+        self.name, self.parent = name, parent
+        self.called_from = Source(frame.f_code, frame.f_lasti) if frame else Source(None, 0)
         self.node = node  # in a traced backward pass: the forward node whose rule ran here
 
     @property

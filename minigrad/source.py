@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from functools import cached_property, lru_cache
 from itertools import dropwhile, islice, takewhile
 from operator import attrgetter
-from types import CodeType, FrameType
+from types import CodeType
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IDLE = ("CACHE", "COPY", "NOP", "EXTENDED_ARG")  # instructions that do nothing to a result
@@ -30,11 +30,6 @@ class Source:
 
     def __init__(self, code: CodeType | None, instruction: int) -> None:
         self.code, self.instruction = code, instruction
-
-    @classmethod
-    def of(cls, frame: FrameType | None) -> Source:
-        """Where a frame stands."""
-        return cls(frame.f_code, frame.f_lasti) if frame else cls(None, 0)
 
     @property
     def file(self) -> str:

@@ -358,8 +358,8 @@ def fitted(value: Any, x: Tensor, what: str) -> Tensor:
     if value.shape != x.shape:
         from minigrad import graph, naming
 
-        problem = f"{what} shape {x.shape} is needed, found {value.shape}, for "
-        raise ValueError(naming.describe(graph.Graph(x), x, problem))
+        where = naming.describe(graph.Graph(x), x, "") if x.op else f"{x.name or 'a leaf'}, made in {x.source}"
+        raise ValueError(f"{what} shape {x.shape} is needed, found {value.shape}, for {where}")
     return value if value.dtype == x.dtype else ops.astype(value, x.dtype)
 
 
