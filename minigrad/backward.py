@@ -114,11 +114,7 @@ class Numbers:
             if type(before) is Array and type(dx) is Array:
                 return np.asarray(before + dx)
             before = before.dense(x) if type(before) is Scatter else np.array(before)
-        if type(dx) is Scatter:
-            dx.add_into(before)
-        else:
-            before += dx
-        return before
+        return dx.add_into(before) if type(dx) is Scatter else np.add(before, dx, before)
 
     def pop(self, x: Tensor) -> Any:
         """The gradient of `x`, complete and locked, or None if nothing has arrived."""

@@ -88,8 +88,7 @@ class Graph:
     def masking(self) -> bool:
         """Whether some `where` hides values that are not finite."""
         wheres = [node for node in self.order if node.op.name == "where"]  # type: ignore[union-attr]
-        branches = (v for node in wheres for x, v in zip(node.inputs, node.arrays) if x._requires_grad)
-        return not all(np.isfinite(value).all() for value in branches)
+        return not all(np.isfinite(v).all() for y in wheres for x, v in zip(y.inputs, y.arrays) if x._requires_grad)
 
     @cached_property
     def leaves(self) -> tuple[Tensor, ...]:

@@ -44,17 +44,16 @@ class Scatter:
 
     def dense(self, x: Tensor) -> Array:
         """A new array like `x` with the value in its place."""
-        buffer = np.zeros(x.shape, x.dtype)
-        self.add_into(buffer)
-        return buffer
+        return self.add_into(np.zeros(x.shape, x.dtype))
 
-    def add_into(self, buffer: Any) -> None:
+    def add_into(self, buffer: Array) -> Array:
         """buffer[index] += value, where an element chosen twice gets both."""
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
         if any(isinstance(part, Array | list) and np.asarray(part).dtype.kind != "b" for part in parts):
             np.add.at(buffer, self.index, self.value)
         else:
             buffer[self.index] += self.value
+        return buffer
 
 
 class Primitive:
@@ -68,7 +67,7 @@ class Primitive:
         functools.update_wrapper(self, forward)
         self.name = self.__name__ = forward.__name__
         self.forward, self.once, self.differentiable = forward, once, differentiable
-        arguments = inspect.getfullargspec(forward)
+        arguments = inspect.getfullargspec(inspect.unwrap(forward))
         self.inputs, self.variadic = arguments.args, arguments.varargs is not None
         self.arity = -1 if self.variadic else len(self.inputs)
         self.constants, self.defaults = arguments.kwonlyargs, arguments.kwonlydefaults or {}
@@ -87,8 +86,7 @@ class Primitive:
         name = rule.__name__.removeprefix(f"{self.name}_d")
         if name not in self.inputs and None not in self.rules:
             raise TypeError(f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {name} is one more")
-        self._check_signature(rule)
-        self.rules[self.inputs.index(name) if name in self.inputs else self.rules.index(None)] = rule
+        self.rules[self.inputs.index(name) if name in self.inputs else self.rules.index(None)] = self._checked(rule)
         return rule
 
     def gradients(self, rule: Rule) -> Rule:
@@ -97,16 +95,17 @@ class Primitive:
         For variadic inputs, shared work, and several outputs: then `dy` and `y` are tuples, with None for an output
         that does not reach the loss.
         """
-        self._check_signature(rule)
-        self.joint = rule
+        self.joint = self._checked(rule)
         return rule
 
-    def _check_signature(self, rule: Rule) -> None:
+    def _checked(self, rule: Rule) -> Rule:
+        """The rule, if it can be called as rules are."""
         try:
             inspect.signature(rule).bind(*[None] * (2 + len(self.inputs)), **dict.fromkeys(self.constants))
         except TypeError as error:
             wanted = ", ".join(["dy", "y", *self.inputs, *[f"{name}=" for name in self.constants]])
             raise TypeError(f"{rule.__name__}: a rule of {self.name} is called as ({wanted}): {error}") from None
+        return rule
 
     def __call__(self, *args: Any, **constants: Any) -> Any:
         """Compute the forward and record the call: a tensor, or a tuple of them where the forward returns one."""
@@ -145,7 +144,6 @@ class Primitive:
         needs_grad = needs_grad and self.differentiable and now.enabled
         if not needs_grad and not (now.tracing and now.enabled):
             op, args, constants, arrays, outputs = None, (), {}, (), None
-        code, instruction = frame.f_code, frame.f_lasti
         made: list[Tensor] = []
         for data in results:
             if type(data) is not Array:
@@ -157,7 +155,7 @@ class Primitive:
             y.call = None if outputs is None else Call(outputs, len(made))
             y._grad = y.name = y.role = None
             y._hooks, y.serial = (), next(serials)
-            y.time, y._scope, y._code, y._instruction = now.time, now.scope, code, instruction
+            y.time, y._scope, y._code, y._instruction = now.time, now.scope, frame.f_code, frame.f_lasti
             made.append(y)
         return made
 
@@ -168,9 +166,8 @@ class Primitive:
         if len(args) > len(names) or not given.keys().isdisjoint(constants):
             raise TypeError(f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})")
         given |= constants
-        for name in self.inputs:
-            if name not in given:
-                raise TypeError(f"{self.name}: input {name!r} is missing; it takes ({self.signature})")
+        if missing := [name for name in self.inputs if name not in given]:
+            raise TypeError(f"{self.name}: input {missing[0]!r} is missing; it takes ({self.signature})")
         return tuple([given.pop(name) for name in self.inputs]), given
 
     def _constant(self, name: str, value: Any) -> Any:
@@ -226,8 +223,7 @@ class Primitive:
         return str(inspect.signature(self.forward)).split(")")[0].lstrip("(").replace(" = ", "=")
 
     def _describe_call(self, arrays: list[Any], constants: dict[str, Any], now: Recording) -> str:
-        names = [*self.inputs, *["x"] * len(arrays)]
-        found = ", ".join(f"{name} {np.shape(a)}" for name, a in zip(names, arrays, strict=False))
+        found = ", ".join(f"{name} {np.shape(a)}" for name, a in zip([*self.inputs, *["x"] * len(arrays)], arrays))
         found += "".join(f", {name}={value!r}" for name, value in constants.items())
         place = f" at t = {now.time.t} of axis {now.time.axis}" if now.time else ""
         return f"in {self.name}({found}){place}" + (f", scope {now.scope.path}" if now.scope else "")

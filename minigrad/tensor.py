@@ -100,7 +100,12 @@ def _update(name: str, sign: str) -> Operator:
 
 def _method(name: str) -> Callable[..., Any]:
     """A method of NumPy's arrays: the function of that name."""
-    return lambda self, *args, **keywords: getattr(ops, name)(self, *args, **keywords)
+
+    def method(self: Tensor, *args: Any, **keywords: Any) -> Any:
+        return getattr(ops, name)(self, *args, **keywords)
+
+    method.__name__, method.__doc__ = name, f"`minigrad.{name}` of this tensor."
+    return method
 
 
 class Tensor:
@@ -121,9 +126,10 @@ class Tensor:
         self._begin(_own_array(data, dtype), caller(sys._getframe(1)), name)
         self.requires_grad = requires_grad
 
-    def _begin(self, array: Array, frame: FrameType | None, name: str | None = None) -> None:
-        """A leaf on a locked array, made here and now."""
+    def _begin(self, array: Array, frame: FrameType | None, name: str | None = None) -> Tensor:
+        """Become a leaf on an array, which is locked, made here and now."""
         now = recording.get()
+        array.setflags(write=False)
         self._array = array
         self._grad: Tensor | None = None
         self._requires_grad = False
@@ -140,6 +146,7 @@ class Tensor:
         self.role: Role | None = None  # told by the unroller
         self.serial = next(serials)  # creation order; reversed, it is a topological order
         self.walked: float  # the loss whose training pass came by here; not set before
+        return self
 
     # what it is
 
@@ -147,6 +154,7 @@ class Tensor:
     dtype: np.dtype[Any] = property(attrgetter("_array.dtype"), doc="As in NumPy.")  # type: ignore[assignment]
     ndim: int = property(attrgetter("_array.ndim"), doc="As in NumPy.")  # type: ignore[assignment]
     size: int = property(attrgetter("_array.size"), doc="As in NumPy.")  # type: ignore[assignment]
+    T: Tensor = property(_method("transpose"), doc="The axes reversed.")  # type: ignore[assignment]
 
     @property
     def data(self) -> Array:
@@ -334,11 +342,6 @@ class Tensor:
         problem = "x[i] = v would change an array that the graph still needs"
         raise TypeError(f"{problem}; write x = np.where(mask, v, x), or build x with np.concatenate or np.stack")
 
-    @property
-    def T(self) -> Tensor:
-        """The axes reversed."""
-        return ops.transpose(self)
-
     if TYPE_CHECKING:  # at run time it would make every look at an attribute slower: 12 % of a pass over tiny arrays
 
         def __getattr__(self, name: str) -> Callable[..., Any]: ...
@@ -364,7 +367,7 @@ def fitted(value: Any, x: Tensor, what: str) -> Tensor:
 
 
 def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
-    """A read-only array that nobody can change; Python numbers and lists of them get the default dtype."""
+    """A new array of real numbers; Python numbers and lists of them get the default dtype."""
     array = np.array(data._array if isinstance(data, Tensor) else data)
     if dtype is None and array.dtype.kind != "b" and not isinstance(data, (Array, np.generic, Tensor)):
         dtype = _default_dtype
@@ -372,7 +375,6 @@ def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
         array = array.astype(dtype, copy=False)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a tensor holds real numbers; found {type(data).__name__} of dtype {array.dtype}")
-    array.setflags(write=False)
     return array
 
 
@@ -398,14 +400,10 @@ def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = Non
 
 def constant(value: Any) -> Tensor:
     """A leaf without gradient for an operand that is not a tensor; the line of the operation is not its source."""
+    leaf: Tensor = object.__new__(Tensor)  # without looking for the caller: twice as fast as `Tensor(value)`
     if type(value) in (int, float):  # computed with as a number; what the default dtype cannot hold is kept in float64
-        array = np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64)
-        array.setflags(write=False)
-    else:
-        array = value if _frozen(value) else _own_array(value)
-    leaf: Tensor = object.__new__(Tensor)
-    leaf._begin(array, None)  # without looking for the caller: twice as fast as `Tensor(value)`
-    return leaf
+        return leaf._begin(np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64), None)
+    return leaf._begin(value if _frozen(value) else _own_array(value), None)
 
 
 from minigrad import ops  # noqa: E402 - the operators are functions of tensors, so they come last
