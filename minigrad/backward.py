@@ -27,7 +27,7 @@ def backward_steps(graph: Graph, pending: Numbers, start: int = 0, index: int = 
     """
     sums = pending.sums
     for node in graph.order[start:]:
-        dy = pending.pop(node) if node.call is None else pending.pop_sibling(node, node in graph.first_siblings)
+        dy = pending.pop(node) if node.call is None else pending.pop_sibling(node, graph.is_first(node))
         if dy is None:
             continue
         step = Step(graph, node, dy, index, pending)
@@ -83,7 +83,7 @@ class Step:
             if node.call is not None:  # the first of the outputs, which is reached last, runs the rule for all
                 group = pending.siblings[id(node.call.outputs)]
                 group[node.call.which] = dy
-                dy = tuple(group) if node in self.graph.first_siblings else None
+                dy = tuple(group) if self.graph.is_first(node) else None
             try:
                 self._input_grads = [None] * len(self.inputs) if dy is None else pending.rules(node, dy, self.inputs)
             except Exception as error:

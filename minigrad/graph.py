@@ -80,9 +80,12 @@ class Graph:
         return [node for node in reversed(self.nodes) if node.op is not None and node._requires_grad]
 
     @cached_property
-    def first_siblings(self) -> set[Tensor]:
-        """Of each call with several outputs the earliest one in the graph, which the backward loop reaches last."""
+    def _first_siblings(self) -> set[Tensor]:
         return {*{id(node.call.outputs): node for node in self.order if node.call is not None}.values()}
+
+    def is_first(self, node: Tensor) -> bool:
+        """Whether the node is the earliest of those outputs of its call that are in the graph (or its only one)."""
+        return node.call is None or node in self._first_siblings
 
     @cached_property
     def masking(self) -> bool:

@@ -88,9 +88,7 @@ def _update(name: str, sign: str) -> Operator:
         if self.op is not None or not self._requires_grad:
             return value
         if recording.get().enabled:
-            problem = (
-                f"{self.name or 'tensor'} {sign} ... would change a leaf that requires grad, which has no gradient"
-            )
+            problem = f"{self.name or 'tensor'} {sign} ... would change a leaf that requires grad"
             raise ValueError(f"{problem}; write `with mg.no_grad(): W {sign} ...`")
         self.data = value
         return self
