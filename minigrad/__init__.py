@@ -12,18 +12,18 @@ from minigrad.graph import Edge, Graph, grad
 from minigrad.ops import *
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.reports import clip_report
-from minigrad.scope import Role, no_grad, scope, time_step, timesteps
+from minigrad.scope import Axis, Role, no_grad, scope, time_step, timesteps
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 
 if TYPE_CHECKING:
     from minigrad.debugger import Breakpoint, debug
     from minigrad.render import compare
 
-__all__ = ["Breakpoint", "Edge", "Explanation", "GradcheckError", "Graph", "Primitive", "Role", "Scatter", "Tensor"]
-__all__ += ["clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_", "clip_report", "compare"]
-__all__ += ["debug", "detect_anomaly", "explain", "generator", "get_default_dtype", "grad", "gradcheck"]
-__all__ += ["gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "no_grad", "ops", "primitive", "scope", "seed"]
-__all__ += ["set_default_dtype", "tensor", "time_step", "timesteps", "vjp"]
+__all__ = ["Axis", "Breakpoint", "Edge", "Explanation", "GradcheckError", "Graph", "Primitive", "Role", "Scatter"]
+__all__ += ["Tensor", "clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_"]
+__all__ += ["clip_report", "compare", "debug", "detect_anomaly", "explain", "generator", "get_default_dtype", "grad"]
+__all__ += ["gradcheck", "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "no_grad", "ops", "primitive", "scope"]
+__all__ += ["seed", "set_default_dtype", "tensor", "time_step", "timesteps", "vjp"]
 __all__ += ops.__all__
 __all__.remove("call_function")  # the doors through which NumPy enters are no functions for users
 __all__.remove("call_ufunc")

@@ -49,6 +49,8 @@ class Graph:
     t=0  h = w * h   dh 0.04 -> dw 0.036
     """
 
+    numbers: type[Numbers] = Numbers  # how a pass over arrays adds up
+
     def __init__(self, *outputs: Tensor) -> None:
         if not outputs or not all(isinstance(y, Tensor) for y in outputs):
             found = ", ".join(type(y).__name__ for y in outputs) or "nothing"
@@ -187,7 +189,7 @@ class Graph:
         return source is not None and target == (source[0], source[1] + 1)
 
     @cached_property
-    def _only_summed(self) -> set[Tensor]:
+    def _summed(self) -> set[Tensor]:
         """The nodes whose every path to an output only sums: add, subtract, sum, mean, negative, constant factors."""
         summed: set[Tensor] = set()
         for node in reversed(self.nodes):
@@ -197,20 +199,20 @@ class Graph:
         return summed
 
     def _accumulates_loss(self, edge: Edge) -> bool:
-        """Whether an edge between steps only adds to a total: another loss is added on its way, and nothing else done.
+        """Whether an edge between steps only adds to a total: another loss is added to it, and nothing else done.
 
-        What an unroller calls a state is one, and so is what its next step reads in another way too.  A hand-written
-        `h = h + x @ W` with a linear readout looks like a total, and counts as one.
+        What an unroller calls a state is one, and so is what its next step reads in another way, scales, or what has
+        several features.  A hand-written `h = h + w` of one number with a linear readout looks like a total, and counts
+        as one.
         """
-        node = edge.target
-        beside = [e for e in self.users[edge.source] if e.target.time == node.time]
-        if edge.source.role is not None or not all(_sums(e) and e.target in self._only_summed for e in beside):
-            return False
-        while _op(node) not in _JOINS:
-            if len(self.users[node]) != 1:
-                return False
-            node = self.users[node][0].target
-        return all(x.op is not None or x._requires_grad for x in self.inputs(node))
+        source, node, position = edge
+        return (
+            (_op(node), position) in (("add", 0), ("add", 1), ("subtract", 0))
+            and source.role is None
+            and (source.ndim < 2 or source.shape[-1] < 2)
+            and all(_sums(e) and e.target in self._summed for e in self.users[source] if e.target.time == node.time)
+            and all(x.op is not None or x._requires_grad for x in self.inputs(node))
+        )
 
     # backpropagation
 
@@ -254,7 +256,7 @@ class Graph:
 
     def _pending(self, grad: Any, create_graph: bool) -> Numbers:
         """The start of a pass: ∂loss/∂output at each output."""
-        pending = Traced(self.masking) if create_graph else Numbers(self.masking)
+        pending = Traced(self.masking) if create_graph else self.numbers(self.masking)
         for output, seed in zip(self.outputs, self._seeds(grad), strict=True):
             own = pending.own(seed, output)
             pending.sums[output] = pending.join(output, pending.sums[output], own) if output in pending.sums else own
@@ -410,10 +412,6 @@ class Graph:
         return naming.summary(self)
 
 
-_JOINS = ("add", "subtract", "stack", "concatenate")
-_SUMS = (*_JOINS, "negative", "sum", "mean", "reshape", "expand_dims")
-
-
 def _op(node: Tensor) -> str:
     return node.op.name if node.op else ""
 
@@ -423,7 +421,7 @@ def _sums(edge: Edge) -> bool:
     name, k = _op(edge.target), edge.position
     if name == "multiply" or (name, k) == ("divide", 0):
         return not edge.target.inputs[1 - k]._requires_grad
-    return name in _SUMS
+    return name in ("add", "subtract", "negative", "sum", "mean", "stack", "concatenate", "reshape", "expand_dims")
 
 
 def _as_tensor(grad: Any) -> Tensor:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from minigrad.source import Source
 
+Pairs = Iterator[tuple[int, Any]]
 _FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -31,12 +32,15 @@ in_engine = _InEngine()
 
 
 class Axis:
-    """One run over time: everything that one unrolling, or one loop over `timesteps`, has labelled."""
+    """One run over time: everything that one unrolling, or one loop over `timesteps`, has labelled.
 
-    __slots__ = ("name",)
+    Give one to several loops over `timesteps` that go on with each other.
+    """
+
+    __slots__ = ("name", "visits")
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.name, self.visits = name, itertools.count()
 
     def __repr__(self) -> str:
         return self.name
@@ -86,8 +90,7 @@ class Recording(NamedTuple):
 
 
 recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039 - immutable
-_axes: dict[str, Axis] = {}  # of bare time steps, by name
-_visits = itertools.count()  # of all bare time steps: a graph looks only at the order of its own
+_axes: dict[str, Axis] = {}  # of bare time steps, by name; a graph looks only at the order of their visits
 
 
 class recorded(ContextDecorator):
@@ -151,17 +154,18 @@ def time_step(t: int, axis: str | None = None) -> recorded:
     if not hasattr(t, "__index__"):
         raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
     own = _axes.setdefault(axis or "time", Axis(axis or "time"))
-    return recorded(time=TimeLabel(own, operator.index(t), next(_visits)))
+    return recorded(time=TimeLabel(own, operator.index(t), next(own.visits)))
 
 
-def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start: int = 0) -> Iterator[tuple[int, Any]]:
+def timesteps(xs: Any, axis: str | Axis | None = None, *, reverse: bool = False, start: int = 0) -> Pairs:
     """Loop over the first axis of `xs`, labelling what each turn of the loop records with its time step.
 
     Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
     requires grad is split once, so the backward pass stays linear in T.  An outermost loop opens an axis of its own
     (named "time" unless `axis` says otherwise); a nested one keeps the labels of the loop around it unless it is
-    given an axis.  The labels end with the loop, also after `break` or an error (of an iterator that is kept in a
-    variable: when that is closed or dropped).  start: the number of the first step.
+    given an axis; a loop that is given an `mg.Axis` goes on with those that had it before.  The labels end with the
+    loop, also after `break` or an error (of an iterator that is kept in a variable: when that is closed or dropped).
+    start: the number of the first step.
 
     >>> import minigrad as mg, numpy as np
     >>> [(t, x_t.t, x_t.item()) for t, x_t in mg.timesteps(np.array([5.0, 6.0]))]
@@ -170,14 +174,15 @@ def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start:
     from minigrad.tensor import Tensor, tensor  # the tensors are built on this module
 
     before = recording.get()
-    own = Axis(axis or "time") if before.time is None or axis is not None else None
+    labelled = before.time is None or axis is not None
+    own = axis if isinstance(axis, Axis) else Axis(axis or "time")
     made_here = not isinstance(xs, list | tuple)
     parts = list(xs if isinstance(xs, Tensor) else tensor(xs)) if made_here else xs
     order = range(len(parts))
     with recorded():
-        for position, t in enumerate(reversed(order) if reverse else order):
-            if own is not None:
-                label = TimeLabel(own, start + t, position)
+        for t in reversed(order) if reverse else order:
+            if labelled:
+                label = TimeLabel(own, start + t, next(own.visits))
                 recording.set(before._replace(time=label))
                 if made_here or _unplaced(parts[t]):
                     parts[t].place("input", "x", label)
