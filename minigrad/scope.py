@@ -60,17 +60,22 @@ class TimeLabel(NamedTuple):
 class Scope:
     """A named part of the program, usually one call of a module, and the user's line that called it."""
 
-    __slots__ = ("called_from", "name", "node", "parent")
+    __slots__ = ("code", "instruction", "name", "node", "parent")
 
     def __init__(self, name: str, parent: Scope | None, frame: FrameType | None, node: Any = None) -> None:
         self.name, self.parent = name, parent
-        self.called_from = Source(frame.f_code, frame.f_lasti) if frame else Source(None, 0)
+        self.code, self.instruction = (frame.f_code, frame.f_lasti) if frame else (None, 0)
         self.node = node  # in a traced backward pass: the forward node whose rule ran here
 
     @property
     def path(self) -> str:
         """Dotted names from the outermost scope to this one."""
         return f"{self.parent.path}.{self.name}" if self.parent else self.name
+
+    @property
+    def called_from(self) -> Source:
+        """The user's line that opened this scope."""
+        return Source(self.code, self.instruction)
 
 
 class Role(NamedTuple):
