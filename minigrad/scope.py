@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 from minigrad.source import Source
@@ -64,7 +64,8 @@ class Scope:
 
     def __init__(self, name: str, parent: Scope | None, frame: FrameType | None, node: Any = None) -> None:
         self.name, self.parent = name, parent
-        self.code, self.instruction = (frame.f_code, frame.f_lasti) if frame else (None, 0)
+        self.code: CodeType | None = frame.f_code if frame else None
+        self.instruction = frame.f_lasti if frame else 0
         self.node = node  # in a traced backward pass: the forward node whose rule ran here
 
     @property
