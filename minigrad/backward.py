@@ -201,7 +201,7 @@ class Traced(Numbers):
                 raise RuntimeError(f"{which} was rebound after the forward pass; run the forward pass again")
         with self.recorded(node):
             if op.once:
-                arrays = tuple([d and d._array for d in dy]) if node.call else dy._array
+                arrays = tuple([None if d is None else d._array for d in dy]) if node.call else dy._array
                 grads = super().rules(node, arrays, inputs)
                 return [None if dx is None else once_differentiated(dx, *inputs, op=op.name) for dx in grads]
             y = node if node.call is None else op(*node.inputs, **node.constants)
