@@ -202,23 +202,19 @@ class Graph:
         return summed
 
     def _accumulates_loss(self, edge: Edge) -> bool:
-        """Whether an edge between steps only adds to a total: another loss is added on its way, and nothing else done.
+        """Whether an edge between steps only adds to a total: another loss is added to it, and nothing else done.
 
-        What an unroller calls a state is one, and so is what its next step reads in another way too.  A hand-written
-        `h = h + x @ W` with a linear readout looks like a total, and counts as one.
+        What an unroller calls a state is one, and so is what its next step reads in another way, scales, or what has
+        several features.  A hand-written `h = h + w` of one number with a linear readout looks like a total, and counts
+        as one.
         """
-        node = edge.target
-        if edge.source.role is not None or not self._only_sums(edge):
+        source, node, position = edge
+        adds = node.op is not None and (node.op.name == "add" or (node.op.name == "subtract" and position == 0))
+        if not adds or source.role is not None or (source.ndim > 1 and source.shape[-1] > 1):
             return False
-        if any(e.target.time == node.time and not self._only_sums(e) for e in self.users[edge.source]):
+        if any(e.target.time == node.time and not self._only_sums(e) for e in self.users[source]):
             return False
-        while True:
-            if node.op is not None and node.op.name in ("add", "subtract", "stack", "concatenate"):
-                return all(x.op is not None or x._requires_grad for x in self.inputs(node))
-            users = self.users[node]
-            if len(users) != 1:
-                return False
-            node = users[0].target
+        return self._only_sums(edge) and all(x.op is not None or x._requires_grad for x in self.inputs(node))
 
     def _only_sums(self, edge: Edge) -> bool:
         return _sums(edge) and edge.target in self._only_summed

@@ -299,3 +299,26 @@ def test_a_residual_state_is_state_to_its_last_edge() -> None:
             h = h + 0.1 * np.tanh(w * h)
     assert {edge.target.t for edge in mg.Graph(h).state_edges} == {1, 2, 3, 4, 5}
     assert {step.t for step in mg.Graph(h).truncate(1).backward_steps()} == {5}
+
+
+@pytest.mark.parametrize("style", ["scaled", "one number", "added"])
+def test_a_recurrence_that_only_scales_or_adds_carries_state(style: str) -> None:
+    rng = np.random.default_rng(0)
+    U, h = mg.tensor(np.eye(4), requires_grad=True), mg.tensor(np.zeros((2, 4)), requires_grad=True)
+    h = mg.tensor(1.0, requires_grad=True) if style == "one number" else h
+    for _t, x in mg.timesteps(rng.standard_normal((6, 2, 4))):
+        h = h + np.tanh(x @ U) if style == "added" else 0.5 * h + (x[0, 0] if style == "one number" else x)
+    graph = mg.Graph(h.sum())
+    assert len(graph.state_edges) == 5
+    if style != "added":
+        np.testing.assert_allclose(graph.gradient_flow()["h"].ratio[:-1], 0.5, rtol=1e-6)
+    with pytest.warns(UserWarning, match="no gradient reaches h"):
+        graph.truncate(1)
+
+
+def test_finding_the_state_of_a_long_chain_is_linear() -> None:
+    h = mg.tensor(1.0, requires_grad=True)
+    for t in range(20_000):
+        with mg.time_step(t):
+            h = h * 0.999
+    assert len(mg.Graph(h).state_edges) == 19_999
