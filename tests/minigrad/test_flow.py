@@ -63,7 +63,7 @@ def rule_calls(run):
 @pytest.mark.parametrize("H", [None, 6])
 @pytest.mark.parametrize("T", [3, 12, 60])
 def test_the_ratio_of_a_linear_recurrence_is_its_factor(w, verdict, H, T):
-    flow = linear(w, T=T, H=H)[1].gradient_flow(jacobians="all")
+    flow = linear(w, T=T, H=H)[1].gradient_flow(jacobians="exact")
     path = flow["h"]
     np.testing.assert_allclose(path.ratio[:-1], w, rtol=1e-9)
     np.testing.assert_allclose(path.jacobian[1:], w, rtol=1e-9)
@@ -130,9 +130,11 @@ def test_jacobians_are_those_of_one_step():
         J = [(1 - h[t, b] ** 2)[:, None] * cell.W_hh.data.T for b in range(2)]
         assert exact[t] == pytest.approx(max(np.linalg.norm(j, 2) for j in J), rel=1e-5)
     assert math.isnan(exact[0])
-    mean = graph.gradient_flow("all")["h"].jacobian[1:]
-    assert (mean <= exact[1:] * (1 + 1e-6)).all()
-    assert (mean > 0).all()
+    mean = graph.gradient_flow()["h"].jacobian
+    measured = ~np.isnan(mean)
+    assert measured.any()
+    assert (mean[measured] <= exact[measured] * (1 + 1e-6)).all()
+    assert (mean[measured] > 0).all()
 
 
 def test_saturation_is_the_mean_slope_of_each_gate():
