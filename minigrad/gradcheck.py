@@ -1,4 +1,4 @@
-"""Compare gradients with central differences, in float64.  Imports `functional` and the engine."""
+"""Compare gradients with central differences, in float64.  Imports `functional`, `flow` (watch) and the engine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.flow import watch
 from minigrad.functional import call, flatten, is_real, real_leaves, rebuild, takes_nothing
 from minigrad.graph import Graph, grad
 from minigrad.naming import unique
 from minigrad.ops.reductions import sum as sum_of
-from minigrad.primitive import Scatter
 from minigrad.tensor import Array, Tensor
+
+DIRECTIONS = 3  # random ones in each input
 
 
 class GradcheckError(AssertionError):
@@ -75,15 +77,34 @@ def gradcheck(
     6
     """
     with _float64(fn, inputs) as (arguments, leaves):
-        check = _Check(fn, arguments, leaves, eps, seed)
-        entries = list(check.every_entry() if full else check.directions())
-        worst = max(entries, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0))
-        if worst.error > tolerance and not full:
-            worst = max(worst, *check.every_entry(), key=lambda entry: (entry.at is not None, entry.error))
-        worst = check.with_time_step(worst)
+        loss, again = (_projected(call(fn, arguments)) for _ in range(2))
+        if not np.array_equal(loss.data, again.data, equal_nan=True):
+            raise GradcheckError(
+                f"the function is not deterministic: two calls gave {loss.item():.10g} and {again.item():.10g}; "
+                "seed its random numbers inside it, or switch dropout off"
+            )
+        found = grad(loss, [*leaves.values()], allow_unused=True) if loss.requires_grad else [None] * len(leaves)
+        grads = {name: np.zeros(x.shape) if dx is None else dx.data for (name, x), dx in zip(leaves.items(), found)}
+
+        def entries(rng: np.random.Generator | None) -> list[Entry]:
+            return [
+                Entry(
+                    name, at, leaves[name].t, float(np.sum(grads[name] * v)), _slope(leaves[name], eps * v, value) / eps
+                )
+                for name, at, v in _directions(leaves, rng)
+            ]
+
+        def value() -> float:
+            return _projected(call(fn, arguments)).item()
+
+        compared = entries(None if full else np.random.default_rng(seed))
+        worst = max(compared, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0))
+        if worst.error > tolerance and not full:  # the entry is what one looks for
+            worst = max([worst, *entries(None)], key=lambda entry: (entry.at is not None, entry.error))
+        worst = _with_time_step(worst, Graph(loss), leaves, eps)
     if worst.error > tolerance:
         raise GradcheckError(f"gradients disagree with central differences, worst {worst}")
-    return Report(worst, len(entries))
+    return Report(worst, len(compared))
 
 
 def gradgradcheck(fn: Callable[..., Any], inputs: Any, **options: Any) -> Report:
@@ -96,25 +117,44 @@ def gradgradcheck(fn: Callable[..., Any], inputs: Any, **options: Any) -> Report
 
     @functools.wraps(fn)
     def gradients(*arguments: Any) -> list[Tensor]:
-        outputs = fn(*arguments)
-        total = _projected(outputs, np.random.default_rng(1))
         leaves = [x for x in real_leaves(arguments if arguments else inputs) if x.requires_grad]
-        total = total + 0.0 * sum(sum_of(x) for x in leaves)  # so that each has a gradient, be it 0
-        found = grad(total, leaves, create_graph=True)
-        return [dx for dx in found if dx is not None]
+        total = _projected(fn(*arguments)) + 0.0 * sum(
+            sum_of(x) for x in leaves
+        )  # so that each has a gradient, be it 0
+        return [dx for dx in grad(total, leaves, create_graph=True) if dx is not None]
 
     return gradcheck(gradients, inputs, **options)
 
 
-def _projected(outputs: Any, rng: np.random.Generator) -> Tensor:
+def _projected(outputs: Any) -> Tensor:
     """Σ w · y over all outputs with fixed random w: one number that every element matters to."""
-    ys = real_leaves(outputs)
+    ys, rng = real_leaves(outputs), np.random.default_rng(2)
     if not ys:
         raise TypeError("gradcheck: the function gave no floating tensor")
-    total = sum_of(ys[0] * rng.standard_normal(ys[0].shape))
-    for y in ys[1:]:
-        total = total + sum_of(y * rng.standard_normal(y.shape))
-    return total
+    return functools.reduce(lambda a, b: a + b, [sum_of(y * rng.standard_normal(y.shape)) for y in ys])
+
+
+def _directions(leaves: dict[str, Tensor], rng: np.random.Generator | None) -> Iterator[tuple[str, Any, Any]]:
+    """(name, index, v): some random directions in each input, or without a generator each of its entries."""
+    for name, x in leaves.items():
+        for at in np.ndindex(x.shape) if rng is None else [None] * DIRECTIONS:
+            v = np.zeros(x.shape) if rng is None else np.asarray(rng.standard_normal(x.shape))
+            if at is not None:
+                v[at] = 1
+            yield name, at, v / np.maximum(np.linalg.norm(v), 1e-300)
+
+
+def _slope(x: Tensor, change: Any, value: Callable[[], float]) -> float:
+    """Half of what the value changes by, while x is moved by the change, there and back."""
+    here, values = x._array, []
+    try:
+        for moved in (here + change, here - change):
+            x._array = np.asarray(moved)  # a sum of 0-d arrays is no array
+            x._array.setflags(write=False)
+            values.append(value())
+    finally:
+        x._array = here
+    return (values[0] - values[1]) / 2
 
 
 @contextmanager
@@ -123,12 +163,13 @@ def _float64(fn: Callable[..., Any], inputs: Any) -> Iterator[tuple[Any, dict[st
     named = _named(fn, inputs)
     if not takes_nothing(fn):
         named = {name: Tensor(x, name=name) if is_real(x) else x for name, x in named.items()}
-        inputs = rebuild(inputs, iter(named.values()))
+        inputs = rebuild(inputs, named.values())
     leaves = {name: x for name, x in named.items() if is_real(x)}
     before = [(x, x._array, x._requires_grad) for x in leaves.values()]
     try:
         for x in leaves.values():
-            x._array, x._requires_grad = _locked(x._array.astype(np.float64)), True
+            x._array, x._requires_grad = x._array.astype(np.float64), True
+            x._array.setflags(write=False)
         yield inputs, leaves
     finally:
         for x, data, requires_grad in before:
@@ -148,94 +189,28 @@ def _named(fn: Callable[..., Any], inputs: Any) -> dict[str, Any]:
     return unique(leaf for name, x in zip(names, arguments, strict=True) for leaf in flatten(x, name))
 
 
-def _locked(numbers: Any) -> Any:
-    array = np.asarray(numbers)  # a sum of 0-d arrays is no array
-    array.setflags(write=False)
-    return array
-
-
-class _Check:
-    """One function at one point."""
-
-    def __init__(self, fn: Callable[..., Any], inputs: Any, leaves: dict[str, Tensor], eps: float, seed: int) -> None:
-        self.fn, self.inputs, self.leaves, self.eps = fn, inputs, leaves, eps
-        self.rng = np.random.default_rng(seed)
-        self.loss = self.value()
-        again = self.value()
-        if not np.array_equal(self.loss.data, again.data, equal_nan=True):
-            raise GradcheckError(
-                f"the function is not deterministic: two calls gave {self.loss.item():.10g} and {again.item():.10g}; "
-                "seed its random numbers inside it, or switch dropout off"
-            )
-        grads = grad(self.loss, list(leaves.values()), allow_unused=True) if self.loss.requires_grad else ()
-        self.grads = {
-            name: np.zeros(x.shape) if dx is None else dx.data
-            for (name, x), dx in zip(leaves.items(), grads or [None] * len(leaves), strict=True)
-        }
-
-    def value(self) -> Tensor:
-        """The function at the point where its inputs are now, as one number."""
-        return _projected(call(self.fn, self.inputs), np.random.default_rng(2))
-
-    def slope(self, name: str, direction: Any) -> float:
-        """The derivative along a direction in one input, by central differences."""
-        x = self.leaves[name]
-        here, values = x._array, []
-        try:
-            for sign in (1, -1):
-                x._array = _locked(here + sign * self.eps * direction)
-                values.append(self.value().item())
-        finally:
-            x._array = here
-        return float(values[0] - values[1]) / (2 * self.eps)
-
-    def directions(self, count: int = 3) -> Iterator[Entry]:
-        """Some random directions in each input."""
-        for name, x in self.leaves.items():
-            for _ in range(count):
-                v = np.asarray(self.rng.standard_normal(x.shape))
-                v = v / np.maximum(np.linalg.norm(v), 1e-300)
-                yield Entry(name, None, x.t, float(np.sum(self.grads[name] * v)), self.slope(name, v))
-
-    def every_entry(self) -> Iterator[Entry]:
-        """All entries of all inputs."""
-        for name, x in self.leaves.items():
-            for index in np.ndindex(x.shape):
-                v = np.zeros(x.shape)
-                v[index] = 1
-                yield Entry(name, index, x.t, float(self.grads[name][index]), self.slope(name, v))
-
-    def with_time_step(self, entry: Entry) -> Entry:
-        """The entry with the time step that is most wrong: each step's use of the input changed alone, and replayed."""
-        if entry.at is None:
-            return entry
-        x, graph = self.leaves[entry.name], Graph(self.loss)
-        steps: dict[Any, float] = {edge.target.time: 0.0 for edge in graph.users.get(x, ()) if edge.target.time}
-        if len(steps) < 2:
-            return entry
-        for step in graph.backward_steps():
-            for source, dx in zip(step.inputs, step.contributions(), strict=True):
-                if source is x and dx is not None and step.node.time:
-                    buffer = np.zeros(x.shape)
-                    (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(buffer)
-                    steps[step.node.time] += float(buffer[entry.at])
-        change = np.zeros(x.shape)
-        change[entry.at] = self.eps
-        for time in steps:
-            slope = (_replay(graph, x, change, time) - _replay(graph, x, -change, time)) / (2 * self.eps)
-            steps[time] = abs(steps[time] - slope)
-        return entry._replace(t=max(steps, key=lambda time: steps[time]).t)
+def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: float) -> Entry:
+    """The entry with the time step that is most wrong: each step's use of the input changed alone, and replayed."""
+    times = {e: e.target.time for e in graph.users.get(leaves.get(entry.name), ()) if e.target.time}
+    if entry.at is None or len({*times.values()}) < 2:
+        return entry
+    x, errors = leaves[entry.name], dict[Any, float]()
+    change = np.zeros(x.shape)
+    change[entry.at] = eps
+    analytic = dict(watch(graph, times))
+    for time in times.values():
+        numeric = (_replay(graph, x, change, time) - _replay(graph, x, -change, time)) / (2 * eps)
+        errors[time] = abs(float(analytic.get(time, change * 0)[entry.at]) - numeric)
+    return entry._replace(t=max(errors, key=errors.__getitem__).t)
 
 
 def _replay(graph: Graph, leaf: Tensor, change: Any, time: Any) -> float:
     """The output of a graph when one leaf is changed where it is used at one time step, and nowhere else."""
     values: dict[Tensor, Any] = {}
     for node in graph.nodes:
-        changed = change if node.time == time else 0
-        arrays = [
-            (values[x] + changed if x is leaf else values[x]) if isinstance(value, Array) else value
-            for x, value in zip(node.inputs, node.arrays, strict=True)
-        ]
+        arrays = [values[x] if isinstance(value, Array) else value for x, value in zip(node.inputs, node.arrays)]
+        if node.time == time:
+            arrays = [array + change if x is leaf else array for x, array in zip(node.inputs, arrays)]
         result = node.op.forward(*arrays, **node.constants) if node.op else node._array
         values[node] = result[node.call.which] if node.call else result
     return float(values[graph.outputs[0]])
