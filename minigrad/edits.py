@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
+from minigrad.backward import Numbers
 from minigrad.clip import check_limit, norm
 from minigrad.graph import Edge, Graph
 from minigrad.primitive import Primitive, primitive
@@ -25,6 +26,7 @@ from minigrad.tensor import Tensor
 
 Edges = Edge | Iterable[Edge] | Callable[[Edge], bool] | None
 Constants = Callable[[Edge], dict[str, Any]]  # of the identity node on an edge
+MOST = 8  # choices that an error names one by one
 NO_TIME = (
     "the graph has no time labels, so nothing crosses a time step; loop over mg.timesteps(xs), write "
     "`with mg.time_step(t):` around each step, or unroll a cell with nn.Unroll"
@@ -59,11 +61,11 @@ def clip_gradient_dx(dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, 
     if max_norm is not None:
         scaled = dx.astype(np.float64) / peak  # so that no square leaves the range
         square = np.sum(scaled * scaled, axis=None if rows is None else tuple(range(1, dy.ndim)), keepdims=True)
-        over = square > (max_norm / peak) ** 2
-        dx = dx * np.where(over, max_norm / peak / np.sqrt(np.where(over, square, 1)), 1)
+        over, least = square > (max_norm / peak) ** 2, 1 - 2 * np.finfo(dy.dtype).eps  # rounding leaves it in the limit
+        dx = dx * np.where(over, least * max_norm / peak / np.sqrt(np.where(over, square, 1)), 1)
     dx = dx if rows is None else np.where(rows, dx, dy)
     if open_report.get() is not None:  # norms cost time
-        record(*what, norm([_array(dy)]), norm([_array(dx)]))
+        record(*what, *(norm([_array(d) if rows is None else np.where(rows, _array(d), 0)]) for d in (dy, dx)))
     return dx
 
 
@@ -72,6 +74,15 @@ def _array(x: Any) -> Any:
 
 
 clip_gradient.name = "clip"  # what it is called in a graph; the function `np.clip` is the other one of that name
+
+
+class Sparse(Numbers):
+    """A pass over arrays that leaves out what is exactly zero, so that a cut saves the work behind it."""
+
+    def pop(self, x: Tensor) -> Any:
+        """As in every pass; but for an operation, no gradient in place of zeros."""
+        dy = super().pop(x)
+        return dy if dy is None or x.op is None or dy.any() else None
 
 
 class EditedGraph(Graph):
@@ -86,11 +97,21 @@ class EditedGraph(Graph):
         return self.rewired.get(node, node.inputs)
 
     @cached_property
+    def cuts(self) -> set[Tensor]:
+        """The nodes through which nothing flows back."""
+        return {node for node in self.nodes if node.op is cut and node.constants["rows"] is None}
+
+    @cached_property
+    def numbers(self) -> type[Numbers]:  # type: ignore[override]
+        """How a pass over arrays adds up."""
+        return Sparse if self.cuts else Numbers
+
+    @cached_property
     def reached(self) -> set[Tensor]:
         """The nodes from which a path that is not cut leads to an output."""
         found = set(self.outputs)
         for node in reversed(self.nodes):
-            if node in found and not (node.op is cut and node.constants["rows"] is None):
+            if node in found and node not in self.cuts:
                 found.update(self._taken(node))
         return found
 
@@ -118,44 +139,52 @@ class EditedGraph(Graph):
 
 def cut_edges(graph: Graph, edges: Edges = None, *, mask: Any = None, **where: Any) -> Graph:
     """See `Graph.cut`."""
-    return _warned(graph, rewire(graph, select(graph, edges, **where), cut, lambda e: {"rows": _rows(e, mask)}))
+    rows = _rows(graph, mask)
+
+    def constants(edge: Edge) -> dict[str, Any]:
+        chosen = rows(edge)
+        return {"rows": None if chosen is None or chosen.all() else chosen}
+
+    return _warned(graph, rewire(graph, select(graph, edges, **where), cut, constants))
 
 
 def truncate(graph: Graph, k: int) -> Graph:
     """See `Graph.truncate`."""
-    return _warned(graph, rewire(graph, windows(graph, k), cut, lambda e: {"rows": None}))
+    return _warned(graph, rewire(graph, windows(graph, k, "truncate"), cut, whole))
 
 
-def windows(graph: Graph, k: int) -> list[Edge]:
+def whole(edge: Edge) -> dict[str, Any]:
+    """A cut of all rows."""
+    return {"rows": None}
+
+
+def windows(graph: Graph, k: int, who: str) -> list[Edge]:
     """The edges between windows of k steps, which are counted back from the last step of each axis."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"truncate: k, the number of steps that a gradient may go back, must be ≥ 1, found {k!r}")
+        raise ValueError(f"{who}: k, the number of steps that a gradient may go back, must be ≥ 1, found {k!r}")
     if not graph.axes:
-        raise ValueError(f"truncate: {NO_TIME}")
-    last = {axis: max(p for (a, _), p in graph._positions.items() if a is axis) for axis in graph.axes.values()}
+        raise ValueError(f"{who}: {NO_TIME}")
+    last = {axis: position for (axis, _), position in graph._positions.items()}  # which are in order
 
     def window(node: Tensor) -> tuple[Axis, int]:
         axis, position = graph.position(node)  # type: ignore[misc]  # asked of timed nodes only
         return axis, (last[axis] - position) // k
 
-    return [
-        edge
-        for edge in graph._between_steps()
-        if edge.source.op and window(edge.source)[0] is window(edge.target)[0]
-        if window(edge.source) != window(edge.target) and not graph._accumulates_loss(edge)
-    ]
+    between = ((edge, window(edge.source), window(edge.target)) for edge in graph._between_steps() if edge.source.op)
+    return [e for e, a, b in between if a[0] is b[0] and a != b and not graph._accumulates_loss(e)]
 
 
 def clip_edges(graph: Graph, edges: Edges, max_norm: Any, max_value: Any, mask: Any = None, **where: Any) -> Graph:
     """See `Graph.clip_edges`."""
-    limits = {"max_norm": max_norm, "max_value": max_value}
     if max_norm is None and max_value is None:
         raise ValueError("clip_edges: a limit is needed, max_norm= or max_value=")
+    limits = {"max_norm": max_norm, "max_value": max_value}
     limits = {name: None if value is None else check_limit(name, value) for name, value in limits.items()}
-    name_of = state_names(graph)
+    rows, name_of, names = _rows(graph, mask), state_names(graph), {axis: name for name, axis in graph.axes.items()}
 
     def constants(edge: Edge) -> dict[str, Any]:
-        return {**limits, "rows": _rows(edge, mask), "what": (name_of(edge.source), edge.target.t)}
+        axis = f"{names[edge.target.time.axis]}." if edge.target.time and len(names) > 1 else ""
+        return {**limits, "rows": rows(edge), "what": (axis + name_of(edge.source), edge.target.t)}
 
     return rewire(graph, select(graph, edges, **where), clip_gradient, constants)
 
@@ -208,25 +237,29 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     }
     if not where.keys() <= traits.keys():
         raise TypeError(f"edit: edges are chosen by {', '.join(traits)}; found {', '.join(where.keys() - traits)}")
-    if where.get("axis") not in (None, *graph.axes):
-        raise ValueError(f"edit: axis {where['axis']!r} is not in the graph; its axes: {', '.join(graph.axes)}")
     if edges is None or callable(edges):
         chosen = list(graph.state_edges) if edges is None else [edge for edge in graph.edges if edges(edge)]
     else:
-        chosen = [edges] if isinstance(edges, Edge) else list(edges)
-        if strangers := set(chosen) - set(graph.edges):
-            raise ValueError(
-                f"edit: {strangers.pop()!r} is not in this graph; take one of graph.edges or graph.state_edges"
-            )
+        chosen = [edges] if isinstance(edges, Edge) else list(edges) if isinstance(edges, Iterable) else [edges]
+        if strangers := [edge for edge in chosen if edge not in {*graph.edges}]:
+            raise ValueError(f"edit: {_called(strangers[0], name_of)} is not in this graph; take some of graph.edges")
     for key, wanted in where.items():
-        inside = f"{wanted}." if key == "scope" else None  # a scope holds those below it
-        chosen = [e for e in chosen if (is_ := traits[key](e)) == wanted or (inside and is_.startswith(inside))]
+        options = wanted if isinstance(wanted, list | tuple | set | range) else [wanted]
+        inside = tuple(f"{option}." for option in options if key == "scope")  # a scope holds those below it
+        chosen = [e for e in chosen if (is_ := traits[key](e)) in options or (inside and is_.startswith(inside))]
     if not chosen and (where or edges is not None):
-        known = {
-            " ".join(f"{key} {trait(e)}" for key, trait in traits.items() if key != "t") for e in graph.state_edges
-        }
-        raise ValueError(f"edit: no edge matches; state crosses at: {'; '.join(sorted(known)) or 'none'}")
+        known = {key: [*dict.fromkeys(str(trait(edge)) for edge in graph.state_edges)] for key, trait in traits.items()}
+        known = {key: v if len(v) <= MOST else [*v[:2], "...", v[-1]] for key, v in known.items() if any(v)}
+        lines = "; ".join(f"{key} {', '.join(values)}" for key, values in known.items())
+        asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items())
+        raise ValueError(f"edit: no edge matches {asked or 'what was given'}; state crosses at: {lines or 'no edge'}")
     return chosen
+
+
+def _called(edge: Any, name_of: Callable[[Tensor], str]) -> str:
+    """What to call an edge in an error: it is not printed whole, for it holds arrays."""
+    found = [f"{name_of(x)}{'' if x.t is None else f' (t={x.t})'}" for x in edge[:2]] if isinstance(edge, Edge) else []
+    return f"the edge {' → '.join(found)}" if found else f"{edge!r}, which is no Edge,"
 
 
 def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
@@ -244,15 +277,24 @@ def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
     return name_of
 
 
-def _rows(edge: Edge, mask: Any) -> Any:
-    """The rows of a batch that an edit is for, shaped like the state: from a mask (B), or (T, B) by time step."""
-    if mask is None:
-        return None
-    table, t, shape = np.asarray(mask), edge.target.t, edge.source.shape
-    chosen = table[t] if table.ndim == 2 and t is not None and t < len(table) else table
-    if table.dtype != bool or not shape or chosen.shape != shape[:1]:
-        raise ValueError(
-            f"mask: bool of shape (B,) or (T, B) with B = {shape[0] if shape else 'a batch axis'} is needed "
-            f"for a state of shape {shape}, found {table.dtype} of shape {table.shape}"
-        )
-    return chosen.reshape(-1, *[1] * (len(shape) - 1))
+def _rows(graph: Graph, mask: Any) -> Callable[[Edge], Any]:
+    """The rows of a batch that an edit is for, shaped like the state: from a mask (B), or (T, B) in the order of t."""
+    table, steps = np.asarray(mask), dict[Axis, list[int]]()
+    for axis, t in graph._positions:
+        steps[axis] = sorted([*steps.get(axis, []), t])
+
+    def rows(edge: Edge) -> Any:
+        time, shape = edge.target.time, edge.source.shape
+        if mask is None:
+            return None
+        at = steps[time.axis] if time else []
+        wanted = [f"({n}{shape[0]},)".replace(",)", ")") for n in ("", f"{len(at)}, ")] if shape else []
+        if table.dtype != bool or not shape or table.shape not in (shape[:1], (len(at), shape[0])):
+            raise ValueError(
+                f"mask: bool of shape {' or '.join(wanted) or '(B) or (T, B)'} is needed for a state of shape {shape}, "
+                f"found {table.dtype} of shape {table.shape}"
+            )
+        chosen = table if table.ndim == 1 else table[at.index(time.t)]
+        return chosen.reshape(-1, *[1] * (len(shape) - 1))
+
+    return rows

@@ -45,6 +45,8 @@ class Graph:
     t=0  h = w * h   dh 0.04 -> dw 0.036
     """
 
+    numbers: type[Numbers] = Numbers  # how a pass over arrays adds up
+
     def __init__(self, *outputs: Tensor) -> None:
         if not outputs or not all(isinstance(y, Tensor) for y in outputs):
             found = ", ".join(type(y).__name__ for y in outputs) or "nothing"
@@ -263,7 +265,7 @@ class Graph:
 
     def _pending(self, grad: Any, create_graph: bool) -> Numbers:
         """The start of a pass: ∂loss/∂output at each output."""
-        pending = Traced(self.masking) if create_graph else Numbers(self.masking)
+        pending = Traced(self.masking) if create_graph else self.numbers(self.masking)
         for output, seed in zip(self.outputs, self._seeds(grad), strict=True):
             own = pending.own(seed, output)
             pending.sums[output] = pending.join(output, pending.sums[output], own) if output in pending.sums else own

@@ -222,7 +222,8 @@ def test_the_limit_is_for_the_sum_of_all_edges_from_one_source_into_one_step():
     assert len(edited.find(op="clip")) == 1
     (step,) = [s for s in edited.backward_steps() if s.node.op.name == "clip"]
     assert step.grad == 2 * 16 * 4
-    assert step.input_grads[0] == 0.5
+    assert step.input_grads[0] == pytest.approx(0.5, rel=1e-6)
+    assert step.input_grads[0] <= 0.5
 
 
 def test_a_gradient_within_the_limit_passes_bit_for_bit():
@@ -346,13 +347,13 @@ def test_bad_edits_say_what_is_wrong():
     _, other = toy()
     with pytest.raises(ValueError, match="is not in this graph"):
         graph.cut(other.state_edges)
-    with pytest.raises(ValueError, match="no edge matches; state crosses at: name h op multiply axis time"):
+    with pytest.raises(ValueError, match="no edge matches name='c'; state crosses at: name h; op multiply; t 1, 2; axis time"):
         graph.cut(name="c")
     with pytest.raises(ValueError, match="no edge matches"):
         graph.cut([])
     with pytest.raises(TypeError, match="edges are chosen by name, op, t, axis, scope; found time"):
         graph.cut(time=1)
-    with pytest.raises(ValueError, match="axis 'l7' is not in the graph; its axes: time"):
+    with pytest.raises(ValueError, match="no edge matches axis='l7'; state crosses at: .*axis time"):
         graph.clip_edges(max_norm=1, axis="l7")
     for k in (0, -1, 1.5, True, None):
         with pytest.raises(ValueError, match="must be ≥ 1"):

@@ -15,7 +15,7 @@ from minigrad.primitive import registry
 
 def unrolled(T=4):
     w = mg.tensor(np.array([[0.5, 0.1], [-0.2, 0.9]]), requires_grad=True, name="w")
-    xs, h = mg.tensor(np.arange(2.0 * T).reshape(T, 2) / 10), mg.tensor(np.zeros(2))
+    xs, h = mg.tensor(np.arange(2.0 * T).reshape(T, 2) / 10), mg.tensor(np.full(2, 0.1))
     with mg.scope("encoder"), mg.scope("cell"):
         for _, x in mg.timesteps(xs):
             a, b = np.split(np.concatenate([x, h @ w]), 2)
