@@ -87,13 +87,16 @@ def _find_producer(graph: Graph, seeds: Any) -> bool:
     for node, k, dx, dy in not_finite(graph, seeds):
         outputs = (node._array,) if node.call is None else node.call.outputs
         if k is None and node not in passed_on:
-            what = "the sum of gradients" if node.op else "the sum over its uses"
+            what = "a hook" if node._hooks else "the sum of gradients" if node.op else "the sum over its uses"
             raise _error(what, dx, naming.describe(graph, node, "at ") if node.op else f"as the gradient of {node!r}")
         if k is not None and _finite(dy, *node.arrays, *outputs):
             names, where = _names(node.op, node.arrays), naming.describe(graph, node, "in ")
             operands = zip(["dy", *names], [dy, *node.arrays])
             raise _error(f"the gradient {node.op.name}_d{names[k]}", dx, where, operands)  # type: ignore[union-attr]
         passed_on.add(node if k is None else graph.inputs(node)[k])
+    came = [naming.label(graph, leaf) for leaf in graph.leaves if not _finite(leaf)]
+    if passed_on and came:
+        raise FloatingPointError(f"the gradients are not finite, because {', '.join(came)} came in with NaN or infinity")
     return False
 
 
@@ -110,8 +113,12 @@ def not_finite(graph: Graph, seeds: Any) -> Iterator[tuple[Tensor, int | None, A
     yield from ((leaf, None, dx, None) for leaf, dx in pending.sums.items() if not _finite(dx))
 
 
-def origin(graph: Graph) -> str:
-    """Where in a backward pass the first gradient that is not finite appears, and in which time step."""
+def origin(graph: Graph | None, leaf: Tensor) -> str:
+    """Where in the backward pass of a graph, or of the last loss, the first gradient that is not finite appears."""
+    loss = last_loss[0]() if graph is None and last_loss else None
+    graph = Graph(loss) if loss is not None else graph
+    if graph is None or leaf not in graph.users:
+        return ""
     with np.errstate(all="ignore"):
         found = [node for node, *_ in not_finite(graph, tuple(np.ones(y.shape, y.dtype) for y in graph.outputs))]
     if not found:
@@ -171,9 +178,10 @@ def _warn_of_history(graph: Graph, again: list[Tensor]) -> None:
     state, frame = again[0], caller(sys._getframe(1))
     name, scope = state.role.name if state.role else naming.label(graph, state), state._scope
     line = f"{state.source}" + (f", called from {scope.called_from}" if scope else "")
+    steps = len({node.time[:2] for node in again if node.time})
     text = (
-        f"this backward pass walks again through {len({node.time[:2] for node in again if node.time})} time steps that "
-        f"another loss has walked already: the state {name} ({line}) still carries its history.  Cut it between "
-        f"windows, with state = nn.detach_state(state); or, if both losses are meant, add them and call backward once"
+        f"this backward pass walks again through {steps} time step{'s' * (steps > 1)} that another loss has walked "
+        f"already: the state {name} ({line}) still carries its history.  If the losses are those of successive windows, "
+        f"cut it between them, with state = nn.detach_state(state); if both are meant, add them and call backward once"
     )
     warnings.warn_explicit(text, UserWarning, frame.f_code.co_filename if frame else "", frame.f_lineno if frame else 0)

@@ -44,14 +44,16 @@ def grad_by_step(graph: Graph, parameter: Tensor | str, norms: bool = False, axi
 def values_by_step(graph: Graph, name: str, axis: str | None = None, scope: str | None = None) -> NDArray[Any]:
     """See `Graph.values_by_step`."""
     label_of = state_names(graph, roles=False)
-    found = [n for n in graph.nodes if n.time and ((n.role is not None and n.role.name == name) or label_of(n) == name)]
-    if not found:
+    found = [n for n in graph.nodes if (n.role is not None and n.role.name == name) or (n.time and label_of(n) == name)]
+    if not found and graph.axes:
         timed = sorted({label_of(n) for n in graph.nodes if n.time and n.op})
         raise ValueError(f"values_by_step: no node of a time step is called {name!r}; there are: {', '.join(timed)}")
-    chosen = _one_axis(graph, found, f"values_by_step: {name} occurs", axis)
-    found = [n for n in found if n.time and n.time.axis is chosen and (scope is None or n.scope == scope)]
-    if not found:
-        raise ValueError(f"values_by_step: {name} does not occur in scope {scope!r}")
+    inside = [n for n in found if scope is None or n.scope == scope]
+    if found and not inside:
+        scopes = ", ".join(dict.fromkeys(repr(n.scope) for n in found))
+        raise ValueError(f"values_by_step: {name} does not occur in scope {scope!r}; it occurs in {scopes}")
+    chosen = _one_axis(graph, inside, f"values_by_step: {name} occurs", axis)
+    found = [n for n in inside if n.time and n.time.axis is chosen]
     top = found[-1].scope  # of stacked layers the one that is nearest to the loss
     by_step = {n.t: n._array for n in found if n.scope == top}  # of several in one step the last, as a variable has it
     return np.stack([by_step[t] for t in sorted(by_step)])  # type: ignore[type-var]

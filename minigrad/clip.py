@@ -61,7 +61,9 @@ def _scale(what: str, groups: list[Gradients], max_norm: float, norm_type: float
         raise ValueError("norm_type: a positive number or inf is needed, found 0")
     norms = [norm(group.values(), p) for group in groups]
     if not all(map(math.isfinite, norms)):
-        raise FloatingPointError(f"{what}: the norm is {max(norms)}, beyond float64; no gradient was changed")
+        leaf, grad = max(((x, dx) for group in groups for x, dx in group.items()), key=lambda item: np.abs(item[1]).max())
+        largest = f"the largest gradient is that of {leaf.name or 'a parameter'} {leaf.shape}, up to {np.abs(grad).max():.3g}"
+        raise FloatingPointError(f"{what}: the norm is beyond float64 ({largest}); no gradient was changed")
     for group, before in zip(groups, norms, strict=True):
         factor = min(1.0, limit / (before + EPSILON))
         for leaf, grad in group.items() if factor < 1 else ():
@@ -106,8 +108,10 @@ def clip_grad_adaptive_(target: Any, ratio: float = 0.01, epsilon: float = 1e-3)
 
 
 def _unit_norms(array: Arrays) -> Arrays:
+    """The norm of each unit, divided by its largest entry on the way, so that no square leaves the range."""
     axis = tuple(range(array.ndim - 1)) if array.ndim > 1 else None
-    return np.sqrt(np.sum(np.square(array, dtype=np.float64), axis=axis, keepdims=True))
+    peak = np.max(np.abs(array), axis=axis, keepdims=True, initial=1e-300).astype(np.float64)
+    return peak * np.sqrt(np.sum(np.square(array / peak), axis=axis, keepdims=True))
 
 
 def _limit_each(target: Any, what: str, limited: Callable[[Tensor, Arrays], Arrays]) -> None:
@@ -153,6 +157,6 @@ def gradients(target: Any, what: str) -> Gradients:
                 name = name if name[:1] not in ("", "[") else leaf.name or f"parameter {name}"
                 raise FloatingPointError(
                     f"{what}: the gradient of {name} is not finite: {wrong} of {grad.size} entries are NaN or "
-                    f"infinite{anomaly.origin(graph) if graph else ''}; no gradient was changed"
+                    f"infinite{anomaly.origin(graph, leaf)}; no gradient was changed"
                 )
     return found

@@ -142,7 +142,7 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
         (x, what): _norm(np.where(masks[x], dx, 0) if what == "crossing" and x in masks else dx)
         for (x, what), dx in watch(graph, watched)
     }
-    slopes, paths = _slopes(graph), list[Path]()
+    slopes, paths, blocked = _slopes(graph), list[Path](), {node.inputs[0] for node in getattr(graph, "cuts", ())}
     budget = math.inf if jacobians == "exact" else float(jacobians) * JACOBIANS * len(graph.order) / len(lines)
     for line, (computed, rows) in zip(lines, made, strict=True):
         total = np.array([seen.get((x, "total"), 0.0) for x in computed])
@@ -151,12 +151,10 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
         with np.errstate(invalid="ignore"):  # where both are infinite
             ratio = np.divide(crossing, later, out=np.full(len(later), math.nan), where=later > 0)
         gains = _jacobians(line, computed, rows, budget, jacobians == "exact")
-        cut = not any((x, "crossing") in seen for x in line.states)
         t = [x.time.t for x in computed if x.time]
-        gates = {
-            name: np.array([*map(by.get, t)], np.float64)
-            for name, by in slopes.get((line.axis, line.scope), {}).items()
-        }
+        found = slopes.get((line.axis, line.scope), {})
+        gates = {name: np.array([*map(by.get, t)], np.float64) for name, by in found.items()}
+        cut = blocked.issuperset(line.states[:-1]) and not (ratio > 0).any()
         paths.append(Path(names[line.axis], line.scope, line.name, t, total, crossing, ratio, gains, gates, cut))
     return GradientFlow(tuple(paths))
 
