@@ -25,14 +25,14 @@ from minigrad.ops.selection import *
 from minigrad.ops.shaping import *
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.reports import clip_report
-from minigrad.scope import Role, no_grad, scope, time_step, timesteps
+from minigrad.scope import Axis, Role, no_grad, scope, time_step, timesteps
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 
 if TYPE_CHECKING:
     from minigrad.debugger import Breakpoint, debug
     from minigrad.render import compare
 
-__all__ = ["Edge", "Graph", "Primitive", "Role", "Scatter", "Tensor", "get_default_dtype", "grad", "no_grad"]
+__all__ = ["Axis", "Edge", "Graph", "Primitive", "Role", "Scatter", "Tensor", "get_default_dtype", "grad", "no_grad"]
 __all__ += ["generator", "seed"]
 __all__ += ["ops", "primitive", "scope", "set_default_dtype", "tensor", "time_step", "timesteps"]
 __all__ += ["clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_", "clip_report"]

@@ -61,8 +61,12 @@ def _scale(what: str, groups: list[Gradients], max_norm: float, norm_type: float
         raise ValueError("norm_type: a positive number or inf is needed, found 0")
     norms = [norm(group.values(), p) for group in groups]
     if not all(map(math.isfinite, norms)):
-        leaf, grad = max(((x, dx) for group in groups for x, dx in group.items()), key=lambda item: np.abs(item[1]).max())
-        largest = f"the largest gradient is that of {leaf.name or 'a parameter'} {leaf.shape}, up to {np.abs(grad).max():.3g}"
+        leaf, grad = max(
+            ((x, dx) for group in groups for x, dx in group.items()), key=lambda item: np.abs(item[1]).max()
+        )
+        largest = (
+            f"the largest gradient is that of {leaf.name or 'a parameter'} {leaf.shape}, up to {np.abs(grad).max():.3g}"
+        )
         raise FloatingPointError(f"{what}: the norm is beyond float64 ({largest}); no gradient was changed")
     for group, before in zip(groups, norms, strict=True):
         factor = min(1.0, limit / (before + EPSILON))

@@ -31,13 +31,16 @@ in_engine = _InEngine()
 
 
 class Axis:
-    """One run over time: everything that one unrolling, or one loop over `timesteps`, has labelled."""
+    """One run over time: everything that one unrolling, or one loop over `timesteps`, has labelled.
+
+    Give one to several loops over `timesteps` that go on with each other.
+    """
 
     __slots__ = ("name", "visits")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.visits = itertools.count()  # only bare time steps count here
+        self.visits = itertools.count()
 
     def __repr__(self) -> str:
         return self.name
@@ -165,13 +168,15 @@ def time_step(t: int, axis: str | None = None) -> recorded:
     return recorded(time=TimeLabel(own, t, next(own.visits)))
 
 
-def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start: int = 0) -> Iterator[tuple[int, Any]]:
+def timesteps(
+    xs: Any, axis: str | Axis | None = None, *, reverse: bool = False, start: int = 0
+) -> Iterator[tuple[int, Any]]:
     """Loop over the first axis of `xs`, labelling what each turn of the loop records with its time step.
 
     Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
     requires grad is split once, so the backward pass stays linear in T.  An outermost loop opens an axis of its own
     (named "time" unless `axis` says otherwise); a nested one keeps the labels of the loop around it unless it is
-    given an axis.  The labels end with the loop, also after `break` or an error (of an iterator that is kept in a
+    given an axis; a loop that is given an `mg.Axis` goes on with those that had it before.  The labels end with the loop, also after `break` or an error (of an iterator that is kept in a
     variable: when that is closed or dropped).  start: the number of the first step.
 
     >>> import minigrad as mg, numpy as np
@@ -182,14 +187,14 @@ def timesteps(xs: Any, axis: str | None = None, *, reverse: bool = False, start:
 
     before = recording.get()
     labelled = before.time is None or axis is not None
-    own = Axis(axis or "time")
+    own = axis if isinstance(axis, Axis) else Axis(axis or "time")
     made_here = not isinstance(xs, list | tuple)
     parts = list(xs if isinstance(xs, Tensor) else tensor(xs)) if made_here else xs
     order = range(len(parts))
     try:
-        for position, t in enumerate(reversed(order) if reverse else order):
+        for t in reversed(order) if reverse else order:
             if labelled:
-                label = TimeLabel(own, start + t, position)
+                label = TimeLabel(own, start + t, next(own.visits))
                 recording.set(before._replace(time=label))
                 if made_here or _unplaced(parts[t]):
                     parts[t].place("input", "x", label)

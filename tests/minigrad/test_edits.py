@@ -347,7 +347,9 @@ def test_bad_edits_say_what_is_wrong():
     _, other = toy()
     with pytest.raises(ValueError, match="is not in this graph"):
         graph.cut(other.state_edges)
-    with pytest.raises(ValueError, match="no edge matches name='c'; state crosses at: name h; op multiply; t 1, 2; axis time"):
+    with pytest.raises(
+        ValueError, match="no edge matches name='c'; state crosses at: name h; op multiply; t 1, 2; axis time"
+    ):
         graph.cut(name="c")
     with pytest.raises(ValueError, match="no edge matches"):
         graph.cut([])
