@@ -154,8 +154,8 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
         t = [x.time.t for x in computed if x.time]
         found = slopes.get((line.axis, line.scope), {})
         gates = {name: np.array([*map(by.get, t)], np.float64) for name, by in found.items()}
-        cut = blocked.issuperset(line.states[:-1]) and not (ratio > 0).any()
-        paths.append(Path(names[line.axis], line.scope, line.name, t, total, crossing, ratio, gains, gates, cut))
+        cuts = [k for k, x in enumerate(line.states) if ratio[k] == 0 and x in blocked]
+        paths.append(Path(names[line.axis], line.scope, line.name, t, total, crossing, ratio, gains, gates, len(cuts)))
     return GradientFlow(tuple(paths))
 
 

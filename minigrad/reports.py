@@ -59,7 +59,7 @@ class Path:
     ratio: crossing_t / total_{t+1}, what the next step did to the gradient of the rows that it computed; rows that a
     `where` kept as they were (sequences that have ended) are no evidence, and a step that kept all of them has NaN.
     jacobian: the root mean square gain of ∂s_t/∂s_{t−1} over all directions (estimated from a random one; "exact": its
-    largest gain), NaN where not asked.  slopes: the mean φ′ of each activation of the axis.
+    largest gain), NaN where not asked.  slopes: the mean φ′ of each activation in its scope.  cuts: the edits on its way.
     """
 
     axis: str
@@ -71,7 +71,7 @@ class Path:
     ratio: Numbers
     jacobian: Numbers
     slopes: dict[str, Numbers]
-    cut: bool
+    cuts: int
 
     @property
     def _known(self) -> Numbers:
@@ -97,10 +97,11 @@ class Path:
         """One of: vanishing, exploding, healthy, cut, not finite, unknown."""
         if not np.isfinite(self.total).all():
             return "not finite"
-        if not len(self._known) or self.cut:
-            return "cut" if len(self._known) else "unknown"
+        if len(self._known) == self.cuts:
+            return "cut" if self.cuts else "unknown"
         change = math.log(self.mean_ratio or LOST) * np.count_nonzero(self._known)
-        if self.mean_ratio < HEALTHY[0] or change < math.log(LOST):
+        dies = np.count_nonzero(self._known == 0) > self.cuts
+        if dies or self.mean_ratio < HEALTHY[0] or change < math.log(LOST):
             return "vanishing"
         return "exploding" if self.mean_ratio > HEALTHY[1] or change > -math.log(LOST) else "healthy"
 
