@@ -105,17 +105,18 @@ def clip_grad_adaptive_(target: Any, ratio: float = 0.01, epsilon: float = 1e-3)
     limit, least = check_limit("ratio", ratio), check_limit("epsilon", epsilon)
 
     def limited(leaf: Tensor, grad: Arrays) -> Arrays:
-        longest, norms = limit * np.maximum(_unit_norms(leaf.data), least), _unit_norms(grad)
-        return np.where(norms > longest, grad * (longest / np.maximum(norms, EPSILON)), grad)
+        (weight, weights), (peak, norms) = _unit_norms(leaf.data), _unit_norms(grad)
+        longest = limit * np.maximum(weight * weights, least)
+        return np.where(norms > longest / peak, grad / peak * (longest / np.maximum(norms, 1)), grad)
 
     _limit_each(target, "clip_grad_adaptive_", limited)
 
 
-def _unit_norms(array: Arrays) -> Arrays:
-    """The norm of each unit, divided by its largest entry on the way, so that no square leaves the range."""
+def _unit_norms(array: Arrays) -> tuple[Arrays, Arrays]:
+    """The largest entry of each unit, and its norm as a multiple of that, so that no square leaves the range."""
     axis = tuple(range(array.ndim - 1)) if array.ndim > 1 else None
-    peak = np.max(np.abs(array), axis=axis, keepdims=True, initial=1e-300).astype(np.float64)
-    return peak * np.sqrt(np.sum(np.square(array / peak), axis=axis, keepdims=True))
+    peak = np.max(np.abs(array, dtype=np.float64), axis=axis, keepdims=True, initial=1e-300)
+    return peak, np.sqrt(np.sum(np.square(array / peak), axis=axis, keepdims=True))
 
 
 def _limit_each(target: Any, what: str, limited: Callable[[Tensor, Arrays], Arrays]) -> None:
