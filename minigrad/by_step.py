@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.clip import norm
-from minigrad.edits import NO_TIME, EditedGraph, cut, rewire, state_names, whole, windows
+from minigrad.edits import NO_TIME, EditedGraph, cut, rewire, state_names, windows
 from minigrad.flow import state_lines, watch
 from minigrad.graph import Graph
 from minigrad.reports import Credit, TruncationBias
@@ -92,7 +92,7 @@ def credit(graph: Graph, state: str | None = None) -> Credit:
     for x, dx in [*starts, *watch(graph, {edge: edge.source for edge in enters})]:
         parts = seeds.setdefault(step_of(x), {})
         parts[x] = parts.get(x, 0) + dx
-    alone, columns = rewire(graph, totals, cut, whole), {x: k for k, x in enumerate(nodes.values())}
+    alone, columns = rewire(graph, totals, cut), {x: k for k, x in enumerate(nodes.values())}
     norms = np.zeros((len(nodes), len(nodes)))
     for k, t in enumerate(nodes):
         if parts := seeds.get(t):
@@ -104,7 +104,7 @@ def credit(graph: Graph, state: str | None = None) -> Credit:
 
 def truncation_bias(graph: Graph, k: int) -> TruncationBias:
     """See `Graph.truncation_bias`."""
-    full, short = _leaf_grads(graph), _leaf_grads(rewire(graph, windows(graph, k, "truncation_bias"), cut, whole))
+    full, short = _leaf_grads(graph), _leaf_grads(rewire(graph, windows(graph, k, "truncation_bias"), cut))
     pairs = {name: (dx, short.get(name, np.zeros_like(dx))) for name, dx in full.items()}
     flat = [np.concatenate([np.ravel(pair[j]) for pair in pairs.values()]) for j in (0, 1)]
     return TruncationBias(k, *_compared(*flat), {name: _compared(*pair) for name, pair in pairs.items()})

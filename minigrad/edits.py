@@ -7,6 +7,7 @@ adjacency of the new graph alone, so the backward loop and the pictures know not
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -54,7 +55,7 @@ def clip_gradient(x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any
 @clip_gradient.gradient
 def clip_gradient_dx(dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any) -> Any:
     """Each entry into [-max_value, max_value], then the norm down to max_norm; what is within passes bit for bit."""
-    peak = float(np.max(np.abs(_array(dy)), initial=0.0)) or 1.0
+    peak = float(np.max(np.abs(getattr(dy, "_array", dy)), initial=0.0)) or 1.0
     if not np.isfinite(peak):
         raise FloatingPointError(f"clip_edges: the gradient that crosses by {what[0]} is not finite")
     dx = dy if max_value is None else np.clip(dy, -max_value, max_value)
@@ -65,12 +66,9 @@ def clip_gradient_dx(dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, 
         dx = dx * np.where(over, least * max_norm / peak / np.sqrt(np.where(over, square, 1)), 1)
     dx = dx if rows is None else np.where(rows, dx, dy)
     if open_report.get() is not None:  # norms cost time
-        record(*what, *(norm([_array(d) if rows is None else np.where(rows, _array(d), 0)]) for d in (dy, dx)))
+        arrays = (getattr(d, "_array", d) for d in (dy, dx))
+        record(*what, *[norm([d if rows is None else np.where(rows, d, 0)]) for d in arrays])
     return dx
-
-
-def _array(x: Any) -> Any:
-    return x._array if isinstance(x, Tensor) else x
 
 
 clip_gradient.name = "clip"  # what it is called in a graph; the function `np.clip` is the other one of that name
@@ -150,12 +148,7 @@ def cut_edges(graph: Graph, edges: Edges = None, *, mask: Any = None, **where: A
 
 def truncate(graph: Graph, k: int) -> Graph:
     """See `Graph.truncate`."""
-    return _warned(graph, rewire(graph, windows(graph, k, "truncate"), cut, whole))
-
-
-def whole(edge: Edge) -> dict[str, Any]:
-    """A cut of all rows."""
-    return {"rows": None}
+    return _warned(graph, rewire(graph, windows(graph, k, "truncate"), cut))
 
 
 def windows(graph: Graph, k: int, who: str) -> list[Edge]:
@@ -189,7 +182,7 @@ def clip_edges(graph: Graph, edges: Edges, max_norm: Any, max_value: Any, mask: 
     return rewire(graph, select(graph, edges, **where), clip_gradient, constants)
 
 
-def rewire(graph: Graph, edges: list[Edge], op: Primitive, constants: Constants) -> Graph:
+def rewire(graph: Graph, edges: list[Edge], op: Primitive, constants: Constants = lambda edge: {"rows": None}) -> Graph:
     """The graph with one identity node for all chosen edges from one source into one time step."""
     crossings: dict[tuple[Tensor, Any], list[Edge]] = {}
     for edge in edges:
@@ -240,9 +233,14 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     if edges is None or callable(edges):
         chosen = list(graph.state_edges) if edges is None else [edge for edge in graph.edges if edges(edge)]
     else:
-        chosen = [edges] if isinstance(edges, Edge) else list(edges) if isinstance(edges, Iterable) else [edges]
-        if strangers := [edge for edge in chosen if edge not in {*graph.edges}]:
-            raise ValueError(f"edit: {_called(strangers[0], name_of)} is not in this graph; take some of graph.edges")
+        if not isinstance(edges, Iterable):
+            raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edges!r}")
+        chosen, known = [edges] if isinstance(edges, Edge) else list(edges), {*graph.edges}
+        for source, target, _ in [edge for edge in chosen if edge not in known]:
+            raise ValueError(
+                f"edit: the edge {name_of(source)} → {name_of(target)} of step {target.t} is not in this graph; take some "
+                "of graph.edges or graph.state_edges"
+            )
     for key, wanted in where.items():
         options = wanted if isinstance(wanted, list | tuple | set | range) else [wanted]
         inside = tuple(f"{option}." for option in options if key == "scope")  # a scope holds those below it
@@ -254,12 +252,6 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
         asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items())
         raise ValueError(f"edit: no edge matches {asked or 'what was given'}; state crosses at: {lines or 'no edge'}")
     return chosen
-
-
-def _called(edge: Any, name_of: Callable[[Tensor], str]) -> str:
-    """What to call an edge in an error: it is not printed whole, for it holds arrays."""
-    found = [f"{name_of(x)}{'' if x.t is None else f' (t={x.t})'}" for x in edge[:2]] if isinstance(edge, Edge) else []
-    return f"the edge {' → '.join(found)}" if found else f"{edge!r}, which is no Edge,"
 
 
 def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
@@ -279,22 +271,18 @@ def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
 
 def _rows(graph: Graph, mask: Any) -> Callable[[Edge], Any]:
     """The rows of a batch that an edit is for, shaped like the state: from a mask (B), or (T, B) in the order of t."""
-    table, steps = np.asarray(mask), dict[Axis, list[int]]()
-    for axis, t in graph._positions:
-        steps[axis] = sorted([*steps.get(axis, []), t])
+    table, steps = np.asarray(mask), functools.cache(lambda axis: sorted(t for a, t in graph._positions if a is axis))
 
     def rows(edge: Edge) -> Any:
-        time, shape = edge.target.time, edge.source.shape
         if mask is None:
             return None
-        at = steps[time.axis] if time else []
-        wanted = [f"({n}{shape[0]},)".replace(",)", ")") for n in ("", f"{len(at)}, ")] if shape else []
-        if table.dtype != bool or not shape or table.shape not in (shape[:1], (len(at), shape[0])):
-            raise ValueError(
-                f"mask: bool of shape {' or '.join(wanted) or '(B) or (T, B)'} is needed for a state of shape {shape}, "
-                f"found {table.dtype} of shape {table.shape}"
-            )
-        chosen = table if table.ndim == 1 else table[at.index(time.t)]
-        return chosen.reshape(-1, *[1] * (len(shape) - 1))
+        time, batch = edge.target.time, edge.source.shape[:1]
+        by_step = (len(steps(time and time.axis)), *batch)
+        if table.dtype != bool or not batch or table.shape not in (batch, by_step):
+            wanted = f"{batch} or {by_step}" if batch else "(B,), and a state that has rows,"
+            found = f"found {table.dtype} of shape {table.shape} for a state of shape {edge.source.shape}"
+            raise ValueError(f"mask: bool of shape {wanted} is needed, {found}")
+        chosen = table if table.ndim == 1 or time is None else table[steps(time.axis).index(time.t)]
+        return chosen.reshape(-1, *[1] * (edge.source.ndim - 1))
 
     return rows

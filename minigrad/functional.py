@@ -59,17 +59,17 @@ def real_leaves(tree: Any) -> list[Tensor]:
 # functions of them
 
 
-def takes_nothing(fn: Callable[..., Any]) -> bool:
-    """Whether a function has no parameters: then its inputs are tensors that it uses by itself."""
+def parameters(fn: Callable[..., Any]) -> list[str] | None:
+    """The names of a function's parameters; None where it does not tell."""
     try:
-        return not inspect.signature(fn).parameters
+        return list(inspect.signature(fn).parameters)
     except ValueError:
-        return False
+        return None
 
 
 def call(fn: Callable[..., Any], inputs: Any) -> Any:
     """fn(*inputs); a function without parameters is called without."""
-    arguments = () if takes_nothing(fn) else inputs if type(inputs) in (tuple, list) else (inputs,)
+    arguments = () if parameters(fn) == [] else inputs if type(inputs) in (tuple, list) else (inputs,)
     outputs = fn(*arguments)
     if strangers := [type(y).__name__ for _, y in flatten(outputs) if not isinstance(y, Tensor)]:
         raise TypeError(f"the function must return tensors computed from its inputs, found {', '.join(strangers)}")
@@ -82,7 +82,7 @@ def _run(fn: Callable[..., Any], inputs: Any) -> tuple[Any, Any]:
     def leaf(path: str, x: Any) -> Any:
         if not is_real(x) or getattr(x, "requires_grad", False):
             return x
-        if takes_nothing(fn):
+        if parameters(fn) == []:
             raise ValueError(f"input {path or 'number 0'} does not require grad, and the function takes no arguments")
         return Tensor(x, requires_grad=True)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.flow import watch
-from minigrad.functional import call, flatten, is_real, real_leaves, rebuild, takes_nothing
+from minigrad.functional import call, flatten, is_real, parameters, real_leaves, rebuild
 from minigrad.graph import Graph, grad
 from minigrad.naming import unique
 from minigrad.ops.reductions import sum as sum_of
@@ -147,13 +146,10 @@ def _directions(leaves: dict[str, Tensor], rng: np.random.Generator | None) -> I
 def _slope(x: Tensor, change: Any, value: Callable[[], float]) -> float:
     """Half of what the value changes by, while x is moved by the change, there and back."""
     here, values = x._array, []
-    try:
-        for moved in (here + change, here - change):
-            x._array = np.asarray(moved)  # a sum of 0-d arrays is no array
-            x._array.setflags(write=False)
-            values.append(value())
-    finally:
-        x._array = here
+    for moved in (here + change, here - change, here):
+        x._array = np.asarray(moved)  # a sum of 0-d arrays is no array
+        x._array.setflags(write=False)
+        values.append(value() if moved is not here else 0.0)
     return (values[0] - values[1]) / 2
 
 
@@ -161,7 +157,7 @@ def _slope(x: Tensor, change: Any, value: Callable[[], float]) -> float:
 def _float64(fn: Callable[..., Any], inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]]]:
     """The inputs with float64 tensors that require grad, and those by name; what was in place is put back."""
     named = _named(fn, inputs)
-    if not takes_nothing(fn):
+    if parameters(fn) != []:
         named = {name: Tensor(x, name=name) if is_real(x) else x for name, x in named.items()}
         inputs = rebuild(inputs, named.values())
     leaves = {name: x for name, x in named.items() if is_real(x)}
@@ -178,15 +174,12 @@ def _float64(fn: Callable[..., Any], inputs: Any) -> Iterator[tuple[Any, dict[st
 
 def _named(fn: Callable[..., Any], inputs: Any) -> dict[str, Any]:
     """The leaves of the inputs by name: the argument's and the path in it, or the tensor's own."""
-    if takes_nothing(fn):
+    if parameters(fn) == []:
         return unique((getattr(x, "name", None) or path or "input", x) for path, x in flatten(inputs))
     arguments = inputs if type(inputs) in (tuple, list) else (inputs,)
-    try:
-        names = list(inspect.signature(fn).bind(*arguments).arguments)
-    except (TypeError, ValueError):
-        names = []
-    names = names if len(names) == len(arguments) else [f"input {k}" for k in range(len(arguments))]
-    return unique(leaf for name, x in zip(names, arguments, strict=True) for leaf in flatten(x, name))
+    names = parameters(fn) or []
+    names += [f"input {k}" for k in range(len(names), len(arguments))]
+    return unique(leaf for name, x in zip(names, arguments) for leaf in flatten(x, name))
 
 
 def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: float) -> Entry:

@@ -470,10 +470,10 @@ def test_a_mask_goes_by_step_in_the_order_of_t():
         mask[2, 1] = True  # row 1 begins anew at the third step
         assert grads(graph.cut(mask=mask))["h_init"].tolist() == [[16, 16], [0, 0], [16, 16]]
         for wrong in (np.zeros((5, 3), bool), np.zeros((3, 3), bool), np.zeros(2, bool), np.zeros(3)):
-            with pytest.raises(ValueError, match=r"mask: bool of shape \(3\) or \(4, 3\) is needed .* found"):
+            with pytest.raises(ValueError, match=r"mask: bool of shape \(3,\) or \(4, 3\) is needed, found"):
                 graph.cut(mask=wrong)
     _, number = toy()
-    with pytest.raises(ValueError, match=r"mask: .* for a state of shape \(\)"):
+    with pytest.raises(ValueError, match=r"mask: .* found bool of shape \(1,\) for a state of shape \(\)"):
         number.cut(mask=np.ones(1, bool))
 
 
@@ -494,10 +494,10 @@ def test_several_names_or_steps_may_be_asked_for_and_what_there_is_is_told():
     assert len(graph.cut(name="c", t=[1, 4]).find(op="cut")) == 2
     with pytest.raises(ValueError, match=r"no edge matches t=-1; state crosses at: name h, c; .* t 1, 2, 3, 4, 5"):
         graph.cut(t=-1)
-    with pytest.raises(ValueError, match="edit: 3, which is no Edge, is not in this graph"):
+    with pytest.raises(TypeError, match="an Edge, several, a function of an edge or None is needed, found 3"):
         graph.cut(3)
     _, other = lstm(T=3)
-    with pytest.raises(ValueError, match=r"the edge h \(t=0\) → h_prev.* \(t=1\) is not in this graph") as error:
+    with pytest.raises(ValueError, match=r"the edge h → .* of step 1 is not in this graph") as error:
         graph.cut(other.state_edges[0])
     assert len(str(error.value)) < 200
 
