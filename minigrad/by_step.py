@@ -79,27 +79,27 @@ def credit(graph: Graph, state: str | None = None) -> Credit:
     lines = [line for line in known if state in (None, line.name, f"{line.axis}.{line.name}")]
     if len(lines) != 1:
         raise ValueError(f"credit: choose a state: {', '.join(f'{line.axis}.{line.name}' for line in known)}")
-    axis, name, nodes = lines[0].axis, lines[0].name, {x.time.t: x for x in lines[0].states}
+    axis, states = lines[0].axis, lines[0].states
 
     def step_of(node: Tensor) -> int | None:
         return node.time.t if node.time is not None and node.time.axis is axis else None
 
-    totals = [e for e in graph.edges if None not in (t := (step_of(e.source), step_of(e.target))) and t[0] != t[1]]
-    totals = [e for e in totals if graph._accumulates_loss(e)]
-    enters = [e for e in graph.edges if step_of(e.source) is not None and step_of(e.target) is None] + totals
+    timed = [(edge, step_of(edge.source), step_of(edge.target)) for edge in graph.edges]
+    totals = [e for e, t, later in timed if None not in (t, later) and t != later and graph._accumulates_loss(e)]
+    enters = [e for e, t, later in timed if t is not None and later is None] + totals
     seeds: dict[int | None, dict[Tensor, Any]] = {}  # what enters each step from anywhere but the state after it
     starts = [(y, np.ones(y.shape, y.dtype)) for y in graph.outputs]
     for x, dx in [*starts, *watch(graph, {edge: edge.source for edge in enters})]:
         parts = seeds.setdefault(step_of(x), {})
         parts[x] = parts.get(x, 0) + dx
-    alone, columns = rewire(graph, totals, cut), {x: k for k, x in enumerate(nodes.values())}
-    norms = np.zeros((len(nodes), len(nodes)))
-    for k, t in enumerate(nodes):
-        if parts := seeds.get(t):
+    alone, columns = rewire(graph, totals, cut), {x: k for k, x in enumerate(states)}
+    norms = np.zeros((len(states), len(states)))
+    for k, node in enumerate(states):
+        if parts := seeds.get(step_of(node), {}):
             one = EditedGraph(parts, getattr(alone, "rewired", {}))
             for j, dx in watch(one, columns, tuple(parts.values())):
                 norms[k, j] = norm([dx])
-    return Credit(name, [*nodes], norms)
+    return Credit(lines[0].name, [x.time.t for x in states if x.time], norms)
 
 
 def truncation_bias(graph: Graph, k: int) -> TruncationBias:

@@ -235,8 +235,8 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     else:
         if not isinstance(edges, Iterable):
             raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edges!r}")
-        chosen, known = [edges] if isinstance(edges, Edge) else list(edges), {*graph.edges}
-        for source, target, _ in [edge for edge in chosen if edge not in known]:
+        chosen, there = [edges] if isinstance(edges, Edge) else list(edges), {*graph.edges}
+        for source, target, _ in [edge for edge in chosen if edge not in there]:
             raise ValueError(
                 f"edit: the edge {name_of(source)} → {name_of(target)} of step {target.t} is not in this graph; take some "
                 "of graph.edges or graph.state_edges"

@@ -22,7 +22,7 @@ from minigrad.reports import GradientFlow, Numbers, Path
 from minigrad.scope import Axis
 from minigrad.tensor import Tensor, constant
 
-JACOBIANS = 0.1  # of the rule calls of a backward pass may be spent on Jacobians, each of which costs a small graph
+JACOBIANS = 0.1  # of the steps are walked once more to estimate Jacobians, unless all are asked for
 
 # Σ φ′ over the entries, from the output
 SLOPES: dict[str, Callable[[Any], Any]] = {
@@ -33,7 +33,7 @@ SLOPES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def watch(graph: Graph, keys: Mapping[Edge | Tensor, Any], seeds: Any = None) -> Iterator[tuple[Any, Any]]:
+def watch(graph: Graph, keys: Mapping[Any, Any], seeds: Any = None) -> Iterator[tuple[Any, Any]]:
     """The gradients that a backward pass brings to some tensors, and sends along some edges, summed by their keys.
 
     Yields (key, sum) as soon as a sum is complete, so that nobody needs to hold all of them.
@@ -47,7 +47,7 @@ def watch(graph: Graph, keys: Mapping[Edge | Tensor, Any], seeds: Any = None) ->
         for position, key in wanted.get(step.node, ()):
             dx = step.grad if position is None else step.contributions()[position]
             if dx is not None:
-                dx = dx.dense(step.inputs[position]) if isinstance(dx, Scatter) else dx
+                dx = dx.dense(step.inputs[position or 0]) if isinstance(dx, Scatter) else dx
                 sums[key] = sums[key] + dx if key in sums else dx
             left[key] -= 1
             if not left[key] and key in sums:
@@ -136,21 +136,21 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
     made, names = [line.computed() for line in lines], {axis: name for name, axis in graph.axes.items()}
     masks = {line.states[k - 1]: mask for line, (_, rows) in zip(lines, made) for k, mask in rows.items()}
     states = {x for line in lines for x in line.states}
-    watched: dict[Edge | Tensor, Any] = {x: (x, "total") for computed, _ in made for x in computed}
+    watched: dict[Any, Any] = {x: (x, "total") for computed, _ in made for x in computed}
     watched |= {edge: (edge.source, "crossing") for edge in graph.state_edges if edge.source in states}
     seen = {
         (x, what): _norm(np.where(masks[x], dx, 0) if what == "crossing" and x in masks else dx)
         for (x, what), dx in watch(graph, watched)
     }
     slopes, paths, blocked = _slopes(graph), list[Path](), {node.inputs[0] for node in getattr(graph, "cuts", ())}
-    budget = math.inf if jacobians == "exact" else float(jacobians) * JACOBIANS * len(graph.order) / len(lines)
+    share = 1.0 if jacobians == "exact" else JACOBIANS / len(lines) if jacobians else 0.0
     for line, (computed, rows) in zip(lines, made, strict=True):
         total = np.array([seen.get((x, "total"), 0.0) for x in computed])
         crossing = np.array([*[seen.get((x, "crossing"), 0.0) for x in line.states[:-1]], math.nan])
         later = np.append(total[1:], 0)
         with np.errstate(invalid="ignore"):  # where both are infinite
             ratio = np.divide(crossing, later, out=np.full(len(later), math.nan), where=later > 0)
-        gains = _jacobians(line, computed, rows, budget, jacobians == "exact")
+        gains = _jacobians(line, computed, rows, share, jacobians == "exact")
         t = [x.time.t for x in computed if x.time]
         found = slopes.get((line.axis, line.scope), {})
         gates = {name: np.array([*map(by.get, t)], np.float64) for name, by in found.items()}
@@ -161,7 +161,7 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
 
 def _norm(x: Any) -> float:
     """As `clip.norm`, in x's own precision where that is safe: it is called at every step."""
-    square = np.vdot(x, x)
+    square = float(np.vdot(x, x))
     return math.sqrt(square) if 1e-30 < square < 1e30 else norm([x])
 
 
@@ -182,16 +182,16 @@ def _slopes(graph: Graph) -> dict[tuple[Axis, str], dict[str, dict[int, float]]]
 # what one step does
 
 
-def _jacobians(line: Line, computed: list[Tensor], rows: Mapping[int, Any], budget: float, exact: bool) -> Numbers:
-    """The gain of ∂s_t/∂s_{t−1} at each step t, NaN where not measured: evenly spread steps, as the budget allows.
+def _jacobians(line: Line, computed: list[Tensor], rows: Mapping[int, Any], share: float, exact: bool) -> Numbers:
+    """The gain of ∂s_t/∂s_{t−1} at each step t, NaN where not measured: a share of the steps, evenly spread.
 
     ‖Jᵀu‖ / ‖u‖ for a random u, whose square is on average the mean square gain; exact: the largest gain of a row.
     """
-    pairs, gains = [(None, None), *zip(line.states, computed[1:])], np.full(len(computed), math.nan)
-    count = int(min(len(pairs) - 1, max(1, budget / len(_steps(pairs[-1:])[0].order)))) if budget and pairs[1:] else 0
-    chosen = np.linspace(len(pairs) - 1, 1, count).round().astype(int).tolist()
+    pairs, gains = [*zip(line.states, computed[1:])], np.full(len(computed), math.nan)
+    count = min(len(pairs), max(1, int(share * len(pairs)))) if share else 0
+    chosen = np.linspace(len(pairs), 1, count).round().astype(int).tolist()
     if chosen:
-        graph, edges = _steps([pairs[k] for k in chosen])
+        graph, edges = _steps([pairs[k - 1] for k in chosen])
         shape, random = computed[-1].shape, np.random.default_rng(0)
         units = (np.eye(shape[-1]) if shape else np.ones(1)) if exact else [random.standard_normal(shape)]
         seeds = [[np.where(rows.get(k, True), np.broadcast_to(unit, shape), 0) for k in chosen] for unit in units]
@@ -203,7 +203,7 @@ def _jacobians(line: Line, computed: list[Tensor], rows: Mapping[int, Any], budg
     return gains
 
 
-def _steps(pairs: Sequence[Any]) -> tuple[EditedGraph, dict[Edge | Tensor, Any]]:
+def _steps(pairs: Sequence[Any]) -> tuple[EditedGraph, dict[Edge, Any]]:
     """The graph of what leads from a state to the next inside their step, all else being constant, for some pairs.
 
     And the edges by which the earlier states come into it, with the time of the later ones.

@@ -184,10 +184,12 @@ def _named(fn: Callable[..., Any], inputs: Any) -> dict[str, Any]:
 
 def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: float) -> Entry:
     """The entry with the time step that is most wrong: each step's use of the input changed alone, and replayed."""
-    times = {e: e.target.time for e in graph.users.get(leaves.get(entry.name), ()) if e.target.time}
-    if entry.at is None or len({*times.values()}) < 2:
+    if entry.at is None:
         return entry
     x, errors = leaves[entry.name], dict[Any, float]()
+    times = {edge: edge.target.time for edge in graph.users.get(x, ()) if edge.target.time}
+    if len({*times.values()}) < 2:
+        return entry
     change = np.zeros(x.shape)
     change[entry.at] = eps
     analytic = dict(watch(graph, times))

@@ -26,8 +26,8 @@ def primitive_named(name: str) -> Primitive:
     return registry[name]
 
 
-copyreg.pickle(Primitive, lambda op: (primitive_named, (op.__name__,)))  # type: ignore[arg-type, return-value]
-copyreg.pickle(Scope, lambda scope: (Scope, (scope.name, scope.parent, None)))  # type: ignore[arg-type, return-value]
+copyreg.pickle(Primitive, lambda op: (primitive_named, (op.__name__,)))
+copyreg.pickle(Scope, lambda scope: (Scope, (scope.name, scope.parent, None)))
 
 
 def flatten(graph: Graph) -> tuple[list[Any], list[int], dict[int, list[int]]]:

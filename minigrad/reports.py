@@ -79,7 +79,7 @@ class Path:
 
     @property
     def mean_ratio(self) -> float:
-        """The geometric mean of the ratios that are neither 0 nor infinite; 0 if there are only zeros; NaN without any."""
+        """The geometric mean of the ratios that are neither 0 nor infinite; 0 where all are 0; NaN without any."""
         ratios = self._known[(self._known > 0) & np.isfinite(self._known)]
         return float(np.exp(np.mean(np.log(ratios)))) if len(ratios) else 0.0 if len(self._known) else math.nan
 
@@ -208,8 +208,8 @@ class TruncationBias(NamedTuple):
     parameters: dict[str, tuple[float, float]]
 
     def __str__(self) -> str:
-        rows = [("all", self.norm_ratio, self.angle), *((name, *pair) for name, pair in self.parameters.items())]
-        rows = [(name, ratio, f"{angle:.1f}°") for name, ratio, angle in rows]
+        found = {"all": (self.norm_ratio, self.angle)} | self.parameters
+        rows = [(name, ratio, f"{angle:.1f}°") for name, (ratio, angle) in found.items()]
         return table([(f"truncated to {self.k}", "norm ratio", "angle"), *rows])
 
 
