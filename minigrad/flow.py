@@ -57,53 +57,51 @@ def watch(graph: Graph, keys: Mapping[Any, Any], seeds: Any = None) -> Iterator[
 
 @dataclass(eq=False)
 class Line:
-    """One state on its way through the steps of one axis: the node at each step that crosses into the next one."""
+    """One state on its way through one axis: the node of each step that crosses into the next one, up to `end`."""
 
     axis: Axis
     scope: str
     name: str
     states: list[Tensor]
+    end: int = -1  # the position that the last of them crosses into
 
-    def computed(self) -> tuple[list[Tensor], dict[int, Any]]:
-        """What the steps have made, and which rows it is of, where a `where` kept the others (ended sequences)."""
-        made, rows = list(self.states), dict[int, Any]()
-        for k, (before, state) in enumerate(zip(self.states, self.states[1:]), 1):
-            if state.op is not None and state.op.name == "where" and any(x is before for x in state.inputs[1:]):
-                first = state.inputs[1] is not before
-                mask, new = state.arrays[0] == first, state.inputs[1 if first else 2]
-                if mask.shape[:1] == state.shape[:1] == (mask.size,) and new.op is not None:
-                    made[k], rows[k] = new, mask
-        return made, rows
+    def made(self) -> list[Tensor]:
+        """What the steps have made: where a `where` kept the rows of ended sequences, what it chose the others from."""
+        return [self.states[0], *map(_made, self.states, self.states[1:])]
+
+
+def _made(before: Tensor, state: Tensor) -> Tensor:
+    inputs = state.inputs if state.op is not None and state.op.name == "where" else ()
+    kept = [k for k, x in enumerate(inputs) if k and x is before]
+    one_per_row = bool(kept) and np.shape(state.arrays[0])[:1] == state.shape[:1] == (np.size(state.arrays[0]),)
+    return inputs[3 - kept[0]] if one_per_row and inputs[3 - kept[0]].op is not None else state
 
 
 def state_lines(graph: Graph, who: str) -> list[Line]:
     """The states of all axes, followed along the crossings, each to the last step that it reaches."""
     if not graph.axes:
         raise ValueError(f"{who}: {NO_TIME}")
-    name_of, names = state_names(graph), {axis: name for name, axis in graph.axes.items()}
     crossing: dict[tuple[Axis, int], list[Tensor]] = {}  # into each step
     for source, position in graph.crossings:
         if source.op is not None and source._requires_grad and source.time is not None:
             crossing.setdefault((source.time.axis, position), []).append(source)
-    lines, waiting = list[Line](), dict[tuple[Axis, int], list[Line]]()  # for the node of a step
+    if not crossing:
+        raise ValueError(f"{who}: no state crosses a time step in this graph, so there is no flow to measure")
+    lines, name_of, names = list[Line](), state_names(graph), {axis: name for name, axis in graph.axes.items()}
     for (axis, position), states in sorted(crossing.items(), key=lambda item: item[0][1]):
-        before = waiting.pop((axis, position - 1), [])
-        known = _successors(before, states, name_of)
+        known = _successors([x for x in lines if (x.axis, x.end) == (axis, position - 1)], states, name_of)
         for state in states:
             if state not in known:
                 known[state] = Line(axis, state.scope, name_of(state), [])
                 lines.append(known[state])
             known[state].states.append(state)
-        waiting[axis, position] = [*known.values()]
-        waiting[axis, position - 1] = [line for line in before if line not in waiting[axis, position]]
-    if not lines:
-        raise ValueError(f"{who}: no state crosses a time step in this graph, so there is no flow to measure")
-    for (axis, position), ended in waiting.items():  # the last state crosses nothing
-        if ended:
-            t = graph.crossings[ended[0].states[-1], position][0].target.time.t  # type: ignore[union-attr]  # a step's
-            nodes = [node for node in graph.at(t, names[axis]) if node.op and node._requires_grad]
-            for state, line in _successors(ended, nodes, name_of).items():
-                line.states.append(state)
+            known[state].end = position
+    for axis, position in {(line.axis, line.end): None for line in lines}:  # the last state crosses nothing
+        ended = [line for line in lines if (line.axis, line.end) == (axis, position)]
+        t = graph.crossings[ended[0].states[-1], position][0].target.t
+        nodes = [node for node in graph.at(t, names[axis]) if node.op and node._requires_grad]  # type: ignore[arg-type]
+        for state, line in _successors(ended, nodes, name_of).items():
+            line.states.append(state)
     for axis in names:
         for name, line in naming.unique((line.name, line) for line in lines if line.axis is axis).items():
             line.name = name
@@ -130,33 +128,34 @@ def _successors(lines: list[Line], nodes: list[Tensor], name_of: Callable[[Tenso
 
 def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
     """See `Graph.gradient_flow`."""
-    if jacobians not in (True, False, "exact"):
-        raise ValueError(f"gradient_flow: jacobians= is True, False or 'exact', found {jacobians!r}")
     lines = state_lines(graph, "gradient_flow")
-    made, names = [line.computed() for line in lines], {axis: name for name, axis in graph.axes.items()}
-    masks = {line.states[k - 1]: mask for line, (_, rows) in zip(lines, made) for k, mask in rows.items()}
-    states = {x for line in lines for x in line.states}
-    watched: dict[Any, Any] = {x: (x, "total") for computed, _ in made for x in computed}
-    watched |= {edge: (edge.source, "crossing") for edge in graph.state_edges if edge.source in states}
-    seen = {
-        (x, what): _norm(np.where(masks[x], dx, 0) if what == "crossing" and x in masks else dx)
-        for (x, what), dx in watch(graph, watched)
-    }
-    slopes, paths, blocked = _slopes(graph), list[Path](), {node.inputs[0] for node in getattr(graph, "cuts", ())}
-    share = 1.0 if jacobians == "exact" else JACOBIANS / len(lines) if jacobians else 0.0
-    for line, (computed, rows) in zip(lines, made, strict=True):
-        total = np.array([seen.get((x, "total"), 0.0) for x in computed])
-        crossing = np.array([*[seen.get((x, "crossing"), 0.0) for x in line.states[:-1]], math.nan])
-        later = np.append(total[1:], 0)
+    shares = {True: JACOBIANS / len(lines), False: 0.0, "exact": 1.0}
+    if jacobians not in shares:
+        raise ValueError(f"gradient_flow: jacobians= is True, False or 'exact', found {jacobians!r}")
+    seen, slopes, names = _norms(graph, lines), _slopes(graph), {axis: name for name, axis in graph.axes.items()}
+    cuts, paths = {x.inputs[0] for x in getattr(graph, "cuts", ())}, list[Path]()
+    for line in lines:
+        t, gates = [x.time.t for x in line.states if x.time], slopes.get((line.axis, line.scope), {})
+        total, crossing = (np.array([seen.get((what, x), 0.0) for x in line.states]) for what in ("total", "crossing"))
+        crossing[-1] = math.nan
         with np.errstate(invalid="ignore"):  # where both are infinite
-            ratio = np.divide(crossing, later, out=np.full(len(later), math.nan), where=later > 0)
-        gains = _jacobians(line, computed, rows, share, jacobians == "exact")
-        t = [x.time.t for x in computed if x.time]
-        found = slopes.get((line.axis, line.scope), {})
-        gates = {name: np.array([*map(by.get, t)], np.float64) for name, by in found.items()}
-        cuts = [k for k, x in enumerate(line.states) if ratio[k] == 0 and x in blocked]
-        paths.append(Path(names[line.axis], line.scope, line.name, t, total, crossing, ratio, gains, gates, len(cuts)))
+            later = np.append(total[1:], 0)
+            ratio = np.divide(crossing, later, out=np.full(len(t), math.nan), where=later > 0)
+        columns = total, crossing, ratio, _jacobians(line, shares[jacobians], jacobians == "exact")
+        phi = {name: np.array([*map(by.get, t)], np.float64) for name, by in gates.items()}
+        cut = sum(r == 0 and x in cuts for r, x in zip(ratio, line.states))
+        paths.append(Path(names[line.axis], line.scope, line.name, t, *columns, phi, cut))
     return GradientFlow(tuple(paths))
+
+
+def _norms(graph: Graph, lines: list[Line]) -> dict[tuple[str, Tensor], float]:
+    """The norms of what arrives at each state and of what crosses to it, without what a `where` just keeps."""
+    made = {made: state for line in lines for made, state in zip(line.made(), line.states)}
+    keeps, states = {state for x, state in made.items() if x is not state}, {*made.values()}
+    keys: dict[Any, Any] = {x: ("total", state) for x, state in made.items()}
+    between = [edge for edge in graph.state_edges if edge.source in states and edge.target not in keeps]
+    keys |= {edge: ("crossing", edge.source) for edge in between}
+    return {key: _norm(dx) for key, dx in watch(graph, keys)}
 
 
 def _norm(x: Any) -> float:
@@ -182,24 +181,24 @@ def _slopes(graph: Graph) -> dict[tuple[Axis, str], dict[str, dict[int, float]]]
 # what one step does
 
 
-def _jacobians(line: Line, computed: list[Tensor], rows: Mapping[int, Any], share: float, exact: bool) -> Numbers:
+def _jacobians(line: Line, share: float, exact: bool) -> Numbers:
     """The gain of ∂s_t/∂s_{t−1} at each step t, NaN where not measured: a share of the steps, evenly spread.
 
     ‖Jᵀu‖ / ‖u‖ for a random u, whose square is on average the mean square gain; exact: the largest gain of a row.
     """
-    pairs, gains = [*zip(line.states, computed[1:])], np.full(len(computed), math.nan)
+    pairs, gains = [*zip(line.states, line.made()[1:])], np.full(len(line.states), math.nan)
     count = min(len(pairs), max(1, int(share * len(pairs)))) if share else 0
     chosen = np.linspace(len(pairs), 1, count).round().astype(int).tolist()
     if chosen:
         graph, edges = _steps([pairs[k - 1] for k in chosen])
-        shape, random = computed[-1].shape, np.random.default_rng(0)
+        shape, random = line.states[-1].shape, np.random.default_rng(0)
         units = (np.eye(shape[-1]) if shape else np.ones(1)) if exact else [random.standard_normal(shape)]
-        seeds = [[np.where(rows.get(k, True), np.broadcast_to(unit, shape), 0) for k in chosen] for unit in units]
-        pulled = [dict(watch(graph, edges, tuple(us))) for us in seeds]
-        for j, k in enumerate(chosen):
-            columns = np.stack([dx.get(computed[k].time, np.zeros(shape)) for dx in pulled], axis=-1)
+        seeds = [tuple(np.broadcast_to(unit, y.shape) for y in graph.outputs) for unit in units]
+        pulled = [dict(watch(graph, edges, us)) for us in seeds]
+        for k, y in zip(chosen, graph.outputs, strict=True):
+            columns = np.stack([dx.get(y.time, np.zeros(shape)) for dx in pulled], axis=-1)
             largest = np.linalg.norm(np.atleast_2d(columns), 2, axis=(-2, -1)) if exact else norm([columns])
-            gains[k] = np.max(largest) / (1 if exact else norm([seeds[0][j]]) or math.nan)
+            gains[k] = np.max(largest) / (1 if exact else norm(units))
     return gains
 
 

@@ -44,7 +44,7 @@ def curves(ax: Any, lines: Mapping[str, tuple[Any, Any]], xlabel: str, ylabel: s
     for name, (x, y) in lines.items():
         ax.plot(x, y, ".:" if name.endswith("before") else ".-", label=name)
     ax.set(yscale="log", xlabel=xlabel, ylabel=ylabel)
-    ax.legend()
+    ax.legend(*ax.get_legend_handles_labels())
     return ax
 
 
