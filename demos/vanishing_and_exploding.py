@@ -2,8 +2,8 @@
 
 Every step back multiplies the gradient by W_hh and by φ′.  Vanilla RNNs whose W_hh has gain 0.5, 1.0 and 1.5, an LSTM
 and a GRU whose gates let the past through, and the RNN of gain 1.5 with its gradients clipped at every boundary between
-steps: each is unrolled, its backward pass is walked once, and what every step does to ‖∂loss/∂h_t‖ is measured and drawn
-on one scale of colour.
+steps: each is unrolled, its backward pass is walked once, and what every step does to ‖∂loss/∂h_t‖ is measured and
+drawn on one scale of colour.
 
 Nothing is trained.  --frames DIR makes a flip-book of one backward pass, a picture for each step back.  --cell
 module:Class adds the strip of your own cell, made as Class(D, H).

@@ -137,13 +137,16 @@ def _names(op: Any, arrays: Iterable[Any]) -> list[str]:
 
 def _array(x: Any) -> Any:
     """The numbers of a tensor, of a scatter, or of what NumPy makes an array of."""
-    return x if type(x) is Array else np.asarray(getattr(x, "_array", getattr(x, "value", x)))
+    return np.asarray(getattr(x, "_array", getattr(x, "value", x)))
 
 
 def _finite(*values: Any) -> bool:
     """Whether all floats are finite; the sum of squares tells it fast, unless it overflows."""
-    arrays = [_array(x) for x in values]
-    return all(x.dtype.kind != "f" or math.isfinite(np.vdot(x, x)) or np.isfinite(x).all() for x in arrays)
+    for value in values:
+        x = value if type(value) is Array else _array(value)
+        if x.dtype.kind == "f" and not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
+            return False
+    return True
 
 
 def _error(what: str, result: Any, where: str, operands: Iterable[tuple[str, Any]] = ()) -> FloatingPointError:
@@ -183,7 +186,8 @@ def _warn_of_history(graph: Graph, again: list[Tensor]) -> None:
     steps = len({node.time[:2] for node in again if node.time})
     text = (
         f"this backward pass walks again through {steps} time step{'s' * (steps > 1)} that another loss has walked "
-        f"already: the state {name} ({line}) still carries its history.  If the losses are those of successive windows, "
-        f"cut it between them, with state = nn.detach_state(state); if both are meant, add them and call backward once"
+        f"already: the state {name} ({line}) still carries its history.  If the losses are those of successive "
+        f"windows, cut it between them, with state = nn.detach_state(state); if both are meant, add them and call "
+        f"backward once"
     )
     warnings.warn_explicit(text, UserWarning, frame.f_code.co_filename if frame else "", frame.f_lineno if frame else 0)

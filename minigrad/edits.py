@@ -28,6 +28,7 @@ from minigrad.tensor import Tensor
 Edges = Edge | Iterable[Edge] | Callable[[Edge], bool] | None
 Constants = Callable[[Edge], dict[str, Any]]  # of the identity node on an edge
 MOST = 8  # choices that an error names one by one
+TRAITS = "name", "op", "t", "axis", "scope"  # by which edges are chosen: of the source, but for t and axis
 NO_TIME = (
     "the graph has no time labels, so nothing crosses a time step; loop over mg.timesteps(xs), write "
     "`with mg.time_step(t):` around each step, or unroll a cell with nn.Unroll"
@@ -63,7 +64,8 @@ def clip_gradient_dx(dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, 
         scaled = dx.astype(np.float64) / peak  # so that no square leaves the range
         square = np.sum(scaled * scaled, axis=None if rows is None else tuple(range(1, dy.ndim)), keepdims=True)
         over, least = square > (max_norm / peak) ** 2, 1 - 2 * np.finfo(dy.dtype).eps  # rounding leaves it in the limit
-        dx = dx * np.where(over, least * max_norm / peak / np.sqrt(np.where(over, square, 1)), 1)
+        if getattr(over, "_array", over).any():
+            dx = dx * np.where(over, least * max_norm / peak / np.sqrt(np.where(over, square, 1)), 1)
     dx = dx if rows is None else np.where(rows, dx, dy)
     if open_report.get() is not None:  # norms cost time
         arrays = (getattr(d, "_array", d) for d in (dy, dx))
@@ -80,7 +82,7 @@ class Sparse(Numbers):
     def pop(self, x: Tensor) -> Any:
         """As in every pass; but for an operation, no gradient in place of zeros."""
         dy = super().pop(x)
-        return dy if dy is None or x.op is None or dy.any() else None
+        return dy if dy is None or x.op is None or not dy.size or dy.item(0) or dy.any() else None
 
 
 class EditedGraph(Graph):
@@ -89,20 +91,12 @@ class EditedGraph(Graph):
     def __init__(self, outputs: Iterable[Tensor], rewired: Mapping[Tensor, tuple[Tensor, ...]]) -> None:
         self.rewired = rewired  # what flows into a node, where that differs from its own inputs
         super().__init__(*outputs)
+        self.cuts = {node for node in self.nodes if node.op is cut and node.constants["rows"] is None}
+        self.numbers = Sparse if self.cuts else Numbers
 
     def inputs(self, node: Tensor) -> tuple[Tensor, ...]:
         """The tensors that flow into a node, identity nodes among them."""
         return self.rewired.get(node, node.inputs)
-
-    @cached_property
-    def cuts(self) -> set[Tensor]:
-        """The nodes through which nothing flows back."""
-        return {node for node in self.nodes if node.op is cut and node.constants["rows"] is None}
-
-    @cached_property
-    def numbers(self) -> type[Numbers]:  # type: ignore[override]
-        """How a pass over arrays adds up."""
-        return Sparse if self.cuts else Numbers
 
     @cached_property
     def reached(self) -> set[Tensor]:
@@ -115,10 +109,12 @@ class EditedGraph(Graph):
 
     def _taken(self, node: Tensor) -> Iterable[Tensor]:
         """The inputs that a gradient other than zero may reach: of a stack that is only indexed, the parts taken."""
-        inputs, indices = self.inputs(node), [edge.target.constants.get("index") for edge in self.users[node]]
+        inputs, op = self.inputs(node), node.op and node.op.name
+        if op != "stack" or node.constants["axis"] != 0 or node in {*self.outputs}:
+            return inputs
+        indices = [edge.target.constants.get("index") for edge in self.users[node]]
         firsts = [index[0] if isinstance(index, tuple) and index else index for index in indices]  # None: no `getitem`
-        indexed = node.op is not None and node.op.name == "stack" and node.constants["axis"] == 0
-        if not indexed or node in {*self.outputs} or not all(isinstance(k, int | slice | np.ndarray) for k in firsts):
+        if not all(isinstance(first, int | slice | np.ndarray) for first in firsts):
             return inputs
         return [inputs[k] for first in firsts for k in np.atleast_1d(np.arange(len(inputs))[first])]
 
@@ -205,10 +201,8 @@ def rewire(graph: Graph, edges: list[Edge], op: Primitive, constants: Constants 
 def _warned(before: Graph, after: Graph) -> Graph:
     """The graph after a cut; warns of parameters that get no gradient any more."""
     reached = getattr(before, "reached", before.nodes)
-    lost = [
-        name for name, leaf in before.parameters.items() if leaf in {*reached} - getattr(after, "reached", {*reached})
-    ]
-    if lost:
+    missed = {*reached} - getattr(after, "reached", {*reached})
+    if lost := [name for name, leaf in before.parameters.items() if leaf in missed]:
         warnings.warn(f"cut: no gradient reaches {', '.join(lost)} any more", stacklevel=4)
     return after
 
@@ -220,38 +214,41 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     """The edges that are given (by default all that carry state) and match the rest; see `Graph.cut`."""
     if edges is None and not graph.axes:
         raise ValueError(f"edit: {NO_TIME}")
+    if not (edges is None or callable(edges) or isinstance(edges, Iterable)):
+        raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edges!r}")
+    if strange := [key for key in where if key not in TRAITS]:
+        raise TypeError(f"edit: edges are chosen by {', '.join(TRAITS)}; found {', '.join(strange)}")
     names, name_of = {axis: name for name, axis in graph.axes.items()}, state_names(graph)
-    traits: dict[str, Callable[[Edge], Any]] = {
-        "name": lambda edge: name_of(edge.source),
-        "op": lambda edge: edge.source.op and edge.source.op.name,
-        "t": lambda edge: edge.target.t,
-        "axis": lambda edge: edge.target.time and names[edge.target.time.axis],
-        "scope": lambda edge: edge.source.scope,
-    }
-    if not where.keys() <= traits.keys():
-        raise TypeError(f"edit: edges are chosen by {', '.join(traits)}; found {', '.join(where.keys() - traits)}")
+
+    def traits(edge: Edge) -> dict[str, Any]:
+        source, target = edge.source, edge.target
+        axis = target.time and names[target.time.axis]
+        return dict(zip(TRAITS, (name_of(source), source.op and source.op.name, target.t, axis, source.scope)))
+
     if edges is None or callable(edges):
-        chosen = list(graph.state_edges) if edges is None else [edge for edge in graph.edges if edges(edge)]
+        chosen = [edge for edge in (graph.edges if edges else graph.state_edges) if edges is None or edges(edge)]
     else:
-        if not isinstance(edges, Iterable):
-            raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edges!r}")
         chosen, there = [edges] if isinstance(edges, Edge) else list(edges), {*graph.edges}
         for source, target, _ in [edge for edge in chosen if edge not in there]:
+            link = f"{name_of(source)} → {name_of(target)} of step {target.t}"
             raise ValueError(
-                f"edit: the edge {name_of(source)} → {name_of(target)} of step {target.t} is not in this graph; take some "
-                "of graph.edges or graph.state_edges"
+                f"edit: the edge {link} is not in this graph; take some of graph.edges or graph.state_edges"
             )
-    for key, wanted in where.items():
-        options = wanted if isinstance(wanted, list | tuple | set | range) else [wanted]
-        inside = tuple(f"{option}." for option in options if key == "scope")  # a scope holds those below it
-        chosen = [e for e in chosen if (is_ := traits[key](e)) in options or (inside and is_.startswith(inside))]
+    chosen = [e for e in chosen if not where or all(_matches(traits(e)[k], wanted, k) for k, wanted in where.items())]
     if not chosen and (where or edges is not None):
-        known = {key: [*dict.fromkeys(str(trait(edge)) for edge in graph.state_edges)] for key, trait in traits.items()}
-        known = {key: v if len(v) <= MOST else [*v[:2], "...", v[-1]] for key, v in known.items() if any(v)}
-        lines = "; ".join(f"{key} {', '.join(values)}" for key, values in known.items())
-        asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items())
-        raise ValueError(f"edit: no edge matches {asked or 'what was given'}; state crosses at: {lines or 'no edge'}")
+        asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items()) or "what was given"
+        known = {key: [*dict.fromkeys(str(traits(edge)[key]) for edge in graph.state_edges)] for key in TRAITS}
+        lines = (
+            f"{key} {', '.join(v if len(v) <= MOST else [*v[:2], '...', v[-1]])}" for key, v in known.items() if any(v)
+        )
+        raise ValueError(f"edit: no edge matches {asked}; state crosses at: {'; '.join(lines) or 'no edge'}")
     return chosen
+
+
+def _matches(value: Any, wanted: Any, key: str) -> bool:
+    """Whether a trait is the wanted one, or one of those; a scope holds those below it."""
+    options = wanted if isinstance(wanted, list | tuple | set | range) else [wanted]
+    return value in options or (key == "scope" and value.startswith(tuple(f"{option}." for option in options)))
 
 
 def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:

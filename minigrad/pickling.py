@@ -31,7 +31,7 @@ copyreg.pickle(Scope, lambda scope: (Scope, (scope.name, scope.parent, None)))
 
 
 def flatten(graph: Graph) -> tuple[list[Any], list[int], dict[int, list[int]]]:
-    """The nodes with numbers in place of their inputs; the numbers of the outputs, and of the inputs that are edited."""
+    """The nodes with numbers in place of their inputs; the numbers of the outputs, and of edited inputs."""
     number = {node: k for k, node in enumerate(graph.nodes)}
     records = [
         (

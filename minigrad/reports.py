@@ -56,10 +56,10 @@ class Path:
     """One state on its way back along one axis; arrays with one entry per step, in the order of the steps' visits.
 
     total: ‖∂loss/∂s_t‖.  crossing: the norm of that part of it which came back over the boundary of the next step.
-    ratio: crossing_t / total_{t+1}, what the next step did to the gradient of the rows that it computed; rows that a
-    `where` kept as they were (sequences that have ended) are no evidence, and a step that kept all of them has NaN.
+    ratio: crossing_t / total_{t+1}, what the next step did to the gradient; NaN where nothing came.  Rows of a batch
+    that a `where` kept as they were (sequences that have ended) are no evidence, and left out of all three.
     jacobian: the root mean square gain of ∂s_t/∂s_{t−1} over all directions (estimated from a random one; "exact": its
-    largest gain), NaN where not asked.  slopes: the mean φ′ of each activation in its scope.  cuts: the edits on its way.
+    largest gain), NaN where not asked.  slopes: the mean φ′ of each activation in its scope.  cuts: edits that end it.
     """
 
     axis: str

@@ -176,8 +176,9 @@ def timesteps(
     Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
     requires grad is split once, so the backward pass stays linear in T.  An outermost loop opens an axis of its own
     (named "time" unless `axis` says otherwise); a nested one keeps the labels of the loop around it unless it is
-    given an axis; a loop that is given an `mg.Axis` goes on with those that had it before.  The labels end with the loop, also after `break` or an error (of an iterator that is kept in a
-    variable: when that is closed or dropped).  start: the number of the first step.
+    given an axis; one that is given an `mg.Axis` goes on with the loops that had it before.  The labels end with the
+    loop, also after `break` or an error (of an iterator that is kept in a variable: when that is closed or dropped).
+    start: the number of the first step.
 
     >>> import minigrad as mg, numpy as np
     >>> [(t, x_t.t, x_t.item()) for t, x_t in mg.timesteps(np.array([5.0, 6.0]))]

@@ -498,8 +498,7 @@ def test_saturation_vanishes_and_a_cut_is_a_cut():
             h = mg.relu(-w * h) if t == 2 else np.tanh(w * h)
     flow = mg.Graph((h + 1).sum()).gradient_flow()
     assert flow.verdict == "vanishing"
-    W, graph = linear(0.9, T=5)
-    assert graph.cut().gradient_flow().verdict == "cut"
+    assert linear(0.9, T=5)[1].cut().gradient_flow().verdict == "cut"
     h = mg.tensor(np.ones(3))
     for t in range(5):
         with mg.time_step(t):
