@@ -96,9 +96,7 @@ def _find_producer(graph: Graph, seeds: Any) -> bool:
         passed_on.add(node if k is None else graph.inputs(node)[k])
     came = [naming.label(graph, leaf) for leaf in graph.leaves if not _finite(leaf)]
     if passed_on and came:
-        raise FloatingPointError(
-            f"the gradients are not finite, because {', '.join(came)} came in with NaN or infinity"
-        )
+        raise FloatingPointError(f"the gradients are not finite: {', '.join(came)} came in with NaN or infinity")
     return False
 
 

@@ -61,12 +61,10 @@ def _scale(what: str, groups: list[Gradients], max_norm: float, norm_type: float
         raise ValueError("norm_type: a positive number or inf is needed, found 0")
     norms = [norm(group.values(), p) for group in groups]
     if not all(map(math.isfinite, norms)):
-        leaf, grad = max(
-            ((x, dx) for group in groups for x, dx in group.items()), key=lambda item: np.abs(item[1]).max()
+        peak, name = max(
+            (np.abs(dx).max(), f"{x.name or 'a parameter'} {x.shape}") for g in groups for x, dx in g.items()
         )
-        largest = (
-            f"the largest gradient is that of {leaf.name or 'a parameter'} {leaf.shape}, up to {np.abs(grad).max():.3g}"
-        )
+        largest = f"the largest gradient is that of {name}, up to {peak:.3g}"
         raise FloatingPointError(f"{what}: the norm is beyond float64 ({largest}); no gradient was changed")
     for group, before in zip(groups, norms, strict=True):
         factor = min(1.0, limit / (before + EPSILON))
@@ -160,8 +158,6 @@ def gradients(target: Any, what: str) -> Gradients:
             found[leaf] = grad = leaf.grad.data
             if wrong := grad.size - np.count_nonzero(np.isfinite(grad)):
                 name = name if name[:1] not in ("", "[") else leaf.name or f"parameter {name}"
-                raise FloatingPointError(
-                    f"{what}: the gradient of {name} is not finite: {wrong} of {grad.size} entries are NaN or "
-                    f"infinite{anomaly.origin(graph, leaf)}; no gradient was changed"
-                )
+                text = f"the gradient of {name} is not finite: {wrong} of {grad.size} entries are NaN or infinite"
+                raise FloatingPointError(f"{what}: {text}{anomaly.origin(graph, leaf)}; no gradient was changed")
     return found

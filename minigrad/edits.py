@@ -29,10 +29,7 @@ Edges = Edge | Iterable[Edge] | Callable[[Edge], bool] | None
 Constants = Callable[[Edge], dict[str, Any]]  # of the identity node on an edge
 MOST = 8  # choices that an error names one by one
 TRAITS = "name", "op", "t", "axis", "scope"  # by which edges are chosen: of the source, but for t and axis
-NO_TIME = (
-    "the graph has no time labels, so nothing crosses a time step; loop over mg.timesteps(xs), write "
-    "`with mg.time_step(t):` around each step, or unroll a cell with nn.Unroll"
-)
+NO_TIME = "the graph has no time labels: loop over mg.timesteps(xs), write `with mg.time_step(t):`, or use nn.Unroll"
 
 
 @primitive
@@ -231,16 +228,13 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
         chosen, there = [edges] if isinstance(edges, Edge) else list(edges), {*graph.edges}
         for source, target, _ in [edge for edge in chosen if edge not in there]:
             link = f"{name_of(source)} → {name_of(target)} of step {target.t}"
-            raise ValueError(
-                f"edit: the edge {link} is not in this graph; take some of graph.edges or graph.state_edges"
-            )
+            raise ValueError(f"edit: the edge {link} is not in this graph; take some of graph.edges")
     chosen = [e for e in chosen if not where or all(_matches(traits(e)[k], wanted, k) for k, wanted in where.items())]
     if not chosen and (where or edges is not None):
         asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items()) or "what was given"
         known = {key: [*dict.fromkeys(str(traits(edge)[key]) for edge in graph.state_edges)] for key in TRAITS}
-        lines = (
-            f"{key} {', '.join(v if len(v) <= MOST else [*v[:2], '...', v[-1]])}" for key, v in known.items() if any(v)
-        )
+        known = {key: v if len(v) <= MOST else [*v[:2], "...", v[-1]] for key, v in known.items() if any(v)}
+        lines = [f"{key} {', '.join(v)}" for key, v in known.items()]
         raise ValueError(f"edit: no edge matches {asked}; state crosses at: {'; '.join(lines) or 'no edge'}")
     return chosen
 

@@ -71,9 +71,8 @@ def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) ->
     path, norm = _path(graph, x)
     kind = _kind(norm, huge)
     grows = kind in ("finite", "huge")
-    text = (
-        f"the gradient of {name} is {f'{kind}, ' if grows else ''}{_text(norm)} ({len(path)} operations from the loss)"
-    )
+    what = f"{kind}, {_text(norm)}" if grows else _text(norm)
+    text = f"the gradient of {name} is {what} ({len(path)} operations from the loss)"
     found = sorted(path, key=_growth) if grows else [link for link in path if _kind(link.sends, huge) == kind]
     if kind == "zero" and (not found or found[0].arrives == 0):
         text += f": what the users of {naming.label(graph, found[0].node) if found else name} send to it cancels"

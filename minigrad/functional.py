@@ -128,9 +128,8 @@ def _rows(outputs: Any, inputs: Any, create_graph: bool) -> Any:
             return None
         units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
         rows = [_pull([y], inputs, [unit], create_graph) for unit in units]
-        return _like(
-            inputs, [np.stack(column).reshape(y.shape + column[0].shape) for column in zip(*rows, strict=True)]
-        )
+        blocks = [np.stack(column).reshape(y.shape + column[0].shape) for column in zip(*rows, strict=True)]
+        return _like(inputs, blocks)
 
     return mapped(block, outputs)
 

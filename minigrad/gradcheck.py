@@ -86,12 +86,9 @@ def gradcheck(
         grads = {name: np.zeros(x.shape) if dx is None else dx.data for (name, x), dx in zip(leaves.items(), found)}
 
         def entries(rng: np.random.Generator | None) -> list[Entry]:
-            return [
-                Entry(
-                    name, at, leaves[name].t, float(np.sum(grads[name] * v)), _slope(leaves[name], eps * v, value) / eps
-                )
-                for name, at, v in _directions(leaves, rng)
-            ]
+            found = [(name, at, leaves[name], v) for name, at, v in _directions(leaves, rng)]
+            slopes = [(float(np.sum(grads[n] * v)), _slope(x, eps * v, value) / eps) for n, _, x, v in found]
+            return [Entry(n, at, x.t, *slope) for (n, at, x, _), slope in zip(found, slopes, strict=True)]
 
         def value() -> float:
             return _projected(call(fn, arguments)).item()
@@ -117,9 +114,8 @@ def gradgradcheck(fn: Callable[..., Any], inputs: Any, **options: Any) -> Report
     @functools.wraps(fn)
     def gradients(*arguments: Any) -> list[Tensor]:
         leaves = [x for x in real_leaves(arguments if arguments else inputs) if x.requires_grad]
-        total = _projected(fn(*arguments)) + 0.0 * sum(
-            sum_of(x) for x in leaves
-        )  # so that each has a gradient, be it 0
+        nothing = 0.0 * sum(sum_of(x) for x in leaves)  # so that each has a gradient, be it 0
+        total = _projected(fn(*arguments)) + nothing
         return [dx for dx in grad(total, leaves, create_graph=True) if dx is not None]
 
     return gradcheck(gradients, inputs, **options)

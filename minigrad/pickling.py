@@ -33,16 +33,11 @@ copyreg.pickle(Scope, lambda scope: (Scope, (scope.name, scope.parent, None)))
 def flatten(graph: Graph) -> tuple[list[Any], list[int], dict[int, list[int]]]:
     """The nodes with numbers in place of their inputs; the numbers of the outputs, and of edited inputs."""
     number = {node: k for k, node in enumerate(graph.nodes)}
-    records = [
-        (
-            [getattr(x, field) for field in KEPT],
-            x.name or naming.variable(graph, x) or None,
-            [number[y] for y in x.inputs],
-        )
-        for x in graph.nodes
-    ]
+    names = [x.name or naming.variable(graph, x) or None for x in graph.nodes]
+    inputs = [[number[y] for y in x.inputs] for x in graph.nodes]
+    values = [[getattr(x, field) for field in KEPT] for x in graph.nodes]
     rewired = {number[x]: [number[y] for y in inputs] for x, inputs in getattr(graph, "rewired", {}).items()}
-    return records, [number[y] for y in graph.outputs], rewired
+    return [*zip(values, names, inputs, strict=True)], [number[y] for y in graph.outputs], rewired
 
 
 def build(records: list[Any], outputs: list[int], rewired: dict[int, list[int]]) -> Graph:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 LOST = 1e-3  # what is left of a gradient that counts as forgotten
 HEALTHY = 0.9, 1.1  # factors per step between which a gradient neither vanishes nor explodes
+SAID = "axis", "scope", "state", "t", "mean_ratio", "memory", "verdict", "evidence"  # of a path, in JSON
 SHOWN = 12  # rows of a table by step; of more steps, the first three, the last three, and some between
 
 
@@ -113,13 +114,10 @@ class Path:
             return f"{self.state}: {self.verdict}, no gradient arrives"
         ends = ", ".join(f"{self.total[k]:.3g} at t={self.t[k]}" for k in (seen[-1], seen[0]))
         memory = "more steps than can be told" if self.memory == math.inf else f"{self.memory:.0f} steps"
+        text = f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step; |d{self.state}| {ends}; memory {memory}"
         slopes = ", ".join(f"{name} {np.nanmean(slope):.2g}" for name, slope in self.slopes.items())
         cuts = ", ".join(str(self.t[k + 1]) for k in np.flatnonzero(self.ratio == 0))
-        return (
-            f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step; |d{self.state}| {ends}; memory {memory}"
-            + (f"; mean φ′ {slopes}" if slopes else "")
-            + (f"; nothing gets past t={cuts}" if cuts else "")
-        )
+        return text + (f"; mean φ′ {slopes}" if slopes else "") + (f"; nothing gets past t={cuts}" if cuts else "")
 
     def columns(self) -> dict[str, Numbers]:
         """The columns of the table by title."""
@@ -128,11 +126,10 @@ class Path:
         return {title: values for title, values in found.items() if not np.isnan(values).all()}
 
     def __str__(self) -> str:
-        columns, count = self.columns(), len(self.t)
-        few = (
-            range(count) if count <= SHOWN else [0, 1, 2, *np.linspace(3, count - 4, SHOWN - 6).astype(int), -3, -2, -1]
-        )
-        rows = [[str(self.t[k]), *(values[k] for values in columns.values())] for k in reversed(few)]
+        columns, steps = self.columns(), np.arange(len(self.t))[::-1]
+        some = np.linspace(3, len(steps) - 4, SHOWN - 6).astype(int)
+        steps = steps if len(steps) <= SHOWN else steps[[0, 1, 2, *some, -3, -2, -1]]
+        rows = [[str(self.t[k]), *(values[k] for values in columns.values())] for k in steps]
         return f"axis {self.axis}\n{table([['t', *columns], *rows])}\n{self.evidence}"
 
 
@@ -165,12 +162,8 @@ class GradientFlow:
 
     def to_json(self) -> str:
         """All numbers and verdicts as JSON; null where there is no number."""
-        names = ("axis", "state", "t", "mean_ratio", "memory", "verdict", "evidence")
-        paths = [
-            {name: getattr(path, name) for name in names} | {key: x.tolist() for key, x in path.columns().items()}
-            for path in self.paths
-        ]
-        text = json.dumps({"verdict": self.verdict, "paths": paths})  # which may hold NaN, and that is not JSON
+        paths = [{name: getattr(path, name) for name in SAID} | path.columns() for path in self.paths]
+        text = json.dumps({"verdict": self.verdict, "paths": paths}, default=list)  # NaN in it is not JSON
         return json.dumps(json.loads(text, parse_constant=lambda name: None), ensure_ascii=False, indent=1)
 
     def plot(self, ax: Any = None) -> Any:
@@ -245,12 +238,10 @@ class ClipReport(list[Clipped]):
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the norms before and after in order of application (needs matplotlib); returns the axes."""
-        lines = {
-            f"{what}, {when}": (range(len(self.of(what))), [getattr(entry, when) for entry in self.of(what)])
-            for what in dict.fromkeys(entry.what for entry in self)
-            for when in ("before", "after")
-        }
-        return curves(ax, lines, "application", "norm of the gradient")
+        whats, ends = dict.fromkeys(entry.what for entry in self), ("before", "after")
+        lines = {f"{what}, {end}": [getattr(entry, end) for entry in self.of(what)] for what in whats for end in ends}
+        numbered = {name: (range(len(norms)), norms) for name, norms in lines.items()}
+        return curves(ax, numbered, "application", "norm of the gradient")
 
 
 open_report: ContextVar[ClipReport | None] = ContextVar("minigrad.clip_report", default=None)

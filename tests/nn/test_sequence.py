@@ -146,6 +146,14 @@ def test_a_window_of_several_pieces_is_one_axis_for_the_measures():
     assert graph.grad_by_step("l0.W_hh").shape == (7, 3, 3)
 
 
+def test_a_detached_state_keeps_what_is_no_tensor():
+    h = mg.tensor([1.0], requires_grad=True) * 2
+    state = nn.detach_state({"h": h, "steps": 3.0, "parts": (h, None)})
+    assert state["steps"] == 3.0
+    assert state["parts"][1] is None
+    assert not state["h"].requires_grad
+
+
 def test_windows_over_the_batch_or_backwards_are_refused():
     xs = np.ones((4, 3, 2))
     for net, flag in (
