@@ -65,16 +65,14 @@ class Line:
     states: list[Tensor]
     end: int = -1  # the position that the last of them crosses into
 
-    def made(self) -> list[Tensor]:
-        """What the steps have made: where a `where` kept the rows of ended sequences, what it chose the others from."""
-        return [self.states[0], *map(_made, self.states, self.states[1:])]
 
-
-def _made(before: Tensor, state: Tensor) -> Tensor:
-    inputs = state.inputs if state.op is not None and state.op.name == "where" else ()
-    kept = [k for k, x in enumerate(inputs) if k and x is before]
-    one_per_row = bool(kept) and np.shape(state.arrays[0])[:1] == state.shape[:1] == (np.size(state.arrays[0]),)
-    return inputs[3 - kept[0]] if one_per_row and inputs[3 - kept[0]].op is not None else state
+def _made(state: Tensor) -> Tensor:
+    """What a step made of a state: where a `where` kept the rows of ended sequences, what it chose the others from."""
+    one_per_row = (*state.shape[:1], *[1] * (state.ndim - 1))
+    if state.op is None or state.op.name != "where" or np.shape(state.arrays[0]) != one_per_row:
+        return state
+    here = [x for x in state.inputs[1:] if x.op is not None and x.time == state.time]
+    return here[0] if len(here) == 1 else state
 
 
 def state_lines(graph: Graph, who: str) -> list[Line]:
@@ -150,10 +148,9 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
 
 def _norms(graph: Graph, lines: list[Line]) -> dict[tuple[str, Tensor], float]:
     """The norms of what arrives at each state and of what crosses to it, without what a `where` just keeps."""
-    made = {made: state for line in lines for made, state in zip(line.made(), line.states)}
-    keeps, states = {state for x, state in made.items() if x is not state}, {*made.values()}
-    keys: dict[Any, Any] = {x: ("total", state) for x, state in made.items()}
-    between = [edge for edge in graph.state_edges if edge.source in states and edge.target not in keeps]
+    made = {state: _made(state) for line in lines for state in line.states}
+    keys: dict[Any, Any] = {x: ("total", state) for state, x in made.items()}
+    between = [e for e in graph.state_edges if e.source in made and made.get(e.target, e.target) is e.target]
     keys |= {edge: ("crossing", edge.source) for edge in between}
     return {key: _norm(dx) for key, dx in watch(graph, keys)}
 
@@ -186,7 +183,7 @@ def _jacobians(line: Line, share: float, exact: bool) -> Numbers:
 
     ‖Jᵀu‖ / ‖u‖ for a random u, whose square is on average the mean square gain; exact: the largest gain of a row.
     """
-    pairs, gains = [*zip(line.states, line.made()[1:])], np.full(len(line.states), math.nan)
+    pairs, gains = [*zip(line.states, map(_made, line.states[1:]))], np.full(len(line.states), math.nan)
     count = min(len(pairs), max(1, int(share * len(pairs)))) if share else 0
     chosen = np.linspace(len(pairs), 1, count).round().astype(int).tolist()
     if chosen:

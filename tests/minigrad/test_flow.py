@@ -471,7 +471,11 @@ def test_rows_that_have_ended_are_no_evidence(reverse):
     path = mg.Graph(ys.sum()).gradient_flow("exact")["h"]
     np.testing.assert_allclose(path.ratio[:-1], 0.5)
     np.testing.assert_allclose(path.jacobian[1:], 0.5)
-    if not reverse:
+    if reverse:
+        assert path.t == [5, 4, 3, 2, 1, 0]
+        rows = np.array([[1, 0], [1, 0], [1, 0], [1, 1], [1, 1], [1, 1]])
+        np.testing.assert_allclose(path.total, np.linalg.norm(rows, axis=1) * (2 - 0.5 ** np.arange(5, -1, -1)))
+    else:
         np.testing.assert_allclose(path.total, [2.634179, 2.450255, 2.125, 1.75, 1.5, 1.0], rtol=1e-3)
 
 
