@@ -18,6 +18,8 @@ from minigrad.graph import grad
 from minigrad.ops.reductions import sum as sum_of
 from minigrad.tensor import Tensor, constant
 
+Function = Callable[..., Any]
+
 # nested tuples, lists and dicts
 
 
@@ -59,7 +61,7 @@ def real_leaves(tree: Any) -> list[Tensor]:
 # functions of them
 
 
-def parameters(fn: Callable[..., Any]) -> list[str] | None:
+def parameters(fn: Function) -> list[str] | None:
     """The names of a function's parameters; None where it does not tell."""
     try:
         return list(inspect.signature(fn).parameters)
@@ -67,7 +69,7 @@ def parameters(fn: Callable[..., Any]) -> list[str] | None:
         return None
 
 
-def call(fn: Callable[..., Any], inputs: Any) -> Any:
+def call(fn: Function, inputs: Any) -> Any:
     """fn(*inputs); a function without parameters is called without."""
     arguments = () if parameters(fn) == [] else inputs if type(inputs) in (tuple, list) else (inputs,)
     outputs = fn(*arguments)
@@ -76,7 +78,7 @@ def call(fn: Callable[..., Any], inputs: Any) -> Any:
     return outputs
 
 
-def _run(fn: Callable[..., Any], inputs: Any) -> tuple[Any, Any]:
+def _run(fn: Function, inputs: Any) -> tuple[Any, Any]:
     """The inputs, with a tensor that requires grad in place of each floating leaf that does not; and the outputs."""
 
     def leaf(path: str, x: Any) -> Any:
@@ -134,7 +136,7 @@ def _rows(outputs: Any, inputs: Any, create_graph: bool) -> Any:
     return mapped(block, outputs)
 
 
-def vjp(fn: Callable[..., Any], inputs: Any, v: Any = None, *, create_graph: bool = False) -> tuple[Any, Any]:
+def vjp(fn: Function, inputs: Any, v: Any = None, *, create_graph: bool = False) -> tuple[Any, Any]:
     """The outputs, and  vᵀ ∂outputs/∂inputs  in the structure of the inputs.
 
     v: like the outputs; may be left out where the output is one number.
@@ -147,7 +149,7 @@ def vjp(fn: Callable[..., Any], inputs: Any, v: Any = None, *, create_graph: boo
     return outputs, _like(inputs, _pull(outputs, inputs, v, create_graph))
 
 
-def jvp(fn: Callable[..., Any], inputs: Any, v: Any, *, create_graph: bool = False) -> tuple[Any, Any]:
+def jvp(fn: Function, inputs: Any, v: Any, *, create_graph: bool = False) -> tuple[Any, Any]:
     """The outputs, and  ∂outputs/∂inputs · v  in the structure of the outputs: forward mode.
 
     The reverse rules are linear in dy, dx = Jᵀ dy; so the derivative of (Jᵀ u)·v with respect to u is J v.
@@ -163,7 +165,7 @@ def jvp(fn: Callable[..., Any], inputs: Any, v: Any, *, create_graph: bool = Fal
     return outputs, _like(outputs, _pull(total, u, None, create_graph))
 
 
-def jacobian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False) -> Any:
+def jacobian(fn: Function, inputs: Any, *, create_graph: bool = False) -> Any:
     """∂outputs/∂inputs: for each output (in its structure) and each input (in its) a tensor (*y.shape, *x.shape).
 
     One backward pass for each element of the outputs.
@@ -177,7 +179,7 @@ def jacobian(fn: Callable[..., Any], inputs: Any, *, create_graph: bool = False)
     return _rows(outputs, inputs, create_graph)
 
 
-def hessian(fn: Callable[..., Any], inputs: Any) -> Any:
+def hessian(fn: Function, inputs: Any) -> Any:
     """∂²fn/∂inputs² of a function with one number as result: for each pair of inputs a tensor (*x.shape, *z.shape).
 
     >>> import minigrad as mg
@@ -188,7 +190,7 @@ def hessian(fn: Callable[..., Any], inputs: Any) -> Any:
     return _rows(_like(inputs, _pull(output, inputs, create_graph=True)), inputs, False)
 
 
-def hvp(fn: Callable[..., Any], inputs: Any, v: Any) -> tuple[Any, Any]:
+def hvp(fn: Function, inputs: Any, v: Any) -> tuple[Any, Any]:
     """The output of a function with one number as result, and the product of its Hessian with v, without the Hessian.
 
     >>> import minigrad as mg

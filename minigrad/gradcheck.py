@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.flow import watch
-from minigrad.functional import call, flatten, is_real, parameters, real_leaves, rebuild
+from minigrad.functional import Function, call, flatten, is_real, parameters, real_leaves, rebuild
 from minigrad.graph import Graph, grad
 from minigrad.naming import unique
 from minigrad.ops.reductions import sum as sum_of
@@ -54,13 +54,7 @@ class Report(NamedTuple):
 
 
 def gradcheck(
-    fn: Callable[..., Any],
-    inputs: Any,
-    *,
-    full: bool = False,
-    eps: float = 1e-6,
-    tolerance: float = 1e-6,
-    seed: int = 0,
+    fn: Function, inputs: Any, *, full: bool = False, eps: float = 1e-6, tolerance: float = 1e-6, seed: int = 0
 ) -> Report:
     """Check the gradients of fn(*inputs) against  (f(x + εv) − f(x − εv)) / 2ε  in float64.
 
@@ -83,27 +77,26 @@ def gradcheck(
                 "seed its random numbers inside it, or switch dropout off"
             )
         found = grad(loss, [*leaves.values()], allow_unused=True) if loss.requires_grad else [None] * len(leaves)
-        grads = {name: np.zeros(x.shape) if dx is None else dx.data for (name, x), dx in zip(leaves.items(), found)}
-
-        def entries(rng: np.random.Generator | None) -> list[Entry]:
-            found = [(name, at, leaves[name], v) for name, at, v in _directions(leaves, rng)]
-            slopes = [(float(np.sum(grads[n] * v)), _slope(x, eps * v, value) / eps) for n, _, x, v in found]
-            return [Entry(n, at, x.t, *slope) for (n, at, x, _), slope in zip(found, slopes, strict=True)]
+        grads = {name: 0.0 if dx is None else dx.data for name, dx in zip(leaves, found)}
 
         def value() -> float:
             return _projected(call(fn, arguments)).item()
 
-        compared = entries(None if full else np.random.default_rng(seed))
+        def entry(name: str, at: Any, v: Any) -> Entry:
+            slope = _slope(leaves[name], eps * v, value) / eps
+            return Entry(name, at, leaves[name].t, float(np.sum(grads[name] * v)), slope)
+
+        compared = [entry(*direction) for direction in _directions(leaves, None if full else seed)]
         worst = max(compared, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0))
         if worst.error > tolerance and not full:  # the entry is what one looks for
-            worst = max([worst, *entries(None)], key=lambda entry: (entry.at is not None, entry.error))
+            worst = max((entry(*direction) for direction in _directions(leaves, None)), key=lambda entry: entry.error)
         worst = _with_time_step(worst, Graph(loss), leaves, eps)
     if worst.error > tolerance:
         raise GradcheckError(f"gradients disagree with central differences, worst {worst}")
     return Report(worst, len(compared))
 
 
-def gradgradcheck(fn: Callable[..., Any], inputs: Any, **options: Any) -> Report:
+def gradgradcheck(fn: Function, inputs: Any, **options: Any) -> Report:
     """Check the second derivatives of fn(*inputs): `gradcheck` of its gradients.
 
     >>> import minigrad as mg, numpy as np
@@ -129,11 +122,12 @@ def _projected(outputs: Any) -> Tensor:
     return functools.reduce(lambda a, b: a + b, [sum_of(y * rng.standard_normal(y.shape)) for y in ys])
 
 
-def _directions(leaves: dict[str, Tensor], rng: np.random.Generator | None) -> Iterator[tuple[str, Any, Any]]:
-    """(name, index, v): some random directions in each input, or without a generator each of its entries."""
+def _directions(leaves: dict[str, Tensor], seed: int | None) -> Iterator[tuple[str, Any, Any]]:
+    """(name, index, v): some random directions in each input, or without a seed each of its entries."""
+    rng = np.random.default_rng(seed)
     for name, x in leaves.items():
-        for at in np.ndindex(x.shape) if rng is None else [None] * DIRECTIONS:
-            v = np.zeros(x.shape) if rng is None else np.asarray(rng.standard_normal(x.shape))
+        for at in np.ndindex(x.shape) if seed is None else [None] * DIRECTIONS:
+            v = np.zeros(x.shape) if at is not None else np.asarray(rng.standard_normal(x.shape))
             if at is not None:
                 v[at] = 1
             yield name, at, v / np.maximum(np.linalg.norm(v), 1e-300)
@@ -150,7 +144,7 @@ def _slope(x: Tensor, change: Any, value: Callable[[], float]) -> float:
 
 
 @contextmanager
-def _float64(fn: Callable[..., Any], inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]]]:
+def _float64(fn: Function, inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]]]:
     """The inputs with float64 tensors that require grad, and those by name; what was in place is put back."""
     named = _named(fn, inputs)
     if parameters(fn) != []:
@@ -168,7 +162,7 @@ def _float64(fn: Callable[..., Any], inputs: Any) -> Iterator[tuple[Any, dict[st
             x._array, x._requires_grad = data, requires_grad
 
 
-def _named(fn: Callable[..., Any], inputs: Any) -> dict[str, Any]:
+def _named(fn: Function, inputs: Any) -> dict[str, Any]:
     """The leaves of the inputs by name: the argument's and the path in it, or the tensor's own."""
     if parameters(fn) == []:
         return unique((getattr(x, "name", None) or path or "input", x) for path, x in flatten(inputs))
