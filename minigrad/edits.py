@@ -211,8 +211,6 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     """The edges that are given (by default all that carry state) and match the rest; see `Graph.cut`."""
     if edges is None and not graph.axes:
         raise ValueError(f"edit: {NO_TIME}")
-    if not (edges is None or callable(edges) or isinstance(edges, Iterable)):
-        raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edges!r}")
     if strange := [key for key in where if key not in TRAITS]:
         raise TypeError(f"edit: edges are chosen by {', '.join(TRAITS)}; found {', '.join(strange)}")
     names, name_of = {axis: name for name, axis in graph.axes.items()}, state_names(graph)
@@ -225,10 +223,16 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     if edges is None or callable(edges):
         chosen = [edge for edge in (graph.edges if edges else graph.state_edges) if edges is None or edges(edge)]
     else:
-        chosen, there = [edges] if isinstance(edges, Edge) else list(edges), {*graph.edges}
-        for source, target, _ in [edge for edge in chosen if edge not in there]:
-            link = f"{name_of(source)} → {name_of(target)} of step {target.t}"
-            raise ValueError(f"edit: the edge {link} is not in this graph; take some of graph.edges")
+        chosen, there = (
+            [edges] if isinstance(edges, Edge) or not isinstance(edges, Iterable) else [*edges],
+            {*graph.edges},
+        )
+        for edge in chosen:
+            if not isinstance(edge, Edge):
+                raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edge!r}")
+            if edge not in there:
+                link = f"{name_of(edge.source)} → {name_of(edge.target)} of step {edge.target.t}"
+                raise ValueError(f"edit: the edge {link} is not in this graph; take some of graph.edges")
     chosen = [e for e in chosen if not where or all(_matches(traits(e)[k], wanted, k) for k, wanted in where.items())]
     if not chosen and (where or edges is not None):
         asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items()) or "what was given"

@@ -127,9 +127,9 @@ def _successors(lines: list[Line], nodes: list[Tensor], name_of: Callable[[Tenso
 def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
     """See `Graph.gradient_flow`."""
     lines = state_lines(graph, "gradient_flow")
-    shares = {True: JACOBIANS / len(lines), False: 0.0, "exact": 1.0}
+    shares = {True: JACOBIANS / len(lines), False: 0.0, "all": 1.0, "exact": 1.0}
     if jacobians not in shares:
-        raise ValueError(f"gradient_flow: jacobians= is True, False or 'exact', found {jacobians!r}")
+        raise ValueError(f"gradient_flow: jacobians= is True, False, 'all' or 'exact', found {jacobians!r}")
     seen, slopes, names = _norms(graph, lines), _slopes(graph), {axis: name for name, axis in graph.axes.items()}
     cuts, paths = {x.inputs[0] for x in getattr(graph, "cuts", ())}, list[Path]()
     for line in lines:

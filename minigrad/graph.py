@@ -211,8 +211,10 @@ class Graph:
         as one.
         """
         source, node, position = edge
-        adds = node.op is not None and (node.op.name == "add" or (node.op.name == "subtract" and position == 0))
-        if not adds or source.role is not None or (source.ndim > 1 and source.shape[-1] > 1):
+        name = node.op.name if node.op else ""
+        if name not in ("add", "subtract", "concatenate", "stack") or (name, position) == ("subtract", 1):
+            return False
+        if source.role is not None or (source.ndim > 1 and source.shape[-1] > 1):
             return False
         if any(e.target.time == node.time and not self._only_sums(e) for e in self.users[source]):
             return False
@@ -354,7 +356,7 @@ class Graph:
         >>> w, h = mg.tensor(0.5, requires_grad=True), mg.tensor(1.0)
         >>> for t in range(4):
         ...     with mg.time_step(t): h = w * h
-        >>> print(mg.Graph(h).gradient_flow(jacobians="exact"))
+        >>> print(mg.Graph(h).gradient_flow(jacobians="all"))
         axis time
         t  total  crossing  ratio  jacobian
         3      1         ·      ·       0.5

@@ -494,8 +494,9 @@ def test_several_names_or_steps_may_be_asked_for_and_what_there_is_is_told():
     assert len(graph.cut(name="c", t=[1, 4]).find(op="cut")) == 2
     with pytest.raises(ValueError, match=r"no edge matches t=-1; state crosses at: name h, c; .* t 1, 2, 3, 4, 5"):
         graph.cut(t=-1)
-    with pytest.raises(TypeError, match="an Edge, several, a function of an edge or None is needed, found 3"):
-        graph.cut(3)
+    for wrong in (3, [3], "3"):
+        with pytest.raises(TypeError, match="an Edge, several, a function of an edge or None is needed, found '?3"):
+            graph.cut(wrong)
     _, other = lstm(T=3)
     with pytest.raises(ValueError, match=r"the edge h → .* of step 1 is not in this graph") as error:
         graph.cut(other.state_edges[0])
