@@ -23,16 +23,10 @@ def graph_of(gain: float, T: int, rng: np.random.Generator) -> mg.Graph:
     return mg.Graph((ys[-1] ** 2).mean())
 
 
-def gradient(graph: mg.Graph) -> np.ndarray:
-    """∂loss/∂W_hh of a graph, edited or not, as one vector; nothing is written to `.grad`."""
-    return graph.grad_by_step("l0.W_hh").sum(axis=0).ravel().astype(np.float64)
-
-
 def bias(graph: mg.Graph, window: int) -> tuple[float, float]:
-    """|truncated − full| / |full|, and the angle between the two in degrees."""
-    full, short = gradient(graph), gradient(graph.truncate(window))
-    cosine = full @ short / max(np.linalg.norm(full) * np.linalg.norm(short), 1e-30)
-    return float(np.linalg.norm(short - full) / np.linalg.norm(full)), float(np.degrees(np.arccos(min(1, cosine))))
+    """|truncated − full| / |full| of ∂loss/∂W_hh, and the angle between the two in degrees."""
+    ratio, angle = graph.truncation_bias(window).parameters["l0.W_hh"]
+    return float(np.sqrt(max(0.0, 1 + ratio**2 - 2 * ratio * np.cos(np.radians(angle))))), angle
 
 
 def main(args) -> None:

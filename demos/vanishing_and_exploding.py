@@ -1,8 +1,9 @@
 """Vanishing and exploding: what happens to a gradient on its way back through time, in one figure.
 
-Every step back multiplies the gradient by W_hh and by φ′.  Vanilla RNNs whose W_hh has gain 0.5, 1.0 and 1.5, an LSTM,
-and the RNN of gain 1.5 with its gradients clipped at every boundary between steps: each is unrolled, its backward pass
-is walked once, and what every step does to ‖∂loss/∂h_t‖ is measured and drawn on one scale of colour.
+Every step back multiplies the gradient by W_hh and by φ′.  Vanilla RNNs whose W_hh has gain 0.5, 1.0 and 1.5, an LSTM
+and a GRU whose gates let the past through, and the RNN of gain 1.5 with its gradients clipped at every boundary between
+steps: each is unrolled, its backward pass is walked once, and what every step does to ‖∂loss/∂h_t‖ is measured and
+drawn on one scale of colour.
 
 Nothing is trained.  --frames DIR makes a flip-book of one backward pass, a picture for each step back.  --cell
 module:Class adds the strip of your own cell, made as Class(D, H).
@@ -27,9 +28,18 @@ def rnn(gain: float) -> nn.Cell:
 
 def lstm() -> nn.Cell:
     """An LSTM that remembers: forget gates nearly open, f ≈ σ(4) = 0.98, and little way for the gradient around c."""
-    cell = nn.LSTMCell(INPUT, HIDDEN)
+    return remembering(nn.LSTMCell(INPUT, HIDDEN))
+
+
+def gru() -> nn.Cell:
+    """A GRU that remembers: update gates nearly shut to what is new, z ≈ σ(4) = 0.98."""
+    return remembering(nn.GRUCell(INPUT, HIDDEN))
+
+
+def remembering(cell: nn.Cell) -> nn.Cell:
+    """The cell with small W_hh and a bias of 4 on its second gate: f of i f g o, z of r z n."""
     cell.W_hh.data = 0.3 * cell.W_hh.data
-    cell.b_h.data = np.where(np.arange(4 * HIDDEN) // HIDDEN == 1, 4.0, 0.0)
+    cell.b_h.data = np.where(np.arange(cell.b_h.size) // HIDDEN == 1, 4.0, 0.0)
     return cell
 
 
@@ -48,7 +58,7 @@ def clearest(flow) -> object:
 def verdict(path, clipped: bool) -> str:
     """The path in a few words."""
     if clipped:
-        return f"≤ {path.crossing[:-1].max():.2g} everywhere"
+        return f"crossings ≤ {path.crossing[:-1].max():.2g}"
     name = f"{path.state}-path " if path.state == "c" else ""
     return f"{name}{path.verdict} (×{path.mean_ratio:.2f} a step)"
 
@@ -57,7 +67,7 @@ def main(args) -> None:
     T = args.T or (8 if args.quick else 30)
     if T < 2:
         raise cli.UsageError(f"-T {T}: at least 2 steps are needed, for something to flow between them")
-    cells = {f"RNN {gain}": rnn(gain) for gain in (0.5, 1.0, 1.5)} | {"LSTM": lstm()}
+    cells = {f"RNN {gain}": rnn(gain) for gain in (0.5, 1.0, 1.5)} | {"LSTM": lstm(), "GRU": gru()}
     if args.cell:
         cells[args.cell.rpartition(":")[2]] = load_cell(args.cell, (INPUT, HIDDEN))
     graphs = {title: graph_of(cell, T, args.seed) for title, cell in cells.items()}

@@ -59,10 +59,10 @@ def _swap_in(change: int) -> None:
 
 def _checked_record(self: Primitive, results: Any, outputs: Any, needs_grad: bool, args: Any, *call: Any) -> Any:
     made = _plain_record(self, results, outputs, needs_grad, args, *call)
-    if not _finite(results) and _watching.get() and _finite(arrays := call[1]):
-        node = next(y for y in made if not _finite([y]))
+    if not _finite(*results) and _watching.get() and _finite(*(arrays := call[1])):
+        node = next(y for y in made if not _finite(y))
         where = naming.describe(Graph(node), node, "in ") if node.op else f"in {self.name}, {node.source}"
-        raise FloatingPointError(_message(self.name, node._array, where, self, arrays))
+        raise _error(self.name, node, where, zip(_names(self, arrays), arrays))
     return made
 
 
@@ -70,58 +70,90 @@ def _checked_walk(outside: Callable[[Graph, Numbers], Iterable[Step]]) -> Callab
     """A walk through a backward pass that looks at each gradient once; the second walk, after a find, at each part."""
 
     def steps(graph: Graph, pending: Numbers) -> Iterator[Step]:
-        start = dict(pending.sums)
+        seeds, clean = tuple(pending.sums[y] for y in graph.outputs), True
         for step in outside(graph, pending):
-            if not _finite([step.grad]):
-                _find_producer(graph, start, type(pending)())
+            if clean and not _finite(step.grad):
+                clean = _find_producer(graph, seeds)
             yield step
-        if not _finite(pending.sums.values()):
-            _find_producer(graph, start, type(pending)())
+        if clean and not _finite(*pending.sums.values()):
+            _find_producer(graph, seeds)
 
     return steps
 
 
-def _find_producer(graph: Graph, start: Any, again: Numbers) -> None:
-    """Raise with the rule that made the first gradient which is not finite; or the sum, where all parts were."""
-    again.sums = start
-    for step in backward_steps(graph, again):
-        node, op = step.node, step.node.op
+def _find_producer(graph: Graph, seeds: Any) -> bool:
+    """Raise with the rule that made something not finite out of what is, or with the sum; False if none did."""
+    passed_on: set[Tensor] = set()
+    for node, k, dx, dy in not_finite(graph, seeds):
         outputs = (node._array,) if node.call is None else node.call.outputs
-        if not _finite([step.grad]):
-            where = naming.describe(graph, node, "at ")
-            raise FloatingPointError(_message("the sum of gradients", step.grad, where))
-        for k, dx in enumerate(step.contributions()):
-            if op and not _finite([dx]) and _finite([*node.arrays, *outputs]):
-                what, where = f"the gradient {op.name}_d{_input(op, k)}", naming.describe(graph, node, "in ")
-                raise FloatingPointError(_message(what, dx, where, op, node.arrays, step.grad))
-    for leaf, dx in again.sums.items():
-        if not _finite([dx]):
-            raise FloatingPointError(_message("the sum over its uses", dx, f"as the gradient of {leaf!r}"))
+        if k is None and node not in passed_on:
+            what = "a hook" if node._hooks else "the sum of gradients" if node.op else "the sum over its uses"
+            raise _error(what, dx, naming.describe(graph, node, "at ") if node.op else f"as the gradient of {node!r}")
+        if k is not None and _finite(dy, *node.arrays, *outputs):
+            names, where = _names(node.op, node.arrays), naming.describe(graph, node, "in ")
+            operands = zip(["dy", *names], [dy, *node.arrays])
+            raise _error(f"the gradient {node.op.name}_d{names[k]}", dx, where, operands)  # type: ignore[union-attr]
+        passed_on.add(node if k is None else graph.inputs(node)[k])
+    came = [naming.label(graph, leaf) for leaf in graph.leaves if not _finite(leaf)]
+    if passed_on and came:
+        raise FloatingPointError(f"the gradients are not finite: {', '.join(came)} came in with NaN or infinity")
+    return False
 
 
-def _input(op: Primitive, k: int) -> str:
-    return op.input_name(k).strip("'").replace("number ", "")
+def not_finite(graph: Graph, seeds: Any) -> Iterator[tuple[Tensor, int | None, Any, Any]]:
+    """What is not finite in a backward pass, in its order: (node, number of the input, gradient sent, gradient got).
+
+    The number is None where the sum of what a node gets is not finite.
+    """
+    pending = graph._pending(seeds, False)
+    for step in backward_steps(graph, pending):
+        for k, dx in ((None, step.grad), *enumerate(step.contributions())):
+            if not _finite(dx):
+                yield step.node, k, dx, step.grad
+    yield from ((leaf, None, dx, None) for leaf, dx in pending.sums.items() if not _finite(dx))
 
 
-def _finite(values: Iterable[Any]) -> bool:
+def origin(graph: Graph | None, leaf: Tensor) -> str:
+    """Where in the backward pass of a graph, or of the last loss, the first gradient that is not finite appears."""
+    loss = last_loss[0]() if graph is None and last_loss else None
+    graph = Graph(loss) if loss is not None else graph
+    if graph is None or leaf not in graph.users:
+        return ""
+    with np.errstate(all="ignore"):
+        found = [node for node, *_ in not_finite(graph, tuple(np.ones(y.shape, y.dtype) for y in graph.outputs))]
+    if not found:
+        return "; the backward pass of this graph alone is finite"
+    first = naming.describe(graph, found[0], "; it appeared first in the backward pass of ")
+    t = next((node.t for node in found if node.op and node.t is not None), None)
+    return first if t is None else f"; the first time step with such a gradient is t = {t}{first}"
+
+
+def _names(op: Any, arrays: Iterable[Any]) -> list[str]:
+    """What the inputs of an operation are called."""
+    return [op.input_name(k).strip("'").replace("number ", "") for k, _ in enumerate(arrays)]
+
+
+def _array(x: Any) -> Any:
+    """The numbers of a tensor, of a scatter, or of what NumPy makes an array of."""
+    return np.asarray(getattr(x, "_array", getattr(x, "value", x)))
+
+
+def _finite(*values: Any) -> bool:
     """Whether all floats are finite; the sum of squares tells it fast, unless it overflows."""
-    for x in values:
-        if type(x) is not Array:  # a tensor, a scatter, a number, or None
-            x = np.asarray(getattr(x, "_array", getattr(x, "value", x)))
+    for value in values:
+        x = value if type(value) is Array else _array(value)
         if x.dtype.kind == "f" and not math.isfinite(np.vdot(x, x)) and not np.isfinite(x).all():
             return False
     return True
 
 
-def _message(what: str, result: Any, where: str, op: Primitive | None = None, arrays: Any = (), dy: Any = None) -> str:
-    array = np.asarray(getattr(result, "_array", getattr(result, "value", result)))
+def _error(what: str, result: Any, where: str, operands: Iterable[tuple[str, Any]] = ()) -> FloatingPointError:
+    array = _array(result)
     wrong = array[~np.isfinite(array)]
     lines = [f"{what} made {wrong.flat[0]} out of finite inputs ({wrong.size} of {array.size} entries), {where}"]
-    for name, x in [("dy", dy), *((_input(op, k), x) for k, x in enumerate(arrays) if op)]:
-        value = np.asarray(getattr(x, "_array", x))
-        if x is not None and value.size:
-            lines.append(f"  {name} {value.shape} {value.dtype} in [{value.min():.6g}, {value.max():.6g}]")
-    return "\n".join(lines)
+    for name, x in [(name, _array(x)) for name, x in operands if np.size(x)]:
+        lines.append(f"  {name} {x.shape} {x.dtype} in [{x.min():.6g}, {x.max():.6g}]")
+    return FloatingPointError("\n".join(lines))
 
 
 # history that is walked twice
@@ -133,10 +165,12 @@ _latest = [0.0]  # the last loss that was walked: what is newer cannot have been
 def note_walk(graph: Graph) -> None:
     """Remember which nodes a training pass walks; warn, once per network, of time steps that another loss walked."""
     last_loss[:] = [weakref.ref(graph.outputs[-1])]
-    loss, order = graph.outputs[-1].serial, graph.order
+    loss, order, leaves = graph.outputs[-1].serial, graph.order, graph.parameters.values
     if order and order[-1].serial <= _latest[0]:
         again = [node for node in order if node.time is not None and getattr(node, "walked", loss) != loss]
-        if again and not any(hasattr(leaf, "walked") for leaf in graph.parameters.values()):
+        if again and not any(hasattr(leaf, "walked") for leaf in leaves()):
+            for leaf in leaves():
+                leaf.walked = math.inf
             _warn_of_history(graph, again)
     for node in order:
         node.walked = loss
@@ -144,15 +178,14 @@ def note_walk(graph: Graph) -> None:
 
 
 def _warn_of_history(graph: Graph, again: list[Tensor]) -> None:
-    for leaf in graph.parameters.values():
-        leaf.walked = math.inf
     state, frame = again[0], caller(sys._getframe(1))
-    name = state.role.name if state.role else naming.label(graph, state)
-    line = f"{state.source}" + (f", called from {state._scope.called_from}" if state._scope else "")
-    steps = len({(node.time.axis, node.time.t) for node in again if node.time})
+    name, scope = state.role.name if state.role else naming.label(graph, state), state._scope
+    line = f"{state.source}" + (f", called from {scope.called_from}" if scope else "")
+    steps = len({node.time[:2] for node in again if node.time})
     text = (
-        f"this backward pass walks again through {steps} time steps that another loss has walked already: the state "
-        f"{name} ({line}) still carries its history.  Cut it between windows, with state = nn.detach_state(state); "
-        f"or, if both losses are meant, add them and call backward once"
+        f"this backward pass walks again through {steps} time step{'s' * (steps > 1)} that another loss has walked "
+        f"already: the state {name} ({line}) still carries its history.  If the losses are those of successive "
+        f"windows, cut it between them, with state = nn.detach_state(state); if both are meant, add them and call "
+        f"backward once"
     )
     warnings.warn_explicit(text, UserWarning, frame.f_code.co_filename if frame else "", frame.f_lineno if frame else 0)

@@ -1,4 +1,4 @@
-"""Clipping of parameters' gradients after a backward pass.  Imports `graph`, `naming`, `reports`.
+"""Clipping of parameters' gradients after a backward pass.  Imports `graph`, `anomaly`, `functional`, `reports`.
 
 Gradients that cross a time step *during* the pass are the business of `Graph.clip_edges`.
 """
@@ -6,18 +6,20 @@ Gradients that cross a time step *during* the pass are the business of `Graph.cl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from minigrad import naming
+from minigrad import anomaly
+from minigrad.functional import flatten
 from minigrad.graph import Graph
 from minigrad.reports import record
 from minigrad.tensor import Tensor
 
 Arrays = NDArray[Any]
+Gradients = dict[Tensor, Arrays]
 EPSILON = 1e-6  # keeps max_norm / norm finite
 
 
@@ -36,18 +38,40 @@ def clip_grad_norm_(target: Any, max_norm: float, norm_type: float = 2.0) -> flo
     >>> mg.clip_grad_norm_([w], max_norm=1.0), w.grad
     (5.0, tensor([0.6, 0.8]))
     """
+    return _scale("clip_grad_norm_", [gradients(target, "clip_grad_norm_")], max_norm, norm_type)[0]
+
+
+def clip_grad_blocks_(target: Any, max_norm: float, norm_type: float = 2.0) -> list[float]:
+    """`clip_grad_norm_` of each parameter by itself; returns their norms before.
+
+    >>> import minigrad as mg
+    >>> w, b = mg.tensor([3.0, 4.0], requires_grad=True), mg.tensor(0.5, requires_grad=True)
+    >>> ((w * w).sum() / 2 + b / 2).backward()
+    >>> mg.clip_grad_blocks_([w, b], max_norm=1.0), w.grad, b.grad
+    ([5.0, 0.5], tensor([0.6, 0.8]), tensor(0.5))
+    """
+    blocks = [{leaf: grad} for leaf, grad in gradients(target, "clip_grad_blocks_").items()]
+    return _scale("clip_grad_blocks_", blocks, max_norm, norm_type)
+
+
+def _scale(what: str, groups: list[Gradients], max_norm: float, norm_type: float) -> list[float]:
+    """Each group of gradients down to the limit; returns their norms before."""
     limit, p = check_limit("max_norm", max_norm), check_limit("norm_type", norm_type)
     if p == 0:
         raise ValueError("norm_type: a positive number or inf is needed, found 0")
-    found = gradients(target, "clip_grad_norm_")
-    before = norm(found.values(), p)
-    if not math.isfinite(before):
-        raise FloatingPointError(f"clip_grad_norm_: the norm is {before}, beyond float64; no gradient was changed")
-    factor = min(1.0, limit / (before + EPSILON))
-    for leaf, grad in found.items() if factor < 1 else ():
-        leaf.grad = grad * factor
-    record("parameters", None, before, before * factor)
-    return before
+    norms = [norm(group.values(), p) for group in groups]
+    if not all(map(math.isfinite, norms)):
+        peak, name = max(
+            (np.abs(dx).max(), f"{x.name or 'a parameter'} {x.shape}") for g in groups for x, dx in g.items()
+        )
+        largest = f"the largest gradient is that of {name}, up to {peak:.3g}"
+        raise FloatingPointError(f"{what}: the norm is beyond float64 ({largest}); no gradient was changed")
+    for group, before in zip(groups, norms, strict=True):
+        factor = min(1.0, limit / (before + EPSILON))
+        for leaf, grad in group.items() if factor < 1 else ():
+            leaf.grad = grad * factor
+        record("parameters", None, before, before * factor)
+    return norms
 
 
 def clip_grad_value_(target: Any, clip_value: float) -> None:
@@ -61,19 +85,6 @@ def clip_grad_value_(target: Any, clip_value: float) -> None:
     """
     limit = check_limit("clip_value", clip_value)
     _limit_each(target, "clip_grad_value_", lambda leaf, grad: np.clip(grad, -limit, limit))
-
-
-def clip_grad_blocks_(target: Any, max_norm: float, norm_type: float = 2.0) -> list[float]:
-    """`clip_grad_norm_` of each parameter by itself; returns their norms before.
-
-    >>> import minigrad as mg
-    >>> w, b = mg.tensor([3.0, 4.0], requires_grad=True), mg.tensor(0.5, requires_grad=True)
-    >>> ((w * w).sum() / 2 + b / 2).backward()
-    >>> mg.clip_grad_blocks_([w, b], max_norm=1.0), w.grad, b.grad
-    ([5.0, 0.5], tensor([0.6, 0.8]), tensor(0.5))
-    """
-    check_limit("max_norm", max_norm)
-    return [clip_grad_norm_([leaf], max_norm, norm_type) for leaf in gradients(target, "clip_grad_blocks_")]
 
 
 def clip_grad_adaptive_(target: Any, ratio: float = 0.01, epsilon: float = 1e-3) -> None:
@@ -92,15 +103,18 @@ def clip_grad_adaptive_(target: Any, ratio: float = 0.01, epsilon: float = 1e-3)
     limit, least = check_limit("ratio", ratio), check_limit("epsilon", epsilon)
 
     def limited(leaf: Tensor, grad: Arrays) -> Arrays:
-        longest, norms = limit * np.maximum(_unit_norms(leaf.data), least), _unit_norms(grad)
-        return np.where(norms > longest, grad * (longest / np.maximum(norms, EPSILON)), grad)
+        (weight, weights), (peak, norms) = _unit_norms(leaf.data), _unit_norms(grad)
+        longest = limit * np.maximum(weight * weights, least)
+        return np.where(norms > longest / peak, grad / peak * (longest / np.maximum(norms, 1)), grad)
 
     _limit_each(target, "clip_grad_adaptive_", limited)
 
 
-def _unit_norms(array: Arrays) -> Arrays:
+def _unit_norms(array: Arrays) -> tuple[Arrays, Arrays]:
+    """The largest entry of each unit, and its norm as a multiple of that, so that no square leaves the range."""
     axis = tuple(range(array.ndim - 1)) if array.ndim > 1 else None
-    return np.sqrt(np.sum(np.square(array, dtype=np.float64), axis=axis, keepdims=True))
+    peak = np.max(np.abs(array, dtype=np.float64), axis=axis, keepdims=True, initial=1e-300)
+    return peak, np.sqrt(np.sum(np.square(array / peak), axis=axis, keepdims=True))
 
 
 def _limit_each(target: Any, what: str, limited: Callable[[Tensor, Arrays], Arrays]) -> None:
@@ -132,48 +146,18 @@ def norm(arrays: Iterable[Any], p: float = 2.0) -> float:
     return float(peak * sum(float(np.sum((np.abs(part) / peak) ** p)) for part in parts) ** (1 / p))
 
 
-# whose gradients
-
-
-def gradients(target: Any, what: str) -> dict[Tensor, Arrays]:
+def gradients(target: Any, what: str) -> Gradients:
     """The gradient of each parameter of the target that has one; FloatingPointError if some entry is not finite."""
-    named, graph = _parameters(target, what)
-    found = {leaf: leaf.grad.data for leaf in named if leaf.grad is not None}
-    for leaf, grad in found.items():
-        wrong = grad.size - np.count_nonzero(np.isfinite(grad))
-        if wrong:
-            where = "" if graph is None else f"; {_origin(graph)}"
-            raise FloatingPointError(
-                f"{what}: the gradient of {named[leaf]} is not finite: {wrong} of {grad.size} entries are NaN or "
-                f"infinite{where}; no gradient was changed"
-            )
-    return found
-
-
-def _parameters(target: Any, what: str) -> tuple[dict[Tensor, str], Graph | None]:
-    """The parameters of a target, each once, with their names; and its graph, if it has one."""
-    if isinstance(target, Tensor):
-        target = [target] if target.op is None else Graph(target)
-    if isinstance(target, Graph):
-        return {leaf: name for name, leaf in target.parameters.items()}, target
-    leaves = target.parameters() if hasattr(target, "parameters") else target
-    pairs = target.named_parameters() if hasattr(target, "named_parameters") else ((None, leaf) for leaf in leaves)
-    named: dict[Tensor, str] = {}
-    for k, (name, leaf) in enumerate(pairs):
+    graph = target if isinstance(target, Graph) else Graph(target) if getattr(target, "op", None) else None
+    named = graph.parameters.items() if graph else flatten([*target] if isinstance(target, Iterator) else target)
+    found: Gradients = {}
+    for name, leaf in named:
         if not isinstance(leaf, Tensor):
             raise TypeError(f"{what}: parameters, a module, a loss or a Graph is needed, found {type(leaf).__name__}")
-        named.setdefault(leaf, name or leaf.name or f"parameter number {k}")
-    return named, None
-
-
-def _origin(graph: Graph) -> str:
-    """Where in a backward pass the first gradient that is not finite appears, and in which time step."""
-    first, seeds = None, [np.ones(y.shape, y.dtype) for y in graph.outputs]
-    with np.errstate(all="ignore"):
-        for step in graph.backward_steps(seeds if len(seeds) > 1 else seeds[0]):
-            grads = [step.grad, *(getattr(dx, "value", dx) for dx in step.contributions() if dx is not None)]
-            if not all(np.isfinite(dx).all() for dx in grads):
-                first = first or naming.describe(graph, step.node, "it appeared first in the backward pass of ")
-                if step.t is not None:
-                    return f"the first time step with such a gradient is t = {step.t}; {first}"
-    return first or "the backward pass of this graph alone is finite"
+        if leaf.grad is not None and leaf not in found:
+            found[leaf] = grad = leaf.grad.data
+            if wrong := grad.size - np.count_nonzero(np.isfinite(grad)):
+                name = name if name[:1] not in ("", "[") else leaf.name or f"parameter {name}"
+                text = f"the gradient of {name} is not finite: {wrong} of {grad.size} entries are NaN or infinite"
+                raise FloatingPointError(f"{what}: {text}{anomaly.origin(graph, leaf)}; no gradient was changed")
+    return found

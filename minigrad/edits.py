@@ -7,6 +7,7 @@ adjacency of the new graph alone, so the backward loop and the pictures know not
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -16,18 +17,19 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
+from minigrad.backward import Numbers
 from minigrad.clip import check_limit, norm
 from minigrad.graph import Edge, Graph
 from minigrad.primitive import Primitive, primitive
-from minigrad.reports import record, reporting
+from minigrad.reports import open_report, record
 from minigrad.scope import Axis, recorded
 from minigrad.tensor import Tensor
 
 Edges = Edge | Iterable[Edge] | Callable[[Edge], bool] | None
-NO_TIME = (
-    "the graph has no time labels, so nothing crosses a time step; loop over mg.timesteps(xs), write "
-    "`with mg.time_step(t):` around each step, or unroll a cell with nn.Unroll"
-)
+Constants = Callable[[Edge], dict[str, Any]]  # of the identity node on an edge
+MOST = 8  # choices that an error names one by one
+TRAITS = "name", "op", "t", "axis", "scope"  # by which edges are chosen: of the source, but for t and axis
+NO_TIME = "the graph has no time labels: loop over mg.timesteps(xs), write `with mg.time_step(t):`, or use nn.Unroll"
 
 
 @primitive
@@ -50,28 +52,34 @@ def clip_gradient(x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any
 
 @clip_gradient.gradient
 def clip_gradient_dx(dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any) -> Any:
-    """Each entry into [-max_value, max_value], then the norm down to max_norm."""
-    if not np.isfinite(_array(dy)).all():
+    """Each entry into [-max_value, max_value], then the norm down to max_norm; what is within passes bit for bit."""
+    peak = float(np.max(np.abs(getattr(dy, "_array", dy)), initial=0.0)) or 1.0
+    if not np.isfinite(peak):
         raise FloatingPointError(f"clip_edges: the gradient that crosses by {what[0]} is not finite")
     dx = dy if max_value is None else np.clip(dy, -max_value, max_value)
     if max_norm is not None:
-        wide = dx.astype(np.float64)
-        axes = None if rows is None else tuple(range(1, dy.ndim))
-        square = np.sum(wide * wide, axis=axes, keepdims=True)
-        over = square > max_norm**2
-        if _array(over).any():  # what is within the limit passes bit for bit
-            dx = dx * np.where(over, max_norm / np.sqrt(np.where(over, square, 1)), 1)
-    dx = dx if rows is None or dx is dy else np.where(rows, dx, dy)
-    if reporting():
-        record(what[0], what[1], norm([_array(dy)]), norm([_array(dx)]))
+        scaled = dx.astype(np.float64) / peak  # so that no square leaves the range
+        square = np.sum(scaled * scaled, axis=None if rows is None else tuple(range(1, dy.ndim)), keepdims=True)
+        over, least = square > (max_norm / peak) ** 2, 1 - 2 * np.finfo(dy.dtype).eps  # rounding leaves it in the limit
+        if getattr(over, "_array", over).any():
+            dx = dx * np.where(over, least * max_norm / peak / np.sqrt(np.where(over, square, 1)), 1)
+    dx = dx if rows is None else np.where(rows, dx, dy)
+    if open_report.get() is not None:  # norms cost time
+        arrays = (getattr(d, "_array", d) for d in (dy, dx))
+        record(*what, *[norm([d if rows is None else np.where(rows, d, 0)]) for d in arrays])
     return dx
 
 
-def _array(x: Any) -> Any:
-    return x._array if isinstance(x, Tensor) else x
-
-
 clip_gradient.name = "clip"  # what it is called in a graph; the function `np.clip` is the other one of that name
+
+
+class Sparse(Numbers):
+    """A pass over arrays that leaves out what is exactly zero, so that a cut saves the work behind it."""
+
+    def pop(self, x: Tensor) -> Any:
+        """As in every pass; but for an operation, no gradient in place of zeros."""
+        dy = super().pop(x)
+        return dy if dy is None or x.op is None or not dy.size or dy.item(0) or dy.any() else None
 
 
 class EditedGraph(Graph):
@@ -80,6 +88,8 @@ class EditedGraph(Graph):
     def __init__(self, outputs: Iterable[Tensor], rewired: Mapping[Tensor, tuple[Tensor, ...]]) -> None:
         self.rewired = rewired  # what flows into a node, where that differs from its own inputs
         super().__init__(*outputs)
+        self.cuts = {node for node in self.nodes if node.op is cut and node.constants["rows"] is None}
+        self.numbers = Sparse if self.cuts else Numbers
 
     def inputs(self, node: Tensor) -> tuple[Tensor, ...]:
         """The tensors that flow into a node, identity nodes among them."""
@@ -88,23 +98,22 @@ class EditedGraph(Graph):
     @cached_property
     def reached(self) -> set[Tensor]:
         """The nodes from which a path that is not cut leads to an output."""
-        cuts = {node for node in self.nodes if node.op is cut and node.constants["rows"] is None}
-        found = set(self.outputs if cuts else self.nodes)
-        for node in reversed(self.nodes if cuts else ()):
-            if node in found and node not in cuts:
-                found.update(self._indexed(node) if node.op and node.op.name == "stack" else self.inputs(node))
+        found = set(self.outputs)
+        for node in reversed(self.nodes):
+            if node in found and node not in self.cuts:
+                found.update(self._taken(node))
         return found
 
-    def _indexed(self, node: Tensor) -> tuple[Tensor, ...]:
-        """The parts of a stack that a gradient other than zero may reach: where it is only indexed, those indices."""
-        parts, taken = np.arange(len(self.inputs(node))), list[int]()
-        for edge in self.users[node]:
-            index = edge.target.constants.get("index")  # None unless it is `getitem`
-            first = index[0] if isinstance(index, tuple) and index else index
-            if node.constants["axis"] != 0 or not isinstance(first, int | slice | np.ndarray):
-                return self.inputs(node)
-            taken.extend(np.atleast_1d(parts[first]))
-        return self.inputs(node) if any(node is y for y in self.outputs) else tuple(self.inputs(node)[k] for k in taken)
+    def _taken(self, node: Tensor) -> Iterable[Tensor]:
+        """The inputs that a gradient other than zero may reach: of a stack that is only indexed, the parts taken."""
+        inputs, op = self.inputs(node), node.op and node.op.name
+        if op != "stack" or node.constants["axis"] != 0 or node in {*self.outputs}:
+            return inputs
+        indices = [edge.target.constants.get("index") for edge in self.users[node]]
+        firsts = [index[0] if isinstance(index, tuple) and index else index for index in indices]  # None: no `getitem`
+        if not all(isinstance(first, int | slice | np.ndarray) for first in firsts):
+            return inputs
+        return [inputs[k] for first in firsts for k in np.atleast_1d(np.arange(len(inputs))[first])]
 
     @cached_property
     def order(self) -> list[Tensor]:
@@ -121,73 +130,77 @@ class EditedGraph(Graph):
 
 def cut_edges(graph: Graph, edges: Edges = None, *, mask: Any = None, **where: Any) -> Graph:
     """See `Graph.cut`."""
-    rows = _rows(mask)
-    return _without_loss(graph, rewire(graph, select(graph, edges, **where), cut, lambda e: {"rows": rows(e)}))
+    rows = _rows(graph, mask)
+
+    def constants(edge: Edge) -> dict[str, Any]:
+        chosen = rows(edge)
+        return {"rows": None if chosen is None or chosen.all() else chosen}
+
+    return _warned(graph, rewire(graph, select(graph, edges, **where), cut, constants))
 
 
 def truncate(graph: Graph, k: int) -> Graph:
     """See `Graph.truncate`."""
+    return _warned(graph, rewire(graph, windows(graph, k, "truncate"), cut))
+
+
+def windows(graph: Graph, k: int, who: str) -> list[Edge]:
+    """The edges between windows of k steps, which are counted back from the last step of each axis."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"truncate: k, the number of steps that a gradient may go back, must be ≥ 1, found {k!r}")
+        raise ValueError(f"{who}: k, the number of steps that a gradient may go back, must be ≥ 1, found {k!r}")
     if not graph.axes:
-        raise ValueError(f"truncate: {NO_TIME}")
-    last = {axis: max(p for (a, _), p in graph._positions.items() if a is axis) for axis in graph.axes.values()}
+        raise ValueError(f"{who}: {NO_TIME}")
+    last = {axis: position for (axis, _), position in graph._positions.items()}  # which are in order
 
     def window(node: Tensor) -> tuple[Axis, int]:
         axis, position = graph.position(node)  # type: ignore[misc]  # asked of timed nodes only
         return axis, (last[axis] - position) // k
 
-    chosen = [
-        edge
-        for edge in graph._between_steps()
-        if edge.source.op and window(edge.source)[0] is window(edge.target)[0]
-        if window(edge.source) != window(edge.target) and not graph._accumulates_loss(edge)
-    ]
-    return _without_loss(graph, rewire(graph, chosen, cut, lambda e: {"rows": None}))
+    between = ((edge, window(edge.source), window(edge.target)) for edge in graph._between_steps() if edge.source.op)
+    return [e for e, a, b in between if a[0] is b[0] and a != b and not graph._accumulates_loss(e)]
 
 
 def clip_edges(graph: Graph, edges: Edges, max_norm: Any, max_value: Any, mask: Any = None, **where: Any) -> Graph:
     """See `Graph.clip_edges`."""
-    limits = {"max_norm": max_norm, "max_value": max_value}
-    limits = {name: None if value is None else check_limit(name, value) for name, value in limits.items()}
     if max_norm is None and max_value is None:
         raise ValueError("clip_edges: a limit is needed, max_norm= or max_value=")
-    rows, name_of = _rows(mask), state_names(graph)
+    limits = {"max_norm": max_norm, "max_value": max_value}
+    limits = {name: None if value is None else check_limit(name, value) for name, value in limits.items()}
+    rows, name_of, names = _rows(graph, mask), state_names(graph), {axis: name for name, axis in graph.axes.items()}
 
     def constants(edge: Edge) -> dict[str, Any]:
-        return {**limits, "rows": rows(edge), "what": (name_of(edge.source), edge.target.t)}
+        axis = f"{names[edge.target.time.axis]}." if edge.target.time and len(names) > 1 else ""
+        return {**limits, "rows": rows(edge), "what": (axis + name_of(edge.source), edge.target.t)}
 
     return rewire(graph, select(graph, edges, **where), clip_gradient, constants)
 
 
-def rewire(graph: Graph, edges: list[Edge], op: Primitive, constants: Callable[[Edge], dict[str, Any]]) -> Graph:
+def rewire(graph: Graph, edges: list[Edge], op: Primitive, constants: Constants = lambda edge: {"rows": None}) -> Graph:
     """The graph with one identity node for all chosen edges from one source into one time step."""
     crossings: dict[tuple[Tensor, Any], list[Edge]] = {}
     for edge in edges:
         if edge.source._requires_grad:
             crossings.setdefault((edge.source, graph.position(edge.target)), []).append(edge)
     name_of = state_names(graph)
-    rewired = dict(graph.rewired) if isinstance(graph, EditedGraph) else {}
+    rewired = dict(getattr(graph, "rewired", {}))
     for (source, _), group in crossings.items():
         first = min((edge.target for edge in group), key=lambda target: target.serial)
         with recorded(enabled=True, time=first.time, scope=first._scope):
             node = op(source, **constants(group[0]))
         node._code, node.name = None, f"{op.name}({name_of(source)})"  # no line of the program made it
         node.serial = (max(source.serial, first.serial - 1) + first.serial) / 2  # after its source, before its users
-        for edge in group:
-            inputs = list(rewired.get(edge.target, edge.target.inputs))
-            inputs[edge.position] = node
-            rewired[edge.target] = tuple(inputs)
+        for target, position in [edge[1:] for edge in group]:
+            inputs = rewired.get(target, target.inputs)
+            rewired[target] = (*inputs[:position], node, *inputs[position + 1 :])
     return EditedGraph(graph.outputs, rewired) if crossings else graph
 
 
-def _without_loss(before: Graph, after: Graph) -> Graph:
+def _warned(before: Graph, after: Graph) -> Graph:
     """The graph after a cut; warns of parameters that get no gradient any more."""
-    if isinstance(after, EditedGraph) and after is not before:
-        reached = before.reached if isinstance(before, EditedGraph) else set(before.nodes)
-        lost = [name for name, leaf in before.parameters.items() if leaf in reached and leaf not in after.reached]
-        if lost:
-            warnings.warn(f"cut: no gradient reaches {', '.join(lost)} any more", stacklevel=4)
+    reached = getattr(before, "reached", before.nodes)
+    missed = {*reached} - getattr(after, "reached", {*reached})
+    if lost := [name for name, leaf in before.parameters.items() if leaf in missed]:
+        warnings.warn(f"cut: no gradient reaches {', '.join(lost)} any more", stacklevel=4)
     return after
 
 
@@ -198,39 +211,47 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     """The edges that are given (by default all that carry state) and match the rest; see `Graph.cut`."""
     if edges is None and not graph.axes:
         raise ValueError(f"edit: {NO_TIME}")
-    if edges is None or callable(edges):
-        chosen = list(graph.state_edges) if edges is None else [edge for edge in graph.edges if edges(edge)]
-    else:
-        chosen, known = [edges] if isinstance(edges, Edge) else list(edges), set(graph.edges)
-        for edge in chosen:
-            if edge not in known:
-                raise ValueError(f"edit: {edge!r} is not in this graph; take one of graph.edges or graph.state_edges")
+    if strange := [key for key in where if key not in TRAITS]:
+        raise TypeError(f"edit: edges are chosen by {', '.join(TRAITS)}; found {', '.join(strange)}")
     names, name_of = {axis: name for name, axis in graph.axes.items()}, state_names(graph)
-    traits: dict[str, Callable[[Edge], Any]] = {
-        "name": lambda edge: name_of(edge.source),
-        "op": lambda edge: edge.source.op and edge.source.op.name,
-        "t": lambda edge: edge.target.t,
-        "axis": lambda edge: edge.target.time and names[edge.target.time.axis],
-        "scope": lambda edge: edge.source.scope,
-    }
-    if not where.keys() <= traits.keys():
-        raise TypeError(f"edit: edges are chosen by {', '.join(traits)}; found {', '.join(where.keys() - traits)}")
-    if where.get("axis") not in (None, *graph.axes):
-        raise ValueError(f"edit: axis {where['axis']!r} is not in the graph; its axes: {', '.join(graph.axes)}")
-    for key, wanted in where.items():
-        inside = f"{wanted}." if key == "scope" else None  # a scope holds those below it
-        chosen = [e for e in chosen if (is_ := traits[key](e)) == wanted or (inside and is_.startswith(inside))]
+
+    def traits(edge: Edge) -> dict[str, Any]:
+        source, target = edge.source, edge.target
+        axis = target.time and names[target.time.axis]
+        return dict(zip(TRAITS, (name_of(source), source.op and source.op.name, target.t, axis, source.scope)))
+
+    if edges is None or callable(edges):
+        chosen = [edge for edge in (graph.edges if edges else graph.state_edges) if edges is None or edges(edge)]
+    else:
+        chosen, there = (
+            [edges] if isinstance(edges, Edge) or not isinstance(edges, Iterable) else [*edges],
+            {*graph.edges},
+        )
+        for edge in chosen:
+            if not isinstance(edge, Edge):
+                raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edge!r}")
+            if edge not in there:
+                link = f"{name_of(edge.source)} → {name_of(edge.target)} of step {edge.target.t}"
+                raise ValueError(f"edit: the edge {link} is not in this graph; take some of graph.edges")
+    chosen = [e for e in chosen if not where or all(_matches(traits(e)[k], wanted, k) for k, wanted in where.items())]
     if not chosen and (where or edges is not None):
-        states = {
-            " ".join(f"{key} {trait(e)}" for key, trait in traits.items() if key != "t") for e in graph.state_edges
-        }
-        raise ValueError(f"edit: no edge matches; state crosses at: {'; '.join(sorted(states)) or 'none'}")
+        asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items()) or "what was given"
+        known = {key: [*dict.fromkeys(str(traits(edge)[key]) for edge in graph.state_edges)] for key in TRAITS}
+        known = {key: v if len(v) <= MOST else [*v[:2], "...", v[-1]] for key, v in known.items() if any(v)}
+        lines = [f"{key} {', '.join(v)}" for key, v in known.items()]
+        raise ValueError(f"edit: no edge matches {asked}; state crosses at: {'; '.join(lines) or 'no edge'}")
     return chosen
+
+
+def _matches(value: Any, wanted: Any, key: str) -> bool:
+    """Whether a trait is the wanted one, or one of those; a scope holds those below it."""
+    options = wanted if isinstance(wanted, list | tuple | set | range) else [wanted]
+    return value in options or (key == "scope" and value.startswith(tuple(f"{option}." for option in options)))
 
 
 def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
     """A function that tells what a node is called, as a state if it is one; it reads each line of the program once."""
-    known: dict[Any, str] = {}
+    known: dict[Any, str] = graph.__dict__.setdefault("_labels", {})
 
     def name_of(node: Tensor) -> str:
         if roles and node.role is not None:
@@ -243,20 +264,20 @@ def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
     return name_of
 
 
-def _rows(mask: Any) -> Callable[[Edge], Any]:
-    """The rows of a batch that an edit is for, shaped like the state: from a mask (B), or (T, B) by time step."""
-    if mask is None:
-        return lambda edge: None
-    table = np.asarray(mask.data if isinstance(mask, Tensor) else mask)
+def _rows(graph: Graph, mask: Any) -> Callable[[Edge], Any]:
+    """The rows of a batch that an edit is for, shaped like the state: from a mask (B), or (T, B) in the order of t."""
+    table, steps = np.asarray(mask), functools.cache(lambda axis: sorted(t for a, t in graph._positions if a is axis))
 
     def rows(edge: Edge) -> Any:
-        t, shape = edge.target.t, edge.source.shape
-        chosen = table[t] if table.ndim == 2 and t is not None and t < len(table) else table
-        if table.dtype != bool or not shape or chosen.shape != shape[:1]:
-            raise ValueError(
-                f"mask: bool of shape (B,) or (T, B) with B = {shape[0] if shape else 'a batch axis'} is needed "
-                f"for a state of shape {shape}, found {table.dtype} of shape {table.shape}"
-            )
-        return chosen.reshape(-1, *[1] * (len(shape) - 1))
+        if mask is None:
+            return None
+        time, batch = edge.target.time, edge.source.shape[:1]
+        by_step = (len(steps(time and time.axis)), *batch)
+        if table.dtype != bool or not batch or table.shape not in (batch, by_step):
+            wanted = f"{batch} or {by_step}" if batch else "(B,), and a state that has rows,"
+            found = f"found {table.dtype} of shape {table.shape} for a state of shape {edge.source.shape}"
+            raise ValueError(f"mask: bool of shape {wanted} is needed, {found}")
+        chosen = table if table.ndim == 1 or time is None else table[steps(time.axis).index(time.t)]
+        return chosen.reshape(-1, *[1] * (edge.source.ndim - 1))
 
     return rows

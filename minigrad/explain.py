@@ -10,7 +10,6 @@ from minigrad import naming
 from minigrad.anomaly import last_loss
 from minigrad.backward import backward_steps
 from minigrad.graph import Edge, Graph
-from minigrad.primitive import Scatter
 from minigrad.tensor import Tensor
 
 
@@ -60,64 +59,59 @@ def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) ->
       y = np.sqrt(x)  (<doctest minigrad.explain.explain[2]>:1):  gradient of norm 1.41 -> infinite
       x: 0 to 4
     """
+    loss = loss if loss is not None else last_loss[0]() if last_loss else None
     if loss is None:
-        loss = last_loss[0]() if last_loss else None
-        if loss is None:
-            raise ValueError("explain(x): there was no backward pass yet, or its loss is gone; write explain(x, loss)")
+        raise ValueError("explain(x): there was no backward pass yet, or its loss is gone; write explain(x, loss)")
     graph = loss if isinstance(loss, Graph) else Graph(loss)
     name = x.name or (naming.label(graph, x) if x in graph.users else "the tensor")
     if not x.requires_grad or x not in graph.users:
         why = "no recorded operation leads from it to the loss: .data, detach, no_grad or a comparison cut the way"
         why = why if x.requires_grad else "it does not require grad"
         return Explanation("none", None, (), None, f"the gradient of {name} is None: {why}")
-    with np.errstate(all="ignore"):
-        arrived, sent = _norms(graph)
-    path = _path(graph, x, arrived, sent)
-    norm = arrived.get(x)
+    path, norm = _path(graph, x)
     kind = _kind(norm, huge)
-    found = [link for link in path if _kind(link.sends, huge) == kind]
-    if kind in ("finite", "huge"):
-        found = sorted(path, key=lambda link: -(link.sends or 0.0) / max(link.arrives or 0.0, 1e-300))
-    what = f"{kind}, {_text(norm)}" if kind in ("finite", "huge") else _text(norm)
+    grows = kind in ("finite", "huge")
+    what = f"{kind}, {_text(norm)}" if grows else _text(norm)
     text = f"the gradient of {name} is {what} ({len(path)} operations from the loss)"
+    found = sorted(path, key=_growth) if grows else [link for link in path if _kind(link.sends, huge) == kind]
     if kind == "zero" and (not found or found[0].arrives == 0):
         text += f": what the users of {naming.label(graph, found[0].node) if found else name} send to it cancels"
     elif found:
-        verb = "grows most" if kind in ("finite", "huge") else "first so"
         inputs = "".join(f"\n  {_range(graph, v)}" for v in graph.inputs(found[0].node))
-        text += f": {verb} at {found[0].node.op.name}\n  {found[0]}{inputs}"  # type: ignore[union-attr]
+        verb = "grows most" if grows else "first so"
+        text += f": {verb} at {found[0].node.op.name}\n  {found[0]}{inputs}"  # type: ignore[union-attr]  # an operation
     return Explanation(kind, norm, tuple(path), found[0] if found else None, text)
 
 
-def _norms(graph: Graph) -> tuple[dict[Tensor, float], dict[tuple[Tensor, int], float]]:
-    """The norm of the gradient of each node, and of what each node sends to each of its inputs."""
-    pending, arrived, sent = graph._pending(None, False), {}, {}
-    for step in backward_steps(graph, pending):
-        arrived[step.node] = _norm(step.grad)
-        for k, dx in enumerate(step.contributions()):
-            if dx is not None:
-                sent[step.node, k] = _norm(dx.value if isinstance(dx, Scatter) else dx)
-    return arrived | {leaf: _norm(dx) for leaf, dx in pending.sums.items()}, sent
-
-
-def _path(graph: Graph, x: Tensor, arrived: dict[Tensor, float], sent: dict[tuple[Tensor, int], float]) -> list[Link]:
-    """The operations between the loss and x, the loss first, along the edges that send most."""
+def _path(graph: Graph, x: Tensor) -> tuple[list[Link], float | None]:
+    """The operations between the loss and x, the loss first, along the edges that send most; and the norm at x."""
+    arrived, sent, pending = dict[Tensor, float](), dict[Edge, float](), graph._pending(None, False)
+    with np.errstate(all="ignore"):
+        for step in backward_steps(graph, pending):
+            arrived[step.node] = _norm(step.grad)
+            edges = enumerate(zip(step.inputs, step.contributions()))
+            sent |= {Edge(y, step.node, k): _norm(dx) for k, (y, dx) in edges if dx is not None}
+        arrived |= {leaf: _norm(dx) for leaf, dx in pending.sums.items()}
 
     def weight(edge: Edge) -> tuple[float, ...]:
-        sends, arrives = sent.get((edge.target, edge.position), -1.0), arrived.get(edge.target, -1.0)
+        sends, arrives = sent.get(edge, -1.0), arrived.get(edge.target, -1.0)
         return (np.isnan(sends), sends, np.isnan(arrives), arrives)
 
-    path: list[Link] = []
-    while graph.users[x]:
-        edge = max(graph.users[x], key=weight)
-        x = edge.target
-        line = f"{naming.label(graph, x)} = {naming.expression(graph, x)}  ({x.source})"
-        path.append(Link(x, x.t, arrived.get(x), sent.get((x, edge.position)), line))
-    return path[::-1]
+    path, node = list[Link](), x
+    while graph.users[node]:
+        edge = max(graph.users[node], key=weight)
+        node = edge.target
+        line = f"{naming.label(graph, node)} = {naming.expression(graph, node)}  ({node.source})"
+        path.append(Link(node, node.t, arrived.get(node), sent.get(edge), line))
+    return path[::-1], arrived.get(x)
 
 
 def _norm(dx: Any) -> float:
-    return float(np.linalg.norm(np.asarray(dx, np.float64)))
+    return float(np.linalg.norm(np.asarray(getattr(dx, "value", dx), np.float64)))
+
+
+def _growth(link: Link) -> float:
+    return -(link.sends or 0.0) / max(link.arrives or 0.0, 1e-300)
 
 
 def _kind(norm: float | None, huge: float) -> str:
@@ -134,8 +128,7 @@ def _text(norm: float | None) -> str:
 
 
 def _range(graph: Graph, v: Tensor) -> str:
-    values = v.data[np.isfinite(v.data)] if v.size else v.data
+    values = v.data[np.isfinite(v.data)]
     found = f"{values.min():.3g} to {values.max():.3g}" if values.size else "no finite number"
-    return f"{naming.label(graph, v)}: {found}" + (
-        "" if values.size == v.size else f", {v.size - values.size} not finite"
-    )
+    wrong = v.size - values.size
+    return f"{naming.label(graph, v)}: {found}" + (f", {wrong} not finite" if wrong else "")

@@ -1,21 +1,22 @@
-"""Compare gradients with central differences, in float64.  Imports `functional` and the engine."""
+"""Compare gradients with central differences, in float64.  Imports `functional`, `flow` (watch) and the engine."""
 
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.functional import call, flatten, is_real, real_leaves, rebuild, takes_nothing
+from minigrad.flow import watch
+from minigrad.functional import Function, call, flatten, is_real, parameters, real_leaves, rebuild
 from minigrad.graph import Graph, grad
 from minigrad.naming import unique
 from minigrad.ops.reductions import sum as sum_of
-from minigrad.primitive import Scatter
 from minigrad.tensor import Array, Tensor
+
+DIRECTIONS = 3  # random ones in each input
 
 
 class GradcheckError(AssertionError):
@@ -53,13 +54,7 @@ class Report(NamedTuple):
 
 
 def gradcheck(
-    fn: Callable[..., Any],
-    inputs: Any,
-    *,
-    full: bool = False,
-    eps: float = 1e-6,
-    tolerance: float = 1e-6,
-    seed: int = 0,
+    fn: Function, inputs: Any, *, full: bool = False, eps: float = 1e-6, tolerance: float = 1e-6, seed: int = 0
 ) -> Report:
     """Check the gradients of fn(*inputs) against  (f(x + εv) − f(x − εv)) / 2ε  in float64.
 
@@ -75,18 +70,33 @@ def gradcheck(
     6
     """
     with _float64(fn, inputs) as (arguments, leaves):
-        check = _Check(fn, arguments, leaves, eps, seed)
-        entries = list(check.every_entry() if full else check.directions())
-        worst = max(entries, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0))
-        if worst.error > tolerance and not full:
-            worst = max(worst, *check.every_entry(), key=lambda entry: (entry.at is not None, entry.error))
-        worst = check.with_time_step(worst)
+        loss, again = (_projected(call(fn, arguments)) for _ in range(2))
+        if not np.array_equal(loss.data, again.data, equal_nan=True):
+            raise GradcheckError(
+                f"the function is not deterministic: two calls gave {loss.item():.10g} and {again.item():.10g}; "
+                "seed its random numbers inside it, or switch dropout off"
+            )
+        found = grad(loss, [*leaves.values()], allow_unused=True) if loss.requires_grad else [None] * len(leaves)
+        grads = {name: 0.0 if dx is None else dx.data for name, dx in zip(leaves, found)}
+
+        def value() -> float:
+            return _projected(call(fn, arguments)).item()
+
+        def entry(name: str, at: Any, v: Any) -> Entry:
+            slope = _slope(leaves[name], eps * v, value) / eps
+            return Entry(name, at, leaves[name].t, float(np.sum(grads[name] * v)), slope)
+
+        compared = [entry(*direction) for direction in _directions(leaves, None if full else seed)]
+        worst = max(compared, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0))
+        if worst.error > tolerance and not full:  # the entry is what one looks for
+            worst = max((entry(*direction) for direction in _directions(leaves, None)), key=lambda entry: entry.error)
+        worst = _with_time_step(worst, Graph(loss), leaves, eps)
     if worst.error > tolerance:
         raise GradcheckError(f"gradients disagree with central differences, worst {worst}")
-    return Report(worst, len(entries))
+    return Report(worst, len(compared))
 
 
-def gradgradcheck(fn: Callable[..., Any], inputs: Any, **options: Any) -> Report:
+def gradgradcheck(fn: Function, inputs: Any, **options: Any) -> Report:
     """Check the second derivatives of fn(*inputs): `gradcheck` of its gradients.
 
     >>> import minigrad as mg, numpy as np
@@ -96,146 +106,96 @@ def gradgradcheck(fn: Callable[..., Any], inputs: Any, **options: Any) -> Report
 
     @functools.wraps(fn)
     def gradients(*arguments: Any) -> list[Tensor]:
-        outputs = fn(*arguments)
-        total = _projected(outputs, np.random.default_rng(1))
         leaves = [x for x in real_leaves(arguments if arguments else inputs) if x.requires_grad]
-        total = total + 0.0 * sum(sum_of(x) for x in leaves)  # so that each has a gradient, be it 0
-        found = grad(total, leaves, create_graph=True)
-        return [dx for dx in found if dx is not None]
+        nothing = 0.0 * sum(sum_of(x) for x in leaves)  # so that each has a gradient, be it 0
+        total = _projected(fn(*arguments)) + nothing
+        return [dx for dx in grad(total, leaves, create_graph=True) if dx is not None]
 
     return gradcheck(gradients, inputs, **options)
 
 
-def _projected(outputs: Any, rng: np.random.Generator) -> Tensor:
+def _projected(outputs: Any) -> Tensor:
     """Σ w · y over all outputs with fixed random w: one number that every element matters to."""
-    ys = real_leaves(outputs)
+    ys, rng = real_leaves(outputs), np.random.default_rng(2)
     if not ys:
         raise TypeError("gradcheck: the function gave no floating tensor")
-    total = sum_of(ys[0] * rng.standard_normal(ys[0].shape))
-    for y in ys[1:]:
-        total = total + sum_of(y * rng.standard_normal(y.shape))
-    return total
+    return functools.reduce(lambda a, b: a + b, [sum_of(y * rng.standard_normal(y.shape)) for y in ys])
+
+
+def _directions(leaves: dict[str, Tensor], seed: int | None) -> Iterator[tuple[str, Any, Any]]:
+    """(name, index, v): some random directions in each input, or without a seed each of its entries."""
+    rng = np.random.default_rng(seed)
+    for name, x in leaves.items():
+        for at in np.ndindex(x.shape) if seed is None else [None] * DIRECTIONS:
+            v = np.zeros(x.shape) if at is not None else np.asarray(rng.standard_normal(x.shape))
+            if at is not None:
+                v[at] = 1
+            yield name, at, v / np.maximum(np.linalg.norm(v), 1e-300)
+
+
+def _slope(x: Tensor, change: Any, value: Callable[[], float]) -> float:
+    """Half of what the value changes by, while x is moved by the change, there and back."""
+    here, values = x._array, []
+    for moved in (here + change, here - change, here):
+        x._array = np.asarray(moved)  # a sum of 0-d arrays is no array
+        x._array.setflags(write=False)
+        values.append(value() if moved is not here else 0.0)
+    return (values[0] - values[1]) / 2
 
 
 @contextmanager
-def _float64(fn: Callable[..., Any], inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]]]:
+def _float64(fn: Function, inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]]]:
     """The inputs with float64 tensors that require grad, and those by name; what was in place is put back."""
     named = _named(fn, inputs)
-    if not takes_nothing(fn):
+    if parameters(fn) != []:
         named = {name: Tensor(x, name=name) if is_real(x) else x for name, x in named.items()}
-        inputs = rebuild(inputs, iter(named.values()))
+        inputs = rebuild(inputs, named.values())
     leaves = {name: x for name, x in named.items() if is_real(x)}
     before = [(x, x._array, x._requires_grad) for x in leaves.values()]
     try:
         for x in leaves.values():
-            x._array, x._requires_grad = _locked(x._array.astype(np.float64)), True
+            x._array, x._requires_grad = x._array.astype(np.float64), True
+            x._array.setflags(write=False)
         yield inputs, leaves
     finally:
         for x, data, requires_grad in before:
             x._array, x._requires_grad = data, requires_grad
 
 
-def _named(fn: Callable[..., Any], inputs: Any) -> dict[str, Any]:
+def _named(fn: Function, inputs: Any) -> dict[str, Any]:
     """The leaves of the inputs by name: the argument's and the path in it, or the tensor's own."""
-    if takes_nothing(fn):
+    if parameters(fn) == []:
         return unique((getattr(x, "name", None) or path or "input", x) for path, x in flatten(inputs))
     arguments = inputs if type(inputs) in (tuple, list) else (inputs,)
-    try:
-        names = list(inspect.signature(fn).bind(*arguments).arguments)
-    except (TypeError, ValueError):
-        names = []
-    names = names if len(names) == len(arguments) else [f"input {k}" for k in range(len(arguments))]
-    return unique(leaf for name, x in zip(names, arguments, strict=True) for leaf in flatten(x, name))
+    names = parameters(fn) or []
+    names += [f"input {k}" for k in range(len(names), len(arguments))]
+    return unique(leaf for name, x in zip(names, arguments) for leaf in flatten(x, name))
 
 
-def _locked(numbers: Any) -> Any:
-    array = np.asarray(numbers)  # a sum of 0-d arrays is no array
-    array.setflags(write=False)
-    return array
-
-
-class _Check:
-    """One function at one point."""
-
-    def __init__(self, fn: Callable[..., Any], inputs: Any, leaves: dict[str, Tensor], eps: float, seed: int) -> None:
-        self.fn, self.inputs, self.leaves, self.eps = fn, inputs, leaves, eps
-        self.rng = np.random.default_rng(seed)
-        self.loss = self.value()
-        again = self.value()
-        if not np.array_equal(self.loss.data, again.data, equal_nan=True):
-            raise GradcheckError(
-                f"the function is not deterministic: two calls gave {self.loss.item():.10g} and {again.item():.10g}; "
-                "seed its random numbers inside it, or switch dropout off"
-            )
-        grads = grad(self.loss, list(leaves.values()), allow_unused=True) if self.loss.requires_grad else ()
-        self.grads = {
-            name: np.zeros(x.shape) if dx is None else dx.data
-            for (name, x), dx in zip(leaves.items(), grads or [None] * len(leaves), strict=True)
-        }
-
-    def value(self) -> Tensor:
-        """The function at the point where its inputs are now, as one number."""
-        return _projected(call(self.fn, self.inputs), np.random.default_rng(2))
-
-    def slope(self, name: str, direction: Any) -> float:
-        """The derivative along a direction in one input, by central differences."""
-        x = self.leaves[name]
-        here, values = x._array, []
-        try:
-            for sign in (1, -1):
-                x._array = _locked(here + sign * self.eps * direction)
-                values.append(self.value().item())
-        finally:
-            x._array = here
-        return float(values[0] - values[1]) / (2 * self.eps)
-
-    def directions(self, count: int = 3) -> Iterator[Entry]:
-        """Some random directions in each input."""
-        for name, x in self.leaves.items():
-            for _ in range(count):
-                v = np.asarray(self.rng.standard_normal(x.shape))
-                v = v / np.maximum(np.linalg.norm(v), 1e-300)
-                yield Entry(name, None, x.t, float(np.sum(self.grads[name] * v)), self.slope(name, v))
-
-    def every_entry(self) -> Iterator[Entry]:
-        """All entries of all inputs."""
-        for name, x in self.leaves.items():
-            for index in np.ndindex(x.shape):
-                v = np.zeros(x.shape)
-                v[index] = 1
-                yield Entry(name, index, x.t, float(self.grads[name][index]), self.slope(name, v))
-
-    def with_time_step(self, entry: Entry) -> Entry:
-        """The entry with the time step that is most wrong: each step's use of the input changed alone, and replayed."""
-        if entry.at is None:
-            return entry
-        x, graph = self.leaves[entry.name], Graph(self.loss)
-        steps: dict[Any, float] = {edge.target.time: 0.0 for edge in graph.users.get(x, ()) if edge.target.time}
-        if len(steps) < 2:
-            return entry
-        for step in graph.backward_steps():
-            for source, dx in zip(step.inputs, step.contributions(), strict=True):
-                if source is x and dx is not None and step.node.time:
-                    buffer = np.zeros(x.shape)
-                    (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(buffer)
-                    steps[step.node.time] += float(buffer[entry.at])
-        change = np.zeros(x.shape)
-        change[entry.at] = self.eps
-        for time in steps:
-            slope = (_replay(graph, x, change, time) - _replay(graph, x, -change, time)) / (2 * self.eps)
-            steps[time] = abs(steps[time] - slope)
-        return entry._replace(t=max(steps, key=lambda time: steps[time]).t)
+def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: float) -> Entry:
+    """The entry with the time step that is most wrong: each step's use of the input changed alone, and replayed."""
+    if entry.at is None:
+        return entry
+    x, errors = leaves[entry.name], dict[Any, float]()
+    times = {edge: edge.target.time for edge in graph.users.get(x, ()) if edge.target.time}
+    if len({*times.values()}) < 2:
+        return entry
+    change = np.zeros(x.shape)
+    change[entry.at] = eps
+    analytic = dict(watch(graph, times))
+    for time in times.values():
+        numeric = (_replay(graph, x, change, time) - _replay(graph, x, -change, time)) / (2 * eps)
+        errors[time] = abs(float(analytic.get(time, change * 0)[entry.at]) - numeric)
+    return entry._replace(t=max(errors, key=errors.__getitem__).t)
 
 
 def _replay(graph: Graph, leaf: Tensor, change: Any, time: Any) -> float:
     """The output of a graph when one leaf is changed where it is used at one time step, and nowhere else."""
     values: dict[Tensor, Any] = {}
     for node in graph.nodes:
-        changed = change if node.time == time else 0
-        arrays = [
-            (values[x] + changed if x is leaf else values[x]) if isinstance(value, Array) else value
-            for x, value in zip(node.inputs, node.arrays, strict=True)
-        ]
+        arrays = [values[x] if isinstance(value, Array) else value for x, value in zip(node.inputs, node.arrays)]
+        if node.time == time:
+            arrays = [array + change if x is leaf else array for x, array in zip(node.inputs, arrays)]
         result = node.op.forward(*arrays, **node.constants) if node.op else node._array
         values[node] = result[node.call.which] if node.call else result
     return float(values[graph.outputs[0]])

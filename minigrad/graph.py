@@ -207,7 +207,7 @@ class Graph:
         """
         source, node, position = edge
         return (
-            (_op(node), position) in (("add", 0), ("add", 1), ("subtract", 0))
+            (_op(node) in ("add", "concatenate", "stack") or (_op(node), position) == ("subtract", 0))
             and source.role is None
             and (source.ndim < 2 or source.shape[-1] < 2)
             and all(_sums(e) and e.target in self._summed for e in self.users[source] if e.target.time == node.time)
@@ -330,14 +330,14 @@ class Graph:
     def gradient_flow(self, jacobians: bool | str = True) -> GradientFlow:
         """How ∂loss/∂state changes from step to step, with a verdict for each state: a `reports.GradientFlow`.
 
-        jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a tenth of a pass; "exact" is its
-        largest singular value at all steps; False leaves it out.
+        jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a tenth of a pass; "all" at
+        all steps; "exact" is its largest singular value at all steps; False leaves it out.
 
         >>> import minigrad as mg
         >>> w, h = mg.tensor(0.5, requires_grad=True), mg.tensor(1.0)
         >>> for t in range(4):
         ...     with mg.time_step(t): h = w * h
-        >>> print(mg.Graph(h).gradient_flow(jacobians="exact"))
+        >>> print(mg.Graph(h).gradient_flow(jacobians="all"))
         axis time
         t  total  crossing  ratio  jacobian
         3      1         ·      ·       0.5

@@ -6,62 +6,53 @@ are written down as names; primitives are kept by name and found again among tho
 
 from __future__ import annotations
 
+import copyreg
 from typing import Any
 
 from minigrad import naming
+from minigrad.edits import EditedGraph
 from minigrad.graph import Graph
-from minigrad.primitive import registry
+from minigrad.primitive import Primitive, registry
 from minigrad.scope import Scope
 from minigrad.tensor import Array, Tensor, serials
 
+KEPT = ("_array", "_requires_grad", "op", "constants", "arrays", "call", "role", "time", "_scope")  # as they are
 
-def flatten(graph: Graph) -> tuple[list[Any], list[Any], list[int]]:
-    """The nodes with numbers in place of their inputs and scopes; the scopes; the numbers of the outputs."""
-    if type(graph) is not Graph:
-        raise TypeError(
-            "an edited graph cannot be copied or pickled: copy the graph that it was made from, and edit that"
-        )
+
+def primitive_named(name: str) -> Primitive:
+    """The primitive of that name; ValueError if it is not loaded."""
+    if name not in registry:
+        raise ValueError(f"this graph uses the primitive {name}; import the module that defines it first")
+    return registry[name]
+
+
+copyreg.pickle(Primitive, lambda op: (primitive_named, (op.__name__,)))
+copyreg.pickle(Scope, lambda scope: (Scope, (scope.name, scope.parent, None)))
+
+
+def flatten(graph: Graph) -> tuple[list[Any], list[int], dict[int, list[int]]]:
+    """The nodes with numbers in place of their inputs; the numbers of the outputs, and of edited inputs."""
     number = {node: k for k, node in enumerate(graph.nodes)}
-    scopes: dict[Scope | None, int] = {None: -1}
-    records = []
-    for node in graph.nodes:
-        chain, scope = [], node._scope
-        while scope not in scopes:
-            chain.append(scope)
-            scope = scope.parent if scope else None
-        for scope in reversed(chain):
-            scopes[scope] = len(scopes) - 1
-        name = node.name or naming.variable(graph, node) or None
-        history = (
-            node.op.name if node.op else None,
-            [number[x] for x in node.inputs],
-            node.constants,
-            list(node.arrays),
-        )
-        records.append(
-            (node._array, node._requires_grad, name, history, node.call, node.role, node.time, scopes[node._scope])
-        )
-    listed = [(scope.name, scopes[scope.parent]) for scope in scopes if scope]
-    return records, listed, [number[output] for output in graph.outputs]
+    names = [x.name or naming.variable(graph, x) or None for x in graph.nodes]
+    inputs = [[number[y] for y in x.inputs] for x in graph.nodes]
+    values = [[getattr(x, field) for field in KEPT] for x in graph.nodes]
+    rewired = {number[x]: [number[y] for y in inputs] for x, inputs in getattr(graph, "rewired", {}).items()}
+    return [*zip(values, names, inputs, strict=True)], [number[y] for y in graph.outputs], rewired
 
 
-def build(records: list[Any], listed: list[Any], outputs: list[int]) -> Graph:
+def build(records: list[Any], outputs: list[int], rewired: dict[int, list[int]]) -> Graph:
     """The graph of such a list, on new tensors."""
-    scopes: list[Scope] = []
-    for name, parent in listed:
-        scopes.append(Scope(name, scopes[parent] if parent >= 0 else None, None))
     nodes: list[Tensor] = []
-    for data, requires_grad, name, (op, inputs, constants, arrays), call, role, time, scope in records:
-        if op is not None and op not in registry:
-            raise ValueError(f"this graph uses the primitive {op}; import the module that defines it first")
+    for values, name, inputs in records:
         node: Tensor = object.__new__(Tensor)
-        for array in (data, *arrays, *(call.outputs if call else ())):
+        for field, value in zip(KEPT, values, strict=True):
+            setattr(node, field, value)
+        node.name, node.inputs, node.serial = name, tuple(nodes[k] for k in inputs), next(serials)
+        node._grad, node._hooks, node._code, node._instruction = None, (), None, 0
+        for array in (node._array, *node.arrays, *(node.call.outputs if node.call else ())):
             if isinstance(array, Array):
                 array.setflags(write=False)
-        node._array, node._requires_grad, node.name, node._grad, node._hooks = data, requires_grad, name, None, ()
-        node.op = registry[op] if op else None
-        node.inputs, node.constants, node.arrays = tuple(nodes[k] for k in inputs), constants, arrays
-        node.call, node.role, node.time, node.serial = call, role, time, next(serials)
-        node._scope, node._code, node._instruction = scopes[scope] if scope >= 0 else None, None, 0
         nodes.append(node)
-    return Graph(*[nodes[k] for k in outputs])
+    edited = {nodes[k]: tuple(nodes[j] for j in inputs) for k, inputs in rewired.items()}
+    ys = [nodes[k] for k in outputs]
+    return EditedGraph(ys, edited) if edited else Graph(*ys)

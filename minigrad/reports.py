@@ -1,13 +1,13 @@
 """What was measured, to print, plot and store: flows of gradients, credit, clipping, bias.  Imports NumPy only.
 
-Matplotlib, an extra, is imported where something is plotted.
+Every report prints through `table` and plots through `curves`.  Matplotlib, an extra, is imported where one plots.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -19,15 +19,34 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 LOST = 1e-3  # what is left of a gradient that counts as forgotten
 HEALTHY = 0.9, 1.1  # factors per step between which a gradient neither vanishes nor explodes
+SAID = "axis", "scope", "state", "t", "mean_ratio", "memory", "verdict", "evidence"  # of a path, in JSON
+SHOWN = 12  # rows of a table by step; of more steps, the first three, the last three, and some between
 
 
-def pyplot() -> Any:
-    """Matplotlib's, which is an extra."""
+def table(rows: Iterable[Sequence[Any]]) -> str:
+    """Rows of words and numbers in columns, the first to the left; a dot where there is no number."""
+    text = [[x if isinstance(x, str) else "·" if math.isnan(x) else f"{x:.4g}" for x in row] for row in rows]
+    wide = [max(map(len, column)) for column in zip(*text, strict=True)]
+    return "\n".join("  ".join([row[0].ljust(wide[0]), *map(str.rjust, row[1:], wide[1:])]).rstrip() for row in text)
+
+
+def axes(ax: Any) -> Any:
+    """Where to plot: the axes that were given, or new ones of Matplotlib."""
     try:
         from matplotlib import pyplot
     except ImportError as error:
         raise ImportError("plot() needs matplotlib: pip install 'minigrad-bptt[plot]'") from error
-    return pyplot
+    return ax or pyplot.subplots()[1]
+
+
+def curves(ax: Any, lines: Mapping[str, tuple[Any, Any]], xlabel: str, ylabel: str) -> Any:
+    """Draw lines (x, y) by name over a logarithmic scale; returns the axes."""
+    ax = axes(ax)
+    for name, (x, y) in lines.items():
+        ax.plot(x, y, ".:" if name.endswith("before") else ".-", label=name)
+    ax.set(yscale="log", xlabel=xlabel, ylabel=ylabel)
+    ax.legend(*ax.get_legend_handles_labels())
+    return ax
 
 
 # gradient flow
@@ -38,38 +57,38 @@ class Path:
     """One state on its way back along one axis; arrays with one entry per step, in the order of the steps' visits.
 
     total: ‖∂loss/∂s_t‖.  crossing: the norm of that part of it which came back over the boundary of the next step.
-    ratio: crossing_t / total_{t+1}, what one step does to the gradient.  jacobian: the root mean square gain of
-    ∂s_t/∂s_{t−1} over all directions (estimated from a random one; "exact": its largest gain), NaN where not asked.
-    slopes: the mean φ′ of each activation of the axis.
+    ratio: crossing_t / total_{t+1}, what the next step did to the gradient; NaN where nothing came.  Rows of a batch
+    that a `where` kept as they were (sequences that have ended) are no evidence, and left out of all three.
+    jacobian: the root mean square gain of ∂s_t/∂s_{t−1} over all directions (estimated from a random one; "exact": its
+    largest gain), NaN where not asked.  slopes: the mean φ′ of each activation in its scope.  cuts: edits that end it.
     """
 
     axis: str
+    scope: str
     state: str
     t: list[int]
     total: Numbers
     crossing: Numbers
+    ratio: Numbers
     jacobian: Numbers
     slopes: dict[str, Numbers]
+    cuts: int
 
     @property
-    def ratio(self) -> Numbers:
-        """What each step does to the gradient; NaN at the last step, and where nothing arrives."""
-        later = np.append(self.total[1:], math.nan)
-        with np.errstate(invalid="ignore"):  # where both are infinite
-            return np.divide(self.crossing, later, out=np.full(len(later), math.nan), where=later > 0)
+    def _known(self) -> Numbers:
+        return self.ratio[~np.isnan(self.ratio)]
 
     @property
     def mean_ratio(self) -> float:
-        """The geometric mean of the ratios; NaN without any."""
-        ratios = self.ratio[(self.ratio > 0) & np.isfinite(self.ratio)]
-        return float(np.exp(np.mean(np.log(ratios)))) if len(ratios) else math.nan
+        """The geometric mean of the ratios that are neither 0 nor infinite; 0 where all are 0; NaN without any."""
+        ratios = self._known[(self._known > 0) & np.isfinite(self._known)]
+        return float(np.exp(np.mean(np.log(ratios)))) if len(ratios) else 0.0 if len(self._known) else math.nan
 
     @property
     def memory(self) -> float:
         """The steps after which less than 1e-3 of the gradient is left; beyond the graph, at the mean ratio."""
         with np.errstate(all="ignore"):
-            left = np.cumsum(np.log([r for r in self.ratio[::-1] if not math.isnan(r)]))
-        gone = np.flatnonzero(left < math.log(LOST))
+            gone = np.flatnonzero(np.cumsum(np.log(self._known[::-1])) < math.log(LOST))
         if len(gone):
             return float(gone[0] + 1)
         return math.ceil(round(math.log(LOST) / math.log(self.mean_ratio), 9)) if self.mean_ratio < 1 else math.inf
@@ -77,13 +96,13 @@ class Path:
     @property
     def verdict(self) -> str:
         """One of: vanishing, exploding, healthy, cut, not finite, unknown."""
-        ratios = self.ratio[~np.isnan(self.ratio)]
         if not np.isfinite(self.total).all():
             return "not finite"
-        if not len(ratios) or not (ratios > 0).any():
-            return "cut" if len(ratios) else "unknown"
-        change = math.log(self.mean_ratio) * np.count_nonzero(ratios)
-        if self.mean_ratio < HEALTHY[0] or change < math.log(LOST):
+        if len(self._known) == self.cuts:
+            return "cut" if self.cuts else "unknown"
+        change = math.log(self.mean_ratio or LOST) * np.count_nonzero(self._known)
+        dies = np.count_nonzero(self._known == 0) > self.cuts
+        if dies or self.mean_ratio < HEALTHY[0] or change < math.log(LOST):
             return "vanishing"
         return "exploding" if self.mean_ratio > HEALTHY[1] or change > -math.log(LOST) else "healthy"
 
@@ -93,38 +112,32 @@ class Path:
         seen = np.flatnonzero(self.total)
         if not len(seen):
             return f"{self.state}: {self.verdict}, no gradient arrives"
-        first, last = seen[-1], seen[0]
-        slopes = ", ".join(f"{name} {np.nanmean(slope):.2g}" for name, slope in self.slopes.items())
-        ends = [str(self.t[k + 1]) for k in np.flatnonzero(self.ratio == 0)]
+        ends = ", ".join(f"{self.total[k]:.3g} at t={self.t[k]}" for k in (seen[-1], seen[0]))
         memory = "more steps than can be told" if self.memory == math.inf else f"{self.memory:.0f} steps"
-        return (
-            f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step; |d{self.state}| {self.total[first]:.3g} at "
-            f"t={self.t[first]}, {self.total[last]:.3g} at t={self.t[last]}; memory {memory}"
-            + (f"; mean φ′ {slopes}" if slopes else "")
-            + (f"; nothing gets past t={', '.join(ends)}" if ends else "")
-        )
+        text = f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step; |d{self.state}| {ends}; memory {memory}"
+        slopes = ", ".join(f"{name} {np.nanmean(slope):.2g}" for name, slope in self.slopes.items())
+        cuts = ", ".join(str(self.t[k + 1]) for k in np.flatnonzero(self.ratio == 0))
+        return text + (f"; mean φ′ {slopes}" if slopes else "") + (f"; nothing gets past t={cuts}" if cuts else "")
 
     def columns(self) -> dict[str, Numbers]:
         """The columns of the table by title."""
-        table = {"total": self.total, "crossing": self.crossing, "ratio": self.ratio, "jacobian": self.jacobian}
-        return {title: values for title, values in (table | self.slopes).items() if not np.isnan(values).all()}
+        found = {title: getattr(self, title) for title in ("total", "crossing", "ratio", "jacobian")}
+        found |= {f"φ′ {name}": slope for name, slope in self.slopes.items()}
+        return {title: values for title, values in found.items() if not np.isnan(values).all()}
 
     def __str__(self) -> str:
-        columns, count = self.columns(), len(self.t)
-        rows = range(count) if count <= 12 else [*range(3), *np.linspace(3, count - 4, 6).astype(int), *range(-3, 0)]
-        wide = {title: max(10, len(title) + 2) for title in columns}
-        lines = [f"axis {self.axis}", "     t" + "".join(f"{title:>{wide[title]}}" for title in columns)]
-        for k in reversed(rows):
-            cells = {title: "·" if math.isnan(values[k]) else f"{values[k]:.3g}" for title, values in columns.items()}
-            lines.append(f"{self.t[k]:>6}" + "".join(f"{cell:>{wide[title]}}" for title, cell in cells.items()))
-        return "\n".join([*lines, self.evidence])
+        columns, steps = self.columns(), np.arange(len(self.t))[::-1]
+        some = np.linspace(3, len(steps) - 4, SHOWN - 6).astype(int)
+        steps = steps if len(steps) <= SHOWN else steps[[0, 1, 2, *some, -3, -2, -1]]
+        rows = [[str(self.t[k]), *(values[k] for values in columns.values())] for k in steps]
+        return f"axis {self.axis}\n{table([['t', *columns], *rows])}\n{self.evidence}"
 
 
+@dataclass(frozen=True, repr=False)
 class GradientFlow:
     """The paths of all states of a graph: print it, index it by the name of a state, `plot`, `to_json`."""
 
-    def __init__(self, paths: tuple[Path, ...]) -> None:
-        self.paths = paths
+    paths: tuple[Path, ...]
 
     def __getitem__(self, state: str) -> Path:
         """The path of a state, "h"; where several axes have it, "axis.h"."""
@@ -138,40 +151,25 @@ class GradientFlow:
     def verdict(self) -> str:
         """The verdict on the whole: a gradient lives that has one healthy path, unless another one explodes."""
         found = {path.verdict for path in self.paths}
-        return next(
-            word for word in ("not finite", "exploding", "healthy", "vanishing", "cut", "unknown") if word in found
-        )
+        order = ("not finite", "exploding", "healthy", "vanishing", "cut", "unknown")
+        return next(word for word in order if word in found)
 
     def __str__(self) -> str:
-        return "\n\n".join(str(path) for path in self.paths)
+        return "\n\n".join(map(str, self.paths))
 
     def __repr__(self) -> str:
         return "\n".join(f"axis {path.axis}, {path.evidence}" for path in self.paths)
 
     def to_json(self) -> str:
         """All numbers and verdicts as JSON; null where there is no number."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, list):
-                return [plain(item) for item in value]
-            return value if not isinstance(value, float) or math.isfinite(value) else None
-
-        names = ("axis", "state", "t", "mean_ratio", "memory", "verdict", "evidence")
-        paths = [
-            {name: plain(getattr(path, name)) for name in names}
-            | {title: plain(values.tolist()) for title, values in path.columns().items()}
-            for path in self.paths
-        ]
-        return json.dumps({"verdict": self.verdict, "paths": paths}, ensure_ascii=False, indent=1)
+        paths = [{name: getattr(path, name) for name in SAID} | path.columns() for path in self.paths]
+        text = json.dumps({"verdict": self.verdict, "paths": paths}, default=list)  # NaN in it is not JSON
+        return json.dumps(json.loads(text, parse_constant=lambda name: None), ensure_ascii=False, indent=1)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw ‖∂loss/∂s_t‖ over t for each state (needs matplotlib: the extra `plot`); returns the axes."""
-        ax = ax or pyplot().subplots()[1]
-        for path in self.paths:
-            ax.plot(path.t, path.total, ".-", label=f"{path.axis}.{path.state} ×{path.mean_ratio:.3g}: {path.verdict}")
-        ax.set(yscale="log", xlabel="t", ylabel="‖∂loss/∂state‖")
-        ax.legend()
-        return ax
+        lines = {f"{p.axis}.{p.state} ×{p.mean_ratio:.3g}: {p.verdict}": (p.t, p.total) for p in self.paths}
+        return curves(ax, lines, "t", "‖∂loss/∂state‖")
 
 
 # credit and bias
@@ -182,11 +180,11 @@ class Credit(NamedTuple):
 
     state: str
     t: list[int]
-    norms: NDArray[np.float64]
+    norms: Numbers
 
     def plot(self, ax: Any = None) -> Any:
         """Draw it as a heat map (needs matplotlib: the extra `plot`); returns the axes."""
-        ax = ax or pyplot().subplots()[1]
+        ax = axes(ax)
         with np.errstate(divide="ignore"):
             image = ax.imshow(np.log10(self.norms), extent=(self.t[0], self.t[-1] + 1, self.t[-1] + 1, self.t[0]))
         ax.figure.colorbar(image, label=f"log₁₀ ‖∂loss/∂{self.state}‖")
@@ -203,9 +201,9 @@ class TruncationBias(NamedTuple):
     parameters: dict[str, tuple[float, float]]
 
     def __str__(self) -> str:
-        rows = {"all": (self.norm_ratio, self.angle)} | self.parameters
-        lines = [f"{name:<20}{ratio:>12.4g}{angle:>9.1f}°" for name, (ratio, angle) in rows.items()]
-        return "\n".join([f"{f'truncated to {self.k}':<20}{'norm ratio':>12}{'angle':>10}", *lines])
+        found = {"all": (self.norm_ratio, self.angle)} | self.parameters
+        rows = [(name, ratio, f"{angle:.1f}°") for name, (ratio, angle) in found.items()]
+        return table([(f"truncated to {self.k}", "norm ratio", "angle"), *rows])
 
 
 # clipping
@@ -228,29 +226,25 @@ class ClipReport(list[Clipped]):
         return [entry for entry in self if entry.what == what]
 
     def __str__(self) -> str:
-        lines = [f"{'':<20}{'clipped':>14}{'median norm':>13}{'largest':>10}{'smallest factor':>17}"]
+        if not self:
+            return "nothing met a limit: no clipping ran while the report was open"
+        rows: list[Sequence[Any]] = [("", "clipped", "median norm", "largest", "smallest factor")]
         for what in dict.fromkeys(entry.what for entry in self):
-            entries = self.of(what)
-            before = [entry.before for entry in entries]
-            factors = [entry.after / entry.before for entry in entries if entry.after < entry.before * (1 - 1e-5)]
-            often = f"{len(factors)} of {len(entries)}"
-            lines.append(
-                f"{what:<20}{often:>14}{np.median(before):>13.4g}{max(before):>10.4g}{min(factors, default=1.0):>17.4g}"
-            )
-        return "\n".join(lines) if self else "nothing met a limit: no clipping ran while the report was open"
+            before = [entry.before for entry in self.of(what)]
+            factors = [e.after / e.before for e in self.of(what) if e.after < e.before * (1 - 1e-5)]
+            often = f"{len(factors)} of {len(before)}"
+            rows.append((what, often, float(np.median(before)), max(before), min(factors, default=1.0)))
+        return table(rows)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the norms before and after in order of application (needs matplotlib); returns the axes."""
-        ax = ax or pyplot().subplots()[1]
-        for what in dict.fromkeys(entry.what for entry in self):
-            (line,) = ax.plot([entry.before for entry in self.of(what)], ":", label=f"{what}, before")
-            ax.plot([entry.after for entry in self.of(what)], color=line.get_color(), label=f"{what}, after")
-        ax.set(yscale="log", xlabel="application", ylabel="norm of the gradient")
-        ax.legend()
-        return ax
+        whats, ends = dict.fromkeys(entry.what for entry in self), ("before", "after")
+        lines = {f"{what}, {end}": [getattr(entry, end) for entry in self.of(what)] for what in whats for end in ends}
+        numbered = {name: (range(len(norms)), norms) for name, norms in lines.items()}
+        return curves(ax, numbered, "application", "norm of the gradient")
 
 
-_report: ContextVar[ClipReport | None] = ContextVar("minigrad.clip_report", default=None)
+open_report: ContextVar[ClipReport | None] = ContextVar("minigrad.clip_report", default=None)
 
 
 @contextmanager
@@ -263,24 +257,18 @@ def clip_report() -> Iterator[ClipReport]:
     >>> with mg.clip_report() as report:
     ...     norms = [mg.clip_grad_norm_([w], 2.5) for epoch in range(2)]
     >>> print(report)
-                               clipped  median norm   largest  smallest factor
-    parameters                  1 of 2         3.75         5              0.5
+                clipped  median norm  largest  smallest factor
+    parameters   1 of 2         3.75        5              0.5
     """
     report = ClipReport()
-    token = _report.set(report)
+    token = open_report.set(report)
     try:
         yield report
     finally:
-        _report.reset(token)
-
-
-def reporting() -> bool:
-    """Whether a report is open."""
-    return _report.get() is not None
+        open_report.reset(token)
 
 
 def record(what: str, t: int | None, before: float, after: float) -> None:
     """Note one application of a limit in the report that is open, if one is."""
-    report = _report.get()
-    if report is not None:
+    if (report := open_report.get()) is not None:
         report.append(Clipped(what, t, before, after))

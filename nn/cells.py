@@ -52,7 +52,7 @@ def detach_state(state: State) -> State:
         return map_state(detach_state, state)
     if isinstance(state, dict):
         return {name: detach_state(part) for name, part in state.items()}
-    return None if state is None else mg.tensor(state.data)
+    return mg.tensor(state.data) if isinstance(state, mg.Tensor) else state
 
 
 class Cell(Module):

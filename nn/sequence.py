@@ -10,11 +10,12 @@ import numpy as np
 
 import minigrad as mg
 from nn import init
-from nn.cells import State, detach_state
+from nn.cells import Cell, State, detach_state
 from nn.linear import positive
 from nn.unroll import starting_at
 
 Array = np.ndarray[Any, Any]
+Step = Callable[[Any, State], tuple[Any, State]]
 
 
 def pad(sequences: Sequence[Any], value: float = 0) -> tuple[Array, Array]:
@@ -91,8 +92,8 @@ def tbptt(net: Any, xs: Any, k1: int, k2: int | None = None, state: State = None
     """Truncated BPTT (Williams & Peng 1990): every k1 steps a window whose loss reaches back k2 steps.
 
     `net(xs, state) -> (y, state)` is any layer over time, time-major.  Call `backward()` on a loss of each window's y,
-    and step the optimiser; then ask for the next window.  Time labels go on from window to window.  k2 is k1 if not
-    given.
+    and step the optimiser; then ask for the next window.  Each layer has one time axis, whose labels go on from window
+    to window.  k2 is k1 if not given.
     k2 > k1: the steps before the window are run again from the state as it was, so that memory stays flat and the
     gradient is exact for the present parameters.  k2 < k1: the window itself is cut at every k2-th step from its end.
 
@@ -105,28 +106,30 @@ def tbptt(net: Any, xs: Any, k1: int, k2: int | None = None, state: State = None
     """
     k2 = k1 if k2 is None else k2
     positive("tbptt", k1=k1, k2=k2)
+    if found := [flag for flag in ("batch_first", "bidirectional") if getattr(net, flag, False)]:
+        raise ValueError(f"tbptt: windows follow each other in time, so the net must not be {found[0]}")
+    axes: dict[Cell, mg.Axis] = {}  # each goes on from window to window
     first, begin = 0, state  # where this window's graph begins, and the state there, without history
     for start in range(0, len(xs), k1):
-        stop = min(start + k1, len(xs))
+        stop, state, ys = min(start + k1, len(xs)), begin, []
+        for here, there in itertools.pairwise([first, *reversed(range(stop - k2, start, -k2)), stop]):
+            with starting_at(here, axes):
+                y, state = net(xs[here:there], state)
+            ys.append(y)
+            state = detach_state(state)
         following = min(stop + k1, len(xs))
         later = max(0, following - max(k2, following - stop))  # where the next window's graph begins
-        cuts = set(range(stop - k2, start, -k2))
-        edges = sorted(t for t in {first, start, later, stop} | cuts if first <= t <= stop)
-        state, ys = begin, []
-        for here, there in itertools.pairwise(edges):
-            with starting_at(here):
-                y, state = net(xs[here:there], state)
-            ys += [y] if there > start else []
-            begin = detach_state(state) if there == later else begin
-            state = detach_state(state) if there in cuts else state
+        if first < later < stop:
+            with mg.no_grad(), starting_at(first, {}):
+                begin = detach_state(net(xs[first:later], begin)[1])
+        begin, skipped = state if later == stop else begin, start - first
         first = later
-        yield Window(start, stop, ys[0] if len(ys) == 1 else mg.concatenate(ys), detach_state(state))
+        y = ys[0] if len(ys) == 1 else mg.concatenate(ys)
+        yield Window(start, stop, y[skipped:] if skipped else y, state)
         del y, ys, state  # the graph of this window is freed before the next one grows
 
 
-def greedy(
-    step: Callable[[Any, State], tuple[Any, State]], first: Any, state: State, steps: int, end: int | None = None
-) -> Array:
+def greedy(step: Step, first: Any, state: State, steps: int, end: int | None = None) -> Array:
     """The likeliest token at each step: `step(tokens (B), state) -> (logits (B, C), state)`, from the tokens `first`.
 
     Shapes: first (B), result (T, B), T at most `steps`; after `end` a row goes on with `end`.
@@ -139,8 +142,8 @@ def greedy(
 
 
 def sample(
-    step: Callable[[Any, State], tuple[Any, State]], first: Any, state: State, steps: int, end: int | None = None,
-    temperature: float = 1.0, rng: init.Rng = None,
+    step: Step, first: Any, state: State, steps: int, end: int | None = None, temperature: float = 1.0,
+    rng: init.Rng = None,
 ) -> Array:  # fmt: skip
     """As `greedy`, but each token is drawn from softmax(logits / temperature); at temperature 0 it is `greedy`.
 
@@ -158,9 +161,7 @@ def sample(
     return _decode(step, first, state, steps, end, lambda a: (a / temperature + rng.gumbel(size=a.shape)).argmax(-1))
 
 
-def _decode(
-    step: Any, first: Any, state: State, steps: int, end: int | None, choose: Callable[[Array], Array]
-) -> Array:
+def _decode(step: Step, first: Any, state: State, steps: int, end: int | None, choose: Any) -> Array:
     positive("decoding", steps=steps)
     tokens, chosen = np.asarray(first), []
     done = np.zeros(tokens.shape, bool)

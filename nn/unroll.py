@@ -19,17 +19,17 @@ from nn.cells import Cell, State, leaves, map_state
 from nn.module import FOLDER, Module
 
 Array = np.ndarray[Any, Any]
-_first_step: ContextVar[int] = ContextVar("nn.first_step", default=0)
+_begin: ContextVar[Any] = ContextVar("nn.begin", default=lambda cell: (0, cell.full_name or cell.called))
 
 
 @contextmanager
-def starting_at(t: int) -> Iterator[None]:
-    """Inside, sequences begin with step `t`, not 0: they go on with an earlier one."""
-    token = _first_step.set(t)
+def starting_at(t: int, axes: dict[Cell, mg.Axis]) -> Iterator[None]:
+    """Inside, sequences begin with step `t`, not 0; a cell goes on with its axis, which is made if need be."""
+    token = _begin.set(lambda cell: (t, axes.setdefault(cell, mg.Axis(cell.full_name or cell.called))))
     try:
         yield
     finally:
-        _first_step.reset(token)
+        _begin.reset(token)
 
 
 def unroll(
@@ -40,13 +40,13 @@ def unroll(
     inside: which rows are inside their length at each step (T, B); the others keep their state.
     Each call opens an axis of its own, which bears the path of the cell.
     """
-    state, start = _checked(cell, xs, state), _first_step.get()
+    state, (start, axis) = _checked(cell, xs, state), _begin.get()(cell)
     ys: list[Any] = [None] * len(xs)
-    rows = () if inside is None else inside
-    masks = {k: _wide(row, 2) for k, row in enumerate(rows) if not row.all()}  # where some row has ended
+    # where some row has ended
+    masks = {k: _wide(row, 2) for k, row in enumerate(() if inside is None else inside) if not row.all()}
     first = len(xs) - 1 if reverse else 0
     with mg.scope(cell.called, outside=FOLDER):  # opened once, so that a step costs no more than its equations
-        for t, x_t in mg.timesteps(xs, cell.full_name or cell.called, reverse=reverse, start=start):
+        for t, x_t in mg.timesteps(xs, axis, reverse=reverse, start=start):
             result = cell.forward(x_t, state)
             y, new = cell.pair(result, state) if t - start == first else result
             if t - start in masks:

@@ -229,3 +229,31 @@ def test_a_warning_that_is_an_error_leaves_all_as_it_was():
     with pytest.raises(UserWarning, match="walks again"):
         (h * 2).backward()
     assert w.grad is before
+
+
+def test_what_came_in_is_named_and_no_operation_accused():
+    for bad, good in ((mg.tensor([np.nan, 1.0], name="x"), mg.tensor([1.0, 2.0], requires_grad=True, name="W")),):
+        loss = (bad * good).sum()
+        message = raised(loss.backward)
+        assert message == "the gradients are not finite: x came in with NaN or infinity"
+    W = mg.tensor([np.inf, 1.0], requires_grad=True, name="W")
+    loss = (W * W * 0.5).sum() + (W * mg.tensor([1.0, 2.0], requires_grad=True)).sum()
+    assert raised(loss.backward).endswith(": W came in with NaN or infinity")
+
+
+def test_a_hook_that_returns_nan_is_told():
+    w = mg.tensor([1.0, 2.0], requires_grad=True, name="w")
+    h = w * 2
+    h.register_hook(lambda dh: dh * np.nan)
+    assert raised((h * 3).sum().backward).startswith("a hook made nan out of finite inputs")
+
+
+def test_a_find_that_is_excused_is_looked_for_once():
+    x, w = mg.tensor(np.nan, name="x"), mg.tensor(1.0, requires_grad=True)
+    with mg.detect_anomaly():
+        h = w * 1.0
+        for _ in range(50):
+            h = h * 1.0
+        h.register_hook(lambda dh: None)
+        with pytest.raises(FloatingPointError, match="x came in"):
+            (h * x).backward()

@@ -191,3 +191,52 @@ def test_a_report_is_drawn():
         mg.clip_grad_norm_(leaves([np.array([3.0, 4.0])]), 2.5)
     lines = report.plot().get_lines()
     assert [line.get_ydata()[0] for line in lines] == pytest.approx([5.0, 2.5], rel=1e-6)
+
+
+def test_blocks_are_clipped_all_or_none():
+    a, b = leaves([np.array([3.0, 4.0]), np.array([1.0, np.inf])])
+    before = a.grad
+    with pytest.raises(FloatingPointError, match="w1 is not finite"):
+        mg.clip_grad_blocks_([a, b], 1.0)
+    a, b = leaves([np.array([3.0, 4.0]), np.full(4, 1.7e308)])
+    before = a.grad
+    with pytest.raises(FloatingPointError, match="beyond float64"):
+        mg.clip_grad_blocks_([a, b], 1.0, norm_type=1)
+    assert a.grad is before
+
+
+def test_a_module_is_told_the_time_step_of_the_last_loss():
+    w, h = mg.tensor(0.0, requires_grad=True, name="w"), mg.tensor(1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for t in range(4):
+            with mg.time_step(t):
+                h = np.sqrt(w) + h if t == 2 else w + h
+        h.backward()
+    with pytest.raises(FloatingPointError, match="gradient of w is not finite.*first time step .* is t = 2"):
+        mg.clip_grad_norm_([w], 1.0)
+    with pytest.raises(FloatingPointError, match="gradient of W_hh is not finite.*t = 2"):
+        mg.clip_grad_value_(Module(W_hh=w), 1.0)
+
+
+def test_a_norm_that_overflows_names_the_largest_gradient():
+    parameters = leaves([np.ones(2), np.full(4, 1.7e308)])
+    with pytest.raises(FloatingPointError, match=r"the largest gradient is that of w1 \(4,\), up to 1.7e\+308"):
+        mg.clip_grad_norm_(parameters, 1.0, norm_type=1)
+
+
+def test_adaptive_clipping_of_extreme_gradients():
+    b = mg.tensor(np.ones(3, np.float32), requires_grad=True)
+    b.grad = np.zeros(3, np.float32)
+    mg.clip_grad_adaptive_([b])
+    assert b.grad.data.tolist() == [0, 0, 0]
+    for scale in (1e-200, 1.7e308):
+        W = mg.tensor(np.ones((4, 3)), requires_grad=True)
+        W.grad = np.full((4, 3), scale)
+        mg.clip_grad_adaptive_([W], ratio=0.01)
+        np.testing.assert_allclose(W.grad.data, min(scale, 0.01), rtol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [3, None, "w"])
+def test_a_target_that_holds_no_parameters_is_named(wrong):
+    with pytest.raises(TypeError, match=f"a module, a loss or a Graph is needed, found {type(wrong).__name__}"):
+        mg.clip_grad_norm_(wrong, 1.0)

@@ -316,6 +316,15 @@ def test_a_recurrence_that_only_scales_or_adds_carries_state(style: str) -> None
         graph.truncate(1)
 
 
+def test_a_list_of_losses_that_grows_is_no_state() -> None:
+    w, h, losses = mg.tensor(0.5, requires_grad=True), mg.tensor(np.ones(3)), mg.tensor(np.zeros(1))
+    for _t, x in mg.timesteps(np.ones((5, 3))):
+        h = np.tanh(h * w + x)
+        losses = np.concatenate([losses, (h**2).mean(keepdims=True)])
+    assert {edge.source.shape for edge in mg.Graph(losses.sum()).state_edges} == {(3,)}
+    assert len(mg.Graph(losses.sum()).state_edges) == 4
+
+
 def test_finding_the_state_of_a_long_chain_is_linear() -> None:
     h = mg.tensor(1.0, requires_grad=True)
     for t in range(20_000):

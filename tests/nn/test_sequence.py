@@ -87,6 +87,7 @@ def test_outputs_states_and_labels_go_on(make, k1, k2):
     for window in nn.tbptt(net, xs, k1, k2):
         graph = mg.Graph(window.y.sum())
         assert max(graph.time_steps) == window.stop - 1
+        assert len(graph.axes) == (2 if isinstance(net, nn.LSTM) else 1)  # of its layers
         assert min(graph.time_steps) == (max(0, window.stop - k2) if k2 > window.stop - window.start else window.start)
         assert not any(s.requires_grad for s in (window.state if isinstance(window.state, tuple) else [window.state]))
         ys.append(window.y.data)
@@ -133,6 +134,34 @@ def test_memory_is_flat(k1, k2):
         gc.enable()
     assert most[0] == most[1]
     assert most[0] < 25 * max(k1, k2) + 60
+
+
+def test_a_window_of_several_pieces_is_one_axis_for_the_measures():
+    net = nn.RNN(2, 3)
+    *_, window = nn.tbptt(net, np.random.default_rng(0).standard_normal((12, 1, 2)), k1=3, k2=7)
+    graph = mg.Graph((window.y[-1] ** 2).sum())
+    flow = graph.gradient_flow()
+    assert flow["h"].t == list(range(5, 12))
+    assert (flow["h"].total > 0).all()
+    assert graph.grad_by_step("l0.W_hh").shape == (7, 3, 3)
+
+
+def test_a_detached_state_keeps_what_is_no_tensor():
+    h = mg.tensor([1.0], requires_grad=True) * 2
+    state = nn.detach_state({"h": h, "steps": 3.0, "parts": (h, None)})
+    assert state["steps"] == 3.0
+    assert state["parts"][1] is None
+    assert not state["h"].requires_grad
+
+
+def test_windows_over_the_batch_or_backwards_are_refused():
+    xs = np.ones((4, 3, 2))
+    for net, flag in (
+        (nn.RNN(2, 3, batch_first=True), "batch_first"),
+        (nn.GRU(2, 3, bidirectional=True), "bidirectional"),
+    ):
+        with pytest.raises(ValueError, match=f"tbptt: .* must not be {flag}"):
+            next(nn.tbptt(net, xs, 2))
 
 
 def test_bad_windows_are_named():
