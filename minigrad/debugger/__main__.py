@@ -9,7 +9,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from minigrad.debugger.breakpoints import FIELDS
+from minigrad.debugger.facts import FIELDS
 from minigrad.debugger.shell import Debugger
 
 
