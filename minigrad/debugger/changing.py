@@ -19,7 +19,7 @@ def change(prompt: Prompt, text: str) -> str:
         raise Refused("change to what?  for example: change grad * 0.1")
     elif prompt.here:
         prompt.session.change(prompt.evaluate(text))
-    prompt.facts.forget()
+    prompt.facts.forget(prompt.session.graph)
     return prompt.place() if text == "off" else f"changed: {prompt.place()}"
 
 
@@ -49,7 +49,8 @@ def cut(prompt: Prompt, text: str) -> str:
 
 def _edit(prompt: Prompt, kind: str, text: str) -> str:
     """The same pass with one edit more, or without those of this kind; all of it or nothing."""
-    session, here, before = prompt.session, prompt.session.step, prompt.session.graph
+    session, here = prompt.session, prompt.session.step
+    before, index = session.graph, session.index
     edits: list[Edit] = [edit for edit in prompt.edits if edit[0] != kind or text != "off"]
     if text != "off":
         edits.append((kind, text, prompt.evaluate(f"dict({text})")))
@@ -63,9 +64,10 @@ def _edit(prompt: Prompt, kind: str, text: str) -> str:
         session.edit(graph)
     except Exception:
         session.edit(before)
+        session.go(index)
         raise
     prompt.edits = edits
-    prompt.facts.forget()
+    prompt.facts.forget(graph)
     done = f"edited: {', '.join(f'{name} {typed}' for name, typed, _ in edits)}" if edits else "no edits: as recorded"
     lost = here is not None and (session.step is None or session.step.node is not here.node)
     return "\n".join(

@@ -54,7 +54,8 @@ class Facts:
     node: Tensor
 
     def __init__(self, graph: Graph, number: int = 1) -> None:
-        self.graph, self.number = graph, number
+        self.original = self.graph = graph
+        self.number = number
         self.axes = {axis: name for name, axis in graph.axes.items()}
         self.starts: dict[str, float] = {}  # the first norm of each state
         self.tainted: set[Tensor] = set()  # whose gradient comes from one that is not finite
@@ -78,8 +79,9 @@ class Facts:
             found.update(dict.fromkeys(value if isinstance(value, AnyOf) else [value]))
         return [value for value in found if value == value]  # without the nan of nodes outside of time
 
-    def forget(self) -> None:
-        """The pass runs otherwise from here on."""
+    def forget(self, graph: Graph) -> None:
+        """The pass runs otherwise from here on, perhaps over an edited graph."""
+        self.graph = graph
         self.starts.clear()
         self.tainted.clear()
 
@@ -87,7 +89,7 @@ class Facts:
     def states(self) -> dict[Tensor, str]:
         """The name of each state: what crosses from one time step to the next, and its like in the last step."""
         try:
-            lines = state_lines(self.graph, by_position(self.graph))
+            lines = state_lines(self.original, by_position(self.original))
         except ValueError:  # nothing crosses
             lines = []
         several = len(self.axes) > 1

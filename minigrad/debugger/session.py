@@ -74,7 +74,7 @@ class Session:
 
     def go(self, index: int) -> None:
         """Stand at step number `index`, from the nearest snapshot if that is behind."""
-        if index <= self.index:
+        if 0 <= index <= self.index:
             self.went_back = True
             self._resume([s for s in self._snapshots if s.done <= index][-1])
         while self.index < index and next(self.steps, None):
