@@ -26,7 +26,7 @@ from minigrad.tensor import Tensor
 
 def norm_of(grad: Any) -> float:
     """|grad|; summed in float64 where float32 would overflow or vanish."""
-    flat = array_of(grad).ravel("K")
+    flat = (grad if type(grad) is np.ndarray else array_of(grad)).ravel("K")
     square = float(np.vdot(flat, flat))  # unlike `dot`, silent on overflow
     if not 1e-30 < square < math.inf:
         wide = flat.astype(np.float64)
@@ -59,6 +59,7 @@ class Facts:
         self.axes = {axis: name for name, axis in graph.axes.items()}
         self.starts: dict[str, float] = {}  # the first norm of each state
         self.tainted: set[Tensor] = set()  # whose gradient comes from one that is not finite
+        self._callers: dict[Any, tuple[Any, ...]] = {}  # the lines that led to each scope
         self._name_of = state_names(graph, roles=False)
 
     def about(self, step: Step) -> Facts:
@@ -101,7 +102,8 @@ class Facts:
     @property
     def t(self) -> float:
         """the time step:  t == 3"""
-        return math.nan if self.node.time is None else self.node.time.t
+        time = self.node.time
+        return math.nan if time is None else time.t
 
     @property
     def norm(self) -> float:
@@ -152,10 +154,13 @@ class Facts:
     def line(self) -> AnyOf:
         """the forward line, or a line that called it:  train.py:12"""
         node, scope = self.node, self.node._scope
-        lines = _lines(node._code, node._instruction)
-        while scope is not None:
-            lines, scope = lines + _lines(scope.code, scope.instruction), scope.parent
-        return AnyOf(lines)
+        if scope not in self._callers:
+            lines: tuple[Any, ...] = ()
+            outer = scope
+            while outer is not None:
+                lines, outer = lines + _lines(outer.code, outer.instruction), outer.parent
+            self._callers[scope] = lines
+        return AnyOf(_lines(node._code, node._instruction) + self._callers[scope])
 
     @property
     def index(self) -> int:
@@ -179,10 +184,10 @@ class AnyOf(tuple[Any, ...]):
     __hash__ = tuple.__hash__
 
     def __eq__(self, other: object) -> bool:
-        return other in tuple(self)
+        return other in self
 
     def __ne__(self, other: object) -> bool:
-        return other not in tuple(self)
+        return other not in self
 
 
 @functools.lru_cache(maxsize=4096)

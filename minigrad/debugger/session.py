@@ -66,7 +66,7 @@ class Session:
                 self._take_snapshot(step)
                 due = step.index + self._every
             self.step = step
-            if step.node in self.changes:
+            if self.changes and step.node in self.changes:
                 step.grad = self.changes[step.node]
             yield step
         self._outside = self.index + 1

@@ -118,9 +118,9 @@ class Debugger(Prompt):
 
     def _quiet_steps(self) -> Iterator[Step]:
         """The steps before the next one that the user wants to see; a condition that raises is one to see."""
-        about, tests = self.facts.about, [condition.test for condition in self.breakpoints.values()]
+        facts, tests = self.facts, [condition.test for condition in self.breakpoints.values()]
         for step in self.session.steps:
-            facts = about(step)
+            facts.step, facts.node = step, step.node
             try:
                 if self.goal is not None and self.goal(step):
                     return
