@@ -65,8 +65,8 @@ class _Names:
         for node, label in labels.items():
             data = node.op is None and node.time and (node.requires_grad or (node.time.axis, label) in made)
             if node.time and not data:
-                key = label, node.time.axis, count[label, node.time]
-                count[label, node.time] += 1
+                key = label, node.time.axis, count[label, node.time[:2]]
+                count[label, node.time[:2]] += 1
                 if key not in stems:
                     stems[key] = self.unused(label, f"{label}_{_plain(self.axes[node.time.axis])}")
                 self.of[node] = f"{stems[key]}⟦{node.t}⟧"

@@ -22,8 +22,6 @@ def step(prompt: Prompt, text: str) -> None:
 
     Example: step 5
     """
-    if prompt.session.step is None and prompt.session.index >= 0:
-        raise Refused("the pass is over: there is no next step; undo goes back into it, continue finishes it")
     end = prompt.session.index + _count(text)
     _forward(prompt, lambda step: step.index >= end, may_end=True)
 
@@ -116,6 +114,8 @@ def _count(text: str) -> int:
 
 def _forward(prompt: Prompt, goal: Callable[[Step], Any] | None, may_end: bool = False) -> None:
     """Let the pass go on; it comes back to the prompt where the goal holds."""
+    if goal is not None and prompt.session.step is None and prompt.session.index >= 0:
+        raise Refused("the pass is over: there is no next step; undo goes back into it, continue finishes it")
     prompt.origin = None if may_end else max(prompt.session.index, 0)
     prompt.goal, prompt.talking = goal, False
 

@@ -139,6 +139,17 @@ def networks() -> dict[str, Callable[[], mg.Tensor]]:
                 h = np.tanh(h * w)
         return h
 
+    def steps_inside_steps() -> mg.Tensor:
+        w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0)
+        for t in range(3):
+            with mg.time_step(t, axis="outer"):
+                g = h
+                for s in range(3):
+                    with mg.time_step(s, axis="inner"):
+                        g = np.tanh(w * g)
+                h = h + g
+        return h
+
     def every_other_step() -> mg.Tensor:
         w, h = mg.tensor(np.arange(1.0, 13.0), requires_grad=True, name="w"), mg.tensor(1.0)
         for t in range(0, 12, 2):
@@ -178,7 +189,14 @@ def networks() -> dict[str, Callable[[], mg.Tensor]]:
     made |= {"deep": recurrent(nn.LSTM, num_layers=2), "bidirectional": recurrent(nn.GRU, bidirectional=True)}
     made |= {"last rnn": last(nn.RNN), "last lstm": last(nn.LSTM), "last gru": last(nn.GRU)}
     local = (lengths, words, learned_start, loss_at_every_step, inputs_need_grad, reused, picked_twice)
-    local += (constant_at_first, negative_steps, every_other_step, two_axes_of_one_name, twice_differentiated)
+    local += (
+        constant_at_first,
+        negative_steps,
+        steps_inside_steps,
+        every_other_step,
+        two_axes_of_one_name,
+        twice_differentiated,
+    )
     local += (twice_through_indices, hidden_infinity, names_that_python_has, nothing_in_common, many_terms)
     return made | {f.__name__: f for f in local}
 

@@ -44,6 +44,15 @@ def test_a_goal_that_never_comes_leaves_the_pass_where_it_stood() -> None:
     assert w.grad is None
 
 
+def test_nothing_goes_on_from_the_end_but_continue() -> None:
+    graph, w = chain()
+    text = talk(graph, "step 99", "until h[1]", "goto 9999", "earlier", "step", "quit")
+    assert said(text, "until h[1]").startswith("the pass is over")
+    assert said(text, "goto 9999").startswith("the pass is over")
+    assert "finished" not in text
+    assert w.grad is None
+
+
 def test_earlier_at_the_first_time_step_stays() -> None:
     text = talk(chain()[0], "goto t=0", "earlier", "where", "quit")
     assert said(text, "earlier").startswith("that does not come")
