@@ -151,7 +151,8 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
             known = facts.known(field)
             if word not in known:
                 steps = f"; there are: {min(known)} to {max(known)}" if field == "t" and known else ""
-                return f"nothing in this pass has {field} {word}{steps or nearest(str(word), map(str, known))}"
+                names = (name.lstrip("/") for value in known for name in str(value).splitlines())
+                return f"nothing in this pass has {field} {word}{steps or nearest(str(word), names)}"
         return ""
 
     def holds_at_birth(self, facts: Facts) -> bool:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.debugger.prompt import Edit, Prompt, Refused, command
+from minigrad.debugger.prompt import Edit, Prompt, Refused
 
 
-@command("change")
 def change(prompt: Prompt, text: str) -> str:
     """change EXPRESSION: replace this gradient and go on with it; change off: as if nothing had been changed.
 
@@ -23,7 +22,6 @@ def change(prompt: Prompt, text: str) -> str:
     return prompt.place() if text == "off" else f"changed: {prompt.place()}"
 
 
-@command("clip")
 def clip(prompt: Prompt, text: str) -> str:
     """clip max_norm=N or max_value=N: this pass, with every gradient that crosses a time step limited; clip off.
 
@@ -35,7 +33,6 @@ def clip(prompt: Prompt, text: str) -> str:
     return _edit(prompt, "clip", text if "=" in text or text == "off" else f"max_norm={text}")
 
 
-@command("cut")
 def cut(prompt: Prompt, text: str) -> str:
     """cut [t=N]: let no gradient flow from time step N (by default this one) to the step before; cut off.
 

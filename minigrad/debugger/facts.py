@@ -20,6 +20,8 @@ from minigrad.backward import Step
 from minigrad.edits import state_names
 from minigrad.flow import by_position, state_lines
 from minigrad.graph import Graph
+from minigrad.primitive import Scatter
+from minigrad.scope import Scope
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
@@ -59,7 +61,7 @@ class Facts:
         self.axes = {axis: name for name, axis in graph.axes.items()}
         self.starts: dict[str, float] = {}  # the first norm of each state
         self.tainted: set[Tensor] = set()  # whose gradient comes from one that is not finite
-        self._callers: dict[Any, tuple[Any, ...]] = {}  # the lines that led to each scope
+        self._scopes: dict[Scope | None, tuple[Several, Several]] = {}
         self._name_of = state_names(graph, roles=False)
 
     def about(self, step: Step) -> Facts:
@@ -74,11 +76,8 @@ class Facts:
 
     def known(self, field: str) -> list[Any]:
         """All that a field of nodes is in this graph."""
-        found: dict[Any, None] = {}
-        for node in self.graph.nodes:
-            value = getattr(self.of(node), field)
-            found.update(dict.fromkeys(value if isinstance(value, AnyOf) else [value]))
-        return [value for value in found if value == value]  # without the nan of nodes outside of time
+        values = dict.fromkeys(getattr(self.of(node), field) for node in self.graph.nodes)
+        return [value for value in values if value is not math.nan]  # outside of time
 
     def forget(self, graph: Graph) -> None:
         """The pass runs otherwise from here on, perhaps over an edited graph."""
@@ -146,21 +145,25 @@ class Facts:
         return self.axes[self.node.time.axis] if self.node.time else ""
 
     @property
-    def scope(self) -> AnyOf:
+    def scope(self) -> Several:
         """the module scope and all inside it:  scope == encoder.cell"""
-        return AnyOf(_outward(self.node.scope))
+        return self._around()[0]
 
     @property
-    def line(self) -> AnyOf:
+    def line(self) -> Several:
         """the forward line, or a line that called it:  train.py:12"""
-        node, scope = self.node, self.node._scope
-        if scope not in self._callers:
-            lines: tuple[Any, ...] = ()
-            outer = scope
-            while outer is not None:
-                lines, outer = lines + _lines(outer.code, outer.instruction), outer.parent
-            self._callers[scope] = lines
-        return AnyOf(_lines(node._code, node._instruction) + self._callers[scope])
+        return Several(_line(self.node._code, self.node._instruction) + self._around()[1])
+
+    def _around(self) -> tuple[Several, Several]:
+        """The paths of the scopes around the node, and the lines that opened them."""
+        scope = self.node._scope
+        if scope not in self._scopes:
+            chain = [scope] if scope else []
+            while chain and chain[-1].parent is not None:
+                chain.append(chain[-1].parent)
+            paths, lines = (f"/{one.path}\n" for one in chain), (_line(one.code, one.instruction) for one in chain)
+            self._scopes[scope] = Several("".join(paths)), Several("".join(lines))
+        return self._scopes[scope]
 
     @property
     def index(self) -> int:
@@ -177,33 +180,24 @@ FIELDS = {name.rstrip("_"): str(fact.__doc__) for name, fact in vars(Facts).item
 OF_STEPS = {"norm", "fraction", "nonfinite", "index"}  # the fields that only a pass can answer
 
 
-class AnyOf(tuple[Any, ...]):
-    """Several answers to one question: equal to each of them."""
+class Several(str):
+    """Several texts, each on a line after a slash: equal to each of them, of a file also to the end of its path."""
 
     __slots__ = ()
-    __hash__ = tuple.__hash__
+    __hash__ = str.__hash__
 
     def __eq__(self, other: object) -> bool:
-        return other in self
+        return f"/{str(other).lstrip('/')}\n" in str(self)
 
     def __ne__(self, other: object) -> bool:
-        return other not in self
+        return not self == other
 
 
 @functools.lru_cache(maxsize=4096)
-def _outward(path: str) -> tuple[str, ...]:
-    """A scope's path, and those of the scopes around it."""
-    parts = path.split(".")
-    return tuple(".".join(parts[:k]) for k in range(len(parts), 0, -1))
-
-
-@functools.lru_cache(maxsize=4096)
-def _lines(code: Any, instruction: int) -> tuple[Any, ...]:
-    """What one may call a line of the program: 12, train.py:12, folder/train.py:12, ..."""
+def _line(code: Any, instruction: int) -> str:
+    """A line of the program as an entry of `Several`."""
     source = Source(code, instruction)
-    path = os.path.abspath(source.file)
-    starts = [k for k, letter in enumerate(path) if letter == os.sep]
-    return (source.line, f"{path}:{source.line}", *[f"{path[k + 1 :]}:{source.line}" for k in starts])
+    return f"{os.path.abspath(source.file)}:{source.line}\n"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -217,3 +211,34 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def spelled(name: str) -> str:
     """A name, or an expression in brackets."""
     return name if re.fullmatch(r"[\w.]+", name) else f"({name})"
+
+
+def called(facts: Facts, node: Tensor) -> str:
+    """The name of a node with its time step: h[3]."""
+    return spelled(facts.of(node).name) + ("" if node.t is None else f"[{node.t}]")
+
+
+def callers(node: Tensor) -> list[Source]:
+    """The lines that opened the scopes of a node, innermost first, without the node's own line."""
+    lines, scope = {str(node.source): node.source}, node._scope
+    while scope is not None:
+        lines.setdefault(str(scope.called_from), scope.called_from)
+        scope = scope.parent
+    return [line for line in list(lines.values())[1:] if line.code]
+
+
+def array_text(name: str, value: Any) -> str:
+    """An array in a few lines: shape, dtype, norm, range, what is not finite; small ones in full."""
+    if isinstance(value, Scatter):
+        return f"{name}: only at {value.index!r}: " + array_text("value", value.value)
+    array = array_of(value)
+    text = f"{name}: {array.shape} {array.dtype}"
+    if array.size and array.dtype.kind == "f":
+        text += f", norm {norm_of(array):.4g}"
+        wrong = np.argwhere(~np.isfinite(array))
+        if len(wrong):
+            first = wrong[0].tolist()
+            text += f", {len(wrong)} of {array.size} not finite, the first at {first}: {array[tuple(first)]}"
+        elif array.size > 1:
+            text += f", from {array.min():.4g} to {array.max():.4g}"
+    return text + ("" if array.size > 24 else "\n" + np.array2string(array, precision=6, separator=", "))

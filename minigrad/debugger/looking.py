@@ -11,14 +11,11 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
-from minigrad.debugger.facts import FIELDS, Facts, array_of, is_finite, nearest, norm_of, spelled
-from minigrad.debugger.prompt import COMMANDS, SHORT, Prompt, Refused, command
-from minigrad.debugger.session import Session
+from minigrad.debugger.facts import FIELDS, array_text, called, callers, is_finite, nearest, norm_of, spelled
+from minigrad.debugger.prompt import COMMANDS, SHORT, Prompt, Refused
 from minigrad.edits import clip_gradient, cut
 from minigrad.gradcheck import gradcheck
-from minigrad.primitive import Scatter
 from minigrad.reports import HEALTHY
-from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -28,7 +25,6 @@ _MUCH = 100  # times as large as at the start, on a part of the pass
 _AGREES = 1e-5  # relative, of a derivative in float64
 
 
-@command("grad")
 def grad(prompt: Prompt, text: str) -> str:
     """grad [NODE]: the gradient of this node, or one that is pending.
 
@@ -48,7 +44,6 @@ def grad(prompt: Prompt, text: str) -> str:
     return "\n".join(array_text(f"{name}, so far", part) for part in parts)
 
 
-@command("value")
 def value(prompt: Prompt, text: str) -> str:
     """value [NODE]: what a node holds since the forward pass.
 
@@ -58,7 +53,6 @@ def value(prompt: Prompt, text: str) -> str:
     return array_text(called(prompt.facts, node), node)
 
 
-@command("inputs")
 def inputs(prompt: Prompt, text: str) -> str:
     """inputs [NODE]: what flows into the node, and the gradients that go on to it (this runs the rule).
 
@@ -77,7 +71,6 @@ def inputs(prompt: Prompt, text: str) -> str:
     return "\n".join(lines) or "a leaf: nothing flows into it"
 
 
-@command("contributions")
 def contributions(prompt: Prompt, text: str) -> str:
     """contributions [NODE]: who has added what to the gradient.
 
@@ -104,7 +97,6 @@ def _size(grad: Any) -> str:
     return naming.number(grad).strip("|")
 
 
-@command("where", "w")
 def where(prompt: Prompt, text: str) -> str:
     """where [NODE]: the forward line with its expression underlined, the lines that called it, scope and time step.
 
@@ -120,24 +112,14 @@ def where(prompt: Prompt, text: str) -> str:
         lines = [f"{source}:", f"  {raw}", f"  {' ' * before}{'^' * max(1, after - before)}"]
     else:
         lines = [f"{source}:", f"  {prompt.facts.of(node).name} = {naming.expression(session.graph, node)}"]
-    lines += [f"called from {line}:\n  {line.text}" for line in _callers(node)]
+    lines += [f"called from {line}:\n  {line.text}" for line in callers(node)]
     time = "outside of time" if node.t is None else f"t = {node.t} of axis {prompt.facts.of(node).axis}"
     here = session.step is not None and session.step.node is node
     step = f"step {session.index}" if here else "not the present step" if session.step else "no step"
     return "\n".join([*lines, f"{time}, scope {node.scope or '(none)'}, {step} of the pass"])
 
 
-def _callers(node: Tensor) -> list[Source]:
-    """The lines that opened the scopes of a node, innermost first, without the node's own line."""
-    lines, scope = {str(node.source): node.source}, node._scope
-    while scope is not None:
-        lines.setdefault(str(scope.called_from), scope.called_from)
-        scope = scope.parent
-    return [line for line in list(lines.values())[1:] if line.code]
-
-
-@command("list", "l")
-def listing(prompt: Prompt, text: str) -> str:
+def list_(prompt: Prompt, text: str) -> str:
     """list [NODE]: the program around the forward line.
 
     Example: list
@@ -149,7 +131,6 @@ def listing(prompt: Prompt, text: str) -> str:
     return "\n".join(rows) or f"there is no source text of {source}"
 
 
-@command("rule")
 def rule(prompt: Prompt, text: str) -> str:
     """rule [NODE]: the source of the gradient rules, with the actual shapes.
 
@@ -175,7 +156,6 @@ def _rules(node: Tensor) -> dict[int, Any]:
     return {k: rule for k, (x, rule) in enumerate(zip(node.inputs, rules)) if x.requires_grad and rule}
 
 
-@command("check")
 def check(prompt: Prompt, text: str) -> str:
     """check [NODE]: the rules of a node against finite differences of its forward, on the arrays of that very call.
 
@@ -211,7 +191,6 @@ def _verdict_on(node: Tensor, k: int) -> str:
     return "agrees with finite differences beside a kink" if kink else f"DISAGREES with finite differences: {here:.0e}"
 
 
-@command("pending")
 def pending(prompt: Prompt, _: str) -> str:
     """pending: the gradients that have arrived and wait, the next one first.
 
@@ -225,7 +204,6 @@ def pending(prompt: Prompt, _: str) -> str:
     return "\n".join([*lines[:20], *more]) or "nothing is pending"
 
 
-@command("flow")
 def flow(prompt: Prompt, _: str) -> str:
     """flow: the norm of each state's gradient by time step so far, drawn, and how it changes from step to step.
 
@@ -271,7 +249,6 @@ def _chart(values: list[float]) -> str:
     return "".join(map(bar, tops))
 
 
-@command("draw")
 def draw(prompt: Prompt, text: str) -> str:
     """draw [PATH]: a picture of the neighbourhood with this node lit (by default backward.svg).
 
@@ -282,7 +259,6 @@ def draw(prompt: Prompt, text: str) -> str:
     return f"written: {prompt.session.graph.render(text or 'backward.svg', steps=steps, highlight=[node])}"
 
 
-@command("print", "p")
 def print_(prompt: Prompt, text: str) -> str | None:
     """print EXPRESSION: evaluate Python; so does a line that is no command, and any line after !.
 
@@ -293,7 +269,6 @@ def print_(prompt: Prompt, text: str) -> str | None:
     return prompt.python(text)
 
 
-@command("watch")
 def watch(prompt: Prompt, text: str) -> str:
     """watch [EXPRESSION]: show its value at every stop; without one, forget all.
 
@@ -305,72 +280,20 @@ def watch(prompt: Prompt, text: str) -> str:
     return prompt.watches()
 
 
-@command("help", "?")
 def help_(prompt: Prompt, text: str) -> str:
     """help [COMMAND]: all commands, or one.
 
     Example: help goto
     """
-    if text and text not in SHORT:
-        raise Refused(f"there is no command {text!r}{nearest(text, COMMANDS)}")
-    if text:
+    name = SHORT.get(text, text)
+    if name in COMMANDS:
         fields = "\n".join(f"  {field:<10} {meaning}" for field, meaning in FIELDS.items())
-        return (inspect.getdoc(COMMANDS[SHORT[text]]) or "").replace("{fields}", fields)
+        return (inspect.getdoc(COMMANDS[name]) or "").replace("{fields}", fields)
+    if text:
+        raise Refused(f"there is no command {text!r}{nearest(text, COMMANDS)}")
     lines: dict[str, None] = {}
     for function in COMMANDS.values():
         first, *_, example = (inspect.getdoc(function) or "").splitlines()
         lines[f"{function.__module__.rpartition('.')[2]}:"] = None
         lines[f"  {first.split(':')[0]:<30} {example.removeprefix('Example: ')}"] = None
     return "\n".join([*lines, "anything else is Python; !c is a variable even where a command is called so"])
-
-
-# texts
-
-
-def called(facts: Facts, node: Tensor) -> str:
-    """The name of a node with its time step: h[3]."""
-    return spelled(facts.of(node).name) + ("" if node.t is None else f"[{node.t}]")
-
-
-def place(facts: Facts, node: Tensor) -> str:
-    """Time step, role, forward line and where that line is: the text after "stop"."""
-    name, text = facts.of(node).name, naming.expression(facts.graph, node)
-    several = f" of {facts.axis}" if len(facts.axes) > 1 else ""
-    parts = [] if node.t is None else [f"t = {node.t}{several}"]
-    if node in facts.states:
-        parts.append(f"state {name}" + (f" of {node.scope}" if node.scope else ""))
-    what = text if text == name else f"{name} = {text}"
-    lines = str(node.source) + "".join(f", called from {line}" for line in _callers(node)[:1])
-    return f"{', '.join(parts)}{':   ' if parts else ''}{what}   ({lines})"
-
-
-def finished(session: Session, facts: Facts) -> str:
-    """What to say at the end of a pass; of an edited one, how large the gradients of the states were."""
-    text = f"finished after {session.index} steps"
-    if session.graph is session.original:
-        return text + (f", {len(session.changes)} of them changed by hand" if session.changes else "")
-    largest, clipped = dict[str, float](), list[bool]()
-    for step in session.replay():
-        if state := facts.states.get(step.node):
-            largest[state] = max(largest.get(state, 0.0), norm_of(step.grad))
-        elif step.node.op is clip_gradient:
-            clipped.append(norm_of(step.input_grads[0]) < norm_of(step.grad) * (1 - 1e-6))
-    text += "".join(f"; max |d{state}| = {norm:.2f}" for state, norm in largest.items())
-    return text + (f"; {sum(clipped)} of {len(clipped)} crossings clipped" if clipped else "")
-
-
-def array_text(name: str, value: Any) -> str:
-    """An array in a few lines: shape, dtype, norm, range, what is not finite; small ones in full."""
-    if isinstance(value, Scatter):
-        return f"{name}: only at {value.index!r}: " + array_text("value", value.value)
-    array = array_of(value)
-    text = f"{name}: {array.shape} {array.dtype}"
-    if array.size and array.dtype.kind == "f":
-        text += f", norm {norm_of(array):.4g}"
-        wrong = np.argwhere(~np.isfinite(array))
-        if len(wrong):
-            first = wrong[0].tolist()
-            text += f", {len(wrong)} of {array.size} not finite, the first at {first}: {array[tuple(first)]}"
-        elif array.size > 1:
-            text += f", from {array.min():.4g} to {array.max():.4g}"
-    return text + ("" if array.size > 24 else "\n" + np.array2string(array, precision=6, separator=", "))

@@ -1,22 +1,28 @@
-"""Commands that move through the pass, and say where it is to stop.  Imports `prompt`, `inside`."""
+"""Commands that move through the pass, and say where it is to stop.  Imports `prompt`."""
 
 from __future__ import annotations
 
+import pdb
 import re
+import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
+import numpy as np
+
+from minigrad import naming
 from minigrad.backward import Step
 from minigrad.debugger.facts import OF_STEPS
-from minigrad.debugger.inside import inside_rule
-from minigrad.debugger.prompt import Prompt, Refused, command
+from minigrad.debugger.prompt import Prompt, Refused
+
+_ENGINE = ("minigrad.backward", "minigrad.debugger.*", "bdb")
 
 
 class Quit(BaseException):
     """The user has left a backward pass: nothing was written."""
 
 
-@command("step", "s")
 def step(prompt: Prompt, text: str) -> None:
     """step [N]: on to the next node, or N nodes on.
 
@@ -26,7 +32,6 @@ def step(prompt: Prompt, text: str) -> None:
     _forward(prompt, lambda step: step.index >= end, may_end=True)
 
 
-@command("earlier", "e")
 def earlier(prompt: Prompt, _: str) -> None:
     """earlier: on to the time step before this one (the backward pass goes from later steps to earlier ones).
 
@@ -38,7 +43,6 @@ def earlier(prompt: Prompt, _: str) -> None:
     _forward(prompt, lambda step: step.node.time is not None and step.node.time[:2] != (here and here[:2]))
 
 
-@command("until")
 def until(prompt: Prompt, text: str) -> None:
     """until NODE or CONDITION: on to a node, or until a condition holds.  See: help break
 
@@ -50,7 +54,6 @@ def until(prompt: Prompt, text: str) -> None:
     _forward(prompt, None if later else _goal(prompt, text, ahead=True))
 
 
-@command("continue", "c")
 def continue_(prompt: Prompt, _: str) -> None:
     """continue: on to the next breakpoint, or to the end of the pass.
 
@@ -59,7 +62,6 @@ def continue_(prompt: Prompt, _: str) -> None:
     _forward(prompt, None)
 
 
-@command("undo", "u")
 def undo(prompt: Prompt, text: str) -> str:
     """undo [N]: one node back, or N nodes back.  Gradients are exactly what they were; changes by hand stay.
 
@@ -68,7 +70,6 @@ def undo(prompt: Prompt, text: str) -> str:
     return _back(prompt, prompt.session.index - _count(text))
 
 
-@command("goto")
 def goto(prompt: Prompt, text: str) -> str | None:
     """goto NODE, CONDITION or number of a step: to where that first holds in the pass, back or forward.
 
@@ -84,7 +85,6 @@ def goto(prompt: Prompt, text: str) -> str | None:
     return None
 
 
-@command("restart")
 def restart(prompt: Prompt, _: str) -> str:
     """restart: to the first step of the pass.
 
@@ -93,7 +93,6 @@ def restart(prompt: Prompt, _: str) -> str:
     return _back(prompt, 0)
 
 
-@command("into")
 def into(prompt: Prompt, _: str) -> None:
     """into: plain pdb inside the rule of this node; dy, y and the inputs are local variables, c comes back.
 
@@ -103,7 +102,41 @@ def into(prompt: Prompt, _: str) -> None:
     if not step.graph.is_first(step.node):
         raise Refused("one of several outputs of an operation: its rule runs at the first of them, with all gradients")
     error = prompt.failure[1] if prompt.failure and prompt.failure[0] == step.index else None
-    inside_rule(step, error, None if prompt.typed else prompt.stdin, prompt.stdout)
+    _inside_rule(step, error, None if prompt.typed else prompt.stdin, prompt.stdout)
+
+
+class _RuleDebugger(pdb.Pdb):
+    """Stops in no frame but those of rules and what they call; beside the engine's it says which node it is about."""
+
+    about = ""
+
+    def user_call(self, frame: FrameType, argument_list: Any) -> None:
+        """Not at a `def`: the first line below it comes next."""
+
+    def print_stack_entry(self, frame_lineno: Any, prompt_prefix: str = "\n-> ") -> None:
+        """The frame, and which node it is about."""
+        super().print_stack_entry(frame_lineno, prompt_prefix)
+        if frame_lineno[0].f_globals.get("__name__") == "minigrad.backward":
+            self.message(f"   {self.about}")
+
+
+def _inside_rule(step: Step, error: Exception | None, stdin: Any, stdout: Any) -> None:
+    """Run the rules of `step` under pdb, or look where they failed; they leave no trace: the loop runs them again."""
+    plain, outside = stdin is None, sys.gettrace()
+    debugger = _RuleDebugger(stdin=stdin, stdout=None if plain else stdout, skip=_ENGINE, nosigint=True, readrc=False)
+    debugger.use_rawinput = plain
+    debugger.about = f"{naming.step_line(step, ())}   ({step.node.source})"
+    step._input_grads = None
+    try:
+        with np.printoptions(threshold=24, edgeitems=2, precision=6):
+            if error is None:
+                debugger.runcall(step.contributions)
+            else:
+                debugger.reset()
+                debugger.interaction(None, error.__traceback__)
+    finally:
+        step._input_grads = None
+        sys.settrace(outside)
 
 
 def _count(text: str) -> int:
@@ -143,7 +176,6 @@ def _goal(prompt: Prompt, text: str, ahead: bool) -> Callable[[Step], Any]:
     return lambda step: step.node in left
 
 
-@command("break", "b")
 def break_(prompt: Prompt, text: str) -> str:
     """break [CONDITION]: stop wherever it holds; without one, list the breakpoints.
 
@@ -157,7 +189,6 @@ def break_(prompt: Prompt, text: str) -> str:
     return "\n".join(lines) or "no breakpoints; for example: break norm > 100"
 
 
-@command("tbreak")
 def tbreak(prompt: Prompt, text: str) -> str:
     """tbreak CONDITION: stop the first time it holds, then forget it.
 
@@ -172,7 +203,6 @@ def _add(prompt: Prompt, text: str, once: bool) -> str:
     return f"{number}: {prompt.breakpoints[number]}"
 
 
-@command("delete")
 def delete(prompt: Prompt, text: str) -> str:
     """delete [N ...]: forget breakpoints by number; without one, all.
 
@@ -186,7 +216,6 @@ def delete(prompt: Prompt, text: str) -> str:
     return "\n".join(f"deleted {word}: {prompt.breakpoints.pop(int(word))}" for word in dict.fromkeys(words))
 
 
-@command("quit", "q", "exit", "EOF")
 def quit_(prompt: Prompt, _: str) -> None:
     """quit: leave the pass; nothing is written.
 

@@ -1,7 +1,7 @@
 """The prompt: how a line becomes a command or Python, and what both can see.  Imports `session`, `breakpoints`.
 
 A command is a function (prompt, text) that returns what is to be said.  Its docstring is its help, the last line of
-that an example; the module that it stands in is its heading.
+that an example; the module that it stands in is its heading.  `shell` fills the table of them.
 """
 
 from __future__ import annotations
@@ -20,25 +20,17 @@ import numpy as np
 
 from minigrad.backward import Step
 from minigrad.debugger.breakpoints import Breakpoint
-from minigrad.debugger.facts import FIELDS, OF_STEPS, Facts, nearest
+from minigrad.debugger.facts import FIELDS, OF_STEPS, Facts, array_text, nearest
 from minigrad.debugger.session import Session
 from minigrad.tensor import Tensor
 
 Command = Callable[["Prompt", str], "str | None"]
 Edit = tuple[str, str, dict[str, Any]]  # clip or cut, as it was typed, what that means
 COMMANDS: dict[str, Command] = {}
-SHORT: dict[str, str] = {}
-
-
-def command(name: str, *short: str) -> Callable[[Command], Command]:
-    """Register a command under its name and its abbreviations."""
-
-    def register(function: Command) -> Command:
-        COMMANDS[name] = function
-        SHORT.update(dict.fromkeys((name, *short), name))
-        return function
-
-    return register
+SHORT = {
+    "s": "step", "e": "earlier", "c": "continue", "u": "undo", "b": "break", "w": "where", "l": "list", "p": "print",
+    "q": "quit", "exit": "quit", "EOF": "quit", "?": "help",
+}  # fmt: skip
 
 
 class Refused(Exception):  # noqa: N818 - not an error: a command declined
@@ -130,14 +122,13 @@ class Prompt(cmd.Cmd):
         """Do one command; whatever is none is Python.  On a terminal, an empty line is the last one again."""
         self._last = line = line or (self._last if self.typed else "#")
         word, _, rest = line.partition(" ")
-        rest = rest.strip()
+        name, rest = SHORT.get(word, word), rest.strip()
         if line.startswith("#"):
             return None
-        if word in SHORT and not re.match(r"(=|[-+*/@%<>&|^]+=?|==|!=)\s", rest):  # `c = 3` is no command
-            function = COMMANDS[SHORT[word]]
-            if rest and str(function.__doc__).startswith(f"{SHORT[word]}:"):
-                raise Refused(f"{SHORT[word]} takes no argument, found {rest!r}")
-            return function(self, rest)
+        if name in COMMANDS and not re.match(r"(=|[-+*/@%<>&|^]+=?|==|!=)\s", rest):  # `c = 3` is no command
+            if rest and str(COMMANDS[name].__doc__).startswith(f"{name}:"):
+                raise Refused(f"{name} takes no argument, found {rest!r}")
+            return COMMANDS[name](self, rest)
         try:
             return self.python(line.removeprefix("!").strip())
         except (NameError, SyntaxError) as error:
@@ -266,6 +257,4 @@ def split(line: str) -> list[str]:
 
 def shown(value: Any) -> str:
     """A value as it is, a large array by its shape, norm and range."""
-    from minigrad.debugger.looking import array_text
-
     return array_text("array", value) if isinstance(value, np.ndarray) and value.size > 24 else repr(value)

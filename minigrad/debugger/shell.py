@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import signal
 import sys
@@ -12,15 +13,25 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from minigrad import naming
 from minigrad.backward import Numbers, Step, backward_steps, walk
-from minigrad.debugger import changing, looking, moving  # noqa: F401 - each registers its commands
+from minigrad.debugger import changing, looking, moving
 from minigrad.debugger.breakpoints import Breakpoint
-from minigrad.debugger.facts import Facts, is_finite
-from minigrad.debugger.prompt import Prompt
+from minigrad.debugger.facts import Facts, callers, is_finite, norm_of
+from minigrad.debugger.prompt import COMMANDS, Prompt
 from minigrad.debugger.session import Session
+from minigrad.edits import clip_gradient
 from minigrad.graph import Graph
 from minigrad.scope import caller
 from minigrad.tensor import Tensor
+
+Conditions = Iterable[Breakpoint | str]
+Stream = TextIO | None
+
+for module in (moving, changing, looking):  # every public function of these is a command
+    for name, function in vars(module).items():
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
+            COMMANDS[name.rstrip("_")] = function
 
 
 class Debugger(Prompt):
@@ -31,11 +42,7 @@ class Debugger(Prompt):
     """
 
     def __init__(
-        self,
-        breakpoints: Iterable[Breakpoint | str] = (),
-        commands: Iterable[str] = (),
-        stdin: TextIO | None = None,
-        stdout: TextIO | None = None,
+        self, breakpoints: Conditions = (), commands: Iterable[str] = (), stdin: Stream = None, stdout: Stream = None
     ) -> None:
         super().__init__(commands, stdin, stdout)
         given = (b if isinstance(b, Breakpoint) else Breakpoint(b) for b in breakpoints)
@@ -142,7 +149,7 @@ class Debugger(Prompt):
             self._talk("the pass is at its end: continue finishes it; undo, goto and restart go back into it")
         if self.session.step is None:
             if self._announced:
-                self.say(looking.finished(self.session, self.facts))
+                self.say(_finished(self.session, self.facts))
             self.goal = None
 
     def _reason(self, step: Step) -> str:
@@ -197,7 +204,7 @@ class Debugger(Prompt):
             steps = f", T = {len(graph.time_steps)}" if graph.time_steps else ""
             self.say(f"backward pass {self.passes}{line}{loss}{steps}, {len(graph)} nodes")
         if reason:
-            self.say(self.bold(f"{reason} {looking.place(self.facts, node)}" if node is not None else reason))
+            self.say(self.bold(f"{reason} {_place(self.facts, node)}" if node is not None else reason))
             self.say(self.watches())
         else:
             self.say(self.place())
@@ -206,6 +213,33 @@ class Debugger(Prompt):
                 self.obey()
         finally:
             self.focus, self.talking = None, False
+
+
+def _place(facts: Facts, node: Tensor) -> str:
+    """Time step, role, forward line and where that line is: the text after "stop"."""
+    name, text = facts.of(node).name, naming.expression(facts.graph, node)
+    several = f" of {facts.axis}" if len(facts.axes) > 1 else ""
+    parts = [] if node.t is None else [f"t = {node.t}{several}"]
+    if node in facts.states:
+        parts.append(f"state {name}" + (f" of {node.scope}" if node.scope else ""))
+    what = text if text == name else f"{name} = {text}"
+    lines = str(node.source) + "".join(f", called from {line}" for line in callers(node)[:1])
+    return f"{', '.join(parts)}{':   ' if parts else ''}{what}   ({lines})"
+
+
+def _finished(session: Session, facts: Facts) -> str:
+    """What to say at the end of a pass; of an edited one, how large the gradients of the states were."""
+    text = f"finished after {session.index} steps"
+    if session.graph is session.original:
+        return text + (f", {len(session.changes)} of them changed by hand" if session.changes else "")
+    largest, clipped = dict[str, float](), list[bool]()
+    for step in session.replay():
+        if state := facts.states.get(step.node):
+            largest[state] = max(largest.get(state, 0.0), norm_of(step.grad))
+        elif step.node.op is clip_gradient:
+            clipped.append(norm_of(step.input_grads[0]) < norm_of(step.grad) * (1 - 1e-6))
+    text += "".join(f"; max |d{state}| = {norm:.2f}" for state, norm in largest.items())
+    return text + (f"; {sum(clipped)} of {len(clipped)} crossings clipped" if clipped else "")
 
 
 def _anywhere(step: Step) -> bool:

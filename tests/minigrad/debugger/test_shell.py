@@ -263,7 +263,8 @@ def test_watched_expressions_are_shown_at_every_stop() -> None:
 def test_help_has_an_example_for_each_command_and_the_example_works() -> None:
     graph, _ = chain()
     names = list(COMMANDS)
-    assert set(SHORT.values()) == set(names)
+    assert set(SHORT.values()) <= set(names)
+    assert len(names) == 29
     text = talk(graph, "help", *[f"help {name}" for name in names], "quit")
     overview = said(text, "help")
     for name in names:
