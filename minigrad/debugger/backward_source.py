@@ -110,9 +110,8 @@ class _Writer(Traced):
         self.helpers = Helpers(self.names.unused)
         self.lines: list[Line] = []
         self.seeds: dict[str, Any] = {}
-        self.written: dict[Tensor, ast.expr] = {
-            node: ast.Name(name, ast.Load()) for node, name in self.names.of.items()
-        }
+        self.variables = {node: ast.Name(name, ast.Load()) for node, name in self.names.of.items()}
+        self.written: dict[Tensor, ast.expr] = {**self.variables}
         self.gradients = {node: f"d{name}" for node, name in self.names.of.items()}
         self.needed: set[Tensor] = set()  # nodes whose value the backward lines use
         self.arrived: set[Tensor] = set()  # tensors that stand for gradients
@@ -213,9 +212,7 @@ class _Writer(Traced):
 
     # expressions
 
-    def _assigned(
-        self, outputs: list[Tensor], has_line: Callable[[Tensor, int], Any]
-    ) -> Iterator[tuple[Tensor, ast.expr]]:
+    def _assigned(self, outputs: list[Tensor], has_line: Callable[..., Any]) -> Iterator[tuple[Tensor, ast.expr]]:
         """What `outputs` are computed from, inputs first, as far as it gets a variable; all else goes where it is used.
 
         Whoever takes a pair from here writes the line, and the variable into `written`.
@@ -260,12 +257,11 @@ class _Writer(Traced):
                 named[kind] = bool(naming.variable(self.graph, node))
             return named[kind] or uses > 1
 
-        variables = {node: ast.Name(name, ast.Load()) for node, name in self.names.of.items()}
-        self.written = {leaf: variables[leaf] for leaf in self.graph.leaves}
+        self.written = {leaf: self.variables[leaf] for leaf in self.graph.leaves}
         lines = []
         for node, value in self._assigned(needed, has_line):
             lines.append(Line(self._time(node), self.names.of[node], SET, text(value), ""))
-            self.written[node] = variables[node]
+            self.written[node] = self.variables[node]
         return lines
 
     # the program

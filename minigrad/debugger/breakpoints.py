@@ -134,12 +134,10 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
         try:
             test: Any = ast.parse(f"lambda facts: {source}", mode="eval")
         except SyntaxError:
-            raise ValueError(
-                f"condition {self.text!r} cannot be read; write for example 't == 3 and norm > 100'"
-            ) from None
+            raise ValueError(f"condition {self.text!r} cannot be read; write for example 't == 3'") from None
         if source in FIELDS and source != "nonfinite":
             raise ValueError(
-                f"condition {source!r} compares nothing; write for example: {FIELDS[source].split(':  ')[1]}"
+                f"condition {source!r} compares nothing; write for example {' '.join(FIELDS[source].split()[-3:])!r}"
             )
         test.body.body = reader.visit(test.body.body)
         self.words, self.fields = reader.words, reader.fields

@@ -66,7 +66,6 @@ def _edit(prompt: Prompt, kind: str, text: str) -> str:
     prompt.edits = edits
     prompt.facts.forget(graph)
     done = f"edited: {', '.join(f'{name} {typed}' for name, typed, _ in edits)}" if edits else "no edits: as recorded"
-    lost = here is not None and (session.step is None or session.step.node is not here.node)
-    return "\n".join(
-        [done, *["no gradient reaches this node any more; the pass stands at the next"] * lost, prompt.place()]
-    )
+    if here is not None and (session.step is None or session.step.node is not here.node):
+        done += "\nno gradient reaches this node any more; the pass stands at the next one that gets one"
+    return f"{done}\n{prompt.place()}"

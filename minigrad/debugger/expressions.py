@@ -41,7 +41,7 @@ class Helpers:
 
     def __init__(self, unused: Callable[[str], str]) -> None:
         self.unused = unused
-        self.names: dict[str, str] = {}
+        self.names: dict[Any, str] = {}
         self.texts: list[str] = []
 
     def call(self, op: Primitive, inputs: Sequence[ast.expr], constants: dict[str, Any]) -> ast.expr:
@@ -66,17 +66,16 @@ class Helpers:
         return ast.Call(_parsed(called), list(inputs), [ast.keyword(name, value) for name, value in given.items()])
 
     def copied(self, thing: Any) -> str:
-        """The name of the copy of a function, a class or a constant that a copy uses."""
-        name = thing.__name__
-        if name not in self.names:
-            self.names[name] = self.unused(name)
+        """The name of the copy of a function or a class that the program uses."""
+        if thing not in self.names:
+            self.names[thing] = self.unused(thing.__name__)
             tree = _tree(thing)
-            tree.name, tree.decorator_list = self.names[name], []
+            tree.name, tree.decorator_list = self.names[thing], []
             around = vars(sys.modules[thing.__module__]) if inspect.isclass(thing) else thing.__globals__
             local = getattr(getattr(thing, "__code__", None), "co_varnames", ())
             around = {key: value for key, value in around.items() if key not in local}
             self.texts.append(ast.unparse(ast.fix_missing_locations(_Closed(self, around).visit(tree))))
-        return self.names[name]
+        return self.names[thing]
 
 
 class _Closed(ast.NodeTransformer):

@@ -92,10 +92,8 @@ class Facts:
             lines = state_lines(self.original, by_position(self.original))
         except ValueError:  # nothing crosses
             lines = []
-        several = len(self.axes) > 1
-        titles = naming.unique(
-            (f"{name} of {self.axes[axis]}" if several else name, line) for axis, name, line in lines
-        )
+        named = [(f"{name} of {self.axes[axis]}" if len(self.axes) > 1 else name, line) for axis, name, line in lines]
+        titles = naming.unique(named)
         return {node: title for title, line in titles.items() for node in line.values()}
 
     @property

@@ -20,7 +20,7 @@ from minigrad.tensor import Tensor
 
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 40  # bars of a chart at most
-_MOST = 12  # contributions on one line
+_MOST, _ROWS = 12, 20  # contributions on one line, rows of a table
 _MUCH = 100  # times as large as at the start, on a part of the pass
 _AGREES = 1e-5  # relative, of a derivative in float64
 
@@ -196,12 +196,15 @@ def pending(prompt: Prompt, _: str) -> str:
 
     Example: pending
     """
-    lines = []
-    for x, dx in sorted(prompt.session.pending.sums.items(), key=lambda item: -item[0].serial):
-        size = " + ".join(naming.number(part) for part in (dx if isinstance(dx, list) else [dx]))
-        lines.append(f"d{called(prompt.facts, x)} {size}" + ("   parameter" if x.op is None else ""))
-    more = [f"... and {len(lines) - 20} more"] if len(lines) > 20 else []
-    return "\n".join([*lines[:20], *more]) or "nothing is pending"
+    sums, lines = prompt.session.pending.sums, []
+    for x, dx in sorted(sums.items(), key=lambda item: -item[0].serial):
+        parts = dx if isinstance(dx, list) else [dx]
+        if any(map(norm_of, parts)):
+            kind = "   parameter" if x.op is None else ""
+            lines.append(f"d{called(prompt.facts, x)} {' + '.join(map(naming.number, parts))}{kind}")
+    rest = [f"... and {len(lines) - _ROWS} more"] if len(lines) > _ROWS else []
+    rest += [f"... and {len(sums) - len(lines)} that are zero"] if len(sums) > len(lines) else []
+    return "\n".join([*lines[:_ROWS], *rest]) or "nothing is pending"
 
 
 def flow(prompt: Prompt, _: str) -> str:

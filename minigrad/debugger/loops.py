@@ -112,11 +112,9 @@ def _model(group: Group, other: Group) -> Group:
 
         return _STEP.sub(moved, text)
 
-    twins = {relative(line.target, line.target): line for line in group}
-    twins |= {_STEP.sub(lambda m: _offset(int(m[0]) - later), line.target): line for line in other}
+    twins = other if len(other) == len(group) else group
     model = []
-    for line in group:
-        twin = twins[relative(line.target, line.target)]
+    for line, twin in zip(group, twins, strict=True):
         target, form, value = (relative(mine, its) for mine, its in zip(line[1:4], twin[1:4], strict=True))
         model.append(Line(line.time, target, form, value, line.note))
     return model

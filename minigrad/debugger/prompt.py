@@ -139,9 +139,7 @@ class Prompt(cmd.Cmd):
     def completenames(self, text: str, *_: Any) -> list[str]:
         """Commands, what one can evaluate, the fields of conditions, and nodes."""
         known = dict.fromkeys([*COMMANDS, *FIELDS, *self.facts.known("name"), *self.namespace()])
-        return [
-            name for name in known if name.startswith(text) and (text or name.isidentifier() > name.startswith("_"))
-        ]
+        return [name for name in known if name.startswith(text) and (text or name[0] != "_")]
 
     completedefault = completenames
 

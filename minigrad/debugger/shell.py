@@ -53,9 +53,9 @@ class Debugger(Prompt):
 
     def __enter__(self) -> Debugger:
         outer = getattr(walk.get(), "__self__", None)
-        self._outer = outer if isinstance(outer, Debugger) else None
-        if self._outer:  # that one stops at these breakpoints too
-            self._outer.adopt(self.breakpoints.values(), self.goal)
+        self.outer = outer if isinstance(outer, Debugger) else None
+        if self.outer:  # that one stops at these breakpoints too
+            self.outer.adopt(self)
             return self
         self._token: Token[Any] = walk.set(self.walk)
         own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
@@ -65,19 +65,20 @@ class Debugger(Prompt):
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        if self._outer:
+        if self.outer:
             given = set(self.breakpoints.values())
-            self._outer.breakpoints = {n: b for n, b in self._outer.breakpoints.items() if b not in given}
+            self.outer.breakpoints = {n: b for n, b in self.outer.breakpoints.items() if b not in given}
             return False
         walk.reset(self._token)
         if self._handles:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         return isinstance(error, moving.Quit)
 
-    def adopt(self, breakpoints: Iterable[Breakpoint], goal: Any) -> None:
-        """Stop at the breakpoints of a debugger that is entered inside this one."""
-        self.goal = self.goal or goal
-        self.breakpoints |= dict(enumerate(breakpoints, max(self.breakpoints, default=0) + 1))
+    def adopt(self, inner: Debugger) -> None:
+        """Stop, and do, what a debugger that is entered inside this one is told to."""
+        self.goal = self.goal or inner.goal
+        self.queue += inner.queue
+        self.breakpoints |= dict(enumerate(inner.breakpoints.values(), max(self.breakpoints, default=0) + 1))
 
     def _interrupt(self, *_: Any) -> None:
         """Stop at the next step; at the prompt, and when it is asked for once more, break off as ever."""
@@ -150,7 +151,7 @@ class Debugger(Prompt):
         if self.session.step is None:
             if self._announced:
                 self.say(_finished(self.session, self.facts))
-            self.goal = None
+            self.goal = None if self.goal is not _interrupted else self.goal
 
     def _reason(self, step: Step) -> str:
         """Why to stop at the present step; "" after a move that was asked for."""
@@ -284,5 +285,5 @@ def debug(
     graph = loss_or_graph if isinstance(loss_or_graph, Graph) else Graph(loss_or_graph)
     with Debugger(breakpoints, commands, stdin, stdout) as debugger:
         graph.backward(grad)
-        if not debugger.stops:
+        if not debugger.stops and not debugger.outer:
             debugger.say("the pass is finished, and no breakpoint was hit")

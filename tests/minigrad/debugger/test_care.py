@@ -142,6 +142,23 @@ def test_breakpoints_inside_breakpoints_all_stop() -> None:
     assert out.getvalue().count("stop: t == 3") == 2
 
 
+def test_debug_inside_a_debugger_is_that_debuggers() -> None:
+    graph, _ = chain()
+    out = io.StringIO()
+    with Debugger(["t == 99"], stdin=io.StringIO("c\n"), stdout=out):
+        mg.debug(graph, commands=["where"], stdout=(own := io.StringIO()))
+    assert "(bptt) where" in out.getvalue()
+    assert own.getvalue() == ""
+
+
+def test_gradients_that_are_zero_are_only_counted() -> None:
+    x = np.random.default_rng(0).standard_normal((6, 2, 3))
+    y, _ = nn.RNN(3, 4)(x)
+    text = talk(mg.Graph((y[-1] ** 2).sum()), "until t == 4", "pending", "quit")
+    assert "... and 4 that are zero" in said(text, "pending")
+    assert "|0|" not in said(text, "pending")
+
+
 def test_a_program_that_catches_quit_does_not_go_on_undebugged() -> None:
     graph, w = chain()
     with Debugger(stdin=io.StringIO("quit\n"), stdout=io.StringIO()):

@@ -220,6 +220,7 @@ def test_a_person_types_completes_repeats_and_goes_on(terminal: pexpect.spawn) -
 
 def test_interrupts_and_the_end_of_input_are_no_tracebacks(terminal: pexpect.spawn) -> None:
     terminal.expect(r"\(bptt\) ")
+    time.sleep(0.3)  # nobody is faster than readline needs to wait for a key
     terminal.sendintr()
     terminal.expect("interrupted")
     terminal.expect(r"\(bptt\) ")
@@ -318,6 +319,7 @@ def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(p
         child.expect(r"t=\d+  h = slow\(h\)")
         child.sendline("continue")
         child.expect("finished after 40 steps")
+        time.sleep(0.2)
         child.sendintr()
         child.expect("the next backward pass stops at its first step")
         child.expect(r"\(bptt 2\) ")
