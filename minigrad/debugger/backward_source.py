@@ -260,9 +260,9 @@ class _Writer(Traced):
         self.written = {leaf: self.variables[leaf] for leaf in self.graph.leaves}
         lines = []
         for node, value in self._assigned(needed, has_line):
-            lines.append(Line(self._time(node), self.names.of[node], SET, text(value), ""))
+            lines.append((node.call, Line(self._time(node), self.names.of[node], SET, text(value), "")))
             self.written[node] = self.variables[node]
-        return lines
+        return list(_joined(lines))
 
     # the program
 
@@ -310,6 +310,16 @@ class _Writer(Traced):
 def _kind(node: Tensor) -> Any:
     """The same for nodes that the same part of the program has made in different steps."""
     return node._code, node._instruction, node.op, node.call and node.call.which, node.time and node.time.axis
+
+
+def _joined(lines: list[tuple[Call | None, Line]]) -> Iterator[Line]:
+    """The lines; outputs of one call that all have a line share one: a, b = split(x)."""
+    for _, group in itertools.groupby(lines, key=lambda pair: pair[0] and id(pair[0].outputs)):
+        calls, own = zip(*group, strict=True)
+        if calls[0] is not None and 1 < len(own) == len(calls[0].outputs):
+            yield own[0]._replace(target=", ".join(line.target for line in own), value=own[0].value[:-3])  # without [0]
+        else:
+            yield from own
 
 
 def _unrolled(forward: list[Line], backward: list[Line], given: set[str]) -> list[str]:

@@ -78,7 +78,9 @@ def contributions(prompt: Prompt, text: str) -> str:
     """
     node, session = prompt.find(text), prompt.session
     users = {edge.target for edge in session.graph.users[node]}
-    parts = [f"{_size(session.start.sums[node])} from the start of the pass"] if node in session.start.sums else []
+    parts = (
+        [f"{_size(session.beginning.sums[node])} from the start of the pass"] if node in session.beginning.sums else []
+    )
     for step in session.replay(max(users, key=lambda user: user.serial, default=node)):
         for x, dx in zip(step.inputs, step.contributions(), strict=True) if step.node in users else ():
             if x is node and dx is not None:

@@ -41,8 +41,8 @@ def looped(forward: Group, backward: Group, given: set[str], seeds: list[str]) -
     aliases: dict[str, str] = {}  # initial state → h⟦-1⟧
     zeros: dict[str, None] = {}
     start, end = _folded(forward, aliases, zeros), _folded(backward, aliases, zeros)
-    names = [line.target for line in (*forward, *backward)] + [*aliases.values(), *seeds]
-    own = dict.fromkeys(found[1] for name in names if (found := TIMED.fullmatch(name)) and found[1] not in given)
+    names = ", ".join([line.target for line in (*forward, *backward)] + [*aliases.values(), *seeds])
+    own = dict.fromkeys(stem for stem, _ in TIMED.findall(names) if stem not in given)
     if not any(text.startswith("for ") for text in (*start, *end)):
         return None
     for name, place in aliases.items():  # right after the line that makes it, or first

@@ -26,7 +26,7 @@ _EVERY, _KEPT = 128, 16  # steps between snapshots at first; beyond so many, eve
 class Snapshot(NamedTuple):
     """All that the loop needs to go on: the place in `graph.order`, the number of the step, the pending gradients."""
 
-    start: int
+    place: int
     done: int
     pending: Numbers
 
@@ -47,8 +47,8 @@ class Session:
         self.changes: dict[Tensor, Any] = {}
         self.went_back = False
         self.hooked: dict[Tensor, tuple[Any, Any]] = {}
-        self.start = _kept(pending)
-        self.start.hooked = self._hook_once  # type: ignore[method-assign]
+        self.beginning = _kept(pending)
+        self.beginning.hooked = self._hook_once  # type: ignore[method-assign]
         self._begin(graph)
 
     # moving
@@ -58,10 +58,10 @@ class Session:
         """The number of the present step; past the end, how many there were."""
         return self._outside if self.step is None else self.step.index
 
-    def _walk(self, start: Snapshot, pending: Numbers) -> Generator[Step, None, None]:
+    def _walk(self, snapshot: Snapshot, pending: Numbers) -> Generator[Step, None, None]:
         """The loop underneath: it stands at each step, and keeps what is needed to come back."""
         due = self._snapshots[-1].done + self._every
-        for step in backward_steps(self.graph, pending, start.start, start.done):
+        for step in backward_steps(self.graph, pending, snapshot.place, snapshot.done):
             if step.index >= due:
                 self._take_snapshot(step)
                 due = step.index + self._every
@@ -91,8 +91,8 @@ class Session:
         Rules run again, hooks do not.
         """
         place = 0 if node is None else self._place(node)
-        snapshot = [s for s in self._snapshots if s.start <= place][-1]
-        for step in backward_steps(self.graph, _kept(snapshot.pending), snapshot.start, snapshot.done):
+        snapshot = [s for s in self._snapshots if s.place <= place][-1]
+        for step in backward_steps(self.graph, _kept(snapshot.pending), snapshot.place, snapshot.done):
             if step.index >= self.index:
                 return
             if step.node in self.changes:
@@ -129,7 +129,7 @@ class Session:
 
     def _begin(self, graph: Graph) -> None:
         self.graph, self._every = graph, _EVERY
-        self._snapshots = [Snapshot(0, 0, self.start)]
+        self._snapshots = [Snapshot(0, 0, self.beginning)]
         self._resume(self._snapshots[0])
 
     def _resume(self, snapshot: Snapshot) -> None:
@@ -151,7 +151,7 @@ class Session:
         before, after = self.hooked.get(x, (None, None))
         if before is None or not np.array_equal(array_of(before), array_of(dy), equal_nan=True):
             try:
-                after = type(self.start).hooked(self.start, x, dy)
+                after = type(self.beginning).hooked(self.beginning, x, dy)
             except Exception as error:
                 error.add_note(naming.describe(self.graph, x, "in a hook on the gradient of "))
                 raise

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -168,6 +169,11 @@ def test_a_module_as_the_program(program: Path) -> None:
 # a person at a terminal
 
 
+def heed_interrupts() -> None:
+    """Also where the tests themselves run in the background, which ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def terminal(program: Path):
     child = pexpect.spawn(
@@ -178,6 +184,7 @@ def terminal(program: Path):
         encoding="utf-8",
         timeout=20,
         dimensions=(40, 200),
+        preexec_fn=heed_interrupts,
     )
     yield child
     child.close(force=True)
@@ -307,6 +314,7 @@ def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(p
     child = pexpect.spawn(
         sys.executable, ["-m", "minigrad.debugger", program.name], cwd=program.parent,
         env={"PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1"}, encoding="utf-8", timeout=20,
+        preexec_fn=heed_interrupts,
     )  # fmt: skip
     try:
         child.expect(r"\(bptt\) ")
