@@ -49,9 +49,7 @@ class _Reader(ast.NodeTransformer):
             raise ValueError(f"condition {self.text!r}: unknown field {word!r}{nearest(word, FIELDS)}")
         return self.visit(_equal("name", ast.Constant(word)))
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """encoder.cell is a word too."""
-        return self.visit_Name(node)
+    visit_Attribute = visit_Name  # noqa: N815 - encoder.cell is a word too
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """h[3] is h at t == 3."""
@@ -75,9 +73,7 @@ class _Reader(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """The parts of a comparison; anything else could run."""
-        if not isinstance(node, (*_COMPARISONS, *_SIGNS)):
-            raise self._refusal(node)
-        if isinstance(node, ast.BinOp) and not self.field:
+        if not isinstance(node, (*_COMPARISONS, *_SIGNS)) or (isinstance(node, ast.BinOp) and not self.field):
             raise self._refusal(node)
         return super().generic_visit(node)
 

@@ -72,8 +72,9 @@ class Helpers:
             tree = _tree(thing)
             tree.name, tree.decorator_list = self.names[thing], []
             around = vars(sys.modules[thing.__module__]) if inspect.isclass(thing) else thing.__globals__
-            local = getattr(getattr(thing, "__code__", None), "co_varnames", ())
-            around = {key: value for key, value in around.items() if key not in local}
+            stored = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and type(part.ctx) is ast.Store}
+            stored |= {part.arg for part in ast.walk(tree) if isinstance(part, ast.arg)}
+            around = {name: value for name, value in around.items() if name not in stored}
             self.texts.append(ast.unparse(ast.fix_missing_locations(_Closed(self, around).visit(tree))))
         return self.names[thing]
 

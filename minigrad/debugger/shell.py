@@ -151,7 +151,7 @@ class Debugger(Prompt):
         if self.session.step is None:
             if self._announced:
                 self.say(_finished(self.session, self.facts))
-            self.goal = None if self.goal is not _interrupted else self.goal
+            self.goal = self.goal if self.goal is _interrupted else None
 
     def _reason(self, step: Step) -> str:
         """Why to stop at the present step; "" after a move that was asked for."""

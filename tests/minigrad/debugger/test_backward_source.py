@@ -264,6 +264,45 @@ def test_rules_in_arbitrary_python_are_copied() -> None:
     source, _ = programs(mg.Graph(softsign(x).sum()))
     assert "def softsign_dx(dy, y, x):" in source
 
+    @mg.primitive(once=True)
+    def scaled(a, b):
+        return a * b
+
+    @scaled.gradients
+    def scaled_both(dy, y, a, b):
+        parts = [helper(part, dy) for part in (b, a)]  # a name that the module has otherwise
+        return tuple(parts)
+
+    w = mg.tensor(3.0, requires_grad=True, name="w")
+    source, _ = programs(mg.Graph(scaled(x, w).sum()))
+    assert "def helper(part, dy):" in source
+
+
+part = "what the module calls so"
+SCALE = np.array(1.0)
+
+
+def helper(part: Any, dy: Any) -> Any:
+    return part * dy * SCALE
+
+
+def test_functions_of_one_name_are_two() -> None:
+    def made(power: int) -> Any:
+        @mg.primitive
+        def curve(x):
+            y = x**power
+            return y + 0
+
+        @curve.gradient
+        def curve_dx(dy, y, x):
+            return dy * power * x ** (power - 1)
+
+        return curve
+
+    x = mg.tensor([1.0, 2.0], requires_grad=True, name="x")
+    source, _ = programs(mg.Graph((made(2)(x) * made(3)(x) * made(2)(x)).sum()))
+    assert source.count("def curve") == 3
+
 
 def test_the_program_runs_alone_and_can_be_stepped_as_a_file(tmp_path) -> None:
     source = chain(3).backward_source()
