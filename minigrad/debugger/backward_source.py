@@ -325,12 +325,10 @@ def _joined(lines: list[tuple[Call | None, Line]]) -> Iterator[Line]:
 def _unrolled(forward: list[Line], backward: list[Line], given: set[str]) -> list[str]:
     """All lines, each backward line under the forward line it comes from."""
     texts = ["# the forward pass", *[line.text() for line in forward], "# the backward pass"]
-    time, note = None, ""
-    for line in backward:
-        if line.time is not None and line.time != time:
-            texts.append(f"# t = {line.time[1]}")
-        if line.note != note or line.time != time:
-            texts.append(f"# {line.note}")
-        texts.append(line.text())
-        time, note = line.time, line.note
+    time = None
+    for (here, note), group in itertools.groupby(backward, key=lambda line: (line.time, line.note)):
+        if here is not None and here != time:
+            texts.append(f"# t = {here[1]}")
+        texts += [f"# {note}", *[line.text() for line in group]]
+        time = here
     return [f"    {unrolled(text, given)}" for text in texts]

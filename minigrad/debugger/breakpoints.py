@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from minigrad.backward import Step
-from minigrad.debugger.facts import FIELDS, OF_STEPS, Facts, nearest, spelled
+from minigrad.debugger.facts import FIELDS, Facts, nearest, spelled
 
 _TEXTS = ("name", "op", "axis", "scope", "line")
 _COMPARISONS = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple, ast.List, ast.Constant)
@@ -148,10 +148,6 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
                 names = (name.lstrip("/") for value in known for name in str(value).splitlines())
                 return f"nothing in this pass has {field} {word}{steps or nearest(str(word), names)}"
         return ""
-
-    def holds_at_birth(self, facts: Facts) -> bool:
-        """Whether it is about what is not finite, and holds for the value of a node."""
-        return self.fields & OF_STEPS == {"nonfinite"} and bool(self.test(facts))
 
     def reason(self, facts: Facts) -> str:
         """Why the pass stops at this step; "" if it does not.  A condition that raises stops it too."""

@@ -13,7 +13,8 @@ def change(prompt: Prompt, text: str) -> str:
     Example: change grad * 0.1
     """
     if text == "off":
-        prompt.session.forget_changes()
+        prompt.session.changes.clear()
+        prompt.session.edit(prompt.session.graph)
     elif not text:
         raise Refused("change to what?  for example: change grad * 0.1")
     elif prompt.here:
@@ -59,7 +60,7 @@ def _edit(prompt: Prompt, kind: str, text: str) -> str:
         graph = graph.cut(**how) if name == "cut" else graph.clip_edges(**how)
     try:
         session.edit(graph)
-    except Exception:
+    except BaseException:  # Ctrl-C, too
         session.edit(before)
         session.go(index)
         raise

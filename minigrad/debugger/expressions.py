@@ -51,19 +51,19 @@ class Helpers:
         if op.name == "negative":
             return ast.UnaryOp(ast.USub(), inputs[0])
         given = {name: literal(value) for name, value in constants.items()}
-        if op.differentiable or not hasattr(np, op.name):
-            names = dict(zip(op.inputs, inputs, strict=False)) | given
-            if op.variadic:
-                rest = list(inputs[len(op.inputs) :])
-                names[inspect.getfullargspec(op.forward).varargs or ""] = ast.List(rest, ast.Load())
-            simple = _single_expression(op.forward)
-            if simple is not None:
-                tree = _filled(simple, names)
-                if isinstance(tree, ast.Call):  # np.sum(x, axis=None, keepdims=False) is np.sum(x)
-                    tree.keywords = [k for k in tree.keywords if ast.unparse(k.value) not in ("None", "False")]
-                return tree
-        called = f"np.{op.name}" if not op.differentiable and hasattr(np, op.name) else self.copied(op.forward)
-        return ast.Call(_parsed(called), list(inputs), [ast.keyword(name, value) for name, value in given.items()])
+        direct = not op.differentiable and hasattr(np, op.name)  # comparisons and indices are NumPy's own
+        simple = None if direct else _single_expression(op.forward)
+        if simple is None:
+            called = _parsed(f"np.{op.name}" if direct else self.copied(op.forward))
+            return ast.Call(called, list(inputs), [ast.keyword(name, value) for name, value in given.items()])
+        names = dict(zip(op.inputs, inputs, strict=False)) | given
+        if op.variadic:
+            rest = ast.List(list(inputs[len(op.inputs) :]), ast.Load())
+            names[inspect.getfullargspec(op.forward).varargs or ""] = rest
+        tree = _filled(simple, names)
+        if isinstance(tree, ast.Call):  # np.sum(x, axis=None, keepdims=False) is np.sum(x)
+            tree.keywords = [k for k in tree.keywords if ast.unparse(k.value) not in ("None", "False")]
+        return tree
 
     def copied(self, thing: Any) -> str:
         """The name of the copy of a function or a class that the program uses."""
@@ -114,11 +114,20 @@ def literal(value: Any) -> ast.expr:
     if isinstance(value, np.ndarray) and value.size != 1 and len(np.unique(value)) < 2:
         return _parsed(f"np.full({value.shape}, {_repr(value.flat[0]) if value.size else 0}, np.{value.dtype})")
     written = _repr(value)
-    try:
-        return _parsed(written)
-    except SyntaxError:
+    if not _is_constant(written):
         kind = type(value).__name__
-        raise ValueError(f"backward_source: a constant of type {kind} cannot be written as source: {value!r}") from None
+        raise ValueError(f"backward_source: a constant of type {kind} cannot be written as source: {value!r}")
+    return _parsed(written)
+
+
+@functools.cache
+def _is_constant(written: str) -> bool:
+    """Whether the program, too, can make something of it."""
+    try:
+        eval(written, {"np": np})
+    except Exception:
+        return False
+    return True
 
 
 def _repr(value: Any) -> str:

@@ -82,8 +82,11 @@ class Session:
 
     def mend(self) -> None:
         """After an error or an interruption inside the loop: stand where the pass stood, with a loop that goes on."""
-        if self.step is not None and inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED:
-            self.go(self.step.index)
+        if inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED:
+            if self.step is not None:
+                self.go(self.step.index)
+            elif self.index < 0:
+                self._resume(self._snapshots[0])
 
     def replay(self, node: Tensor | None = None) -> Iterator[Step]:
         """The steps before the present one once more, on a copy; from the last snapshot before `node`, if given.
@@ -111,11 +114,6 @@ class Session:
         self.step.grad = grad
         self.changes[self.step.node] = self.step.grad
         self._snapshots = [s for s in self._snapshots if s.done <= self.index]
-
-    def forget_changes(self) -> None:
-        """The pass as it is without changes by hand, at the same step."""
-        self.changes.clear()
-        self.edit(self.graph)
 
     def edit(self, graph: Graph) -> None:
         """The same pass over another graph of the same tensors, up to the same node, or what comes after it there."""

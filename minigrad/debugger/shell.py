@@ -17,7 +17,7 @@ from minigrad import naming
 from minigrad.backward import Numbers, Step, backward_steps, walk
 from minigrad.debugger import changing, looking, moving
 from minigrad.debugger.breakpoints import Breakpoint
-from minigrad.debugger.facts import Facts, callers, is_finite, norm_of
+from minigrad.debugger.facts import OF_STEPS, Facts, callers, is_finite, norm_of
 from minigrad.debugger.prompt import COMMANDS, Prompt
 from minigrad.debugger.session import Session
 from minigrad.edits import clip_gradient
@@ -48,7 +48,6 @@ class Debugger(Prompt):
         given = (b if isinstance(b, Breakpoint) else Breakpoint(b) for b in breakpoints)
         self.breakpoints = dict(enumerate(given, 1))
         self.stops = 0
-        self.walking = False
         self.goal = None if self.breakpoints else _anywhere
 
     def __enter__(self) -> Debugger:
@@ -85,7 +84,7 @@ class Debugger(Prompt):
         if self.talking or self.goal is _interrupted:
             raise KeyboardInterrupt
         self.goal = _interrupted
-        if not self.walking:
+        if not hasattr(self, "session"):  # between passes
             self.say("\ninterrupted: the next backward pass stops at its first step; once more ends the program")
 
     # one pass
@@ -98,7 +97,6 @@ class Debugger(Prompt):
         self.session, self.facts = Session(graph, pending), Facts(graph, self.passes)
         self.frame, self.edits, self._announced, self.failure = caller(sys._getframe(1)), [], False, None
         outside = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
-        self.walking = True
         try:
             for number, condition in self.breakpoints.items() if self.passes == 1 else ():
                 if missing := condition.missing(self.facts):
@@ -120,7 +118,6 @@ class Debugger(Prompt):
             pending.sums = self.session.pending.sums
         finally:
             walk.reset(outside)
-            self.walking = False
             self.frame = None
             del self.session, self.facts  # they hold the graph
 
@@ -174,7 +171,8 @@ class Debugger(Prompt):
             return
         kind, wrong = ("NaN", np.isnan) if np.isnan(losses[0]).any() else ("infinity", np.isinf)
         guilty = next(node for node in self.session.graph.nodes if wrong(node.data).any())
-        asked = [n for n, condition in self.breakpoints.items() if condition.holds_at_birth(self.facts.of(guilty))]
+        about = {number: b for number, b in self.breakpoints.items() if b.fields & OF_STEPS == {"nonfinite"}}
+        asked = [number for number, condition in about.items() if condition.test(self.facts.of(guilty))]
         if asked:
             if self.breakpoints[asked[0]].once:
                 del self.breakpoints[asked[0]]

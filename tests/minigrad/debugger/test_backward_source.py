@@ -282,6 +282,13 @@ part = "what the module calls so"
 SCALE = np.array(1.0)
 
 
+class Odd:
+    factor = 2
+
+    def __repr__(self) -> str:
+        return "Odd(2)"
+
+
 def helper(part: Any, dy: Any) -> Any:
     return part * dy * SCALE
 
@@ -330,6 +337,18 @@ def test_what_cannot_be_written_is_refused_by_name() -> None:
     x = mg.tensor(1.0, requires_grad=True)
     with pytest.raises(ValueError, match="no source text of f"):
         mg.Graph(names["f"](names["f"](x) * x)).backward_source()
+
+    @mg.primitive
+    def odd(x, *, how):
+        y = x * how.factor
+        return y + 0
+
+    @odd.gradient
+    def odd_dx(dy, y, x, how):
+        return odd(dy, how=how)
+
+    with pytest.raises(ValueError, match=r"a constant of type Odd cannot be written as source: Odd\(2\)"):
+        mg.Graph(odd(x, how=Odd())).backward_source()
 
 
 def test_float32_stays_float32() -> None:

@@ -108,7 +108,8 @@ def test_a_changed_gradient_stays_changed_after_going_back() -> None:
     assert run(session)["w"] == 8  # only the last step's contribution: dh_3 * h_2
     session.go(0)
     assert run(session)["w"] == 8
-    session.forget_changes()
+    session.changes.clear()
+    session.edit(session.graph)
     assert run(session)["w"] == 32
     with pytest.raises(ValueError, match="shape"):
         session.go(2)
@@ -137,3 +138,15 @@ def test_higher_orders_are_walked_too() -> None:
         pass
     (dx,) = [session.pending.sums[x]]
     assert mg.grad(dx, x)[0].item() == 18
+
+
+def test_after_an_interruption_the_loop_goes_on_from_where_the_pass_stood() -> None:
+    graph = lstm(10)
+    session = Session(graph, graph._pending(None, False))
+    for index in (-1, 0, 50):
+        session.go(index)
+        with pytest.raises(KeyboardInterrupt):
+            session.steps.throw(KeyboardInterrupt)
+        session.mend()
+        assert session.index == index
+    assert same(run(session), expected(graph))
