@@ -114,7 +114,6 @@ class _Writer(Traced):
         self.written: dict[Tensor, ast.expr] = {**self.variables}
         self.gradients = {node: f"d{name}" for node, name in self.names.of.items()}
         self.needed: set[Tensor] = set()  # nodes whose value the backward lines use
-        self.arrived: set[Tensor] = set()  # tensors that stand for gradients
         self.notes: dict[Tensor, str] = {}
         self.begun: set[Tensor] = set()  # whose gradient has a line
         self.mine: set[Tensor] = set()  # whose gradient is an array of its own, not another name of one
@@ -136,7 +135,6 @@ class _Writer(Traced):
         dy = super().pop(x)
         if dy is not None:
             dy = Tensor(dy.data)
-            self.arrived.add(dy)
             self.written[dy] = ast.Name(self.gradients[x], ast.Load())
         return dy
 
@@ -154,7 +152,7 @@ class _Writer(Traced):
             self.written[x] = ast.Name(self.parts[k], ast.Load())
         for x, dx, part in zip(inputs, grads, parts, strict=True):
             if part is not None:
-                self._write(node, x, dx, part)
+                self._write(node, x, dx, part, is_dy=part is dy)
         return grads
 
     def _once(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> list[Any]:
@@ -176,10 +174,10 @@ class _Writer(Traced):
                     grads[k] = fit(dx, x)
         return grads
 
-    def _write(self, node: Tensor, x: Tensor, dx: Any, part: Tensor) -> None:
+    def _write(self, node: Tensor, x: Tensor, dx: Any, part: Tensor, is_dy: bool) -> None:
         """One contribution to the gradient of x."""
         name, value, first = self.gradients[x], text(self._expression(part, part.data)), x not in self.begun
-        if first and part in self.arrived and not isinstance(dx, Scatter) and self._has_no_name(x):
+        if first and is_dy and dx is part and self._has_no_name(x):
             self.gradients[x] = value  # the gradient of a part of an expression that is just that of the whole
             return
         self.begun.add(x)

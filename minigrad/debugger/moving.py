@@ -16,7 +16,7 @@ from minigrad.backward import Step
 from minigrad.debugger.facts import OF_STEPS
 from minigrad.debugger.prompt import Prompt, Refused
 
-_ENGINE = ("minigrad.backward", "minigrad.debugger.*", "bdb")
+_ENGINE = ("minigrad.backward", "minigrad.tensor", "minigrad.debugger.*", "bdb")
 
 
 class Quit(BaseException):
