@@ -15,8 +15,6 @@ def change(prompt: Prompt, text: str) -> str:
     if text == "off":
         prompt.session.changes.clear()
         prompt.session.edit(prompt.session.graph)
-    elif not text:
-        raise Refused("change to what?  for example: change grad * 0.1")
     elif prompt.here:
         prompt.session.change(prompt.evaluate(text))
     prompt.facts.forget(prompt.session.graph)
@@ -29,8 +27,6 @@ def clip(prompt: Prompt, text: str) -> str:
     The pass runs again from its start to the present node: the graph is graph.clip_edges(max_norm=N).
     Example: clip max_norm=1
     """
-    if not text:
-        raise Refused("clip to what?  for example: clip max_norm=1")
     return _edit(prompt, "clip", text if "=" in text or text == "off" else f"max_norm={text}")
 
 

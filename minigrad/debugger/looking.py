@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.debugger.facts import FIELDS, array_text, called, callers, is_finite, nearest, norm_of, spelled
-from minigrad.debugger.prompt import COMMANDS, SHORT, Prompt, Refused
+from minigrad.debugger.prompt import COMMANDS, SHORT, Prompt, Refused, usage_of
 from minigrad.edits import clip_gradient, cut
 from minigrad.gradcheck import gradcheck
 from minigrad.reports import HEALTHY
@@ -25,12 +25,12 @@ _MUCH = 100  # times as large as at the start, on a part of the pass
 _AGREES = 1e-5  # relative, of a derivative in float64
 
 
-def grad(prompt: Prompt, text: str) -> str:
+def grad(prompt: Prompt, node: Tensor) -> str:
     """grad [NODE]: the gradient of this node, or one that is pending.
 
     Example: grad h[3]
     """
-    node, session = prompt.find(text), prompt.session
+    session = prompt.session
     name = f"d{called(prompt.facts, node)}"
     if session.step is not None and session.step.node is node:
         mark = "   (changed by hand)" if node in session.changes else ""
@@ -38,27 +38,26 @@ def grad(prompt: Prompt, text: str) -> str:
     waiting = session.pending.sums.get(node)
     if waiting is None:
         if any(step.node is node for step in session.replay(node)):
-            raise Refused(f"{name} has been used; goto {text} goes back to it")
+            raise Refused(f"{name} has been used; goto {name} goes back to it")
         raise Refused(f"{name}: nothing has arrived yet")
     parts = waiting if isinstance(waiting, list) else [waiting]
     return "\n".join(array_text(f"{name}, so far", part) for part in parts)
 
 
-def value(prompt: Prompt, text: str) -> str:
+def value(prompt: Prompt, node: Tensor) -> str:
     """value [NODE]: what a node holds since the forward pass.
 
     Example: value h[3]
     """
-    node = prompt.find(text)
     return array_text(called(prompt.facts, node), node)
 
 
-def inputs(prompt: Prompt, text: str) -> str:
+def inputs(prompt: Prompt, node: Tensor) -> str:
     """inputs [NODE]: what flows into the node, and the gradients that go on to it (this runs the rule).
 
     Example: inputs
     """
-    node, step = prompt.find(text), prompt.session.step
+    step = prompt.session.step
     here = step is not None and step.node is node
     grads: Sequence[Any] = step.contributions() if here and step else [None] * len(node.inputs)
     lines = []
@@ -71,12 +70,12 @@ def inputs(prompt: Prompt, text: str) -> str:
     return "\n".join(lines) or "a leaf: nothing flows into it"
 
 
-def contributions(prompt: Prompt, text: str) -> str:
+def contributions(prompt: Prompt, node: Tensor) -> str:
     """contributions [NODE]: who has added what to the gradient.
 
     Example: contributions
     """
-    node, session = prompt.find(text), prompt.session
+    session = prompt.session
     users = {edge.target for edge in session.graph.users[node]}
     parts = (
         [f"{_size(session.beginning.sums[node])} from the start of the pass"] if node in session.beginning.sums else []
@@ -99,13 +98,12 @@ def _size(grad: Any) -> str:
     return naming.number(grad).strip("|")
 
 
-def where(prompt: Prompt, text: str) -> str:
+def where(prompt: Prompt, node: Tensor) -> str:
     """where [NODE]: the forward line with its expression underlined, the lines that called it, scope and time step.
 
     Example: where
     """
-    node, session = prompt.find(text), prompt.session
-    source = node.source
+    session, source = prompt.session, node.source
     first, last, column, stop = source._position
     raw = linecache.getline(source.file, first).rstrip()
     if raw:
@@ -121,24 +119,23 @@ def where(prompt: Prompt, text: str) -> str:
     return "\n".join([*lines, f"{time}, scope {node.scope or '(none)'}, {step} of the pass"])
 
 
-def list_(prompt: Prompt, text: str) -> str:
+def list_(prompt: Prompt, node: Tensor) -> str:
     """list [NODE]: the program around the forward line.
 
     Example: list
     """
-    source = prompt.find(text).source
+    source = node.source
     lines = linecache.getlines(source.file)
     shown = range(max(1, source.line - 4), min(len(lines), source.line + 4) + 1)
     rows = [f"{n:>5}{' ->' if n == source.line else '   '} {lines[n - 1].rstrip()}" for n in shown]
     return "\n".join(rows) or f"there is no source text of {source}"
 
 
-def rule(prompt: Prompt, text: str) -> str:
+def rule(prompt: Prompt, node: Tensor) -> str:
     """rule [NODE]: the source of the gradient rules, with the actual shapes.
 
     Example: rule
     """
-    node = prompt.find(text)
     op, texts = node.op, []
     if op is None:
         return "a leaf has no rule"
@@ -158,12 +155,11 @@ def _rules(node: Tensor) -> dict[int, Any]:
     return {k: rule for k, (x, rule) in enumerate(zip(node.inputs, rules)) if x.requires_grad and rule}
 
 
-def check(prompt: Prompt, text: str) -> str:
+def check(prompt: Prompt, node: Tensor) -> str:
     """check [NODE]: the rules of a node against finite differences of its forward, on the arrays of that very call.
 
     Example: check
     """
-    node = prompt.find(text)
     if node.op in (cut, clip_gradient):
         raise Refused("an edit is no derivative: it is there to change the gradient")
     if not all(map(is_finite, node.arrays)):
@@ -269,8 +265,6 @@ def print_(prompt: Prompt, text: str) -> str | None:
 
     Example: print grad.max()
     """
-    if not text:
-        raise Refused("print what?  for example: print grad.max()")
     return prompt.python(text)
 
 
@@ -298,7 +292,7 @@ def help_(prompt: Prompt, text: str) -> str:
         raise Refused(f"there is no command {text!r}{nearest(text, COMMANDS)}")
     lines: dict[str, None] = {}
     for function in COMMANDS.values():
-        first, *_, example = (inspect.getdoc(function) or "").splitlines()
+        usage, example = usage_of(function)
         lines[f"{function.__module__.rpartition('.')[2]}:"] = None
-        lines[f"  {first.split(':')[0]:<30} {example.removeprefix('Example: ')}"] = None
+        lines[f"  {usage:<30} {example}"] = None
     return "\n".join([*lines, "anything else is Python; !c is a variable even where a command is called so"])

@@ -163,8 +163,6 @@ def _back(prompt: Prompt, index: int) -> str:
 
 def _goal(prompt: Prompt, text: str, ahead: bool) -> Callable[[Step], Any]:
     """When a step is the one that was asked for; refuses a node that this pass does not come to."""
-    if not text:
-        raise Refused("where to?  for example: until h[3], goto t=3, until norm > 10")
     condition, here = prompt.condition(text), prompt.session.step
     if condition.fields & OF_STEPS:  # only the pass can tell
         return lambda step: condition.test(prompt.facts.about(step))

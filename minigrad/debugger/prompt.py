@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import cmd
 import contextlib
+import inspect
 import os
 import re
 import sys
@@ -24,7 +25,7 @@ from minigrad.debugger.facts import FIELDS, OF_STEPS, Facts, array_text, nearest
 from minigrad.debugger.session import Session
 from minigrad.tensor import Tensor
 
-Command = Callable[["Prompt", str], "str | None"]
+Command = Callable[["Prompt", Any], "str | None"]  # the second is the node for `[NODE]`, else the rest of the line
 Edit = tuple[str, str, dict[str, Any]]  # clip or cut, as it was typed, what that means
 COMMANDS: dict[str, Command] = {}
 SHORT = {
@@ -126,9 +127,12 @@ class Prompt(cmd.Cmd):
         if line.startswith("#"):
             return None
         if name in COMMANDS and not re.match(r"(=|[-+*/@%<>&|^]+=?|==|!=)\s", rest):  # `c = 3` is no command
-            if rest and str(COMMANDS[name].__doc__).startswith(f"{name}:"):
+            usage, example = usage_of(COMMANDS[name])
+            if rest and usage == name:
                 raise Refused(f"{name} takes no argument, found {rest!r}")
-            return COMMANDS[name](self, rest)
+            if not rest and usage != name and "[" not in usage:
+                raise Refused(f"{usage}?  for example: {example}")
+            return COMMANDS[name](self, self.find(rest) if usage.endswith("[NODE]") else rest)
         try:
             return self.python(line.removeprefix("!").strip())
         except (NameError, SyntaxError) as error:
@@ -243,6 +247,12 @@ class Prompt(cmd.Cmd):
     def matching(self, condition: Breakpoint) -> list[Tensor]:
         """The nodes that a condition holds for, in the order of the pass."""
         return [node for node in self.session.graph.nodes[::-1] if condition.test(self.facts.of(node))]
+
+
+def usage_of(function: Command) -> tuple[str, str]:
+    """What a command is written like, and an example: from the first and the last line of its help."""
+    first, *_, last = (inspect.getdoc(function) or "").splitlines()
+    return first.split(":")[0], last.removeprefix("Example: ")
 
 
 def split(line: str) -> list[str]:

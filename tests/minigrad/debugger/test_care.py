@@ -232,7 +232,7 @@ def test_arguments_that_mean_nothing_are_refused() -> None:
     assert said(text, "restart foo") == "restart takes no argument, found 'foo'"
     assert said(text, "into 3").startswith("into takes no argument")
     assert said(text, "check a[1]").startswith("rule multiply_da agrees")
-    assert said(text, "print").startswith("print what?")
+    assert said(text, "print").startswith("print EXPRESSION?  for example")
 
 
 @pytest.mark.parametrize(

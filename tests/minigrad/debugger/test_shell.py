@@ -158,7 +158,7 @@ def test_looking() -> None:
     assert said(text, "flow") == "dh   t=3 1 █▁ t=2 0.498   ×0.498 a step: vanishing"
     assert said(text, "contributions h[3]") == "dh at t=3 = 1 from the start of the pass"
     assert said(text, "grad w").startswith("dw, so far: () float32, norm 0.1127")
-    assert said(text, "grad h[3]") == "dh[3] has been used; goto h[3] goes back to it"
+    assert said(text, "grad h[3]") == "dh[3] has been used; goto dh[3] goes back to it"
     assert said(text, "value a[0]").startswith("a[0]: () float32, norm 0.5")
 
 
@@ -207,17 +207,17 @@ def test_a_condition_that_raises_stops_and_is_shown() -> None:
         ("until hh[1]", "nothing in this pass has name hh; did you mean h?"),
         ("until h[9]", "nothing in this pass has t 9; there are: 0 to 3"),
         ("goto t=9", "nothing in this pass has t 9; there are: 0 to 3"),
-        ("goto", "where to?"),
+        ("goto", "goto NODE, CONDITION or number of a step?  for example: goto t=3"),
         ("break op == tann", "nothing in this pass has op tann; did you mean tanh?"),
         ("break nrm > 3", "condition 'nrm > 3': unknown field 'nrm'; did you mean norm?"),
         ("break norm >", "condition 'norm >' cannot be read"),
         ("delete 4", "there is no breakpoint 4; there are: none"),
         ("step x", "a number of steps above 0 is needed, found 'x'"),
         ("undo", "the pass begins at step 0, 0 steps back from here"),
-        ("clip", "clip to what?"),
+        ("clip", "clip max_norm=N or max_value=N?  for example: clip max_norm=1"),
         ("cut t=9", "no state comes into t = 9"),
         ("cut here", "NameError: name 'here' is not defined"),
-        ("change", "change to what?"),
+        ("change", "change EXPRESSION?  for example: change grad * 0.1"),
         ("change np.zeros(3)", "ValueError: a gradient of shape () is needed, found (3,)"),
         ("change nan_", "NameError: name 'nan_' is not defined"),
         ("help brek", "there is no command 'brek'; did you mean break?"),
