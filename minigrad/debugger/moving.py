@@ -147,7 +147,7 @@ def _count(text: str) -> int:
 
 def _forward(prompt: Prompt, goal: Callable[[Step], Any] | None, may_end: bool = False) -> None:
     """Let the pass go on; it comes back to the prompt where the goal holds."""
-    if goal is not None and prompt.session.step is None and prompt.session.index >= 0:
+    if goal is not None and prompt.session.over:
         raise Refused("the pass is over: there is no next step; undo goes back into it, continue finishes it")
     prompt.origin = None if may_end else max(prompt.session.index, 0)
     prompt.goal, prompt.talking = goal, False

@@ -204,8 +204,8 @@ class Prompt(cmd.Cmd):
     def here(self) -> Step:
         """The present step."""
         if self.session.step is None:
-            begun = self.session.index >= 0
-            text = "is over: undo or goto goes back into it" if begun else "has not begun: step begins it"
+            over = self.session.over
+            text = "is over: undo or goto goes back into it" if over else "has not begun: step begins it"
             raise Refused(f"no step is here, for the pass {text}")
         return self.session.step
 

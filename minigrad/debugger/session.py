@@ -58,6 +58,11 @@ class Session:
         """The number of the present step; past the end, how many there were."""
         return self._outside if self.step is None else self.step.index
 
+    @property
+    def over(self) -> bool:
+        """Whether the pass is past its last step."""
+        return self.step is None and self.index >= 0
+
     def _walk(self, snapshot: Snapshot, pending: Numbers) -> Generator[Step, None, None]:
         """The loop underneath: it stands at each step, and keeps what is needed to come back."""
         due = self._snapshots[-1].done + self._every

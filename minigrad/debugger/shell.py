@@ -111,7 +111,7 @@ class Debugger(Prompt):
                     self._post_mortem(error)
                 else:
                     self._stop()
-                if self.session.step is None:
+                if self.session.over:
                     break
             if self.session.went_back:  # what was yielded before may have changed
                 yield from self.session.replay()
@@ -183,13 +183,14 @@ class Debugger(Prompt):
     def _post_mortem(self, error: Exception) -> None:
         """A rule or a hook has failed: stand before it once more, and talk.  Going on tries it again, once."""
         index = self.session.index
-        if index < 0 or (self.failure and self.failure[0] == index):
+        if self.failure and self.failure[0] == index:
             raise error
         self.failure = index, error
         self.session.mend()
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
         node = self.session.step.node if self.session.step else None
-        self._talk(f"{type(error).__name__}: {error}{notes}\nstop: the pass failed after", node)
+        where = "after" if node is not None else "before its first step"
+        self._talk(f"{type(error).__name__}: {error}{notes}\nstop: the pass failed {where}", node)
 
     def _talk(self, reason: str, node: Tensor | None = None) -> None:
         """Say where the pass stands and why, then do what is asked until that is to move on."""

@@ -298,6 +298,18 @@ def test_a_hook_is_named_when_it_fails_and_when_it_changes() -> None:
     assert "in a hook on the gradient of multiply" in out.getvalue()
 
 
+def test_a_hook_that_fails_before_the_first_step_stops_too_and_writes_nothing() -> None:
+    graph, w = chain()
+    graph.outputs[0].register_hook(lambda dh: 1 / 0)
+    out = io.StringIO()
+    with pytest.raises(ZeroDivisionError):
+        mg.debug(graph, stdin=io.StringIO("where\nvalue h[3]\ncontinue\n"), stdout=out)
+    assert "stop: the pass failed before its first step" in out.getvalue()
+    assert said(out.getvalue(), "where").startswith("no step is here, for the pass has not begun")
+    assert said(out.getvalue(), "value h[3]").startswith("h[3]: ()")
+    assert w.grad is None
+
+
 def test_into_after_a_failure_is_where_it_failed() -> None:
     @mg.primitive
     def brittle(x):
