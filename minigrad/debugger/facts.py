@@ -28,11 +28,11 @@ from minigrad.tensor import Tensor
 
 def norm_of(grad: Any) -> float:
     """|grad|; summed in float64 where float32 would overflow or vanish."""
-    flat = (grad if type(grad) is np.ndarray else array_of(grad)).ravel("K")
-    square = float(np.vdot(flat, flat))  # unlike `dot`, silent on overflow
+    array = grad if type(grad) is np.ndarray else array_of(grad)
+    square = np.vdot(array, array)  # unlike `dot`, silent on overflow
     if not 1e-30 < square < math.inf:
-        wide = flat.astype(np.float64)
-        square = float(np.vdot(wide, wide))
+        wide = array.astype(np.float64)
+        square = np.vdot(wide, wide)
     return math.sqrt(square)
 
 
