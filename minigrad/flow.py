@@ -118,7 +118,8 @@ def _successors(lines: list[Line], nodes: list[Tensor], name_of: Callable[[Tenso
         for j, line in enumerate(named if len(alike) >= len(named) else ()):  # of several, in order
             found[alike[(j + 1) * len(alike) // len(named) - 1]] = line
     for line, head in zip(lines, heads):
-        rest = [x for x in nodes if x not in found and x.op is head.op and x.shape == head.shape]
+        rest = [x for x in nodes if x not in found and x.shape == head.shape]
+        rest = rest if len(nodes) == len(lines) else [x for x in rest if x.op is head.op]
         if rest and line not in found.values():
             found[rest[-1]] = line
     return found
