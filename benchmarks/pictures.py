@@ -1,16 +1,20 @@
 """Pictures of an unrolled LSTM against the number of steps: CPU seconds with those of Graphviz, bytes, runs of dot.
 
 Time and bytes have to grow in proportion to the steps; the layout of a step is made once, however many there are.
+Beside it the peers that draw an LSTM of PyTorch's elementary operations, where they and a dot program are installed.
 """
 
+import os
 import resource
+import shutil
+import tempfile
 from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
 import minigrad as mg
 from benchmarks.growth import lstm_loss
-from benchmarks.measure import table
+from benchmarks.measure import peer, table
 from minigrad.render import engine, to_dot
 
 CASES: tuple[tuple[str, dict[str, Any], dict[int, float]], ...] = (
@@ -20,6 +24,9 @@ CASES: tuple[tuple[str, dict[str, Any], dict[int, float]], ...] = (
     ("wrapped, png", {"steps": "all", "per_row": 20}, {1000: 15}),
     ("middle left out, svg", {}, {10_000: 25}),
 )
+
+
+PEERS = {"torchviz": (3, 10), "torchview": (3, 10, 50, 100), "torchlens": (3, 10, 50)}  # T beyond takes minutes
 
 
 def cpu(run: Callable[[], object]) -> float:
@@ -49,6 +56,53 @@ def measure(graph: mg.Graph, form: str, options: dict[str, Any], repeats: int) -
     return seconds, sizes[-1], layouts.call_count
 
 
+def torch_lstm(T: int) -> tuple[Any, Any]:
+    """An elementary LSTM of PyTorch as a module, and its input."""
+    torch = peer("torch")
+
+    class LSTM(torch.nn.Module):  # type: ignore[name-defined,misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.x, self.h = torch.nn.Linear(8, 64), torch.nn.Linear(16, 64)
+
+        def forward(self, xs: Any) -> Any:
+            h = c = torch.zeros(1, 16)
+            for x in xs:
+                i, f, g, o = (self.x(x) + self.h(h)).chunk(4, dim=1)
+                c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(c)
+            return (h**2).mean()
+
+    return LSTM(), torch.ones(T, 1, 8)
+
+
+def draw_with(name: str, net: Any, xs: Any, folder: str) -> int:
+    """The bytes of the SVG that a peer draws."""
+    if name == "torchviz":
+        return len(peer(name).make_dot(net(xs), dict(net.named_parameters())).pipe("svg"))
+    if name == "torchview":
+        return len(peer(name).draw_graph(net, input_data=xs, depth=1).visual_graph.pipe("svg"))
+    path = os.path.join(folder, "graph")
+    peer(name).trace(net, xs).draw(vis_outpath=path, vis_save_only=True, vis_fileformat="svg")
+    return os.path.getsize(f"{path}.svg")
+
+
+def peers(quick: bool) -> list[list[str]]:
+    """Rows of the peers; one that cannot draw says why."""
+    rows = []
+    found = [module for module in PEERS if shutil.which("dot") and peer("torch") and peer(module)]
+    for name, T in [(module, T) for module in found for T in PEERS[module] if T <= 10 or not quick]:
+        net, xs = torch_lstm(T)
+        sizes: list[int] = []
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                seconds = f"{cpu(lambda: sizes.append(draw_with(name, net, xs, folder))):.2f}"  # noqa: B023
+            except Exception as error:  # of a peer, whose names change from version to version
+                seconds = type(error).__name__
+        rows.append([name, f"{T:,}", seconds, "", *(f"{size / 1000:,.0f}" for size in sizes or [0]), ""])
+    return rows
+
+
 def main(quick: bool = False) -> None:
     """Measure and print, each beside its target."""
     rows = []
@@ -62,4 +116,7 @@ def main(quick: bool = False) -> None:
             rows.append(
                 [f"{title}", f"{T:,}", f"{seconds:.2f}", f"{target:g} {kept}", f"{size / 1000:,.0f}", f"{runs}"]
             )
+    rows += peers(quick)
     table("pictures of nn.LSTM", ["picture", "T", "CPU s", "target", "kB", "layouts"], rows)
+    if not rows[len(rows) - 1][0].startswith("torch"):
+        print("  with a dot program and:  pip install -e '.[peers]'  torchviz, torchview and torchlens stand beside it")

@@ -37,6 +37,28 @@ def deep(T: int) -> mg.Graph:
     return mg.Graph((ys[-1] ** 2).mean())
 
 
+def losses(T: int) -> mg.Graph:
+    """An LSTM with an output and a loss at every step."""
+    ys, _ = nn.LSTM(2, 4)(np.random.default_rng(0).standard_normal((T, 1, 2)))
+    head = nn.Linear(4, 1)
+    return mg.Graph(sum(nn.mse_loss(head(y), np.zeros((1, 1), np.float32)) for y in ys))
+
+
+def bidirectional(T: int) -> mg.Graph:
+    """An RNN that runs both ways, with an output and a loss at every step."""
+    ys, _ = nn.RNN(2, 4, bidirectional=True)(np.random.default_rng(0).standard_normal((T, 1, 2)))
+    head = nn.Linear(8, 1)
+    return mg.Graph(sum(nn.mse_loss(head(y), np.zeros((1, 1), np.float32)) for y in ys))
+
+
+def mirror() -> mg.Graph:
+    """The smallest recurrence and its own backward pass."""
+    (h,) = (graph := multiplication()).outputs
+    (dw,) = mg.grad(h, graph.parameters["w"], create_graph=True)
+    assert dw is not None
+    return mg.Graph(h, dw)
+
+
 def main() -> None:
     """Draw, and print each path."""
     mg.seed(0)
@@ -49,6 +71,9 @@ def main() -> None:
         "minimal-gated": (last_step(MinimalGatedCell(2, 4), 3), {"time": "rolled"}),
         "deep": (deep(3), {"view": "cells", "backward": True}),
         "long": (last_step(nn.RNNCell(2, 4), 500), {"view": "cells", "backward": True}),
+        "losses": (losses(4), {"view": "cells", "backward": True}),
+        "bidirectional": (bidirectional(3), {"view": "cells"}),
+        "mirror": (mirror(), {}),
         "clipped": (graph_of(rnn(1.5), 8, 0).clip_edges(max_norm=1), {"view": "cells", "backward": True}),
     }
     for name, (graph, options) in pictures.items():

@@ -14,12 +14,10 @@ import numpy as np
 from minigrad import naming
 from minigrad.primitive import Primitive, Rule, Scatter, primitive
 from minigrad.scope import Scope, recorded, recording
-from minigrad.tensor import Array, Tensor
+from minigrad.tensor import Array, Tensor, fitted
 
 if TYPE_CHECKING:
     from minigrad.graph import Graph
-
-Gradients = dict[Tensor, Any]  # arrays; tensors under create_graph
 
 
 def backward_steps(graph: Graph, pending: Numbers, start: int = 0, index: int = 0) -> Generator[Step, None, None]:
@@ -32,18 +30,17 @@ def backward_steps(graph: Graph, pending: Numbers, start: int = 0, index: int = 
         dy = pending.pop(node) if node.call is None else pending.pop_sibling(node, graph.is_first(node))
         if dy is None:
             continue
-        inputs = graph.inputs(node)
-        step = Step(graph, node, inputs, dy, index, pending)
+        step = Step(graph, node, dy, index, pending)
         yield step
-        for x, dx in zip(inputs, step.contributions()):
+        for x, dx in zip(step.inputs, step.contributions()):
             if dx is not None:
                 sums[x] = pending.join(x, sums[x], dx) if x in sums else dx
         index += 1
     pending.sums = {leaf: pending.pop(leaf) for leaf in graph.leaves if leaf in sums}
 
 
+# How `Graph.backward` and `grad` walk a pass; a debugger puts itself here.
 walk: ContextVar[Callable[[Graph, Numbers], Iterable[Step]]] = ContextVar("minigrad.walk", default=backward_steps)
-"""How `Graph.backward` and `grad` walk a pass; a debugger puts itself here."""
 
 
 class Step:
@@ -55,11 +52,9 @@ class Step:
 
     __slots__ = ("_grad", "_input_grads", "_pending", "graph", "index", "inputs", "node")
 
-    def __init__(
-        self, graph: Graph, node: Tensor, inputs: Sequence[Tensor], grad: Any, index: int, pending: Numbers
-    ) -> None:
-        self.graph, self.node, self.inputs, self._grad = graph, node, inputs, grad
-        self.index, self._pending = index, pending
+    def __init__(self, graph: Graph, node: Tensor, grad: Any, index: int, pending: Numbers) -> None:
+        self.graph, self.node, self.inputs = graph, node, graph.inputs(node)
+        self._grad, self.index, self._pending = grad, index, pending
         self._input_grads: Sequence[Any] | None = None
 
     @property
@@ -74,8 +69,7 @@ class Step:
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        self._grad = self._pending.own(value, self.node)
-        self._input_grads = None
+        self._grad, self._input_grads = self._pending.own(value, self.node), None
 
     @property
     def input_grads(self) -> tuple[Any, ...]:
@@ -85,8 +79,11 @@ class Step:
     def contributions(self) -> Sequence[Any]:
         """As `input_grads`, in the form that the loop adds up: of an indexing, a `Scatter` of the part that it took."""
         if self._input_grads is None:
-            node, pending = self.node, self._pending
-            dy = self._grad if node.call is None else pending.all_outputs(node, self._grad, self.graph.is_first(node))
+            node, dy, pending = self.node, self._grad, self._pending
+            if node.call is not None:  # the first of the outputs, which is reached last, runs the rule for all
+                group = pending.siblings[id(node.call.outputs)]
+                group[node.call.which] = dy
+                dy = tuple(group) if self.graph.is_first(node) else None
             try:
                 self._input_grads = [None] * len(self.inputs) if dy is None else pending.rules(node, dy, self.inputs)
             except Exception as error:
@@ -105,7 +102,7 @@ class Numbers:
     """A pass over arrays: the pending gradients, how they add up, how rules are run."""
 
     def __init__(self, masking: bool = False) -> None:
-        self.sums: Gradients = {}
+        self.sums: dict[Tensor, Any] = {}  # arrays and scatters; tensors under create_graph
         self.owned: set[Tensor] = set()  # whose sum is a buffer made here, so that adding in place is safe
         self.siblings: dict[int, list[Any]] = {}  # the gradients of all outputs of a call with several
         self.masking = masking  # whether some `where` of the graph hides values that are not finite
@@ -117,40 +114,29 @@ class Numbers:
             if type(before) is Array and type(dx) is Array:
                 return np.asarray(before + dx)
             before = before.dense(x) if type(before) is Scatter else np.array(before)
-        if type(dx) is Scatter:
-            dx.add_into(before)
-        else:
-            before += dx
-        return before
+        return dx.add_into(before) if type(dx) is Scatter else np.add(before, dx, before)
 
     def pop(self, x: Tensor) -> Any:
         """The gradient of `x`, complete and locked, or None if nothing has arrived."""
-        dy = self.sums.pop(x, None)
-        if dy is not None:
-            if type(dy) is Scatter:
-                dy = dy.dense(x)
-            dy.setflags(False)
-            if x._hooks:
-                dy = self.hooked(x, dy)
-        return dy
+        dy = self.shown(x, self.sums.pop(x, None))
+        return self.hooked(x, dy) if x._hooks and dy is not None else dy
 
     def shown(self, x: Tensor, dx: Any) -> Any:
-        """A contribution to the gradient of `x` as the user sees it: whole, and locked."""
-        dx = dx.dense(x) if type(dx) is Scatter else dx
+        """A gradient of `x`, or a contribution to it, as the user sees it: whole, and locked."""
         if dx is not None:
-            dx.setflags(write=False)
+            dx = dx.dense(x) if type(dx) is Scatter else dx
+            dx.setflags(False)
         return dx
 
     def pop_sibling(self, node: Tensor, first: bool) -> Any:
         """As `pop`, for one of several outputs: the first one, reached last, answers for all that have a gradient."""
-        assert node.call is not None
-        group = self.siblings.setdefault(id(node.call.outputs), [None] * len(node.call.outputs))
-        dy = self.pop(node)
-        if dy is None and first and any(d is not None for d in group):
-            dy = self.own(np.zeros(node.shape, node.dtype), node)
-        return dy
+        outputs = node.call.outputs  # type: ignore[union-attr]  # asked of siblings only
+        group, dy = self.siblings.setdefault(id(outputs), [None] * len(outputs)), self.pop(node)
+        unused = dy is None and first and any(d is not None for d in group)
+        return self.own(np.zeros(node.shape, node.dtype), node) if unused else dy
 
     def hooked(self, x: Tensor, dy: Any) -> Any:
+        """The gradient of `x` after its hooks."""
         for hook in x._hooks:
             changed = hook(dy)
             dy = dy if changed is None else self.own(changed, x)
@@ -158,22 +144,9 @@ class Numbers:
 
     def own(self, grad: Any, x: Tensor) -> Any:
         """A gradient that comes from the user, checked, as this pass keeps it."""
-        array = np.array(grad._array if isinstance(grad, Tensor) else grad, x.dtype)
-        if array.shape != x.shape:
-            raise ValueError(f"a gradient of shape {x.shape} is needed, found {array.shape}")
-        array.setflags(write=False)
-        return array
+        return fitted(grad, x, "a gradient of")._array
 
-    def all_outputs(self, node: Tensor, dy: Any, first: bool) -> tuple[Any, ...] | None:
-        """The gradients of all outputs of a call with several, once its first output is reached; None before that."""
-        assert node.call is not None
-        group = self.siblings[id(node.call.outputs)]
-        group[node.call.which] = dy
-        return tuple(group) if first else None
-
-    def rules(
-        self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any = None, values: Sequence[Any] = ()
-    ) -> list[Any]:
+    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any = None, values: Any = ()) -> list[Any]:
         """The gradient of each input that needs one (else None), from the rules, in the input's shape and dtype."""
         op: Primitive = node.op  # type: ignore[assignment]  # only operations are visited
         if y is None:
@@ -209,42 +182,30 @@ class Traced(Numbers):
         before.append(dx)
         return before
 
-    def pop(self, x: Tensor) -> Any:
-        dy = self.shown(x, self.sums.pop(x, None))
-        return self.hooked(x, dy) if dy is not None and x._hooks else dy
-
     def shown(self, x: Tensor, dx: Any) -> Any:
         if isinstance(dx, list | Scatter):
-            parts = dx if isinstance(dx, list) else [dx]
-            places = tuple(part.index if isinstance(part, Scatter) else ... for part in parts)
-            values = [part.value if isinstance(part, Scatter) else part for part in parts]
+            parts = [p if isinstance(p, Scatter) else Scatter(..., p) for p in (dx if isinstance(dx, list) else [dx])]
+            places = tuple([part.index for part in parts])
             with self.recorded(x):
-                dx = add_up(*values, places=places, shape=x.shape, dtype=x.dtype)
+                dx = add_up(*[part.value for part in parts], places=places, shape=x.shape, dtype=x.dtype)
         return dx
 
     def own(self, grad: Any, x: Tensor) -> Any:
-        if not isinstance(grad, Tensor):
-            return Tensor(super().own(grad, x))
-        if grad.shape != x.shape:
-            raise ValueError(f"a gradient of shape {x.shape} is needed, found {grad.shape}")
-        return grad if grad.dtype == x.dtype else grad.astype(x.dtype)
+        return fitted(grad, x, "a gradient of")
 
     def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
-        op, values = node.op, []
-        assert op is not None
-        for k, (x, value) in enumerate(zip(node.inputs, node.arrays, strict=True)):
+        op: Primitive = node.op  # type: ignore[assignment]  # only operations are visited
+        for k, (x, value) in enumerate(zip(node.inputs, node.arrays)):
             if isinstance(value, Array) and x._array is not value:
-                raise RuntimeError(
-                    f"create_graph=True: input {op.input_name(k)} of {op.name}, {x.name or x!r}, was rebound after the "
-                    "forward pass, so a gradient built on it would be of another value; run the forward pass again"
-                )
-            values.append(x if isinstance(value, Array) else value)
+                which = f"create_graph=True: input {op.input_name(k)} of {op.name}, {x.name or x!r},"
+                raise RuntimeError(f"{which} was rebound after the forward pass; run the forward pass again")
         with self.recorded(node):
             if op.once:
-                arrays = [None if d is None else d._array for d in (dy if node.call else [dy])]
-                grads = super().rules(node, tuple(arrays) if node.call else arrays[0], inputs)
+                arrays = tuple([None if d is None else d._array for d in dy]) if node.call else dy._array
+                grads = super().rules(node, arrays, inputs)
                 return [None if dx is None else once_differentiated(dx, *inputs, op=op.name) for dx in grads]
             y = node if node.call is None else op(*node.inputs, **node.constants)
+            values = [x if isinstance(value, Array) else value for x, value in zip(node.inputs, node.arrays)]
             return super().rules(node, dy, inputs, y, values)
 
     def recorded(self, node: Tensor) -> recorded:
@@ -272,11 +233,10 @@ def fit(dx: Any, x: Tensor) -> Any:
     else:  # a rule may have called a function of tensors on its arrays
         dx = dx._array if isinstance(dx, Tensor) else np.asarray(dx)
     if dx.shape != x.shape:
-        new = dx.ndim - x.ndim
-        shape = (1,) * new + x.shape
-        if new < 0 or any(n not in (1, m) for n, m in zip(shape, dx.shape, strict=True)):
+        shape = (1,) * (dx.ndim - x.ndim) + x.shape
+        if len(shape) != dx.ndim or any(n not in (1, m) for n, m in zip(shape, dx.shape)):
             raise ValueError(f"a rule returned a gradient of shape {dx.shape} for an input of shape {x.shape}")
-        stretched = tuple(k for k, n in enumerate(shape) if k < new or n != dx.shape[k])
+        stretched = tuple(k for k, n in enumerate(shape) if n != dx.shape[k])
         dx = dx.sum(axis=stretched).reshape(x.shape)
     return dx if dx.dtype == x.dtype else dx.astype(x.dtype)
 

@@ -1,4 +1,7 @@
-"""The computation graph of one or more outputs, as an immutable object.  Imports `backward`, `naming`, `tensor`."""
+"""The computation graph of one or more outputs, as an immutable object.  Imports `backward`, `naming`, `tensor`.
+
+Its methods lead to the tools (`edits`, `flow`, `by_step`, ...), which are functions of a graph.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,14 @@ import numpy as np
 from minigrad import naming
 from minigrad.backward import Numbers, Step, Traced, backward_steps, walk
 from minigrad.scope import Axis
-from minigrad.tensor import Tensor, constant
+from minigrad.tensor import Array, Tensor, constant
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from minigrad.edits import Edges
     from minigrad.reports import Credit, GradientFlow, TruncationBias
+
+Tensors = Tensor | Iterable[Tensor]
+Wanted = str | None  # a name to look for; None: any
 
 
 class Edge(NamedTuple):
@@ -78,19 +82,18 @@ class Graph:
         return [node for node in reversed(self.nodes) if node.op is not None and node._requires_grad]
 
     @cached_property
-    def _first_siblings(self) -> dict[int, Tensor]:
-        return {id(node.call.outputs): node for node in self.order if node.call is not None}
+    def _first_siblings(self) -> set[Tensor]:
+        return {*{id(node.call.outputs): node for node in self.order if node.call is not None}.values()}
 
     def is_first(self, node: Tensor) -> bool:
         """Whether the node is the earliest of those outputs of its call that are in the graph (or its only one)."""
-        return node.call is None or self._first_siblings[id(node.call.outputs)] is node
+        return node.call is None or node in self._first_siblings
 
     @cached_property
     def masking(self) -> bool:
         """Whether some `where` hides values that are not finite."""
-        wheres = (node for node in self.order if node.op is not None and node.op.name == "where")
-        branches = (v for node in wheres for x, v in zip(node.inputs, node.arrays) if x._requires_grad)
-        return not all(np.isfinite(value).all() for value in branches)
+        wheres = [node for node in self.order if node.op.name == "where"]  # type: ignore[union-attr]
+        return not all(np.isfinite(v).all() for y in wheres for x, v in zip(y.inputs, y.arrays) if x._requires_grad)
 
     @cached_property
     def leaves(self) -> tuple[Tensor, ...]:
@@ -138,29 +141,23 @@ class Graph:
 
     def position(self, node: Tensor) -> tuple[Axis, int] | None:
         """The axis of a node and the position of its step there; None for a node outside of time."""
-        if node.time is None:
-            return None
-        return node.time.axis, self._positions[node.time.axis, node.time.t]
+        return None if node.time is None else (node.time.axis, self._positions[node.time.axis, node.time.t])
 
     def at(self, t: int, axis: str | None = None) -> tuple[Tensor, ...]:
         """The nodes of one time step, of one axis or of all."""
         if axis is not None and axis not in self.axes:
             raise KeyError(f"axis {axis!r} is not in the graph; its axes: {', '.join(self.axes) or 'none'}")
-        chosen = None if axis is None else self.axes[axis]
-        return tuple(n for n in self.nodes if n.time and n.time.t == t and (chosen is None or n.time.axis is chosen))
+        return tuple(n for n in self.find(t=t) if axis is None or (n.time and n.time.axis is self.axes[axis]))
 
     def find(
-        self, *, op: str | None = None, name: str | None = None, t: int | None = None, scope: str | None = None
+        self, *, op: Wanted = None, name: Wanted = None, t: int | None = None, scope: Wanted = None
     ) -> tuple[Tensor, ...]:
         """The nodes that match all that is given: operation, label, time step, a prefix of the scope's path."""
-        return tuple(
-            node
-            for node in self.nodes
-            if (op is None or (node.op is not None and node.op.name == op))
-            and (t is None or node.t == t)
-            and (scope is None or f"{node.scope}.".startswith(f"{scope.rstrip('.')}."))
-            and (name is None or naming.label(self, node) == name)
+        prefix = "" if scope is None else f"{scope.rstrip('.')}."
+        found = (
+            n for n in self.nodes if op in (None, _op(n)) and t in (None, n.t) and f"{n.scope}.".startswith(prefix)
         )
+        return tuple(node for node in found if name is None or naming.label(self, node) == name)
 
     @cached_property
     def state_edges(self) -> tuple[Edge, ...]:
@@ -183,23 +180,21 @@ class Graph:
         """The state edges from one source into one step, taken together: (source, position of the step) → edges."""
         table: dict[tuple[Tensor, int], tuple[Edge, ...]] = {}
         for edge in self.state_edges:
-            where = self.position(edge.target)
-            assert where is not None
-            table[edge.source, where[1]] = (*table.get((edge.source, where[1]), ()), edge)
+            crossing = edge.source, self.position(edge.target)[1]  # type: ignore[index]  # state is in time
+            table[crossing] = (*table.get(crossing, ()), edge)
         return table
 
     def _is_consecutive(self, edge: Edge) -> bool:
         source, target = self.position(edge.source), self.position(edge.target)
-        return source is not None and target is not None and source[0] is target[0] and target[1] - source[1] == 1
+        return source is not None and target == (source[0], source[1] + 1)
 
     @cached_property
-    def _only_summed(self) -> set[Tensor]:
+    def _summed(self) -> set[Tensor]:
         """The nodes whose every path to an output only sums: add, subtract, sum, mean, negative, constant factors."""
         summed: set[Tensor] = set()
         for node in reversed(self.nodes):
             last = node.size == 1  # what the total goes through after the last step does not matter
-            edges = (e for e in self.users[node] if not (last and e.target.time is None))
-            if all(e.target in summed and _sums(e) for e in edges):
+            if all(e.target in summed and _sums(e) for e in self.users[node] if not (last and e.target.time is None)):
                 summed.add(node)
         return summed
 
@@ -211,17 +206,13 @@ class Graph:
         as one.
         """
         source, node, position = edge
-        name = node.op.name if node.op else ""
-        if name not in ("add", "subtract", "concatenate", "stack") or (name, position) == ("subtract", 1):
-            return False
-        if source.role is not None or (source.ndim > 1 and source.shape[-1] > 1):
-            return False
-        if any(e.target.time == node.time and not self._only_sums(e) for e in self.users[source]):
-            return False
-        return self._only_sums(edge) and all(x.op is not None or x._requires_grad for x in self.inputs(node))
-
-    def _only_sums(self, edge: Edge) -> bool:
-        return _sums(edge) and edge.target in self._only_summed
+        return (
+            (_op(node) in ("add", "concatenate", "stack") or (_op(node), position) == ("subtract", 0))
+            and source.role is None
+            and (source.ndim < 2 or source.shape[-1] < 2)
+            and all(_sums(e) and e.target in self._summed for e in self.users[source] if e.target.time == node.time)
+            and all(x.op is not None or x._requires_grad for x in self.inputs(node))
+        )
 
     # backpropagation
 
@@ -236,8 +227,6 @@ class Graph:
         """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
         pending = self._pending(grad, create_graph)
         if not create_graph:
-            from minigrad import anomaly
-
             anomaly.note_walk(self)
         retained = [step for step in walk.get()(self, pending) if retain_grads]
         for step in retained:
@@ -275,28 +264,26 @@ class Graph:
 
     def _seeds(self, grad: Any) -> list[Any]:
         """∂loss/∂output for each output, checked."""
-        several = isinstance(grad, tuple | list) and (
-            len(self.outputs) > 1 or np.shape(grad[0]) == self.outputs[0].shape
-        )
+        one = len(self.outputs) == 1
+        several = isinstance(grad, tuple | list) and (not one or np.shape(grad[0]) == self.outputs[0].shape)
         grads = grad if several else [grad] * len(self.outputs)
         if len(grads) != len(self.outputs):
             raise ValueError(f"grad: one for each of the {len(self.outputs)} outputs is needed, found {len(grads)}")
-        seeds = []
-        for output, seed in zip(self.outputs, grads, strict=True):
-            value = np.ones(output.shape) if seed is None else getattr(seed, "_array", seed)
-            if not output._requires_grad:
-                problem = "does not depend on any tensor that requires grad"
-            elif seed is None and output.size != 1:
-                problem = f"has shape {output.shape}; reduce it with .mean() or .sum(), or pass grad=∂loss/∂output"
-            elif np.shape(value) != output.shape:
-                problem = f"has shape {output.shape}, and grad= has shape {np.shape(value)}"
-            elif not np.isfinite(value).all():
-                problem = "cannot start from a gradient that is not finite: grad= holds NaN or infinity"
-            else:
-                seeds.append(value if seed is None else seed)
-                continue
-            raise ValueError(f"backward: {naming.label(self, output)} {problem}")
-        return seeds
+        return [self._seed(output, seed) for output, seed in zip(self.outputs, grads)]
+
+    def _seed(self, y: Tensor, seed: Any) -> Any:
+        value = np.ones(y.shape) if seed is None else getattr(seed, "_array", seed)
+        if not y._requires_grad:
+            problem = "does not depend on any tensor that requires grad"
+        elif seed is None and y.size != 1:
+            problem = f"has shape {y.shape}; reduce it with .mean() or .sum(), or pass grad=∂loss/∂output"
+        elif np.shape(value) != y.shape:
+            problem = f"has shape {y.shape}, and grad= has shape {np.shape(value)}"
+        elif not np.isfinite(value).all():
+            problem = "cannot start from a gradient that is not finite: grad= holds NaN or infinity"
+        else:
+            return value if seed is None else seed
+        raise ValueError(f"backward: {naming.label(self, y)} {problem}")
 
     # edits
 
@@ -308,8 +295,6 @@ class Graph:
         mask: bool (B), or (T, B) by time step: cut those rows of the batch only.
         Warns of parameters that get no gradient any more.
         """
-        from minigrad import edits
-
         return edits.cut_edges(self, edges, mask=mask, **where)
 
     def truncate(self, k: int) -> Graph:
@@ -317,8 +302,6 @@ class Graph:
 
         Crossings are cut at every k-th boundary, counted back from the last step; k ≥ T changes nothing.
         """
-        from minigrad import edits
-
         return edits.truncate(self, k)
 
     def clip_edges(
@@ -340,8 +323,6 @@ class Graph:
         >>> w.grad = None; graph.clip_edges(max_norm=1).backward(); w.grad
         tensor(13)
         """
-        from minigrad import edits
-
         return edits.clip_edges(self, edges, max_norm, max_value, **where)
 
     # measures: each runs a pass of its own
@@ -365,39 +346,29 @@ class Graph:
         0  0.125     0.125    0.5         ·
         h: vanishing, ×0.5 a step; |dh| 1 at t=3, 0.125 at t=0; memory 10 steps
         """
-        from minigrad import flow
-
         return flow.gradient_flow(self, jacobians)
 
-    def grad_by_step(self, parameter: Tensor | str, norms: bool = False, axis: str | None = None) -> NDArray[Any]:
+    def grad_by_step(self, parameter: Tensor | str, norms: bool = False, axis: str | None = None) -> Array:
         """The gradient that each time step adds to a shared parameter: (T, *shape), in the order of t.
 
         norms: only their norms (T), without holding T copies.  axis: needed where several axes use the parameter.
         Raises ValueError for a parameter that is not used in a time step.  Warns of a part that arises outside.
         """
-        from minigrad import by_step
-
         return by_step.grad_by_step(self, parameter, norms, axis)
 
-    def values_by_step(self, name: str, axis: str | None = None, scope: str | None = None) -> NDArray[Any]:
+    def values_by_step(self, name: str, axis: str | None = None, scope: str | None = None) -> Array:
         """The values of a variable or state, one row per time step that has it: (T, *shape), in the order of t.
 
         Of stacked layers in which the name occurs: those of the last one, unless `scope` says which.
         """
-        from minigrad import by_step
-
         return by_step.values_by_step(self, name, axis, scope)
 
     def credit(self, state: str | None = None) -> Credit:
         """‖∂loss_t'/∂state_t‖ for all pairs of steps, a `reports.Credit`: which past each step's loss speaks to."""
-        from minigrad import by_step
-
         return by_step.credit(self, state)
 
     def truncation_bias(self, k: int) -> TruncationBias:
         """How much gradient `truncate(k)` throws away: norm ratio and angle to the full gradient, per parameter."""
-        from minigrad import by_step
-
         return by_step.truncation_bias(self, k)
 
     # how it looks
@@ -432,8 +403,6 @@ class Graph:
 
     def __reduce__(self) -> Any:
         """Copies and pickles hold the nodes as a flat list; see `pickling`."""
-        from minigrad import pickling
-
         return pickling.build, pickling.flatten(self)
 
     def __len__(self) -> int:
@@ -443,11 +412,15 @@ class Graph:
         return naming.summary(self)
 
 
+def _op(node: Tensor) -> str:
+    return node.op.name if node.op else ""
+
+
 def _sums(edge: Edge) -> bool:
     """Whether the target only sums: it is linear with constant factors, and reduces or adds."""
-    name = edge.target.op.name if edge.target.op else ""
-    if name in ("multiply", "divide"):
-        return not edge.target.inputs[1 - edge.position]._requires_grad and (name, edge.position) != ("divide", 1)
+    name, k = _op(edge.target), edge.position
+    if name == "multiply" or (name, k) == ("divide", 0):
+        return not edge.target.inputs[1 - k]._requires_grad
     return name in ("add", "subtract", "negative", "sum", "mean", "stack", "concatenate", "reshape", "expand_dims")
 
 
@@ -456,8 +429,8 @@ def _as_tensor(grad: Any) -> Tensor:
 
 
 def grad(
-    outputs: Tensor | Iterable[Tensor],
-    inputs: Tensor | Iterable[Tensor],
+    outputs: Tensors,
+    inputs: Tensors,
     grad_outputs: Any = None,
     *,
     create_graph: bool = False,
@@ -474,17 +447,18 @@ def grad(
     (tensor(27, op=multiply), (tensor(18),))
     """
     graph = Graph(*([outputs] if isinstance(outputs, Tensor) else outputs))
-    wanted = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if strangers := [type(x).__name__ for x in wanted if not isinstance(x, Tensor)]:
         raise TypeError(f"grad: the inputs must be tensors, found {', '.join(strangers)}")
-    pending = graph._pending(grad_outputs, create_graph)
-    watched = {x for x in wanted if x.op is not None}
-    found = {step.node: step for step in walk.get()(graph, pending) if step.node in watched}
+    pending, interior = graph._pending(grad_outputs, create_graph), {x for x in wanted if x.op is not None}
+    found = {step.node: step for step in walk.get()(graph, pending) if step.node in interior}
     grads = {node: step.grad for node, step in found.items()} | pending.sums
     for k, x in enumerate(wanted):
         if x not in grads and not allow_unused:
-            why = "it does not require grad" if not x._requires_grad else "the outputs do not depend on it"
-            raise ValueError(
-                f"grad: no gradient for input number {k}, {x.name or x!r}: {why}; or pass allow_unused=True"
-            )
-    return tuple(_as_tensor(grads[x]) if x in grads else None for x in wanted)
+            why = "the outputs do not depend on it" if x._requires_grad else "it does not require grad"
+            hint = "or pass allow_unused=True"
+            raise ValueError(f"grad: no gradient for input number {k}, {x.name or x!r}: {why}; {hint}")
+    return tuple([_as_tensor(grads[x]) if x in grads else None for x in wanted])
+
+
+from minigrad import anomaly, by_step, edits, flow, pickling  # noqa: E402 - the tools are functions of graphs

@@ -27,6 +27,7 @@ from minigrad.tensor import Array, Call, Tensor, constant, serials
 
 Rule = Callable[..., Any]
 
+_NUMBERS = (int, float, np.generic)
 registry: dict[str, Primitive] = {}  # every primitive by name; the test suite asks each for its gradient check
 
 
@@ -43,17 +44,16 @@ class Scatter:
 
     def dense(self, x: Tensor) -> Array:
         """A new array like `x` with the value in its place."""
-        buffer = np.zeros(x.shape, x.dtype)
-        self.add_into(buffer)
-        return buffer
+        return self.add_into(np.zeros(x.shape, x.dtype))
 
-    def add_into(self, buffer: Any) -> None:
+    def add_into(self, buffer: Array) -> Array:
         """buffer[index] += value, where an element chosen twice gets both."""
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
         if any(isinstance(part, Array | list) and np.asarray(part).dtype.kind != "b" for part in parts):
             np.add.at(buffer, self.index, self.value)
         else:
             buffer[self.index] += self.value
+        return buffer
 
 
 class Primitive:
@@ -67,12 +67,10 @@ class Primitive:
         functools.update_wrapper(self, forward)
         self.name = self.__name__ = forward.__name__
         self.forward, self.once, self.differentiable = forward, once, differentiable
-        parameters = inspect.signature(forward).parameters.values()
-        self.inputs = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-        self.constants = [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
-        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is not p.empty}
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        arguments = inspect.getfullargspec(inspect.unwrap(forward))
+        self.inputs, self.variadic = arguments.args, arguments.varargs is not None
         self.arity = -1 if self.variadic else len(self.inputs)
+        self.constants, self.defaults = arguments.kwonlyargs, arguments.kwonlydefaults or {}
         self.rules: list[Rule | None] = [None] * len(self.inputs)
         self.joint: Rule | None = None
         ufunc = getattr(np, self.name, None)
@@ -85,17 +83,10 @@ class Primitive:
         A rule named `<op>_d<input>` belongs to that input; any other name belongs to the first input without a rule.
         The rule works on arrays and on tensors, with operators and NumPy functions only.  It may return None (zero).
         """
-        suffix = rule.__name__.removeprefix(f"{self.name}_d")
-        if suffix in self.inputs:
-            position = self.inputs.index(suffix)
-        elif None in self.rules:
-            position = self.rules.index(None)
-        else:
-            raise TypeError(
-                f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {rule.__name__} is one more"
-            )
-        self._check_signature(rule)
-        self.rules[position] = rule
+        name = rule.__name__.removeprefix(f"{self.name}_d")
+        if name not in self.inputs and None not in self.rules:
+            raise TypeError(f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {name} is one more")
+        self.rules[self.inputs.index(name) if name in self.inputs else self.rules.index(None)] = self._checked(rule)
         return rule
 
     def gradients(self, rule: Rule) -> Rule:
@@ -104,23 +95,24 @@ class Primitive:
         For variadic inputs, shared work, and several outputs: then `dy` and `y` are tuples, with None for an output
         that does not reach the loss.
         """
-        self._check_signature(rule)
-        self.joint = rule
+        self.joint = self._checked(rule)
         return rule
 
-    def _check_signature(self, rule: Rule) -> None:
+    def _checked(self, rule: Rule) -> Rule:
+        """The rule, if it can be called as rules are."""
         try:
             inspect.signature(rule).bind(*[None] * (2 + len(self.inputs)), **dict.fromkeys(self.constants))
         except TypeError as error:
             wanted = ", ".join(["dy", "y", *self.inputs, *[f"{name}=" for name in self.constants]])
             raise TypeError(f"{rule.__name__}: a rule of {self.name} is called as ({wanted}): {error}") from None
+        return rule
 
     def __call__(self, *args: Any, **constants: Any) -> Any:
         """Compute the forward and record the call: a tensor, or a tuple of them where the forward returns one."""
         if len(args) != self.arity and not self.variadic:
             args, constants = self._bind(args, constants)
         if constants or self.defaults:
-            constants = self._completed(constants)
+            constants = {name: self._constant(name, value) for name, value in {**self.defaults, **constants}.items()}
         now = recording.get()
         arrays: Any = []
         needs_grad = False
@@ -130,7 +122,7 @@ class Primitive:
                 if x._requires_grad:
                     needs_grad = True
         except AttributeError:
-            args, arrays, needs_grad = self._coerce(args)
+            args, arrays, needs_grad = self._operands(args)
         try:
             data = self.forward(*arrays, **constants)
         except Exception as error:
@@ -148,84 +140,67 @@ class Primitive:
         frame: Any = _getframe(2)
         while in_engine[frame.f_code.co_filename]:
             frame = frame.f_back  # somebody outside called the engine
+        op: Any = self
+        needs_grad = needs_grad and self.differentiable and now.enabled
+        if not needs_grad and not (now.tracing and now.enabled):
+            op, args, constants, arrays, outputs = None, (), {}, (), None
         made: list[Tensor] = []
         for data in results:
             if type(data) is not Array:
                 data = np.asarray(data)
             data.setflags(False)  # positional: half the time of write=False
-            y = new(Tensor)
-            y._array = data
-            if now.enabled and ((needs_grad and self.differentiable) or now.tracing):
-                y._requires_grad = needs_grad and self.differentiable
-                y.op, y.inputs, y.constants, y.arrays = self, args, constants, arrays
-                y.call = None if outputs is None else Call(outputs, len(made))
-            else:
-                y._requires_grad = False
-                y.op, y.inputs, y.constants, y.arrays, y.call = None, (), {}, (), None
+            y: Tensor = new(Tensor)
+            y._array, y._requires_grad = data, needs_grad
+            y.op, y.inputs, y.constants, y.arrays = op, args, constants, arrays
+            y.call = None if outputs is None else Call(outputs, len(made))
             y._grad = y.name = y.role = None
-            y._hooks = ()
-            y.serial = next(serials)
-            y.time, y._scope = now.time, now.scope
-            y._code, y._instruction = frame.f_code, frame.f_lasti
+            y._hooks, y.serial = (), next(serials)
+            y.time, y._scope, y._code, y._instruction = now.time, now.scope, frame.f_code, frame.f_lasti
             made.append(y)
         return made
 
-    def _completed(self, constants: dict[str, Any]) -> dict[str, Any]:
-        """The constants as rules get them: with the forward's defaults, and arrays in place of tensors."""
-        constants = {**self.defaults, **constants}
-        for value in constants.values():
-            if isinstance(value, Tensor | tuple | list):
-                return {name: self._plain(name, value) for name, value in constants.items()}
-        return constants
+    def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Sort the arguments of a call into inputs and constants; an input may also come by name."""
+        names = [*self.inputs, *self.constants]
+        given = dict(zip(names, args))
+        if len(args) > len(names) or not given.keys().isdisjoint(constants):
+            raise TypeError(f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})")
+        given |= constants
+        if missing := [name for name in self.inputs if name not in given]:
+            raise TypeError(f"{self.name}: input {missing[0]!r} is missing; it takes ({self.signature})")
+        return tuple([given.pop(name) for name in self.inputs]), given
 
-    def _plain(self, name: str, value: Any) -> Any:
+    def _constant(self, name: str, value: Any) -> Any:
         """A constant with arrays in place of tensors: no gradient flows into constants, so none may be expected."""
         if isinstance(value, tuple | list):
-            return type(value)([self._plain(name, part) for part in value])
+            return type(value)([self._constant(name, part) for part in value])
         if not isinstance(value, Tensor):
             return value
         if value._requires_grad and self.differentiable:
             raise TypeError(f"{self.name}: {name} has no gradient, and {value!r} requires grad; pass {name}.detach()")
         return value._array
 
-    def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Sort the arguments of a call into inputs and constants; an input may also come by name."""
-        inputs, rest = list(args[: self.arity]), args[self.arity :]
-        for name in self.inputs[len(inputs) :]:
-            if name not in constants:
-                raise TypeError(f"{self.name}: input {name!r} is missing; it takes ({self.signature})")
-            constants = dict(constants)
-            inputs.append(constants.pop(name))
-        if len(rest) > len(self.constants) or not constants.keys().isdisjoint(self.constants[: len(rest)]):
-            raise TypeError(f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})")
-        return tuple(inputs), {**constants, **dict(zip(self.constants, rest, strict=False))}
-
-    def _coerce(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any], bool]:
-        """Tensors for all inputs, and the values to compute with: a bare number stays one, so it never widens."""
-        inputs: list[Tensor] = []
-        values: list[Any] = []
-        needs_grad = False
+    def _operands(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any], bool]:
+        """Tensors for all inputs, the values to compute with, and whether a gradient is needed."""
+        inputs, values, needs_grad = list(args), list(args), False
         for k, x in enumerate(args):
-            if not isinstance(x, Tensor):
-                bare = type(x) in (float, int, bool) and not self.variadic  # NumPy's joining functions know no numbers
-                value = x if bare else self._operand(k, x, args)
-                x = constant(value)
+            if isinstance(x, Tensor):
+                values[k], needs_grad = x._array, needs_grad or x._requires_grad
             else:
-                value = x._array
-                needs_grad = needs_grad or x._requires_grad
-            inputs.append(x)
-            values.append(value)
+                values[k] = self._value(k, args)
+                inputs[k] = constant(values[k])
         return tuple(inputs), values, needs_grad
 
-    def _operand(self, k: int, x: Any, args: tuple[Any, ...]) -> Any:
-        """An operand that is neither a tensor nor a number: an array, a list in the dtype of the tensors beside it."""
+    def _value(self, k: int, args: tuple[Any, ...]) -> Any:
+        """Input number `k`, which is no tensor: a number as it is, so that it never widens; an array; a list in the
+        dtype of the floating tensors beside it, which it must not widen either.
+        """
+        x = args[k]
+        if isinstance(x, _NUMBERS) and not self.variadic:  # NumPy's joining functions know no numbers
+            return x.item() if isinstance(x, np.generic) else x
         try:
-            if isinstance(x, np.generic) and not self.variadic:
-                return x.item()
             floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
-            if (
-                isinstance(x, list | tuple | int | float | np.generic) and floating
-            ):  # must neither widen the others nor lose digits
+            if floating and isinstance(x, (list, tuple, *_NUMBERS)):
                 x = np.asarray(x)
                 x = x.astype(np.result_type(*floating)) if x.dtype.kind in "iuf" else x
             return constant(x)._array
@@ -238,11 +213,9 @@ class Primitive:
 
     def missing_rule(self, k: int) -> NotImplementedError:
         """What to say when input number `k` needs a gradient and has no rule."""
-        name, inputs = self.inputs[k], ", ".join(self.inputs)
-        return NotImplementedError(
-            f"{self.name} has no gradient rule for its input {name!r}; write one below it:  "
-            f"@{self.name}.gradient  def {self.name}_d{name}(dy, y, {inputs}): ..."
-        )
+        rule = f"@{self.name}.gradient  def {self.name}_d{self.inputs[k]}(dy, y, {', '.join(self.inputs)}): ..."
+        problem = f"{self.name} has no gradient rule for its input {self.inputs[k]!r}"
+        return NotImplementedError(f"{problem}; write one below it:  {rule}")
 
     @property
     def signature(self) -> str:
@@ -250,8 +223,7 @@ class Primitive:
         return str(inspect.signature(self.forward)).split(")")[0].lstrip("(").replace(" = ", "=")
 
     def _describe_call(self, arrays: list[Any], constants: dict[str, Any], now: Recording) -> str:
-        names = [*self.inputs, *["x"] * len(arrays)]
-        found = ", ".join(f"{name} {np.shape(a)}" for name, a in zip(names, arrays, strict=False))
+        found = ", ".join(f"{name} {np.shape(a)}" for name, a in zip([*self.inputs, *["x"] * len(arrays)], arrays))
         found += "".join(f", {name}={value!r}" for name, value in constants.items())
         place = f" at t = {now.time.t} of axis {now.time.axis}" if now.time else ""
         return f"in {self.name}({found}){place}" + (f", scope {now.scope.path}" if now.scope else "")
@@ -267,9 +239,7 @@ new = object.__new__
 def primitive(forward: Callable[..., Any]) -> Primitive: ...
 @overload
 def primitive(*, once: bool = False, differentiable: bool = True) -> Callable[[Callable[..., Any]], Primitive]: ...
-def primitive(
-    forward: Callable[..., Any] | None = None, *, once: bool = False, differentiable: bool = True
-) -> Primitive | Callable[[Callable[..., Any]], Primitive]:
+def primitive(forward: Any = None, **options: Any) -> Any:
     """Make a differentiable function of tensors out of a function on arrays.
 
     once=True: the rules may be arbitrary Python on arrays; differentiating twice through them raises.
@@ -287,6 +257,4 @@ def primitive(
     >>> x.grad
     tensor(12)
     """
-    if forward is None:
-        return lambda function: Primitive(function, once, differentiable)
-    return Primitive(forward, once, differentiable)
+    return functools.partial(Primitive, **options) if forward is None else Primitive(forward, **options)

@@ -17,16 +17,17 @@ from typing import Any, NamedTuple
 
 from minigrad.source import Source
 
+Pairs = Iterator[tuple[int, Any]]
+_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
 
 class _InEngine(dict[str, bool]):
     """File name → whether it is one of the engine's; remembered, because every operation asks."""
 
     def __missing__(self, file: str) -> bool:
-        self[file] = os.path.abspath(file).startswith(_FOLDER)
-        return self[file]
+        return self.setdefault(file, os.path.abspath(file).startswith(_FOLDER))
 
 
-_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 in_engine = _InEngine()
 
 
@@ -39,8 +40,7 @@ class Axis:
     __slots__ = ("name", "visits")
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.visits = itertools.count()
+        self.name, self.visits = name, itertools.count()
 
     def __repr__(self) -> str:
         return self.name
@@ -96,8 +96,6 @@ class Recording(NamedTuple):
 
 
 recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039 - immutable
-
-
 _axes: dict[str, Axis] = {}  # of bare time steps, by name; a graph looks only at the order of their visits
 
 
@@ -128,14 +126,14 @@ def no_grad() -> recorded:
     return recorded(enabled=False)
 
 
-def caller(frame: FrameType | None, *skip: str) -> FrameType | None:
-    """The innermost frame that is neither in the engine nor in the folders to skip."""
+def caller(frame: FrameType | None, skip: str | tuple[str, ...] = ()) -> FrameType | None:
+    """The innermost frame that is neither in the engine nor in a folder to skip."""
     while frame is not None and (in_engine[frame.f_code.co_filename] or frame.f_code.co_filename.startswith(skip)):
         frame = frame.f_back
     return frame
 
 
-def scope(name: str, *, outside: str = "") -> recorded:
+def scope(name: str, *, outside: str | tuple[str, ...] = ()) -> recorded:
     """Everything recorded inside belongs to the scope `name`, nested in the current one.
 
     The scope remembers the line it was opened from: with `outside=` (a folder; `nn.Module` gives its own), the
@@ -146,8 +144,7 @@ def scope(name: str, *, outside: str = "") -> recorded:
     ...     mg.tensor(1.0).scope
     'encoder.cell'
     """
-    frame = caller(sys._getframe(1), outside) if outside else caller(sys._getframe(1))
-    return recorded(scope=Scope(name, recording.get().scope, frame))
+    return recorded(scope=Scope(name, recording.get().scope, caller(sys._getframe(1), outside)))
 
 
 def time_step(t: int, axis: str | None = None) -> recorded:
@@ -160,23 +157,19 @@ def time_step(t: int, axis: str | None = None) -> recorded:
     ...     mg.tensor(1.0).t
     3
     """
-    try:
-        t = operator.index(t)
-    except TypeError:
-        raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}") from None
+    if not hasattr(t, "__index__"):
+        raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
     own = _axes.setdefault(axis or "time", Axis(axis or "time"))
-    return recorded(time=TimeLabel(own, t, next(own.visits)))
+    return recorded(time=TimeLabel(own, operator.index(t), next(own.visits)))
 
 
-def timesteps(
-    xs: Any, axis: str | Axis | None = None, *, reverse: bool = False, start: int = 0
-) -> Iterator[tuple[int, Any]]:
+def timesteps(xs: Any, axis: str | Axis | None = None, *, reverse: bool = False, start: int = 0) -> Pairs:
     """Loop over the first axis of `xs`, labelling what each turn of the loop records with its time step.
 
     Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
     requires grad is split once, so the backward pass stays linear in T.  An outermost loop opens an axis of its own
     (named "time" unless `axis` says otherwise); a nested one keeps the labels of the loop around it unless it is
-    given an axis; one that is given an `mg.Axis` goes on with the loops that had it before.  The labels end with the
+    given an axis; a loop that is given an `mg.Axis` goes on with those that had it before.  The labels end with the
     loop, also after `break` or an error (of an iterator that is kept in a variable: when that is closed or dropped).
     start: the number of the first step.
 
@@ -192,7 +185,7 @@ def timesteps(
     made_here = not isinstance(xs, list | tuple)
     parts = list(xs if isinstance(xs, Tensor) else tensor(xs)) if made_here else xs
     order = range(len(parts))
-    try:
+    with recorded():
         for t in reversed(order) if reverse else order:
             if labelled:
                 label = TimeLabel(own, start + t, next(own.visits))
@@ -200,8 +193,6 @@ def timesteps(
                 if made_here or _unplaced(parts[t]):
                     parts[t].place("input", "x", label)
             yield start + t, parts[t]
-    finally:
-        recording.set(before)
 
 
 def _unplaced(x: Any) -> bool:

@@ -5,23 +5,24 @@ A node keeps only `(code, instruction)` of a frame, which costs nothing.  Everyt
 
 from __future__ import annotations
 
-import bisect
 import dis
-import itertools
 import linecache
 import os
+from bisect import bisect_left, bisect_right
 from functools import cached_property, lru_cache
+from itertools import dropwhile, islice, takewhile
+from operator import attrgetter
 from types import CodeType
+
+_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_IDLE = ("CACHE", "COPY", "NOP", "EXTENDED_ARG")  # instructions that do nothing to a result
+_OFFSET = attrgetter("offset")
 
 
 @lru_cache(maxsize=512)
-def _instructions(code: CodeType) -> tuple[list[int], list[dis.Instruction]]:
-    """The instructions of `code` that do something, and their offsets."""
-    listing = [step for step in dis.get_instructions(code) if step.opname not in _IDLE]
-    return [step.offset for step in listing], listing
-
-
-_IDLE = ("CACHE", "COPY", "NOP", "EXTENDED_ARG")
+def _instructions(code: CodeType) -> list[dis.Instruction]:
+    """The instructions of `code` that do something."""
+    return [step for step in dis.get_instructions(code) if step.opname not in _IDLE]
 
 
 class Source:
@@ -36,14 +37,10 @@ class Source:
         return self.code.co_filename if self.code else ""
 
     @cached_property
-    def _position(self) -> tuple[int, int, int, int]:
+    def _position(self) -> tuple[int, ...]:
         """First line, last line, first column, last column (in bytes); zeros where unknown."""
-        if self.code is None:
-            return 0, 0, 0, 0
-        for k, (line, end, column, stop) in enumerate(self.code.co_positions()):
-            if k == self.instruction // 2:
-                return line or 0, end or line or 0, column or 0, stop or 0
-        return 0, 0, 0, 0
+        positions = self.code.co_positions() if self.code else ()
+        return tuple(n or 0 for n in next(islice(positions, self.instruction // 2, None), (0, 0, 0, 0)))
 
     @property
     def line(self) -> int:
@@ -60,7 +57,7 @@ class Source:
         """Exactly the expression that made the node, on one line; "" where there is no source text."""
         first, last, column, stop = self._position
         lines = [linecache.getline(self.file, n).encode() for n in range(first, last + 1)]
-        if not first or not all(lines) or stop == 0:
+        if not stop or not all(lines):
             return ""
         lines[-1] = lines[-1][:stop]
         lines[0] = lines[0][column:]
@@ -71,36 +68,36 @@ class Source:
 
         Read from the instructions, so that it works where there is no source text at all.
         """
-        if self.code is None:
-            return ""
-        offsets, listing = _instructions(self.code)
-        first = bisect.bisect_right(offsets, self.instruction)  # an offset inside a call's cache belongs to the call
+        listing = _instructions(self.code) if self.code else []
+        first = bisect_right(listing, self.instruction, key=_OFFSET)  # an offset in a call's cache belongs to the call
         if first < len(listing) and listing[first].opname == "JUMP_FORWARD":  # x = ... if c else ...
-            first = bisect.bisect_left(offsets, listing[first].argval)
+            first = bisect_left(listing, listing[first].argval, key=_OFFSET)
         steps = listing[first : first + 40]
         if output is not None:
-            if not steps or steps[0].opname != "UNPACK_SEQUENCE":
-                return ""
-            steps = steps[1:]
-        targets = itertools.dropwhile(lambda step: step.opname.startswith("LOAD_"), steps)  # self.h = ... loads self
-        if steps and steps[0].opname.startswith("LOAD_"):
-            steps = [step for step in itertools.islice(targets, 1) if step.opname == "STORE_ATTR"]
-        names: list[str] = []
-        for step in steps:
-            if not step.opname.startswith("STORE_") or step.opname in ("STORE_SUBSCR", "STORE_SLICE"):
-                break
-            names += step.argval if isinstance(step.argval, tuple) else [step.argval]
-            if step.opname == "STORE_FAST_LOAD_FAST":
-                names.pop()
+            steps = steps[1:] if steps and steps[0].opname == "UNPACK_SEQUENCE" else []
+        if steps and _loads(steps[0]):  # self.h = ... loads self
+            steps = [step for step in islice(dropwhile(_loads, steps), 1) if step.opname == "STORE_ATTR"]
+        names = [name for step in takewhile(_stores, steps) for name in _targets(step)]
         name = names[output or 0] if len(names) > (output or 0) else ""
         return name if name.isidentifier() else ""  # pytest's own variables are none
 
     def __str__(self) -> str:
         name = self.file
         if name and not name.startswith("<"):
-            parts = os.path.abspath(name).split(os.sep)
-            name = "/".join(parts[-2:]) if os.path.abspath(name).startswith(_HERE) else os.path.relpath(name)
+            path = os.path.abspath(name)
+            name = "/".join(path.split(os.sep)[-2:]) if path.startswith(_HERE) else os.path.relpath(path)
         return f"{name}:{self.line}" if name else "unknown line"
 
 
-_HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+def _loads(step: dis.Instruction) -> bool:
+    return step.opname.startswith("LOAD_")
+
+
+def _stores(step: dis.Instruction) -> bool:
+    return step.opname.startswith("STORE_") and step.opname not in ("STORE_SUBSCR", "STORE_SLICE")
+
+
+def _targets(step: dis.Instruction) -> tuple[str, ...]:
+    """The variables that an instruction stores; newer Pythons store two at once, or store one and load one."""
+    names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
+    return names[:1] if step.opname == "STORE_FAST_LOAD_FAST" else names

@@ -6,17 +6,17 @@ cycles: dropping the loss frees the graph at once.  Arrays are read-only for lif
 
 from __future__ import annotations
 
-import functools
 import itertools
 import sys
 from collections.abc import Callable, Iterator
-from types import CodeType
+from operator import attrgetter
+from types import CodeType, FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-from minigrad.scope import Role, Scope, TimeLabel, caller, recording
+from minigrad.scope import Role, TimeLabel, caller, recording
 from minigrad.source import Source
 
 if TYPE_CHECKING:
@@ -49,33 +49,61 @@ def seed(n: int | None) -> None:
 
 def generator() -> np.random.Generator:
     """The generator that `seed` starts."""
-    if _generator is None:
-        seed(None)
-    assert _generator is not None
+    global _generator
+    _generator = _generator or np.random.default_rng()
     return _generator
 
 
 class Call(NamedTuple):
     """One call with several outputs, seen from output number `which`."""
 
-    outputs: tuple[NDArray[Any], ...]
+    outputs: tuple[Array, ...]
     which: int
 
 
-class Handle:
+class Handle(NamedTuple):
     """Removes the hook it was returned for."""
 
-    def __init__(self, tensor: Tensor, hook: Callable[[Any], Any]) -> None:
-        self._tensor, self._hook = tensor, hook
+    tensor: Tensor
+    hook: Callable[[Any], Any]
 
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
-        self._tensor._hooks = tuple(hook for hook in self._tensor._hooks if hook is not self._hook)
+        self.tensor._hooks = tuple(hook for hook in self.tensor._hooks if hook is not self.hook)
 
 
-def _operator(name: str) -> tuple[Callable[[Tensor, Any], Tensor], Callable[[Tensor, Any], Tensor]]:
+Operator = Callable[["Tensor", Any], "Tensor"]
+
+
+def _operator(name: str) -> tuple[Operator, Operator]:
     """The two methods of an operator: `self op other`, and reflected, `other op self`."""
     return lambda self, other: getattr(ops, name)(self, other), lambda self, other: getattr(ops, name)(other, self)
+
+
+def _update(name: str, sign: str) -> Operator:
+    """The method of `W += ...`: a leaf that requires grad is rebound inside no_grad; else there is a new tensor."""
+
+    def update(self: Tensor, other: Any) -> Tensor:
+        value: Tensor = getattr(ops, name)(self, other)
+        if self.op is not None or not self._requires_grad:
+            return value
+        if recording.get().enabled:
+            problem = f"{self.name or 'tensor'} {sign} ... would change a leaf that requires grad"
+            raise ValueError(f"{problem}; write `with mg.no_grad(): W {sign} ...`")
+        self.data = value
+        return self
+
+    return update
+
+
+def _method(name: str) -> Callable[..., Any]:
+    """A method of NumPy's arrays: the function of that name."""
+
+    def method(self: Tensor, *args: Any, **keywords: Any) -> Any:
+        return getattr(ops, name)(self, *args, **keywords)
+
+    method.__name__, method.__doc__ = name, f"`minigrad.{name}` of this tensor."
+    return method
 
 
 class Tensor:
@@ -93,11 +121,18 @@ class Tensor:
     def __init__(
         self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None
     ) -> None:
-        now, frame = recording.get(), caller(sys._getframe(1))
-        self._array = _own_array(data, dtype)
+        self._begin(_own_array(data, dtype), caller(sys._getframe(1)), name)
+        self.requires_grad = requires_grad
+
+    def _begin(self, array: Array, frame: FrameType | None, name: str | None = None) -> Tensor:
+        """Become a leaf on an array, which is locked, made here and now."""
+        now = recording.get()
+        array.setflags(write=False)
+        self._array = array
         self._grad: Tensor | None = None
+        self._requires_grad = False
         self._hooks: tuple[Callable[[Any], Any], ...] = ()
-        self._scope: Scope | None = now.scope
+        self._scope, self.time = now.scope, now.time
         self._code: CodeType | None = frame.f_code if frame else None
         self._instruction = frame.f_lasti if frame else 0
         self.name = name
@@ -108,15 +143,19 @@ class Tensor:
         self.call: Call | None = None  # set where one call has several outputs
         self.role: Role | None = None  # told by the unroller
         self.serial = next(serials)  # creation order; reversed, it is a topological order
-        self.time: TimeLabel | None = now.time
         self.walked: float  # the loss whose training pass came by here; not set before
-        self._requires_grad = False
-        self.requires_grad = requires_grad
+        return self
 
     # what it is
 
+    shape: tuple[int, ...] = property(attrgetter("_array.shape"), doc="As in NumPy.")  # type: ignore[assignment]
+    dtype: np.dtype[Any] = property(attrgetter("_array.dtype"), doc="As in NumPy.")  # type: ignore[assignment]
+    ndim: int = property(attrgetter("_array.ndim"), doc="As in NumPy.")  # type: ignore[assignment]
+    size: int = property(attrgetter("_array.size"), doc="As in NumPy.")  # type: ignore[assignment]
+    T: Tensor = property(_method("transpose"), doc="The axes reversed.")  # type: ignore[assignment]
+
     @property
-    def data(self) -> NDArray[Any]:
+    def data(self) -> Array:
         """The read-only array.  Assigning rebinds: same shape, cast to this dtype; only leaves can be rebound."""
         return self._array
 
@@ -124,11 +163,7 @@ class Tensor:
     def data(self, value: Any) -> None:
         if self.op is not None:
             raise ValueError(f"data of {self!r}: it is the output of {self.op.name}; write t = t.detach() first")
-        array = _own_array(value, None).astype(self.dtype)
-        if array.shape != self.shape:
-            raise ValueError(f"data of {self.name or 'tensor'}: shape {self.shape} is needed, found {array.shape}")
-        array.setflags(write=False)
-        self._array = array
+        self._array = fitted(value, self, f"data of {self.name or 'tensor'}:")._array
 
     @property
     def grad(self) -> Tensor | None:
@@ -137,13 +172,7 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if value is not None and not isinstance(value, Tensor):
-            value = Tensor(value, dtype=self.dtype)
-        elif value is not None and value.dtype != self.dtype:
-            value = value.astype(self.dtype)
-        if value is not None and value.shape != self.shape:
-            raise ValueError(f"grad of {self.name or 'tensor'}: shape {self.shape} is needed, found {value.shape}")
-        self._grad = value
+        self._grad = None if value is None else fitted(value, self, f"grad of {self.name or 'tensor'}:")
 
     @property
     def requires_grad(self) -> bool:
@@ -153,33 +182,11 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and self.dtype.kind != "f":
-            raise TypeError(
-                f"requires_grad: only floating tensors have gradients, found dtype {self.dtype}; "
-                "write tensor(data, dtype=np.float32, requires_grad=True)"
-            )
+            problem = f"requires_grad: only floating tensors have gradients, found dtype {self.dtype}"
+            raise TypeError(f"{problem}; write tensor(data, dtype=np.float32, requires_grad=True)")
         if self.op is not None and value != self._requires_grad:
             raise ValueError(f"requires_grad of the output of {self.op.name} cannot be changed; use t.detach()")
         self._requires_grad = bool(value)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """As in NumPy."""
-        return self._array.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """As in NumPy."""
-        return self._array.dtype
-
-    @property
-    def ndim(self) -> int:
-        """As in NumPy."""
-        return self._array.ndim
-
-    @property
-    def size(self) -> int:
-        """As in NumPy."""
-        return self._array.size
 
     @property
     def is_leaf(self) -> bool:
@@ -203,8 +210,7 @@ class Tensor:
 
     def place(self, kind: str, name: str, time: TimeLabel | None = None) -> None:
         """Say what this tensor is to a recurrence (kind "input" or "state", and its name there), and in which step."""
-        self.role = Role(kind, name)
-        self.time = time or self.time
+        self.role, self.time = Role(kind, name), time or self.time
 
     # what one does with it
 
@@ -212,7 +218,7 @@ class Tensor:
         """The one element, as a Python number."""
         return self._array.item()
 
-    def numpy(self) -> NDArray[Any]:
+    def numpy(self) -> Array:
         """The read-only array."""
         return self._array
 
@@ -250,23 +256,29 @@ class Tensor:
     # how it looks
 
     def __repr__(self) -> str:
-        body = "" if self.ndim else f"{self.item():.6g}" if self.dtype.kind == "f" else str(self.item())
         if self.ndim and self.size <= 24:
-            body = np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")
+            parts = [np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")]
         elif self.ndim:
-            body = f"shape={self.shape}, norm={np.linalg.norm(self._array.astype(np.float64)):.4g}"
-        extra = "" if self.dtype == np.float32 else f", dtype={self.dtype}"
-        extra += f", name={self.name!r}" if self.name else ""
-        extra += f", op={self.op.name}" if self.op else ", requires_grad=True" if self._requires_grad else ""
-        return f"tensor({body}{extra})"
+            parts = [f"shape={self.shape}, norm={np.linalg.norm(self._array.astype(np.float64)):.4g}"]
+        else:
+            parts = [f"{self.item():.6g}" if self.dtype.kind == "f" else str(self.item())]
+        parts += [] if self.dtype == np.float32 else [f"dtype={self.dtype}"]
+        parts += [f"name={self.name!r}"] if self.name else []
+        parts += [f"op={self.op.name}"] if self.op else ["requires_grad=True"] if self._requires_grad else []
+        return f"tensor({', '.join(parts)})"
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 
+    # Python's protocols
+
     def __len__(self) -> int:
-        if self.ndim == 0:
-            raise TypeError("len() of a 0-d tensor")
-        return len(self._array)
+        if not self.shape:
+            raise TypeError("a 0-d tensor has no length, and nothing to loop over")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return iter(ops.unstack(self) if len(self) else ())
 
     def __float__(self) -> float:
         return float(self._array.item())
@@ -280,19 +292,12 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(self._array)
 
-    def __iter__(self) -> Iterator[Tensor]:
-        if self.ndim == 0:
-            raise TypeError("iteration over a 0-d tensor")
-        return iter(ops.unstack(self))
-
     # NumPy's protocols
 
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if self._requires_grad:
-            raise TypeError(
-                f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed; "
-                "write t.detach() or t.data where that is meant"
-            )
+            problem = f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed"
+            raise TypeError(f"{problem}; write t.detach() or t.data where that is meant")
         return np.array(self._array, dtype, copy=copy)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
@@ -318,87 +323,64 @@ class Tensor:
     __le__, __ge__ = _operator("less_equal")
     __eq__, __ne__ = _operator("equal")[0], _operator("not_equal")[0]  # type: ignore[assignment]
     __hash__ = object.__hash__
+    __iadd__, __isub__ = _update("add", "+="), _update("subtract", "-=")
+    __imul__, __itruediv__ = _update("multiply", "*="), _update("divide", "/=")
+    __abs__, __invert__ = _method("abs"), _method("logical_not")
 
     def __neg__(self) -> Tensor:
         return ops.negative(self)
 
-    def __pos__(self) -> Tensor:
-        return self
-
-    def __abs__(self) -> Tensor:
-        return ops.abs(self)
-
-    def __invert__(self) -> Tensor:
-        return ops.logical_not(self)
-
     def __getitem__(self, index: Any) -> Tensor:
         return ops.getitem(self, index)
 
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError(
-            "x[i] = v would change an array that the graph still needs; write x = np.where(mask, v, x), "
-            "or build x with np.concatenate or np.stack"
-        )
-
-    def _update(self, value: Tensor, operator: str) -> Tensor:
-        """`W -= ...`: a leaf that requires grad is rebound inside no_grad; anything else is a new tensor."""
-        if self.op is not None or not self._requires_grad:
-            return value
-        if recording.get().enabled:
-            raise ValueError(
-                f"{self.name or 'tensor'} {operator} ...: it is a leaf that requires grad, and changing it is not "
-                f"differentiable; write `with mg.no_grad(): W {operator} ...`"
-            )
-        self.data = value._array
+    def __pos__(self) -> Tensor:
         return self
 
-    def __iadd__(self, other: Any) -> Tensor:
-        return self._update(self + other, "+=")
+    def __setitem__(self, index: Any, value: Any) -> None:
+        problem = "x[i] = v would change an array that the graph still needs"
+        raise TypeError(f"{problem}; write x = np.where(mask, v, x), or build x with np.concatenate or np.stack")
 
-    def __isub__(self, other: Any) -> Tensor:
-        return self._update(self - other, "-=")
+    if TYPE_CHECKING:  # at run time it would make every look at an attribute slower: 12 % of a pass over tiny arrays
 
-    def __imul__(self, other: Any) -> Tensor:
-        return self._update(self * other, "*=")
-
-    def __itruediv__(self, other: Any) -> Tensor:
-        return self._update(self / other, "/=")
-
-    # NumPy's methods
-
-    @property
-    def T(self) -> Tensor:
-        """The axes reversed."""
-        return ops.transpose(self)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        if name in ops.METHODS:
-            return functools.partial(getattr(ops, name), self)
-        raise AttributeError(f"a tensor has no attribute {name!r}")
+        def __getattr__(self, name: str) -> Callable[..., Any]: ...
 
 
-def _own_array(data: Any, dtype: DTypeLike | None, share: bool = False) -> NDArray[Any]:
-    """A read-only array that nobody can change; Python numbers and lists of them get the default dtype.
+_METHODS = (
+    "all any argmax argmin argpartition argsort astype choose clip conjugate copy cumprod cumsum diagonal dot flatten "
+    "max mean min prod ravel repeat reshape round searchsorted squeeze std sum swapaxes take trace transpose var"
+)
+for _name in _METHODS.split():
+    setattr(Tensor, _name, _method(_name))
 
-    share: take an array that nobody can change as it is.
-    """
-    if isinstance(data, Tensor):
-        data = data._array
-    elif share and isinstance(data, np.ndarray) and _frozen(data):
-        return data
-    array = np.array(data, dtype)
+
+def fitted(value: Any, x: Tensor, what: str) -> Tensor:
+    """What a user gives for `x` as a tensor of its shape and dtype; a tensor keeps its history."""
+    value = value if isinstance(value, Tensor) else Tensor(value, dtype=x.dtype)
+    if value.shape != x.shape:
+        from minigrad import graph, naming
+
+        where = naming.describe(graph.Graph(x), x, "") if x.op else f"{x.name or 'a leaf'}, made in {x.source}"
+        raise ValueError(f"{what} shape {x.shape} is needed, found {value.shape}, for {where}")
+    return value if value.dtype == x.dtype else ops.astype(value, x.dtype)
+
+
+def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
+    """A new array of real numbers; Python numbers and lists of them get the default dtype."""
+    array = np.array(data._array if isinstance(data, Tensor) else data)
+    if dtype is None and array.dtype.kind != "b" and not isinstance(data, (Array, np.generic, Tensor)):
+        dtype = _default_dtype
+    if dtype is not None and array.dtype.kind in "biuf":
+        array = array.astype(dtype, copy=False)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"a tensor holds real numbers; found {type(data).__name__} of dtype {array.dtype}")
-    if dtype is None and not isinstance(data, np.ndarray | np.generic) and array.dtype.kind != "b":
-        array = array.astype(_default_dtype)
-    array.setflags(write=False)
     return array
 
 
-def _frozen(array: NDArray[Any]) -> bool:
-    """Whether nobody can change the array: neither through it nor through an array that it is a view of."""
-    base = array.base
-    return not array.flags.writeable and (base is None or (isinstance(base, np.ndarray) and not base.flags.writeable))
+def _frozen(value: Any) -> bool:
+    """Whether it is an array that nobody can change: neither through it nor through one that it is a view of."""
+    if not isinstance(value, Array) or value.flags.writeable:
+        return False
+    return value.base is None or (isinstance(value.base, Array) and not value.base.flags.writeable)
 
 
 def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None) -> Tensor:
@@ -411,25 +393,15 @@ def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = Non
     >>> mg.tensor([1.0, 2.0], requires_grad=True, name="w")
     tensor([1., 2.], name='w', requires_grad=True)
     """
-    if isinstance(data, Tensor):
-        data = data.__array__()  # raises if the data would drop out of a graph unnoticed
-    return Tensor(data, requires_grad, dtype, name)
+    return Tensor(np.asarray(data) if isinstance(data, Tensor) else data, requires_grad, dtype, name)
 
 
 def constant(value: Any) -> Tensor:
     """A leaf without gradient for an operand that is not a tensor; the line of the operation is not its source."""
-    leaf: Tensor = object.__new__(Tensor)  # as __init__ does, without looking for the caller: twice as fast
+    leaf: Tensor = object.__new__(Tensor)  # without looking for the caller: twice as fast as `Tensor(value)`
     if type(value) in (int, float):  # computed with as a number; what the default dtype cannot hold is kept in float64
-        leaf._array = np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64)
-    else:
-        leaf._array = _own_array(value, None, share=True)
-    leaf._array.setflags(write=False)
-    now = recording.get()
-    leaf.time, leaf._scope, leaf._code, leaf._instruction = now.time, now.scope, None, 0
-    leaf.op = leaf.name = leaf.call = leaf.role = leaf._grad = None
-    leaf._hooks, leaf.inputs, leaf.arrays, leaf.constants = (), (), (), {}
-    leaf._requires_grad, leaf.serial = False, next(serials)
-    return leaf
+        return leaf._begin(np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64), None)
+    return leaf._begin(value if _frozen(value) else _own_array(value), None)
 
 
 from minigrad import ops  # noqa: E402 - the operators are functions of tensors, so they come last

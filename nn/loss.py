@@ -69,16 +69,16 @@ def nll_loss(log_p: Any, target: Any, *, ignore_index: int | None = None, weight
 
 
 def _nll(log_p: mg.Tensor, target: Any, weight: Any) -> mg.Tensor:
-    chosen = -mg.take_along_axis(log_p, target[..., None], axis=-1)
+    index = target[..., None]
     if weight is None:
-        return chosen.mean()
+        return -mg.take_along_axis(log_p, index, axis=-1).mean()
     weight = np.asarray(getattr(weight, "data", weight), log_p.dtype)
     if weight.shape != log_p.shape[-1:]:
         raise ValueError(f"weight: one for each class {log_p.shape[-1:]} is needed, found shape {weight.shape}")
-    each = weight[target]
+    each = weight[index]
     if not each.sum() > 0:
         raise ValueError(f"weight: the weights of the targets must sum to more than 0, found {each.sum()}")
-    return (chosen * each[..., None]).sum() / each.sum()
+    return -(mg.take_along_axis(log_p, index, axis=-1) * each).sum() / each.sum()
 
 
 def _same_shapes(who: str, y: Any, target: Any) -> tuple[mg.Tensor, mg.Tensor]:

@@ -79,14 +79,14 @@ def test_transcripts_of_demos_are_what_they_print(tmp_path):
         words = [sys.executable, *shlex.split(command)[2:], "--out", str(tmp_path)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment, check=True)
-        printed = without_line_numbers(done.stdout).splitlines()
+        printed = robust(done.stdout).splitlines()
         for line in said:
-            assert without_line_numbers(line) in printed
+            assert robust(line) in printed
 
 
-def without_line_numbers(text):
-    """The text with every file.py:12 shortened to file.py."""
-    return re.sub(r"(\.py):\d+", r"\1", text)
+def robust(text):
+    """The text without what an edit or another machine changes: line numbers, and how exactly a check agrees."""
+    return re.sub(r"(finite differences).*", r"\1", re.sub(r"(\.py):\d+", r"\1", text))
 
 
 def test_the_notebook_runs_and_holds_the_outputs_it_gives(monkeypatch):

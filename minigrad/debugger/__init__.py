@@ -1,6 +1,7 @@
 """The interactive debugger of backward passes, and backward passes written out as source.  Imports the engine."""
 
 from minigrad.debugger.breakpoints import Breakpoint
-from minigrad.debugger.shell import Debugger, Quit, debug
+from minigrad.debugger.moving import Quit
+from minigrad.debugger.shell import Debugger, debug
 
 __all__ = ["Breakpoint", "Debugger", "Quit", "debug"]

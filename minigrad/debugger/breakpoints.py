@@ -1,52 +1,101 @@
 """Breakpoints: conditions on a step of a backward pass, parsed into comparisons and nothing else.  Imports `facts`.
 
-`norm > 100`, `t == 3 and op == tanh`, `nonfinite`, `h[3]`, `train.py:12`, `pass == 812`: see `FIELDS`.
+`norm > 100`, `t == 3 and op == tanh`, `nonfinite`, `h[3]`, `train.py:12`, `pass == 812`: the fields are `Facts`.
 """
 
 from __future__ import annotations
 
 import ast
-import difflib
+import contextlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any
 
 from minigrad.backward import Step
-from minigrad.debugger.facts import Facts
+from minigrad.debugger.facts import FIELDS, Facts, nearest, spelled
 
-FIELDS = {
-    "t": "the time step:  t == 3",
-    "norm": "the size of the gradient:  norm > 100",
-    "fraction": "a state's gradient, compared with the first one of that state in the pass:  fraction < 1e-3",
-    "nonfinite": "NaN or infinity is born here, in the forward pass too:  nonfinite",
-    "name": "the node's name:  name == h, or just h, or h[3]",
-    "op": "the operation:  op == tanh",
-    "axis": "the time axis:  axis == encoder",
-    "scope": "the module scope and all inside it:  scope == encoder.cell",
-    "lines": "the forward line, or a line that called it:  train.py:12",
-    "index": "the number of the step in the pass:  index == 40",
-    "pass": "the number of the backward pass:  pass == 812",
-}
-_TEXTS = ("name", "op", "axis", "scope")
-_ALLOWED = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple, ast.List)
-_PASS = "number"  # `pass` is a word of Python's own
+_TEXTS = ("name", "op", "axis", "scope", "line")
+_COMPARISONS = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple, ast.List, ast.Constant)
+_SIGNS = (ast.boolop, ast.unaryop, ast.cmpop, ast.expr_context, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Mod)
+_SPELLING = (  # what one may write, and the Python that it stands for
+    (r"(?<![=!<>])=(?!=)", "=="),
+    (r"\bpass\b", "pass_"),
+    (r"(?:\./)?([\w./\\<>-]*\.py|<[\w -]+>):(\d+)", r"(line == '\1:\2')"),
+)
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a name that matches nothing: "; did you mean h?" or the names there are."""
-    names = list(dict.fromkeys(known))
-    close = difflib.get_close_matches(word, names, 1, 0.5)
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"; did you mean {close[0]}?" if close else f"; there are: {shown}" if names else ""
+class _Reader(ast.NodeTransformer):
+    """Looks the fields of a condition up in `facts`; bare words are texts, and whatever is no comparison is refused.
+
+    fields: those it asks for.  words: the pairs (field, text) that only a graph can tell to be right.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.words: list[tuple[str, Any]] = []
+        self.fields: set[str] = set()
+        self.field = ""  # what is being compared; "" outside of comparisons
+
+    def visit_Name(self, node: Any) -> ast.expr:
+        """A field; else a word."""
+        if _is_field(node):
+            self.fields.add(node.id)
+            return ast.Attribute(ast.Name("facts", ast.Load()), node.id, ast.Load())
+        word = ast.unparse(node)
+        if self.field in _TEXTS:
+            return ast.Constant(word)
+        if self.field:
+            raise ValueError(f"condition {self.text!r}: unknown field {word!r}{nearest(word, FIELDS)}")
+        return self.visit(_equal("name", ast.Constant(word)))
+
+    visit_Attribute = visit_Name  # noqa: N815 - encoder.cell is a word too
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """h[3] is h at t == 3."""
+        if self.field:
+            raise self._refusal(node)
+        at = self.visit(_equal("t", node.slice))
+        return ast.BoolOp(ast.And(), [at, self.visit(node.value)])
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        """Words beside a text field are texts."""
+        around = self.field
+        parts: list[Any] = [node.left, *node.comparators]
+        self.field = next((part.id for part in parts if _is_field(part)), "?")
+        super().generic_visit(node)
+        exact = isinstance(node.ops[0], ast.Eq | ast.In) and (self.field in _TEXTS or self.field == "t")
+        for leaf in getattr(node.comparators[0], "elts", node.comparators) if exact else ():
+            with contextlib.suppress(ValueError):  # what is no constant cannot be misspelt
+                self.words.append((self.field, ast.literal_eval(leaf)))
+        self.field = around
+        return node
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        """The parts of a comparison; anything else could run."""
+        if not isinstance(node, (*_COMPARISONS, *_SIGNS)) or (isinstance(node, ast.BinOp) and not self.field):
+            raise self._refusal(node)
+        return super().generic_visit(node)
+
+    def _refusal(self, node: ast.AST) -> ValueError:
+        text = ast.unparse(node) or type(node).__name__
+        return ValueError(f"condition {self.text!r}: {text} is not a comparison of {', '.join(FIELDS)}")
+
+
+def _is_field(node: Any) -> bool:
+    return isinstance(node, ast.Name) and (node.id in FIELDS or node.id == "pass_")
+
+
+def _equal(field: str, value: ast.expr) -> ast.Compare:
+    return ast.Compare(ast.Name(field, ast.Load()), [ast.Eq()], [value])
 
 
 class Breakpoint(AbstractContextManager["Breakpoint"]):
     """A condition on a step of a backward pass.
 
-    condition: text over `FIELDS`, or a function of a step.  once: gone after its first hit.  Fields may be given as
-    keywords: `Breakpoint(t=3, op="tanh")`.  Calling it with a step says whether it holds; as a context manager it
-    makes every backward pass inside stop there.  Raises ValueError for a condition that cannot be read.
+    condition: text over the fields of `Facts`, or a function of a step.  once: gone after its first hit.  Fields may be
+    given as keywords: `Breakpoint(t=3, op="tanh")`.  Calling it with a step says whether it holds; as a context manager
+    it makes every backward pass inside stop there.  Raises ValueError for a condition that cannot be read.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(2.0, requires_grad=True, name="w"), mg.tensor(1.0)
@@ -58,79 +107,47 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
     """
 
     def __init__(self, condition: str | Callable[[Step], Any] = "", *, once: bool = False, **equal: Any) -> None:
+        self.once, self.hits = once, 0
+        self.words: list[tuple[str, Any]] = []
+        self.fields: set[str] = set()
+        self._facts: Facts | None = None  # of the pass that it was last called about
+        self._entered: list[Any] = []
         given = [condition] if isinstance(condition, str) and condition.strip() else []
-        self.words: list[tuple[str, str]] = []  # (field, word) pairs, to be compared with what a graph holds
-        self.once = once
-        self.hits = 0
         self.text = " and ".join([*given, *[f"{name} == {value!r}" for name, value in equal.items()]])
+        self.test: Callable[[Facts], Any]
         if callable(condition):
             self.text = self.text or getattr(condition, "__name__", "function")
-            self.test: Callable[[Facts], Any] = lambda facts: condition(facts.step)
-        elif not self.text:
-            raise ValueError("Breakpoint: a condition is needed, such as 'norm > 100' or 't == 3'")
+            self.test = lambda facts: condition(facts.step)  # type: ignore[arg-type]
+        elif self.text:
+            self.test = self._read()
         else:
-            self.test = self._compiled(self.text)
+            raise ValueError("Breakpoint: a condition is needed, such as 'norm > 100' or 't == 3'")
 
-    def _compiled(self, text: str) -> Callable[[Facts], Any]:
-        source = re.sub(r"([\w./\\<>-]*\.py|<[\w -]+>):(\d+)", r"(('\1', \2) in lines)", text)
-        source = re.sub(r"\bpass\b", _PASS, re.sub(r"(?<![=!<>])=(?!=)", "==", source))
+    def _read(self) -> Callable[[Facts], Any]:
+        source, reader = self.text.strip(), _Reader(self.text)
+        for written, meant in _SPELLING:
+            source = re.sub(written, meant, source)
         try:
-            tree = ast.parse(source.strip(), mode="eval").body
+            test: Any = ast.parse(f"lambda facts: {source}", mode="eval")
         except SyntaxError:
-            raise ValueError(f"condition {text!r} cannot be read; write for example 't == 3 and norm > 100'") from None
-        facts = ast.arguments([], [ast.arg("facts")], kwonlyargs=[], kw_defaults=[], defaults=[])
-        body = ast.fix_missing_locations(ast.Expression(ast.Lambda(facts, self._checked(tree, text))))
-        return eval(compile(body, "<breakpoint>", "eval"), {"__builtins__": {}})
+            raise ValueError(f"condition {self.text!r} cannot be read; write for example 't == 3'") from None
+        if source in FIELDS and source != "nonfinite":
+            raise ValueError(
+                f"condition {source!r} compares nothing; write for example {' '.join(FIELDS[source].split()[-3:])!r}"
+            )
+        test.body.body = reader.visit(test.body.body)
+        self.words, self.fields = reader.words, reader.fields
+        return eval(compile(ast.fix_missing_locations(test), "<breakpoint>", "eval"), {"__builtins__": {}})
 
-    def _checked(self, node: ast.expr, text: str) -> ast.expr:
-        """The condition with its fields looked up in `facts`; whatever is not a comparison is refused."""
-        match node:
-            case ast.Name() if node.id in FIELDS or node.id == _PASS:
-                return ast.Attribute(ast.Name("facts", ast.Load()), node.id, ast.Load())
-            case ast.Name() | ast.Attribute():
-                return self._word("name", ast.unparse(node))
-            case ast.Subscript(value=ast.Name(), slice=ast.Constant() | ast.UnaryOp()):
-                at = ast.Compare(ast.Name("t", ast.Load()), [ast.Eq()], [node.slice])
-                return ast.BoolOp(ast.And(), [self._checked(at, text), self._checked(node.value, text)])
-            case ast.Compare():
-                self._check_words(node, text)
-            case ast.Constant():
-                return node
-            case ast.BoolOp() | ast.UnaryOp() | ast.BinOp() | ast.Tuple() | ast.List():
-                pass
-            case _:
-                raise ValueError(f"condition {text!r}: {ast.unparse(node)} is not a comparison of {', '.join(FIELDS)}")
-        for name, value in ast.iter_fields(node):
-            if isinstance(value, ast.expr):
-                setattr(node, name, self._checked(value, text))
-            elif isinstance(value, list) and value and isinstance(value[0], ast.expr):
-                setattr(node, name, [self._checked(part, text) for part in value])
-        return node
-
-    def _check_words(self, node: ast.Compare, text: str) -> None:
-        """Bare words beside a text field become texts; any other unknown name is a mistake."""
-        parts = [node.left, *node.comparators]
-        field = next((ast.unparse(part) for part in parts if _is_field(part)), "")
-
-        def checked(part: ast.expr) -> ast.expr:
-            if isinstance(part, ast.Tuple | ast.List):
-                part.elts = [checked(each) for each in part.elts]
-            elif isinstance(part, ast.Name | ast.Attribute) and not _is_field(part):
-                if field not in _TEXTS:
-                    word = ast.unparse(part)
-                    raise ValueError(f"condition {text!r}: unknown field {word!r}{nearest(word, FIELDS)}")
-                part = ast.Constant(ast.unparse(part))
-            compared = field in _TEXTS or (field == "t" and isinstance(node.ops[0], ast.Eq))
-            if compared and isinstance(part, ast.Constant):
-                self.words.append((field, str(part.value)))
-            return part
-
-        node.left, *node.comparators = map(checked, parts)
-
-    def _word(self, field: str, word: str) -> ast.expr:
-        self.words.append((field, word))
-        name = ast.Attribute(ast.Name("facts", ast.Load()), field, ast.Load())
-        return ast.Compare(name, [ast.Eq()], [ast.Constant(word)])
+    def missing(self, facts: Facts) -> str:
+        """What the condition names that no node of the graph has, with the nearest that there is; "" if nothing."""
+        for field, word in self.words:
+            known = facts.known(field)
+            if word not in known:
+                steps = f"; there are: {min(known)} to {max(known)}" if field == "t" and known else ""
+                names = (name.lstrip("/") for value in known for name in str(value).splitlines())
+                return f"nothing in this pass has {field} {word}{steps or nearest(str(word), names)}"
+        return ""
 
     def reason(self, facts: Facts) -> str:
         """Why the pass stops at this step; "" if it does not.  A condition that raises stops it too."""
@@ -140,29 +157,26 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
         except Exception as error:
             return f"condition {self.text!r} raised {type(error).__name__}: {error}"
         self.hits += 1
-        size, rest = f"|d{facts.name}| = {facts.norm:.3g}", self.text.removeprefix("norm")
+        size, rest = f"|d{spelled(facts.name)}| = {facts.norm:.3g}", self.text.removeprefix("norm")
         return f"{size}{rest}" if rest != self.text else f"{self.text}: {size}"
 
     def __call__(self, step: Step) -> bool:
         """Whether the condition holds at `step`."""
-        return bool(self.test(Facts().about(step)))
+        if self._facts is None or self._facts.graph is not step.graph or step.index == 0:
+            self._facts = Facts(step.graph)
+        return bool(self.test(self._facts.about(step)))
 
     def __enter__(self) -> Breakpoint:
         from minigrad.debugger.shell import Debugger
 
-        self._debugger = Debugger([self])
-        self._debugger.__enter__()
+        self._entered.append(Debugger([self]).__enter__())
         return self
 
     def __exit__(self, *error: Any) -> bool:
-        return self._debugger.__exit__(*error)
+        return self._entered.pop().__exit__(*error)
 
     def __str__(self) -> str:
         return f"{self.text}{'   once' if self.once else ''}{f'   hit {self.hits} times' if self.hits else ''}"
 
     def __repr__(self) -> str:
         return f"Breakpoint({self.text!r}{', once=True' if self.once else ''})"
-
-
-def _is_field(node: ast.expr) -> bool:
-    return isinstance(node, ast.Name) and (node.id in FIELDS or node.id == _PASS)

@@ -1,156 +1,96 @@
-"""Texts about the place where a session stands: what the commands that only look print.  Imports `facts`, `session`."""
+"""Commands that look: at a node, its gradient, its place in the program and in time.  Imports `prompt`, `gradcheck`."""
 
 from __future__ import annotations
 
 import inspect
 import linecache
 import math
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Step
-from minigrad.debugger.breakpoints import nearest
-from minigrad.debugger.facts import array_of, is_finite, norm_of, states
-from minigrad.debugger.session import Session
-from minigrad.graph import Graph
-from minigrad.primitive import Scatter
+from minigrad.debugger.facts import FIELDS, array_text, called, callers, is_finite, nearest, norm_of, spelled
+from minigrad.debugger.prompt import COMMANDS, SHORT, Prompt, Refused, usage_of
+from minigrad.edits import clip_gradient, cut
+from minigrad.gradcheck import gradcheck
 from minigrad.reports import HEALTHY
-from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 _BARS = "▁▂▃▄▅▆▇█"
+_WIDTH = 40  # bars of a chart at most
+_MOST, _ROWS = 12, 20  # contributions on one line, rows of a table
 _MUCH = 100  # times as large as at the start, on a part of the pass
+_AGREES = 1e-5  # relative, of a derivative in float64
 
 
-def called(graph: Graph, node: Tensor) -> str:
-    """The name of a node with its time step: h[3]."""
-    name = naming.label(graph, node)
-    name = name if re.fullmatch(r"[\w.]+", name) else f"({name})"
-    return name + ("" if node.t is None else f"[{node.t}]")
+def grad(prompt: Prompt, node: Tensor) -> str:
+    """grad [NODE]: the gradient of this node, or one that is pending.
 
-
-def place(graph: Graph, node: Tensor) -> str:
-    """Time step, role, forward line and where that line is: the text after "stop"."""
-    parts = [] if node.t is None else [f"t = {node.t}" + (f" of {node.time.axis}" if len(graph.axes) > 1 else "")]  # type: ignore[union-attr]
-    name, text = naming.label(graph, node), naming.expression(graph, node)
-    if node in states(graph):
-        parts.append(f"state {name}" + (f" of {node.scope}" if node.scope else ""))
-    what = text if text == name else f"{name} = {text}"
-    where = str(node.source) + "".join(f", called from {line}" for line in callers(node)[:1])
-    return f"{', '.join(parts)}{':   ' if parts else ''}{what}   ({where})"
-
-
-def callers(node: Tensor) -> list[Source]:
-    """The lines that opened the scopes of a node, innermost first, without the node's own line."""
-    lines, scope = {str(node.source): node.source}, node._scope
-    while scope is not None:
-        lines.setdefault(str(scope.called_from), scope.called_from)
-        scope = scope.parent
-    return [line for name, line in list(lines.items())[1:] if line.code]
-
-
-def where(session: Session, node: Tensor) -> str:
-    """The forward line with its expression underlined, the lines that called it, scope and time step."""
-    source, lines = node.source, []
-    first, last, column, stop = source._position
-    raw = linecache.getline(source.file, first).rstrip()
-    if raw:
-        start = len(raw.encode()[:column].decode(errors="replace"))
-        end = len(raw.encode()[:stop].decode(errors="replace")) if last == first else len(raw)
-        lines += [f"{source}:", f"  {raw}", f"  {' ' * start}{'^' * max(1, end - start)}"]
-    else:
-        lines += [f"{source}:", f"  {naming.label(session.graph, node)} = {naming.expression(session.graph, node)}"]
-    lines += [f"called from {line}:\n  {line.text}" for line in callers(node)]
-    time = "outside of time" if node.time is None else f"t = {node.t} of axis {node.time.axis}"
-    step = f"step {session.step.index} of the pass" if session.step else "no step of the pass"
-    return "\n".join([*lines, f"{time}, scope {node.scope or '(none)'}, {step}"])
-
-
-def listing(node: Tensor) -> str:
-    """The program around the forward line."""
-    source = node.source
-    lines = linecache.getlines(source.file)
-    if not lines:
-        return f"there is no source text of {source}"
-    shown = range(max(1, source.line - 4), min(len(lines), source.line + 4) + 1)
-    return "\n".join(f"{n:>5}{' ->' if n == source.line else '   '} {lines[n - 1].rstrip()}" for n in shown)
-
-
-def array_text(name: str, value: Any) -> str:
-    """An array in a few lines: shape, dtype, norm, range, what is not finite; small ones in full."""
-    if isinstance(value, Scatter):
-        return f"{name}: only at {value.index!r}: " + array_text("value", value.value)
-    array = array_of(value)
-    text = f"{name}: {array.shape} {array.dtype}"
-    if array.size and array.dtype.kind == "f":
-        text += f", norm {norm_of(array):.4g}"
-        finite = np.isfinite(array)
-        if not finite.all():
-            first = tuple(int(k) for k in np.argwhere(~finite)[0])
-            text += f", {int((~finite).sum())} of {array.size} not finite, the first at {list(first)}: {array[first]}"
-        elif array.size > 1:
-            text += f", from {array.min():.4g} to {array.max():.4g}"
-    return text + ("" if array.size > 24 else "\n" + np.array2string(array, precision=6, separator=", "))
-
-
-def inputs(session: Session, node: Tensor) -> str:
-    """Each input of a node, and the gradient that goes on to it."""
-    grads: Sequence[Any] = [None] * len(node.inputs)
+    Example: grad h[3]
+    """
+    session = prompt.session
+    name = f"d{called(prompt.facts, node)}"
     if session.step is not None and session.step.node is node:
-        grads = session.step.contributions()
+        mark = "   (changed by hand)" if node in session.changes else ""
+        return array_text(f"d{spelled(prompt.facts.of(node).name)}", session.step.grad) + mark
+    waiting = session.pending.sums.get(node)
+    if waiting is None:
+        if any(step.node is node for step in session.replay(node)):
+            raise Refused(f"{name} has been used; goto {name} goes back to it")
+        raise Refused(f"{name}: nothing has arrived yet")
+    parts = waiting if isinstance(waiting, list) else [waiting]
+    return "\n".join(array_text(f"{name}, so far", part) for part in parts)
+
+
+def value(prompt: Prompt, node: Tensor) -> str:
+    """value [NODE]: what a node holds since the forward pass.
+
+    Example: value h[3]
+    """
+    return array_text(called(prompt.facts, node), node)
+
+
+def inputs(prompt: Prompt, node: Tensor) -> str:
+    """inputs [NODE]: what flows into the node, and the gradients that go on to it (this runs the rule).
+
+    Example: inputs
+    """
+    step = prompt.session.step
+    here = step is not None and step.node is node
+    grads: Sequence[Any] = step.contributions() if here and step else [None] * len(node.inputs)
     lines = []
-    for x, dx in zip(session.graph.inputs(node), grads, strict=False):
-        name = called(session.graph, x)
+    for x, dx in zip(prompt.session.graph.inputs(node), grads, strict=True):
+        name = called(prompt.facts, x)
         norm = f"norm {norm_of(x):.4g}" if x.dtype.kind == "f" else str(x.dtype)
         lines.append(f"{name}: {x.shape}, {norm}" + ("" if dx is None else f"   gets d{name} {naming.number(dx)}"))
+    if here and not prompt.session.graph.is_first(node):
+        lines.append("one of several outputs: the rule runs at the first of them, with the gradients of all")
     return "\n".join(lines) or "a leaf: nothing flows into it"
 
 
-def rule(node: Tensor) -> str:
-    """The source of the node's gradient rules, under the shapes that they get."""
-    if node.op is None:
-        return "a leaf has no rule"
-    names = [*node.op.inputs, *[f"x{k}" for k in range(len(node.inputs) - len(node.op.inputs))]]
-    shapes = [f"{name} {x.shape}" for name, x in zip(names, node.inputs, strict=False)]
-    shapes += [f"{name}={value!r}" for name, value in node.constants.items()]
-    texts = [f"{node.op.name}: dy {node.shape}, y {node.shape}, {', '.join(shapes)}"]
-    for function in rules(node):
-        try:
-            texts.append(inspect.getsource(function).rstrip())
-        except (OSError, TypeError):
-            texts.append(f"def {function.__name__}{inspect.signature(function)}: ...  # there is no source text")
-    return "\n".join(texts)
+def contributions(prompt: Prompt, node: Tensor) -> str:
+    """contributions [NODE]: who has added what to the gradient.
 
-
-def rules(node: Tensor) -> list[Any]:
-    """The rules that run when the pass visits a node."""
-    op = node.op
-    if op is None or op.joint is not None:
-        return [] if op is None else [op.joint]
-    return [function for x, function in zip(node.inputs, op.rules, strict=False) if x.requires_grad and function]
-
-
-def contributions(session: Session, node: Tensor) -> str:
-    """Who has added what to the gradient of `node` so far."""
-    graph = session.graph
-    users = {edge.target for edge in graph.users[node]}
-    first = min((u for u in users if u in session._places), key=session._places.__getitem__, default=None)
-    parts = [f"{_size(session._first.sums[node])} from the start of the pass"] if node in session._first.sums else []
-    for step in session.replay(first):
-        if step.node in users:
-            for x, dx in zip(step.inputs, step.contributions(), strict=True):
-                if x is node and dx is not None:
-                    text = naming.expression(graph, step.node)
-                    parts.append(f"{_size(dx)} from {text}" + ("" if step.t is None else f" (t={step.t})"))
-    at_t = "" if node.t is None else f" at t={node.t}"
-    name = f"d{naming.label(graph, node)}{at_t}"
-    here = session.step is not None and session.step.node is node
-    total = f"{_size(session.step.grad)} = " if here and session.step else ""
-    changed = "   (then changed by hand)" if node in session.changes else ""
+    Example: contributions
+    """
+    session = prompt.session
+    users = {edge.target for edge in session.graph.users[node]}
+    parts = (
+        [f"{_size(session.beginning.sums[node])} from the start of the pass"] if node in session.beginning.sums else []
+    )
+    for step in session.replay(max(users, key=lambda user: user.serial, default=node)):
+        for x, dx in zip(step.inputs, step.contributions(), strict=True) if step.node in users else ():
+            if x is node and dx is not None:
+                at = "" if step.t is None else f" (t={step.t})"
+                parts.append(f"{_size(dx)} from {naming.expression(session.graph, step.node)}{at}")
+    name = f"d{spelled(prompt.facts.of(node).name)}" + ("" if node.t is None else f" at t={node.t}")
+    if len(parts) > _MOST:
+        parts = [*parts[:_MOST], f"{len(parts) - _MOST} more"]
+    total = f"{_size(session.step.grad)} = " if session.step and session.step.node is node else ""
+    by = "by hand" if node in session.changes else "by a hook" if node in session.hooked else ""
+    changed = f"   (then changed {by})" if by else ""
     return f"{name} = {total}{'  +  '.join(parts) or 'nothing yet'}{changed}"
 
 
@@ -158,132 +98,201 @@ def _size(grad: Any) -> str:
     return naming.number(grad).strip("|")
 
 
-def pending(session: Session) -> str:
-    """The gradients that have arrived and wait for their node, the next one first."""
-    waiting = sorted(session.pending.sums.items(), key=lambda item: -item[0].serial)
-    lines = []
-    for x, dx in waiting:
+def where(prompt: Prompt, node: Tensor) -> str:
+    """where [NODE]: the forward line with its expression underlined, the lines that called it, scope and time step.
+
+    Example: where
+    """
+    session, source = prompt.session, node.source
+    first, last, column, stop = source._position
+    raw = linecache.getline(source.file, first).rstrip()
+    if raw:
+        before = len(raw.encode()[:column].decode(errors="replace"))
+        after = len(raw.encode()[:stop].decode(errors="replace")) if last == first else len(raw)
+        lines = [f"{source}:", f"  {raw}", f"  {' ' * before}{'^' * max(1, after - before)}"]
+    else:
+        lines = [f"{source}:", f"  {prompt.facts.of(node).name} = {naming.expression(session.graph, node)}"]
+    lines += [f"called from {line}:\n  {line.text}" for line in callers(node)]
+    time = "outside of time" if node.t is None else f"t = {node.t} of axis {prompt.facts.of(node).axis}"
+    here = session.step is not None and session.step.node is node
+    step = f"step {session.index}" if here else "not the present step" if session.step else "no step"
+    return "\n".join([*lines, f"{time}, scope {node.scope or '(none)'}, {step} of the pass"])
+
+
+def list_(prompt: Prompt, node: Tensor) -> str:
+    """list [NODE]: the program around the forward line.
+
+    Example: list
+    """
+    source = node.source
+    lines = linecache.getlines(source.file)
+    shown = range(max(1, source.line - 4), min(len(lines), source.line + 4) + 1)
+    rows = [f"{n:>5}{' ->' if n == source.line else '   '} {lines[n - 1].rstrip()}" for n in shown]
+    return "\n".join(rows) or f"there is no source text of {source}"
+
+
+def rule(prompt: Prompt, node: Tensor) -> str:
+    """rule [NODE]: the source of the gradient rules, with the actual shapes.
+
+    Example: rule
+    """
+    op, texts = node.op, []
+    if op is None:
+        return "a leaf has no rule"
+    shapes = [f"{op.input_name(k).strip(chr(39))} {x.shape}" for k, x in enumerate(node.inputs)]
+    shapes += [f"{name}={value!r}" for name, value in node.constants.items()]
+    for function in dict.fromkeys(_rules(node).values()):
+        try:
+            texts.append(inspect.getsource(function).rstrip())
+        except (OSError, TypeError):
+            texts.append(f"def {function.__name__}{inspect.signature(function)}: ...  # there is no source text")
+    return "\n".join([f"{op.name}: dy {node.shape}, y {node.shape}, {', '.join(shapes)}", *texts])
+
+
+def _rules(node: Tensor) -> dict[int, Any]:
+    """The rules that run when the pass visits a node, by the number of the input."""
+    rules = [] if node.op is None else [node.op.joint] * len(node.inputs) if node.op.joint else node.op.rules
+    return {k: rule for k, (x, rule) in enumerate(zip(node.inputs, rules)) if x.requires_grad and rule}
+
+
+def check(prompt: Prompt, node: Tensor) -> str:
+    """check [NODE]: the rules of a node against finite differences of its forward, on the arrays of that very call.
+
+    Example: check
+    """
+    if node.op in (cut, clip_gradient):
+        raise Refused("an edit is no derivative: it is there to change the gradient")
+    if not all(map(is_finite, node.arrays)):
+        raise Refused("the rule cannot be checked here: not all that goes into the operation is finite")
+    verdicts = {f"rule {rule.__name__} {_verdict_on(node, k)}": None for k, rule in _rules(node).items()}
+    return "\n".join(verdicts) or "a leaf has no rule"
+
+
+def _verdict_on(node: Tensor, k: int) -> str:
+    """Whether the gradient of input number k is what finite differences say, here or else beside this point."""
+    x = np.asarray(node.arrays[k], np.float64)
+
+    def forward(x: Any) -> Any:
+        return node.op(*node.arrays[:k], x, *node.arrays[k + 1 :], **node.constants)  # type: ignore[misc]
+
+    def error(x: Any) -> float:
+        step = 1e-6 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
+        return gradcheck(forward, x, eps=step, tolerance=math.inf).worst.error
+
+    with np.errstate(all="ignore"):
+        here, beside = error(x), x + 1e-3 * np.random.default_rng(0).uniform(0.5, 1, x.shape)
+        if here < _AGREES:
+            return f"agrees with finite differences to {_AGREES:g}"
+        if node.call is None and forward(x).dtype != np.float64:
+            return f"cannot be checked: the operation gives {forward(x).dtype}"
+        kink = error(beside) < _AGREES
+    return "agrees with finite differences beside a kink" if kink else f"DISAGREES with finite differences: {here:.0e}"
+
+
+def pending(prompt: Prompt, _: str) -> str:
+    """pending: the gradients that have arrived and wait, the next one first.
+
+    Example: pending
+    """
+    sums, lines = prompt.session.pending.sums, []
+    for x, dx in sorted(sums.items(), key=lambda item: -item[0].serial):
         parts = dx if isinstance(dx, list) else [dx]
-        size = " + ".join(naming.number(part) for part in parts)
-        lines.append(f"d{called(session.graph, x)} {size}" + ("   parameter" if x.op is None else ""))
-    more = [f"... and {len(lines) - 20} more"] if len(lines) > 20 else []
-    return "\n".join([*lines[:20], *more]) or "nothing is pending"
+        if any(map(norm_of, parts)):
+            kind = "   parameter" if x.op is None else ""
+            lines.append(f"d{called(prompt.facts, x)} {' + '.join(map(naming.number, parts))}{kind}")
+    rest = [f"... and {len(lines) - _ROWS} more"] if len(lines) > _ROWS else []
+    rest += [f"... and {len(sums) - len(lines)} that are zero"] if len(sums) > len(lines) else []
+    return "\n".join([*lines[:_ROWS], *rest]) or "nothing is pending"
 
 
-def norms_by_state(session: Session) -> dict[tuple[str, str], dict[int, float]]:
-    """(axis, state) → time step → |gradient|, as far as the pass has come, in its order."""
-    table: dict[tuple[str, str], dict[int, float]] = {}
-    known = states(session.original)
-    for step in _so_far(session):
-        if step.node in known and step.t is not None:
-            table.setdefault(known[step.node], {})[step.t] = norm_of(step.grad)
-    return table
+def flow(prompt: Prompt, _: str) -> str:
+    """flow: the norm of each state's gradient by time step so far, drawn, and how it changes from step to step.
 
-
-def _so_far(session: Session) -> Iterator[Step]:
-    yield from session.replay()
-    if session.step is not None:
-        yield session.step
-
-
-def flow(session: Session) -> str:
-    """One line for each state: the norm of its gradient by time step so far, drawn, and what becomes of it."""
-    lines, several = [], len(session.original.axes) > 1
-    for (axis, name), norms in norms_by_state(session).items():
-        steps = list(norms)
-        (first, start), (last, end) = (steps[0], norms[steps[0]]), (steps[-1], norms[steps[-1]])
-        text = f"d{name}{f' of {axis}' if several else ''}   t={first} {start:.3g} {_chart(list(norms.values()))}"
-        lines.append(text + (f" t={last} {end:.3g}   {_verdict(norms)}" if len(steps) > 1 else ""))
+    Example: flow
+    """
+    states: dict[str, dict[Any, float]] = {}
+    for step in [*prompt.session.replay(), *filter(None, [prompt.session.step])]:
+        if step.node in prompt.facts.states:
+            states.setdefault(prompt.facts.states[step.node], {})[step.t] = norm_of(step.grad)
+    lines = []
+    for name, norms in states.items():
+        first, last = next(iter(norms)), next(reversed(norms))
+        end = f" t={last} {norms[last]:.3g}   {_verdict(norms)}" if len(norms) > 1 else ""
+        lines.append(f"d{name}   t={first} {norms[first]:.3g} {_chart(list(norms.values()))}{end}")
     return "\n".join(lines) or "no state has been passed yet; a state is what crosses from one time step to the next"
 
 
-def _verdict(norms: dict[int, float]) -> str:
+def _verdict(norms: dict[Any, float]) -> str:
     values = list(norms.values())
     if not all(map(math.isfinite, values)):
         return f"not finite from t={next(t for t, norm in norms.items() if not math.isfinite(norm))} on"
     if values[0] == 0 or values[-1] == 0:
         return "zero" if values[0] == 0 else "vanished"
-    rate = (values[-1] / values[0]) ** (1 / (len(values) - 1))
     change = values[-1] / values[0]
-    if rate > HEALTHY[1] or change > _MUCH:
-        return f"×{rate:.3g} a step: exploding"
-    return f"×{rate:.3g} a step: {'vanishing' if rate < HEALTHY[0] or change < 1 / _MUCH else 'healthy'}"
+    rate = change ** (1 / (len(values) - 1))
+    grows, shrinks = rate > HEALTHY[1] or change > _MUCH, rate < HEALTHY[0] or change < 1 / _MUCH
+    return f"×{rate:.3g} a step: {'exploding' if grows else 'vanishing' if shrinks else 'healthy'}"
 
 
-def _chart(values: list[float], width: int = 40) -> str:
-    """The values as bars on a logarithmic scale; of many, the largest of each group."""
-    group = -(-len(values) // width)
+def _chart(values: list[float]) -> str:
+    """The values as bars on a logarithmic scale, ! where not finite; of many, the largest of each group."""
+    group = -(-len(values) // _WIDTH)
     groups = [values[k : k + group] for k in range(0, len(values), group)]
     tops = [max(part, key=lambda v: math.inf if math.isnan(v) else v) for part in groups]
-    logs = [math.log(v) if 0 < v < math.inf else None for v in tops]
-    known = [v for v in logs if v is not None]
-    low, span = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
-    steps = [None if v is None else round((v - low) / span * 7) if span > 1e-9 else 3 for v in logs]
-    return "".join(
-        "!" if not math.isfinite(v) else " " if k is None else _BARS[k] for v, k in zip(tops, steps, strict=True)
-    )
+    logs = [math.log(v) for v in tops if 0 < v < math.inf]
+    low, span = min(logs, default=0.0), max(logs, default=0.0) - min(logs, default=0.0)
+
+    def bar(v: float) -> str:
+        if not 0 < v < math.inf:
+            return " " if v == 0 else "!"
+        return _BARS[round((math.log(v) - low) / span * 7) if span > 1e-9 else 3]
+
+    return "".join(map(bar, tops))
 
 
-def check(node: Tensor, grad: Any) -> str:
-    """The rules of a node against central differences of its forward, in float64, along three random directions."""
-    op, random = node.op, np.random.default_rng(0)
-    if op is None:
-        return "a leaf has no rule"
-    values = [_widened(v) for v in node.arrays]
-    dy = _widened(array_of(grad))
-    dy = dy / np.linalg.norm(dy) if is_finite(dy) and np.any(dy) else random.standard_normal(dy.shape)
-    outputs = op.forward(*values, **node.constants)
-    dys = (
-        dy
-        if node.call is None
-        else tuple(dy if k == node.call.which else np.zeros_like(o) for k, o in enumerate(outputs))
-    )
-    lines = []
-    for k, x in enumerate(node.inputs):
-        function = op.joint or op.rules[k]
-        if not x.requires_grad or function is None:
-            continue
-        dx = function(dys, outputs, *values, **node.constants)
-        error = max(_disagreement(op, node, values, k, dy, dx[k] if op.joint else dx, random) for _ in range(3))
-        verdict = "agrees" if error < 1e-5 else "DISAGREES"
-        lines.append(f"rule {function.__name__} {verdict} with finite differences: {error:.0e}")
-    return "\n".join(dict.fromkeys(lines))
+def draw(prompt: Prompt, text: str) -> str:
+    """draw [PATH]: a picture of the neighbourhood with this node lit (by default backward.svg).
+
+    Example: draw here.png
+    """
+    node = prompt.find("")
+    steps = "auto" if node.t is None else f"{max(0, node.t - 1)}:{node.t + 2}"
+    return f"written: {prompt.session.graph.render(text or 'backward.svg', steps=steps, highlight=[node])}"
 
 
-def _disagreement(op: Any, node: Tensor, values: list[Any], k: int, dy: Any, dx: Any, random: Any) -> float:
-    """|⟨dx, v⟩ − ⟨dy, (f(x + εv) − f(x − εv)) / 2ε⟩|, relative, for a random direction v."""
-    v = random.standard_normal(np.shape(values[k]))
-    step = 1e-6 * max(1.0, float(np.max(np.abs(values[k]), initial=0.0)))
-    moved = []
-    for sign in (1, -1):
-        y = op.forward(*[x + sign * step * v if j == k else x for j, x in enumerate(values)], **node.constants)
-        moved.append(float(np.sum(dy * (y if node.call is None else y[node.call.which]))))
-    measured = (moved[0] - moved[1]) / (2 * step)
-    if isinstance(dx, Scatter):
-        dx, v = dx.value, v[dx.index]
-    claimed = 0.0 if dx is None else float(np.sum(array_of(dx) * v))
-    return (
-        abs(claimed - measured) / max(abs(claimed), abs(measured), 1e-6)
-        if math.isfinite(claimed - measured)
-        else math.inf
-    )
+def print_(prompt: Prompt, text: str) -> str | None:
+    """print EXPRESSION: evaluate Python; so does a line that is no command, and any line after !.
+
+    Example: print grad.max()
+    """
+    return prompt.python(text)
 
 
-def _widened(value: Any) -> Any:
-    return np.asarray(value, np.float64) if np.asarray(value).dtype.kind == "f" else value
+def watch(prompt: Prompt, text: str) -> str:
+    """watch [EXPRESSION]: show its value at every stop; without one, forget all.
+
+    Example: watch abs(grad).max()
+    """
+    if text:
+        compile(text, "<watch>", "eval")
+    prompt.watched = [*prompt.watched, text] if text else []
+    return prompt.watches()
 
 
-def find(graph: Graph, nodes: Sequence[Tensor], text: str) -> list[Tensor]:
-    """Those of the nodes that are called `h[3]` or `h`; raises KeyError with the nearest name if there is none."""
-    match = re.fullmatch(r"\s*(.+?)\s*(?:\[\s*(-?\d+)\s*\])?\s*", text)
-    name, t = (match[1], match[2]) if match else (text, None)
-    labels = [naming.label(graph, node) for node in nodes]
-    named = [node for node, label in zip(nodes, labels, strict=True) if name in (label, f"({label})")]
-    if not named:
-        raise KeyError(f"no node of this pass is called {name!r}{nearest(name, labels)}")
-    at_t = [node for node in named if t is None or node.t == int(t)]
-    if not at_t:
-        steps = sorted({node.t for node in named if node.t is not None})
-        there = f"t = {steps[0]} to {steps[-1]}" if steps else "outside of time only"
-        raise KeyError(f"there is no {name} at t = {t}; there is one at {there}")
-    return at_t
+def help_(prompt: Prompt, text: str) -> str:
+    """help [COMMAND]: all commands, or one.
+
+    Example: help goto
+    """
+    name = SHORT.get(text, text)
+    if name in COMMANDS:
+        fields = "\n".join(f"  {field:<10} {meaning}" for field, meaning in FIELDS.items())
+        return (inspect.getdoc(COMMANDS[name]) or "").replace("{fields}", fields)
+    if text:
+        raise Refused(f"there is no command {text!r}{nearest(text, COMMANDS)}")
+    lines: dict[str, None] = {}
+    for function in COMMANDS.values():
+        usage, example = usage_of(function)
+        lines[f"{function.__module__.rpartition('.')[2]}:"] = None
+        lines[f"  {usage:<30} {example}"] = None
+    return "\n".join([*lines, "anything else is Python; !c is a variable even where a command is called so"])

@@ -1,19 +1,24 @@
 """One backward pass that can be walked forwards and backwards, changed and edited.  Imports `backward`.
 
-Going back is: take the snapshot of the pending gradients before the place, and run the same loop from there.
+Going back is: take the pending gradients as they were kept before the place, and run the same loop from there.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
+import bisect
+import copy
+import inspect
+import math
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad import naming
 from minigrad.backward import Numbers, Step, backward_steps
+from minigrad.debugger.facts import array_of
 from minigrad.graph import Graph
-from minigrad.tensor import Array, Tensor
+from minigrad.tensor import Tensor
 
 _EVERY, _KEPT = 128, 16  # steps between snapshots at first; beyond so many, every other one goes
 
@@ -21,7 +26,7 @@ _EVERY, _KEPT = 128, 16  # steps between snapshots at first; beyond so many, eve
 class Snapshot(NamedTuple):
     """All that the loop needs to go on: the place in `graph.order`, the number of the step, the pending gradients."""
 
-    start: int
+    place: int
     done: int
     pending: Numbers
 
@@ -29,152 +34,139 @@ class Snapshot(NamedTuple):
 class Session:
     """A pass over `graph` that starts from the gradients in `pending`, which is left alone.
 
-    step: where the pass stands (None past its end).  steps: the loop underneath.  due: the number of the step that
-    needs a snapshot.  changes: the gradients that were replaced by hand.
+    step: where the pass stands; None before the first step, and past the last.  index: its number; -1 before the
+    first.  steps: the loop underneath.  changes: the gradients that were replaced by hand.  hooked: those that hooks
+    were given, and what they made of them.
     """
 
+    step: Step | None
+    _snapshots: list[Snapshot]
+
     def __init__(self, graph: Graph, pending: Numbers) -> None:
-        self.original = self.graph = graph
-        self.step: Step | None = None
-        self._last: int | None = None
+        self.original = graph
         self.changes: dict[Tensor, Any] = {}
         self.went_back = False
-        self._snapshots: list[Snapshot] = []
-        self._hooked: dict[Tensor, tuple[Any, Any]] = {}
-        self._first = self._copy(pending)
+        self.hooked: dict[Tensor, tuple[Any, Any]] = {}
+        self.beginning = _kept(pending)
+        self.beginning.hooked = self._hook_once  # type: ignore[method-assign]
         self._begin(graph)
 
     # moving
 
-    def advance(self) -> Step | None:
-        """On to the next step; None past the last one."""
-        step = next(self.steps, None)
-        if step is not None:
-            self.arrive(step)
-        else:
-            self.end()
-        return step
-
-    def arrive(self, step: Step) -> None:
-        """Stand at a step that the loop has yielded."""
-        self.step = step
-        if step.index >= self.due:
-            self._take_snapshot(step)
-        self._changed(step)
-
-    def end(self) -> None:
-        """The loop has yielded its last step."""
-        self._last, self.step = self.standing, None
+    @property
+    def index(self) -> int:
+        """The number of the present step; past the end, how many there were."""
+        return self._outside if self.step is None else self.step.index
 
     @property
-    def standing(self) -> int | None:
-        """The number of the present step, or of the last one past the end; None before the first."""
-        return self._last if self.step is None else self.step.index
+    def over(self) -> bool:
+        """Whether the pass is past its last step."""
+        return self.step is None and self.index >= 0
 
-    def go(self, index: int) -> Step | None:
+    def _walk(self, snapshot: Snapshot, pending: Numbers) -> Generator[Step, None, None]:
+        """The loop underneath: it stands at each step, and keeps what is needed to come back."""
+        due = self._snapshots[-1].done + self._every
+        for step in backward_steps(self.graph, pending, snapshot.place, snapshot.done):
+            if step.index >= due:
+                self._take_snapshot(step)
+                due = step.index + self._every
+            self.step = step
+            if self.changes and step.node in self.changes:
+                step.grad = self.changes[step.node]
+            yield step
+        self._outside = self.index + 1
+        self.step = None
+
+    def go(self, index: int) -> None:
         """Stand at step number `index`, from the nearest snapshot if that is behind."""
-        if self.step is None or index <= self.step.index:
+        if 0 <= index <= self.index:
             self.went_back = True
             self._resume([s for s in self._snapshots if s.done <= index][-1])
-        while (self.step is None or self.step.index < index) and self.advance():
+        while self.index < index and next(self.steps, None):
             pass
-        return self.step
+
+    def mend(self) -> None:
+        """After an error or an interruption inside the loop: stand where the pass stood, with a loop that goes on."""
+        if inspect.getgeneratorstate(self.steps) == inspect.GEN_CLOSED:
+            if self.step is not None:
+                self.go(self.step.index)
+            elif self.index < 0:
+                self._resume(self._snapshots[0])
 
     def replay(self, node: Tensor | None = None) -> Iterator[Step]:
-        """The steps up to the present one once more, on a copy; from the last snapshot before `node`, if given.
+        """The steps before the present one once more, on a copy; from the last snapshot before `node`, if given.
 
         Rules run again, hooks do not.
         """
-        if self.standing is None:  # the pass has not begun
-            return
-        place = 0 if node is None else self._places.get(node, 0)
-        snapshot = [s for s in self._snapshots if s.start <= place][-1]
-        for step in backward_steps(self.graph, self._copy(snapshot.pending), snapshot.start, snapshot.done):
-            self._changed(step)
-            if self.step is not None and step.index >= self.step.index:
+        place = 0 if node is None else self._place(node)
+        snapshot = [s for s in self._snapshots if s.place <= place][-1]
+        for step in backward_steps(self.graph, _kept(snapshot.pending), snapshot.place, snapshot.done):
+            if step.index >= self.index:
                 return
+            if step.node in self.changes:
+                step.grad = self.changes[step.node]
             yield step
 
-    @functools.cached_property
-    def _places(self) -> dict[Tensor, int]:
-        return {node: k for k, node in enumerate(self.graph.order)}
+    def _place(self, node: Tensor) -> int:
+        """Where in `graph.order` a node is, or would be."""
+        return bisect.bisect_left(self.graph.order, -node.serial, key=lambda other: -other.serial)
 
     # changing
 
     def change(self, grad: Any) -> None:
         """Replace the gradient of the present step, also whenever the pass comes here again."""
-        if self.step is None:
-            raise ValueError("the pass is over; undo or goto a step first")
-        self.step.grad = grad
-        self.note_change()
-
-    def note_change(self) -> None:
-        """Remember that the gradient of the present step was assigned to."""
         assert self.step is not None
+        self.step.grad = grad
         self.changes[self.step.node] = self.step.grad
-        self._snapshots = [s for s in self._snapshots if s.done <= self.step.index]
-
-    def forget_changes(self) -> None:
-        """The pass as it is without changes by hand, at the same step."""
-        self.changes.clear()
-        self.edit(self.graph)
+        self._snapshots = [s for s in self._snapshots if s.done <= self.index]
 
     def edit(self, graph: Graph) -> None:
-        """The same pass over another graph of the same tensors, up to the same node."""
-        here = self.step.node if self.step else None
+        """The same pass over another graph of the same tensors, up to the same node, or what comes after it there."""
+        index, serial = self.index, self.step.node.serial if self.step else -math.inf
         self.went_back = True
         self._begin(graph)
-        while self.advance() and self.step and self.step.node is not here:
+        while index >= 0 and next(self.steps, None) and self.step and self.step.node.serial > serial:
             pass
 
     # the loop underneath
 
     def _begin(self, graph: Graph) -> None:
         self.graph, self._every = graph, _EVERY
-        self.__dict__.pop("_places", None)
-        self._snapshots = [Snapshot(0, 0, self._first)]
+        self._snapshots = [Snapshot(0, 0, self.beginning)]
         self._resume(self._snapshots[0])
 
     def _resume(self, snapshot: Snapshot) -> None:
-        self.step = self._last = None
-        self.pending = self._copy(snapshot.pending)
-        self.steps = backward_steps(self.graph, self.pending, snapshot.start, snapshot.done)
-        self.due = self._snapshots[-1].done + self._every
+        self.step = None
+        self._outside = snapshot.done - 1
+        self.pending = _kept(snapshot.pending)
+        self.steps = self._walk(snapshot, self.pending)
 
     def _take_snapshot(self, step: Step) -> None:
-        pending = self._copy(self.pending)
-        before = self._hooked.get(step.node, (None, None))[0]
-        pending.sums[step.node] = step.grad if before is None else before  # the loop has just taken it out
-        self._snapshots.append(Snapshot(self._places[step.node], step.index, pending))
+        pending = _kept(self.pending)
+        pending.sums[step.node], _ = self.hooked.get(step.node, (step.grad, None))  # the loop has just taken it out
+        self._snapshots.append(Snapshot(self._place(step.node), step.index, pending))
         if len(self._snapshots) > _KEPT:
             del self._snapshots[1::2]
             self._every *= 2
-        self.due = step.index + self._every
 
-    def _changed(self, step: Step) -> None:
-        if step.node in self.changes:
-            step.grad = self.changes[step.node]
-
-    def _copy(self, pending: Numbers) -> Numbers:
-        """The same pending gradients; sums that the loop adds to in place are copied."""
-        new = type(pending)()
-        new.__dict__.update(pending.__dict__, sums={})
-        new.owned = {x for x in pending.sums if x in pending.owned}
-        for x, dx in pending.sums.items():
-            owned = x in new.owned and isinstance(dx, Array)
-            new.sums[x] = np.array(dx) if owned else list(dx) if isinstance(dx, list) else dx
-        new.siblings = {key: list(group) for key, group in pending.siblings.items()}
-        new.hooked = functools.partial(self._hook_once, new)  # type: ignore[method-assign]
-        return new
-
-    def _hook_once(self, pending: Numbers, x: Tensor, dy: Any) -> Any:
+    def _hook_once(self, x: Tensor, dy: Any) -> Any:
         """Hooks run once for the same gradient, however often the pass comes by."""
-        before, after = self._hooked.get(x, (None, None))
-        if before is None or not np.array_equal(_array(before), _array(dy), equal_nan=True):
-            after = type(pending).hooked(pending, x, dy)
-            self._hooked[x] = dy, after
+        before, after = self.hooked.get(x, (None, None))
+        if before is None or not np.array_equal(array_of(before), array_of(dy), equal_nan=True):
+            try:
+                after = type(self.beginning).hooked(self.beginning, x, dy)
+            except Exception as error:
+                error.add_note(naming.describe(self.graph, x, "in a hook on the gradient of "))
+                raise
+            self.hooked[x] = dy, after
         return after
 
 
-def _array(grad: Any) -> Any:
-    return grad._array if isinstance(grad, Tensor) else grad
+def _kept(pending: Numbers) -> Numbers:
+    """The pending gradients as they are now; those that the loop adds to in place, it will copy before it adds."""
+    pending.owned.clear()
+    new = copy.copy(pending)
+    new.owned = set()
+    new.sums = {x: dx[:] if isinstance(dx, list) else dx for x, dx in pending.sums.items()}
+    new.siblings = {key: group[:] for key, group in pending.siblings.items()}
+    return new

@@ -1,99 +1,133 @@
-"""The debugger that one talks to: it walks a pass in place of the plain loop, and stops.  Imports `session`, `looking`.
-
-Every command is a method `do_...` of `Commands` or `Debugger`; its docstring is its help, the last line an example.
-"""
+"""The debugger that one talks to: it walks a pass in place of the plain loop, and stops.  Imports the commands."""
 
 from __future__ import annotations
 
+import inspect
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextvars import Token
 from typing import Any, TextIO
 
 import numpy as np
 
+from minigrad import naming
 from minigrad.backward import Numbers, Step, backward_steps, walk
-from minigrad.debugger import looking
+from minigrad.debugger import changing, looking, moving
 from minigrad.debugger.breakpoints import Breakpoint
-from minigrad.debugger.commands import Commands
-from minigrad.debugger.facts import Facts, is_finite
+from minigrad.debugger.facts import OF_STEPS, Facts, callers, is_finite, norm_of
+from minigrad.debugger.prompt import COMMANDS, Prompt
 from minigrad.debugger.session import Session
+from minigrad.edits import clip_gradient
 from minigrad.graph import Graph
 from minigrad.scope import caller
 from minigrad.tensor import Tensor
 
+Conditions = Iterable[Breakpoint | str]
+Stream = TextIO | None
 
-class Quit(BaseException):
-    """The user has left a backward pass: nothing was written."""
+for module in (moving, changing, looking):  # every public function of these is a command
+    for name, function in vars(module).items():
+        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
+            COMMANDS[name.rstrip("_")] = function
 
 
-class Debugger(Commands):
+class Debugger(Prompt):
     """Stops backward passes at breakpoints, or at the first step of the first pass if none are given.
 
-    As a context manager it walks every pass that starts inside; `quit` leaves the block.
+    As a context manager it walks every pass that starts inside; `quit` leaves the block.  Ctrl-C stops at the next step
+    of a backward pass.
     """
 
     def __init__(
-        self,
-        breakpoints: Iterable[Breakpoint | str] = (),
-        commands: Iterable[str] = (),
-        stdin: TextIO | None = None,
-        stdout: TextIO | None = None,
+        self, breakpoints: Conditions = (), commands: Iterable[str] = (), stdin: Stream = None, stdout: Stream = None
     ) -> None:
-        super().__init__(breakpoints, commands, stdin, stdout)
-        self.passes = self.stops = 0
-        self.goal = None if self.breakpoints else lambda step: True
+        super().__init__(commands, stdin, stdout)
+        given = (b if isinstance(b, Breakpoint) else Breakpoint(b) for b in breakpoints)
+        self.breakpoints = dict(enumerate(given, 1))
+        self.stops = 0
+        self.goal = None if self.breakpoints else _anywhere
 
     def __enter__(self) -> Debugger:
+        outer = getattr(walk.get(), "__self__", None)
+        self.outer = outer if isinstance(outer, Debugger) else None
+        if self.outer:  # that one stops at these breakpoints too
+            self.outer.adopt(self)
+            return self
         self._token: Token[Any] = walk.set(self.walk)
+        own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        self._handles = own and threading.current_thread() is threading.main_thread()
+        if self._handles:
+            signal.signal(signal.SIGINT, self._interrupt)
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
+        if self.outer:
+            given = set(self.breakpoints.values())
+            self.outer.breakpoints = {n: b for n, b in self.outer.breakpoints.items() if b not in given}
+            return False
         walk.reset(self._token)
-        return isinstance(error, Quit)
+        if self._handles:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        return isinstance(error, moving.Quit)
+
+    def adopt(self, inner: Debugger) -> None:
+        """Stop, and do, what a debugger that is entered inside this one is told to."""
+        self.goal = self.goal or inner.goal
+        self.queue += inner.queue
+        self.breakpoints |= dict(enumerate(inner.breakpoints.values(), max(self.breakpoints, default=0) + 1))
+
+    def _interrupt(self, *_: Any) -> None:
+        """Stop at the next step; at the prompt, and when it is asked for once more, break off as ever."""
+        if self.talking or self.goal is _interrupted:
+            raise KeyboardInterrupt
+        self.goal = _interrupted
+        if not hasattr(self, "session"):  # between passes
+            self.say("\ninterrupted: the next backward pass stops at its first step; once more ends the program")
 
     # one pass
 
     def walk(self, graph: Graph, pending: Numbers) -> Iterator[Step]:
         """The loop of a pass, in place of `backward_steps`: the same steps, with stops before some of them."""
+        if self.left:  # the program has caught what `quit` raised
+            raise moving.Quit
         self.passes += 1
-        if self.goal is None and not self.breakpoints:
-            yield from backward_steps(graph, pending)
-            return
-        self.session, self.facts, self.focus = Session(graph, pending), Facts(self.passes), None
-        self.frame, self.edits, self._announced, self._failed = caller(sys._getframe(1)), [], False, -1
+        self.session, self.facts = Session(graph, pending), Facts(graph, self.passes)
+        self.frame, self.edits, self._announced, self.failure = caller(sys._getframe(1)), [], False, None
         outside = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
         try:
-            if self.passes == 1:
-                self._note_missing()
+            for number, condition in self.breakpoints.items() if self.passes == 1 else ():
+                if missing := condition.missing(self.facts):
+                    self.say(f"breakpoint {number}, {condition.text}: {missing}")
             self._stop_at_birth()
             while True:
+                if self.session.step is not None:
+                    yield self.session.step
                 try:
                     yield from self._quiet_steps()
                 except Exception as error:
                     self._post_mortem(error)
                 else:
                     self._stop()
-                if self.session.step is None:
+                if self.session.over:
                     break
-                yield self.session.step
             if self.session.went_back:  # what was yielded before may have changed
                 yield from self.session.replay()
             pending.sums = self.session.pending.sums
         finally:
             walk.reset(outside)
+            self.frame = None
+            del self.session, self.facts  # they hold the graph
 
     def _quiet_steps(self) -> Iterator[Step]:
         """The steps before the next one that the user wants to see; a condition that raises is one to see."""
-        session, facts, goal = self.session, self.facts, self.goal
-        tests = [condition.test for condition in self.breakpoints.values()]
-        for step in session.steps:
-            session.step = facts.step = step
-            if session.changes or step.index >= session.due:
-                session.arrive(step)
+        facts, tests = self.facts, [condition.test for condition in self.breakpoints.values()]
+        for step in self.session.steps:
+            facts.step, facts.node = step, step.node
             try:
-                if goal is not None and goal(step):
+                if self.goal is not None and self.goal(step):
                     return
                 for test in tests:
                     if test(facts):
@@ -101,75 +135,68 @@ class Debugger(Commands):
             except Exception:
                 return
             yield step
-        session.end()
 
     def _stop(self) -> None:
         """Talk at the step that the pass has come to, or at its end."""
-        step = self.session.step
-        if step is not None:
-            self._interact(self._reason(step), step.node)
+        if self.session.step is not None:
+            self._talk(self._reason(self.session.step), self.session.step.node)
+        elif self._announced and self.goal is not None and self.origin is not None:
+            self.session.go(self.origin)
+            self._talk("that does not come in the rest of the pass: it stands where it stood; continue finishes it")
         elif self._announced and self.goal is not None:
-            self._interact("the pass is at its end: continue finishes it; undo, goto and restart go back into it")
+            self._talk("the pass is at its end: continue finishes it; undo, goto and restart go back into it")
         if self.session.step is None:
             if self._announced:
-                self.say(self.finished())
-            self.goal = None
+                self.say(_finished(self.session, self.facts))
+            self.goal = self.goal if self.goal is _interrupted else None
 
     def _reason(self, step: Step) -> str:
         """Why to stop at the present step; "" after a move that was asked for."""
-        facts = self.facts.about(step)
         for number, condition in list(self.breakpoints.items()):
-            text = condition.reason(facts)
-            if text:
+            if text := condition.reason(self.facts.about(step)):
                 if condition.once:
                     del self.breakpoints[number]
                 return f"stop: {text} at"
         try:
             if self.goal is not None:
                 self.goal(step)
-            return ""
+            return "interrupted at" if self.goal is _interrupted else ""
         except Exception as error:
             return f"stop: the condition raised {type(error).__name__}: {error} at"
 
-    def _note_missing(self) -> None:
-        """Say which breakpoints name something that the first pass does not have."""
-        for number, condition in self.breakpoints.items():
-            missing = self._missing(condition)
-            if missing:
-                self.say(f"breakpoint {number}, {condition.text}: {missing}")
-
     def _stop_at_birth(self) -> None:
         """With a breakpoint on nonfinite: stop before the pass where NaN or infinity was born in the forward pass."""
-        if not any("nonfinite" in condition.text for condition in self.breakpoints.values()):
+        losses = [y.data for y in self.session.graph.outputs if not is_finite(y.data)]  # -inf in a mask is meant
+        if not losses:
             return
-        loss = next((y.data for y in self.session.graph.outputs if not is_finite(y.data)), None)
-        if loss is None:  # -inf in a mask, say, is meant to be there
-            return
-        kind, wrong = ("NaN", np.isnan) if np.isnan(loss).any() else ("infinity", np.isinf)
+        kind, wrong = ("NaN", np.isnan) if np.isnan(losses[0]).any() else ("infinity", np.isinf)
         guilty = next(node for node in self.session.graph.nodes if wrong(node.data).any())
-        self.focus = guilty
-        how = "was born in" if guilty.op else "came into"
-        self._interact(f"stop: {kind} {how} the forward pass at", guilty)
-        self.focus = None
+        about = {number: b for number, b in self.breakpoints.items() if b.fields & OF_STEPS == {"nonfinite"}}
+        asked = [number for number, condition in about.items() if condition.test(self.facts.of(guilty))]
+        if asked:
+            if self.breakpoints[asked[0]].once:
+                del self.breakpoints[asked[0]]
+            users = self.session.graph.users[guilty]
+            self.focus = guilty if guilty.op or not users else users[0].target  # data have no line
+            self._talk(f"stop: {kind} {'was born in' if guilty.op else 'came into'} the forward pass at", self.focus)
 
     def _post_mortem(self, error: Exception) -> None:
         """A rule or a hook has failed: stand before it once more, and talk.  Going on tries it again, once."""
-        index = self.session.standing
-        if index is None or index == self._failed:
+        index = self.session.index
+        if self.failure and self.failure[0] == index:
             raise error
-        self._failed = index
-        self.session.go(index)
-        assert self.session.step is not None
+        self.failure = index, error
+        self.session.mend()
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
-        self._interact(f"{type(error).__name__}: {error}{notes}\nstop: the pass failed after", self.session.step.node)
+        node = self.session.step.node if self.session.step else None
+        where = "after" if node is not None else "before its first step"
+        self._talk(f"{type(error).__name__}: {error}{notes}\nstop: the pass failed {where}", node)
 
-    # talking
-
-    def _interact(self, reason: str, node: Tensor | None = None) -> None:
+    def _talk(self, reason: str, node: Tensor | None = None) -> None:
         """Say where the pass stands and why, then do what is asked until that is to move on."""
-        session, graph = self.session, self.session.original
-        self.goal = None
+        graph = self.session.original
         self.stops += 1
+        self.goal, self.origin, self.talking = None, None, True
         if not self._announced:
             self._announced = True
             line = f" from {os.path.relpath(self.frame.f_code.co_filename)}:{self.frame.f_lineno}" if self.frame else ""
@@ -177,12 +204,52 @@ class Debugger(Commands):
             steps = f", T = {len(graph.time_steps)}" if graph.time_steps else ""
             self.say(f"backward pass {self.passes}{line}{loss}{steps}, {len(graph)} nodes")
         if reason:
-            self.say(self.bold(f"{reason} {looking.place(session.graph, node)}" if node is not None else reason))
+            self.say(self.bold(f"{reason} {_place(self.facts, node)}" if node is not None else reason))
+            self.say(self.watches())
         else:
-            self.show_place()
-        self.show_watched()
-        while not self.obey():
-            pass
+            self.say(self.place())
+        try:
+            while self.talking:
+                self.obey()
+        finally:
+            self.focus, self.talking = None, False
+
+
+def _place(facts: Facts, node: Tensor) -> str:
+    """Time step, role, forward line and where that line is: the text after "stop"."""
+    name, text = facts.of(node).name, naming.expression(facts.graph, node)
+    several = f" of {facts.axis}" if len(facts.axes) > 1 else ""
+    parts = [] if node.t is None else [f"t = {node.t}{several}"]
+    if node in facts.states:
+        parts.append(f"state {name}" + (f" of {node.scope}" if node.scope else ""))
+    what = text if text == name else f"{name} = {text}"
+    lines = str(node.source) + "".join(f", called from {line}" for line in callers(node)[:1])
+    return f"{', '.join(parts)}{':   ' if parts else ''}{what}   ({lines})"
+
+
+def _finished(session: Session, facts: Facts) -> str:
+    """What to say at the end of a pass; of an edited one, how large the gradients of the states were."""
+    text = f"finished after {session.index} steps"
+    if session.graph is session.original:
+        return text + (f", {len(session.changes)} of them changed by hand" if session.changes else "")
+    largest, clipped = dict[str, float](), list[bool]()
+    for step in session.replay():
+        if state := facts.states.get(step.node):
+            largest[state] = max(largest.get(state, 0.0), norm_of(step.grad))
+        elif step.node.op is clip_gradient:
+            clipped.append(norm_of(step.input_grads[0]) < norm_of(step.grad) * (1 - 1e-6))
+    text += "".join(f"; max |d{state}| = {norm:.2f}" for state, norm in largest.items())
+    return text + (f"; {sum(clipped)} of {len(clipped)} crossings clipped" if clipped else "")
+
+
+def _anywhere(step: Step) -> bool:
+    """The goal of a debugger without breakpoints: the first step."""
+    return True
+
+
+def _interrupted(step: Step) -> bool:
+    """The goal after Ctrl-C."""
+    return True
 
 
 def debug(
@@ -215,5 +282,7 @@ def debug(
     finished after 3 steps
     """
     graph = loss_or_graph if isinstance(loss_or_graph, Graph) else Graph(loss_or_graph)
-    with Debugger(breakpoints, commands, stdin, stdout):
+    with Debugger(breakpoints, commands, stdin, stdout) as debugger:
         graph.backward(grad)
+        if not debugger.stops and not debugger.outer:
+            debugger.say("the pass is finished, and no breakpoint was hit")

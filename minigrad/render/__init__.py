@@ -1,12 +1,14 @@
 """Graph → picture: a Graphviz drawing of an unrolled graph on a time grid.  Graphviz is imported only when drawing.
 
-The stages, one module each: `views` (what is drawn) → `gradients` (how large) → `tiles` and `grid` (where) → `routes`
-(along which ways) → `dress` (in which look) → `emit` (as DOT text) → `engine` (as a file).
+The stages: `places` and `views` (what is drawn) → `gradients` (how large) → `tiles`, `grid` and `ways` (where) →
+`labels` and `paint` (in which look) → `canvas` (as DOT text) → `engine` (as a file); `compose` puts them together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,7 @@ def to_dot(graph: Graph, **options: Any) -> graphviz.Digraph:
     folded or left out.  per_row: how many steps stand in one row before the next begins.
     scale: the decades (lo, hi) of the colours, else those of the picture.  highlight: nodes with a thick red border.
     count_from: the number that pictures give to the first step.
+    Raises ValueError or TypeError for an option that is none, before anything is drawn.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(0.2, requires_grad=True, name="w"), mg.tensor(0.9)
@@ -39,10 +42,22 @@ def to_dot(graph: Graph, **options: Any) -> graphviz.Digraph:
     >>> "layout=" in dot.source, "t = 2" in dot.source
     (True, True)
     """
-    from minigrad.render.compose import compose, defaults
-    from minigrad.render.emit import digraph
+    from minigrad.render.compose import checked, draw
 
-    return digraph(*compose(graph, defaults(**options)))
+    with _uncollected():
+        return draw(graph, checked(**options))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the cyclic collector: a drawing makes no cycles, and of a long one its scans are 30 % of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
@@ -51,33 +66,29 @@ def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
     The options are those of `to_dot`.  Without a dot program and without pygraphviz the text of the picture is written
     as .gv, and the error says so.
     """
-    from minigrad.render import compose, engine
+    from minigrad.render.compose import checked, draw, save
 
-    engine.check(path)
-    try:
-        text = to_dot(graph, **options).source
-    except engine.NoGraphvizError as error:
-        raise engine.without_graphviz(path, compose.unpinned_text(graph, **options), error) from None
-    return engine.write(path, text)
+    pixels = str(path).lower().endswith(("png", "jpg"))
+    with _uncollected():
+        return save(path, lambda: draw(graph, checked(**options), pixels))
 
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
     try:
         text = repr(graph)
-        return {"text/plain": text} | _small_svg(graph)
+        return {"text/plain": text} | _small_svg(graph, text)
     except Exception as error:
         return {"text/plain": f"Graph (no picture: {type(error).__name__}: {error})"}
 
 
-def _small_svg(graph: Graph) -> dict[str, str]:
-    from minigrad.render import engine
-
+def _small_svg(graph: Graph, text: str) -> dict[str, str]:
     for options in ({}, {"steps": "0:1,-1:"}, {"view": "cells"}, {"view": "cells", "steps": "0:1,-1:"}):
-        svg = engine.run(to_dot(graph, **options).source, "svg")
+        svg = to_dot(graph, **options).pipe("svg", encoding="utf-8")
         if len(svg) < LARGEST:
-            return {"image/svg+xml": svg.decode()}
-    return {}
+            note = f"\ndrawn with {options}: more than {LARGEST // 10**6} MB otherwise" if options else ""
+            return {"image/svg+xml": svg, "text/plain": text + note}
+    return {"text/plain": f"{text}\nno picture: more than {LARGEST // 10**6} MB in every view"}
 
 
 def compare(graphs: Mapping[str, Graph]) -> Comparison:

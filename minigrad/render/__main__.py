@@ -6,45 +6,48 @@ import argparse
 import os
 import runpy
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from minigrad.backward import backward_steps, walk
 from minigrad.graph import Graph
-from minigrad.render import render
-from minigrad.render.compose import FITS, TIMES, VIEWS
+from minigrad.render import engine, render
+from minigrad.render.compose import OPTIONS, checked
 from minigrad.tensor import Tensor
+
+READ: dict[str, Any] = {"backward": {"action": "store_true"}, "scale": {"type": float, "nargs": 2}}
+READ |= {name: {"type": int} for name in ("per_row", "count_from")}
 
 
 class FoundError(BaseException):
     """Ends the program when the backward pass to be drawn begins; no `except Exception` of its own stops it."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw what the command line asks for; 1 if there is nothing to draw."""
     parser = argparse.ArgumentParser(
         "python -m minigrad.render",
-        description="Run a program up to its backward pass and draw the graph of the loss.  A program without a "
-        "backward pass is run to its end; then its variable `loss` is drawn.",
+        description="Run a program up to its backward pass (`backward` or `mg.grad`) and draw the graph of the loss.  "
+        "A program without one is run to its end; then its variable `loss` is drawn.",
     )
     parser.add_argument(
-        "-o", dest="path", default="graph.svg", metavar="PATH", help="where to (graph.svg); the suffix is the format"
+        "-o", dest="path", default="graph.svg", metavar="PATH", help="the suffix is the format (graph.svg)"
     )
     parser.add_argument("--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)")
-    parser.add_argument("--view", choices=VIEWS, default="ops")
-    parser.add_argument("--time", choices=TIMES, default="unrolled")
-    parser.add_argument("--steps", default="auto", help='"all", or slices such as "0:2,-2:"')
-    parser.add_argument("--fit", choices=tuple(FITS))
-    parser.add_argument("--per-row", type=int, metavar="N", help="steps in one row")
-    parser.add_argument("--backward", action="store_true", help="gradients as colour and width")
+    for name, (default, _, needed) in OPTIONS.items():
+        if name != "highlight":
+            parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=needed, **READ.get(name, {}))
     parser.add_argument("program", help="script.py")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the program's own arguments")
     options = vars(parser.parse_args(arguments))
     program, rest, path, number = (options.pop(key) for key in ("program", "arguments", "path", "number"))
-    if not os.path.isfile(program):
-        parser.error(f"there is no file {program}")
+    try:  # before the program is run, which may take its time
+        engine.check(path)
+        checked(**options)
+    except (ValueError, TypeError, OSError) as error:
+        parser.error(str(error))
+    if number < 1 or not os.path.isfile(program):
+        parser.error(f"--pass counts from 1, found {number}" if number < 1 else f"there is no file {program}")
     sys.argv = [program, *rest]
     sys.path.insert(0, os.path.dirname(os.path.abspath(program)))
     graph = graph_of(program, number)
@@ -62,22 +65,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def graph_of(program: str, number: int) -> Graph | None:
     """The graph whose backward pass is the N-th of a program, or that of its variable `loss`."""
-    original, count = Graph.backward, 0
+    passes: list[Graph] = []
 
-    def backward(self: Graph, *args: Any, **options: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == number:
-            raise FoundError(self)
-        original(self, *args, **options)
+    def noted(graph: Graph, pending: Any) -> Iterator[Any]:
+        passes.append(graph)
+        if len(passes) == number:
+            raise FoundError
+        return backward_steps(graph, pending)
 
-    Graph.backward = backward  # type: ignore[method-assign]
+    token = walk.set(noted)
     try:
         loss = runpy.run_path(program, run_name="__main__").get("loss")
-    except FoundError as found:
-        return found.graph
+    except FoundError:
+        loss = None
     finally:
-        Graph.backward = original  # type: ignore[method-assign]
+        walk.reset(token)
+    if len(passes) >= number:  # also where the program has caught what ends it
+        return passes[number - 1]
     return Graph(loss) if isinstance(loss, Tensor) else None
 
 

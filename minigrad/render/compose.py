@@ -1,165 +1,216 @@
-"""One picture from the options: which steps, rolled or not, how it fits.  Imports all stages of the drawing."""
+"""One picture from the options: which steps, rolled or not, how it fits.
+
+Imports all stages of the drawing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minigrad.render import style
-from minigrad.render.dress import Dresser, label
+from minigrad.render import engine, style
+from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
-from minigrad.render.plain import unpinned
-from minigrad.render.scene import Frame, Scene
-from minigrad.render.views import Viewer
+from minigrad.render.labels import Look
+from minigrad.render.paint import Painter
+from minigrad.render.views import VIEWS, Viewer
+from minigrad.tensor import Tensor
 
 if TYPE_CHECKING:
     from minigrad.graph import Graph
 
-VIEWS, TIMES = ("ops", "affine", "cells"), ("unrolled", "rolled", "both")
+TIMES = ("unrolled", "rolled", "both")
 FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels
 MANY, MANY_CELLS = 400, 40  # operations, or steps of cells, that one picture holds before it leaves steps out
+WIDEST = 24_000.0  # points: at 96 dots an inch what a PNG of 32 767 pixels holds
 
 
-def defaults(**options: Any) -> dict[str, Any]:
-    """All options of a picture, checked; those not given have their defaults."""
-    known = {"view": "ops", "time": "unrolled", "steps": "auto", "backward": False, "fit": None, "per_row": None}
-    known |= {"scale": None, "highlight": (), "count_from": 0}
-    for name in options:
-        if name not in known:
-            raise TypeError(f"there is no option {name!r} of a picture; the options: {', '.join(known)}")
-    asked = known | options
-    for name, choices in (("view", VIEWS), ("time", TIMES), ("fit", (None, *FITS))):
-        if asked[name] not in choices:
-            raise ValueError(f"{name}: one of {', '.join(map(repr, choices))} is needed, found {asked[name]!r}")
-    per_row = asked["per_row"]
-    if per_row is not None and (not isinstance(per_row, int) or per_row < 1):
-        raise ValueError(f"per_row: a positive number of steps is needed, found {per_row!r}")
+def _is_scale(scale: Any) -> bool:
+    pair = isinstance(scale, tuple | list) and len(scale) == 2 and all(isinstance(n, int | float) for n in scale)
+    return scale is None or (pair and -math.inf < scale[0] < scale[1] < math.inf)
+
+
+def _are_steps(steps: Any) -> bool:
+    return isinstance(steps, str) and (steps in ("auto", "all") or all(map(_slice, steps.split(","))))
+
+
+def _slice(part: str) -> re.Match[str] | None:
+    return re.fullmatch(r"\s*(-?\d+)\s*|\s*(-?\d*)\s*:\s*(-?\d*)\s*", part)
+
+
+def _any_of(*choices: Any) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value in choices, f"one of {', '.join(map(repr, choices))}"
+
+
+OPTIONS: dict[str, tuple[Any, Callable[[Any], bool], str]] = {  # the default, what is allowed, and that in words
+    "view": (VIEWS[0], *_any_of(*VIEWS)),
+    "time": (TIMES[0], *_any_of(*TIMES)),
+    "steps": ("auto", _are_steps, '"auto", "all" or slices such as "0:2,-2:"'),
+    "backward": (False, *_any_of(False, True)),
+    "fit": (None, *_any_of(None, *FITS)),
+    "per_row": (None, lambda n: n is None or (type(n) is int and n > 0), "a positive number of steps"),
+    "scale": (None, _is_scale, "the decades (lo, hi) of the colours, as (-3, 0),"),
+    "highlight": ((), lambda found: all(isinstance(n, Tensor) for n in found), "nodes, as graph.find(t=3) gives,"),
+    "count_from": (0, lambda n: type(n) is int, "the number of the first step"),
+}
+
+
+def checked(**options: Any) -> dict[str, Any]:
+    """All options of a picture; those not given have their defaults.  Raises for what is not one."""
+    if unknown := [name for name in options if name not in OPTIONS]:
+        raise TypeError(f"there is no option {unknown[0]!r} of a picture; the options: {', '.join(OPTIONS)}")
+    asked = {name: default for name, (default, *_) in OPTIONS.items()} | options
+    if isinstance(asked["highlight"], Tensor) or not isinstance(asked["highlight"], Iterable):
+        asked["highlight"] = (asked["highlight"],)
+    for name, (_, allowed, needed) in OPTIONS.items():
+        if not allowed(asked[name]):
+            raise ValueError(f"{name}: {needed} is needed, found {asked[name]!r}")
     return asked
 
 
-def page(fit: str | None, scene: Scene | None = None) -> dict[str, str]:
-    """The attributes of the graph that say how large it is shown: PNG is sharp, and within its 32 767 pixels."""
-    if fit is not None:
-        return {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
-    left, bottom, right, top = scene.box() if scene else (0, 0, 1, 1)
-    longest = max(right - left, top - bottom) + 100
-    return {"dpi": f"{min(144 if longest < 4000 else 96, 32_000 * 72 / longest):.0f}"}
-
-
-def compose(graph: Graph, options: dict[str, Any]) -> tuple[Scene, dict[str, str]]:
-    """The scene, and the attributes of the graph that say how large it is shown."""
+def draw(graph: Graph, options: dict[str, Any], pixels: bool = False) -> Drawing:
+    """The picture; pixels: it has to fit into the 32 767 of a PNG, so that a long one is wrapped."""
     fit = options.pop("fit")
-    if fit is None:
-        scene = scene_of(graph, **options)
-        return scene, page(fit, scene)
+    if fit is not None:
+        return fitted(fit, options, lambda **asked: canvas_of(graph, **asked))
+    canvas = canvas_of(graph, **options)
+    left, bottom, right, top = canvas.box()
+    if pixels and right - left > WIDEST and not options["per_row"]:
+        lines = ((right - left) / (top - bottom + 60) / 1.6) ** 0.5
+        options["per_row"] = math.ceil(len(graph._positions) / lines)
+        canvas = canvas_of(graph, **options)
+        canvas.title += f"  drawn with per_row={options['per_row']}: a PNG holds no more than 32 767 pixels in a row"
+        left, bottom, right, top = canvas.box()
+    longest = max(right - left, top - bottom) + 100
+    return canvas.digraph({"dpi": f"{min(144 if longest < 4000 else 96, 32_000 * 72 / longest):.0f}"})
+
+
+def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas]) -> Drawing:
+    """The largest picture of those with fewer steps or folded operations whose text is readable at a size in pixels."""
     width, height = FITS[fit]
+    best: tuple[float, Any] = (0.0, None)
+    crowded = False  # more is drawn than even a wrapped picture could show
     for attempt in attempts(options):
-        scene = scene_of(graph, **attempt)
-        left, _, right, _ = scene.box()
-        columns = len({frame.left for frame in scene.frames if frame.members})
-        per_row = int(columns * width / style.SMALLEST_PIXELS * style.SMALLEST / (right - left))
-        for n in (per_row, per_row - 1) if not options["per_row"] else ():
-            if n > 0 and not fits(scene, width, height):
-                scene = scene_of(graph, **{**attempt, "per_row": n})
-        if fits(scene, width, height):
+        if crowded and attempt["per_row"] and not options["per_row"]:
+            continue
+        canvas = canvas_for(**attempt)
+        left, bottom, right, top = canvas.page()
+        crowded = (right - left) * (top - bottom) * (style.SMALLEST_PIXELS / style.SMALLEST) ** 2 > width * height
+        canvas.title = "  ".join(filter(None, [changes(options, attempt), canvas.title]))
+        best = max(best, (scale_of(canvas, width, height) * style.SMALLEST, canvas), key=lambda found: found[0])
+        if best[0] >= style.SMALLEST_PIXELS:
             break
-    scene.title = changes(options, attempt)
-    return scene, page(fit)
+    canvas = best[1]
+    if best[0] < style.SMALLEST_PIXELS:
+        canvas.title += f"  text of {best[0]:.0f} pixels: no smaller picture of it is known"
+    return canvas.digraph({"size": f"{width / 96:g},{height / 96:g}!"})
 
 
 def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The options as asked, then ever smaller pictures: fewer steps, folded operations, whole cells."""
-    for view in VIEWS[VIEWS.index(options["view"]) :]:
-        for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
-            yield {**options, "view": view, "steps": steps}
+    """The options as asked, then ever smaller pictures: fewer steps, wrapped, folded operations, cells, rolled."""
+    for time in dict.fromkeys((options["time"], "rolled" if options["time"] == "both" else options["time"], "rolled")):
+        for view in VIEWS[VIEWS.index(options["view"]) :]:
+            for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
+                rows = (options["per_row"],) if options["per_row"] or time != "unrolled" else (None, 6, 4, 3, 2, 1)
+                for per_row in rows:
+                    yield {**options, "time": time, "view": view, "steps": steps, "per_row": per_row}
 
 
-def fits(scene: Scene, width: float, height: float) -> bool:
-    """Whether the smallest text is large enough when the scene fills so many pixels."""
-    left, bottom, right, top = scene.box()
-    scale = min(width / (right - left + 20), height / (top - bottom + 60))
-    return scale * style.SMALLEST >= style.SMALLEST_PIXELS
+def scale_of(canvas: Canvas, width: float, height: float) -> float:
+    """Pixels for a point when a canvas fills so many pixels."""
+    left, bottom, right, top = canvas.page()
+    return min(width / (right - left + 20), height / (top - bottom + 20))
 
 
 def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:
     """What is not as it was asked for, in words."""
-    words = [f'{key}="{drawn[key]}"' for key in ("view", "steps") if drawn[key] != asked[key]]
+    words = [f'{key}="{drawn[key]}"' for key in ("time", "view", "steps") if drawn[key] != asked[key]]
     return f"drawn with {' and '.join(words)}: more does not fit" if words else ""
 
 
-def scene_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Scene:
-    """The scene of a graph, rolled, unrolled, or both side by side."""
-    if time != "both":
-        return dresser(graph, rolled=time == "rolled", **options).scene_of()
-    drawn = dresser(graph, **options)
-    unrolled = drawn.scene_of()
-    rolled = dresser(graph, rolled=True, **{**options, "scale": drawn.scale}).scene_of()
-    right, left = rolled.box()[2], unrolled.box()[0]
-    x, y = right + 34, sum(rolled.box()[1::2]) / 2
-    rolled.frames.append(Frame("equals", x - 12, y - 12, x + 12, y + 12, "=", (x, y), visible=False, font=26))
-    rolled.add(unrolled, right + 68 - left, y - sum(unrolled.box()[1::2]) / 2, "u_")
+def canvas_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Canvas:
+    """The canvas of a graph, rolled, unrolled, or both side by side."""
+    if time != "both" or not graph.axes:
+        return painter(graph, rolled=time == "rolled" and bool(graph.axes), **options).paint()
+    drawn = painter(graph, rolled=False, **options)
+    unrolled = drawn.paint()
+    rolled = painter(graph, rolled=True, **{**options, "scale": drawn.scale}).paint()
+    (_, bottom, right, top), (left, low, _, high) = rolled.box(), unrolled.box()
+    rolled.text("equals", (right + 24, (bottom + top) / 2), "=", 26)
+    rolled.add(unrolled, right + 72 - left, (bottom + top - low - high) / 2, "u_")
+    rolled.title = unrolled.title
     return rolled
 
 
-def dresser(
-    graph: Graph,
-    *,
-    view: str,
-    steps: str,
-    backward: bool,
-    scale: Any = None,
-    rolled: bool = False,
-    limit: Any = None,
-    **look: Any,
-) -> Dresser:
-    """What draws a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
-    shown = one_step(graph) if rolled else shown_steps(graph, view, steps)
-    picture = Viewer(graph, view, shown, look.get("count_from", 0), rolled).picture()
-    flow = measure(picture, limit) if backward else None
-    return Dresser(picture, flow, scale, {"rolled": rolled, "quiet": limit is not None, **look})
+def painter(
+    graph: Graph, *, view: str, steps: str, backward: bool, scale: Any = None, rolled: bool = False,
+    limit: int | None = None, **look: Any,
+) -> Painter:  # fmt: skip
+    """What paints a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
+    shown, left_out = one_step(graph) if rolled else shown_steps(graph, view, steps)
+    picture = Viewer(graph, view, shown, rolled, look.get("count_from", 0)).picture()
+    picture.left_out = left_out
+    if not picture.boxes:
+        raise ValueError(f"there is no operation to draw in {graph!r}")
+    return Painter(picture, measure(picture, limit) if backward else None, scale, Look(**look))
 
 
-def one_step(graph: Graph) -> Callable[[Any, int], bool]:
-    """The step that stands for all of its axis: the second, whose states come from a step before."""
-    ranked: dict[Any, list[tuple[int, int]]] = {}
-    for (axis, t), position in graph._positions.items():
-        ranked.setdefault(axis, []).append((position, t))
-    chosen = {axis: sorted(found)[:2][-1][1] for axis, found in ranked.items()}
-    chosen[None] = next(iter(chosen.values()), 0)
-    return lambda axis, t: chosen[axis] == t
+def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:
+    """The step that stands for all: the one that holds most, of several the one with most steps before it."""
+    at, axes = graph._positions, list(graph.axes.values())
+    holds = Counter((node.time.axis, node.time.t) for node in graph.nodes if node.time and node.op)
+    steps = {axis: [t for a, t in at if a is axis] for axis in axes}
+    common = set.intersection(*map(set, steps.values()))
+    chosen: dict[Any, int] = {}
+    for axis in axes:  # the same step of all axes if there is one, as of both directions
+        beside = [other for other in axes if common or other is axis]
+        ranks = {t: (sum(holds[a, t] for a in beside), min(at[a, t] for a in beside)) for t in common or steps[axis]}
+        chosen[axis] = max(ranks, key=lambda t: (ranks[t], -t))
+    chosen[None] = chosen[axes[0]]
+    return (lambda axis, t: chosen[axis] == t), ""
 
 
-def shown_steps(graph: Graph, view: str, steps: str) -> Callable[[Any, int], bool]:
-    """Which steps of which axis are drawn."""
+def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int], bool], str]:
+    """Which steps of which axis are drawn, and what is left out, in words."""
     of_axis: dict[Any, list[int]] = {}
-    for axis, t in graph._positions:
+    for (axis, t), _ in sorted(graph._positions.items(), key=lambda item: item[1]):
         of_axis.setdefault(axis, []).append(t)
     if steps == "auto":
         longest = max(map(len, of_axis.values()), default=0)
         much = longest > MANY_CELLS if view == "cells" else sum(n.op is not None for n in graph.nodes) > MANY
         steps = "all" if not much else "0:3,-3:" if view == "cells" else "0:2,-2:"
     kept = {axis: set(_chosen(sorted(ts), steps)) for axis, ts in of_axis.items()}
+    if of_axis and not any(kept.values()):
+        raise ValueError(f"steps: {steps!r} chooses none of the {max(map(len, of_axis.values()))} steps")
+    names = {axis: name for name, axis in graph.axes.items()}
+    hidden = {names[axis]: len(ts) - len(kept[axis]) for axis, ts in of_axis.items()}
+    words = [f"{n} of {len(graph.axes) and n + len(kept[graph.axes[a]])} steps of {a}" for a, n in hidden.items() if n]
     kept[None] = set().union(*kept.values())
-    return lambda axis, t: t in kept[axis]
+    return (lambda axis, t: not of_axis or t in kept[axis]), f"not drawn: {', '.join(words)}" if words else ""
 
 
 def _chosen(ts: list[int], steps: str) -> list[int]:
-    if steps == "all":
-        return ts
     chosen: list[int] = []
-    for part in steps.split(","):
-        try:
-            bounds = [int(bound) if bound.strip() else None for bound in part.split(":")]
-            chosen += ts[slice(*bounds)] if len(bounds) > 1 else [ts[bounds[0] or 0]]
-        except (ValueError, IndexError, TypeError):
-            raise ValueError(f'steps: "auto", "all" or slices such as "0:2,-2:" are needed, found {steps!r}') from None
+    for part in steps.split(",") if steps != "all" else [":"]:
+        found = _slice(part)
+        assert found is not None  # the options were checked
+        one, *bounds = found.groups()
+        k = int(one or 0)
+        chosen += ts[slice(*[int(n) if n else None for n in bounds])] if one is None else ts[k : k + 1 or None]
     return chosen
 
 
-def unpinned_text(graph: Graph, **options: Any) -> str:
-    """The text of the picture without positions, which only Graphviz can find."""
-    asked = defaults(**options)
-    shown = shown_steps(graph, asked["view"], asked["steps"])
-    picture = Viewer(graph, asked["view"], shown, asked["count_from"]).picture()
-    label(picture, None)
-    return unpinned(picture)
+def save(path: str | PathLike[str], drawing: Callable[[], Drawing]) -> str:
+    """Write a drawing in the format of the path's suffix, all or nothing; without Graphviz its text, and say so."""
+    engine.check(path)
+    text = drawing().source
+    try:
+        return engine.write(path, text)
+    except engine.NoGraphvizError as error:
+        source = engine.write(Path(path).with_suffix(".gv"), text)
+        raise engine.NoGraphvizError(f"render: {error}.  The picture's text is in {source}") from None

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -18,9 +19,18 @@ from typing import Any
 from minigrad.render import fonts
 from minigrad.render.paths import Point
 
-FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps", "webp")
-WITH_FONTS = ("png", "pdf", "jpg", "ps", "webp")  # an SVG leaves its text to whoever shows it
+FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps")
+WITH_FONTS = ("png", "pdf", "jpg", "ps")  # an SVG leaves its text to whoever shows it
 INSTALL = "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), or Graphviz itself, which has dot"
+LONG = 2_000_000  # characters of text from which freeing the layout would take Graphviz longer than making it:
+# that time grows with the square of the length (4 000 steps: 40 s), so a process is begun that ends without freeing
+CHILD = """
+import os, sys, pygraphviz
+pygraphviz.graphviz.gvFreeLayout = lambda *_: None
+sys.stdout.buffer.write(pygraphviz.AGraph(string=sys.stdin.read()).draw(format=sys.argv[1], prog="dot"))
+sys.stdout.flush()
+os._exit(0)
+"""
 Layout = tuple[dict[str, Point], dict[str, list[Point]], float, float]
 
 
@@ -32,16 +42,13 @@ def run(text: str, form: str) -> bytes:
     """What dot makes of DOT text in a format."""
     font = fonts.environment() if form in WITH_FONTS else {}
     if shutil.which("dot"):
-        done = subprocess.run(
-            ["dot", f"-T{form}"], input=text.encode(), capture_output=True, check=False, env={**os.environ, **font}
-        )
-        if done.returncode or not done.stdout:
-            raise RuntimeError(f"dot could not write {form}: {_last_line(done.stderr)}")
-        return done.stdout
+        return _output(["dot", f"-T{form}"], text, form, font)
     try:
         import pygraphviz
     except ImportError:
         raise NoGraphvizError(f"no dot program and no pygraphviz; install one: {INSTALL}") from None
+    if len(text) > LONG:
+        return _output([sys.executable, "-c", CHILD, form], text, form, font)
     with warnings.catch_warnings(), _silent_stderr():
         warnings.simplefilter("ignore")
         os.environ.update(font)
@@ -52,6 +59,14 @@ def run(text: str, form: str) -> bytes:
     if not answer:
         raise RuntimeError(f"pygraphviz could not write {form}")
     return bytes(answer)
+
+
+def _output(command: list[str], text: str, form: str, font: dict[str, str]) -> bytes:
+    """What a program writes when it is given the text."""
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, env={**os.environ, **font})
+    if done.returncode or not done.stdout:
+        raise RuntimeError(f"dot could not write {form}: {_last_line(done.stderr)}")
+    return done.stdout
 
 
 def _last_line(message: bytes) -> str:
@@ -77,14 +92,14 @@ def layouts(texts: Sequence[str]) -> list[Layout]:
     """The places of nodes and edges in several small graphs: one run of dot for all of them."""
     if not texts:
         return []
-    if shutil.which("dot"):
-        answer, decoder, place, found = run("\n".join(texts), "json0").decode(), json.JSONDecoder(), 0, []
-        while place < len(answer):
-            graph, place = decoder.raw_decode(answer, place)
-            found.append(graph)
-            place += len(answer[place:]) - len(answer[place:].lstrip())
-        return [_read(graph) for graph in found]
-    return [_read(json.loads(run(text, "json0"))) for text in texts]
+    if not shutil.which("dot"):
+        return [_read(json.loads(run(text, "json0"))) for text in texts]
+    answer, decoder, place, found = run("\n".join(texts), "json0").decode(), json.JSONDecoder(), 0, []
+    while place < len(answer):
+        graph, place = decoder.raw_decode(answer, place)
+        found.append(_read(graph))
+        place += len(answer[place:]) - len(answer[place:].lstrip())
+    return found
 
 
 def _read(graph: dict[str, Any]) -> Layout:
@@ -100,12 +115,16 @@ def _read(graph: dict[str, Any]) -> Layout:
 
 def check(path: str | os.PathLike[str]) -> str:
     """The format that a path asks for; raises if there is none such, or no directory to write to."""
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"render: a path is needed, found {path!r}")
     target = Path(path)
     form = target.suffix.lstrip(".").lower()
     if form not in FORMATS:
         raise ValueError(f"render: {target.name!r}: the suffix must be one of .{', .'.join(FORMATS)}")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"render: the directory {str(target.parent)!r} does not exist")
+    if target.is_dir():
+        raise IsADirectoryError(f"render: {str(target)!r} is a directory; a file is needed")
     return form
 
 
@@ -115,13 +134,6 @@ def write(path: str | os.PathLike[str], text: str) -> str:
     form = check(target)
     _write_whole(target, text.encode() if form in ("gv", "dot") else run(text, form))
     return str(path)
-
-
-def without_graphviz(path: str | os.PathLike[str], text: str, error: Exception) -> NoGraphvizError:
-    """Write the picture's text instead of the picture, and the error that says so."""
-    source = Path(path).with_suffix(".gv")
-    _write_whole(source, text.encode())
-    return NoGraphvizError(f"render: {error}.  The picture's text is in {source}")
 
 
 def _write_whole(target: Path, data: bytes) -> None:

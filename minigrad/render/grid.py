@@ -1,273 +1,308 @@
-"""The time grid: a tile for each panel, placed in a column (step) and a band (layer).  Imports `tiles`, `views`."""
+"""The time grid: a tile for each panel, placed in a column (step) and a band (layer).  Imports `tiles`, `ways`."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from minigrad.render import style
-from minigrad.render.paths import Outline
+from minigrad.render import style, ways
+from minigrad.render.paths import Outline, Path, Point
 from minigrad.render.picture import Box, Link, Panel, Picture, Row, Tap
-from minigrad.render.place import Place, Port
-from minigrad.render.tiles import Shape, lay_out
+from minigrad.render.tiles import Shape, Tile, lay_out
+from minigrad.render.views import TEXTBOOK
+from minigrad.render.ways import TRACK, Side
 
 if TYPE_CHECKING:
     from minigrad.tensor import Tensor
 
-GUTTER, HEADER, TRACK, ELLIPSIS = 34.0, 20.0, 6.0, 92.0
-BUS_FROM = 3  # a box outside of time that gathers at least so many steps is drawn as a bar over them
+GUTTER, HEADER, ELLIPSIS, BAR, INPUT = 30.0, 20.0, 110.0, 26.0, 38.0
+
+
+@dataclass(eq=False, slots=True)
+class Place:
+    """A panel with its tile and its place: `x`, `y` is the lower left corner of the tile."""
+
+    panel: Panel
+    boxes: list[Box]
+    column: int
+    line: int
+    ins: list[list[Link]]
+    outs: list[tuple[Box, str]]  # the box, and the state that leaves it ("" for other values)
+    shape: Shape
+    tile: Tile = None  # type: ignore[assignment]  # all tiles are laid out together
+    x: float = 0.0
+    y: float = 0.0
+
+    def point(self, p: Point) -> Point:
+        """A point of the tile on the page."""
+        return (self.x + (self.tile.width - p[0] if self.panel[0].reverse else p[0]), self.y + p[1])
+
+    def path(self, path: Path) -> Path:
+        """A path of the tile on the page."""
+        return [self.point(p) for p in path]
+
+    def center(self, box: Box) -> Point:
+        """The centre of a box of the panel."""
+        return self.point(self.tile.centers[self.boxes.index(box)])
+
+    def port(self, link: Link) -> int:
+        """The number of the in-port of a link."""
+        return next(k for k, links in enumerate(self.ins) if link in links)
+
+    def port_y(self, k: int) -> float:
+        """The height of an in-port."""
+        return self.point(self.tile.ins[k][0][0])[1]
+
+    def channel(self, k: int) -> float:
+        """The x of the vertical by which an in-port is reached from below."""
+        return self.point((self.tile.channels[k], 0.0))[0]
 
 
 class Grid:
     """Columns from left to right, bands from bottom to top, and the places of all panels in them."""
 
     def __init__(
-        self, picture: Picture, railed: Collection[Tensor], headings: dict[Panel, float], per_row: int | None = None
+        self, picture: Picture, railed: dict[Tensor, int], headings: dict[Panel, float], per_row: int | None
     ) -> None:
         self.picture, self.railed, self.headings, self.per_row = picture, railed, headings, per_row
-        self.low = bool(railed)  # headings stand below, out of the way of the taps
-        self.buses: dict[Box, list[Link]] = {}
-        self.columns = sorted({(row.segment, t) for row in picture.rows for t in row.panels})
-        self.take_buses()
-        boxes = [box for row in picture.rows for panel in row.panels.values() for box in panel.boxes]
-        labels = [box.label + "\n|dh| 0.0001" * ("|d" in box.label) for box in boxes if box.kind == "cell"]
-        self.cell_width = max((style.size("cell", label)[0] for label in labels), default=0.0)
-        panels = [panel for row in picture.rows for panel in row.panels.values() if panel.boxes or panel.ins]
-        self.columns = sorted({(panel.row.segment, panel.column) for panel in panels})
-        self.index = {key: k for k, key in enumerate(self.columns)}
-        self.places = {
-            panel: self.plan(row, panel)
-            for row in picture.rows
-            for panel in row.panels.values()
-            if panel.boxes or panel.ins
-        }
+        self.into: defaultdict[Panel, list[Link]] = defaultdict(list)
+        self.out_of: defaultdict[Box, list[Link]] = defaultdict(list)
+        for link in picture.links:
+            self.into[link.target.panel].append(link)
+            self.out_of[link.source].append(link)
+        self.bars = {box: links for box in picture.boxes if (links := self.gathered(box))}
+        inside = {p: [b for b in boxes if not b.outside and b not in self.bars] for p, boxes in picture.panels.items()}
+        inside = {panel: boxes for panel, boxes in inside.items() if boxes}
+        self.columns = sorted({(row.segment, t) for row, t in inside})
+        self.column = {key: k for k, key in enumerate(self.columns)}
         self.lines = self.break_lines()
-        tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()), style.TAG_HEIGHT)
+        self.settle_levels(list(dict.fromkeys(row for row, _ in inside)))
+        cells = [style.size("cell", box.label) for boxes in inside.values() for box in boxes if box.kind == "cell"]
+        self.cell = (max(width for width, _ in cells), max(height for _, height in cells)) if cells else (0.0, 0.0)
+        self.places = {panel: self.plan(panel, boxes) for panel, boxes in inside.items()}
+        tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()))
         for place in self.places.values():
             place.tile = tiles[place.shape]
-        self.put_levels()
+        self.tracks: defaultdict[Side, dict[Any, int]] = defaultdict(dict)  # beside a column, by what they belong to
+        self.taken: defaultdict[Any, dict[Any, int]] = defaultdict(dict)  # tracks of a corridor at a column, likewise
+        self.turns = {link: ways.plan(self, link) for link in picture.links if self.is_between(link)}
+        self.corridors: defaultdict[int, int] = defaultdict(int)  # how many tracks there are under each level
+        for (_, level, _), taken in self.taken.items():
+            self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
         self.put_columns()
         self.put_bands()
+        self.outer = {box: at for place in self.places.values() for box, at in self.beside(place)}
 
-    # ports
-
-    def take_buses(self) -> None:
-        """Boxes that gather many steps leave their panel: they are drawn as bars."""
-        for row in self.picture.rows:
-            if row.key[0] != "between":
-                continue
-            for panel in row.panels.values():
-                for box in list(panel.boxes):
-                    links = [link for link in panel.ins if link.target is box]
-                    if len({link.source.panel.column for link in links if link.source.panel is not panel}) >= BUS_FROM:
-                        self.take_bus(panel, box, links)
-
-    def take_bus(self, panel: Panel, box: Box, links: list[Link]) -> None:
-        """One such box."""
-        self.buses[box] = links
-        panel.boxes.remove(box)
-        panel.ins[:] = [link for link in panel.ins if link.target is not box]
-        for link in [link for link in panel.inner if box in (link.source, link.target)]:
-            panel.inner.remove(link)
-            (panel.ins if link.source is box else links).append(link)
+    def gathered(self, box: Box) -> list[Link]:
+        """What a box outside of time gathers from several steps, over which it is drawn as a bar."""
+        bare = self.picture.graph.axes and not box.panel[0].timed and not box.outside
+        links = [k for k in self.into[box.panel] if k.target is box and k.source.panel[0].timed] if bare else []
+        return links if len({link.source.panel for link in links}) > 1 else []
 
     def break_lines(self) -> list[int]:
         """The line that each column stands in: a new one after every so many steps."""
         steps, lines = 0, []
         for segment, _ in self.columns:
-            timed = segment == int(segment)
+            timed = segment == int(segment) or not self.picture.graph.axes
             lines.append(max(0, steps - (not timed)) // (self.per_row or len(self.columns)))
             steps += timed
         return lines
 
-    @property
-    def wrapped(self) -> bool:
-        """Whether there is more than one line."""
-        return self.lines[-1] > 0
+    def settle_levels(self, rows: list[Row]) -> None:
+        """What stands outside of time faces the topmost layer that it comes from; no level stays empty."""
+        for row in rows:
+            if not row.timed and not row.depth:
+                links = [link for (r, _), links in self.into.items() if r is row for link in links]
+                row.level = max((link.source.panel[0].level for link in links), default=0)
+        order = sorted({row.level for row in rows})
+        for row in rows:
+            row.level = order.index(row.level)
 
-    def gutter_out(self, panel: Panel, box: Box | None = None) -> int:
-        """The gutter that a panel is left by; gutter k is left of column k."""
-        if box in self.buses:
-            return max(k for k, (segment, _) in enumerate(self.columns) if segment < panel.row.segment) + 1
-        return self.index[panel.row.segment, panel.column] + (not panel.row.reverse)
+    def is_between(self, link: Link) -> bool:
+        """Whether a link leaves its panel."""
+        place = self.places.get(link.target.panel)
+        return place is None or not (link.source in place.boxes and link.target in place.boxes)
 
-    def gutter_in(self, panel: Panel) -> int:
-        """The gutter that a panel is entered by."""
-        return self.index[panel.row.segment, panel.column] + panel.row.reverse
+    # ports
 
-    def is_adjacent(self, link: Link) -> bool:
-        """Whether a link only has to cross one gutter."""
-        if link.source in link.source.panel.outer:
-            return link.source.kind != "input" and link.source.panel is link.target.panel
-        if link.source not in self.buses and self.is_simple(link):
-            return False
-        if link.source in self.buses and self.per_row:
-            return False
-        return bool(link.hidden) or self.gutter_out(link.source.panel, link.source) == self.gutter_in(link.target.panel)
-
-    def plan(self, row: Row, panel: Panel) -> Place:
+    def plan(self, panel: Panel, boxes: list[Box]) -> Place:
         """The ports of a panel, and its shape."""
-        ports: dict[object, Port] = {}
-        for link in panel.ins:
-            left = self.is_adjacent(link)
-            key = link.lane or link.source
-            ports.setdefault((key, left), Port([], left)).links.append(link)
-        ins = sorted(ports.values(), key=lambda port: (not port.left, not port.links[0].lane.startswith("c")))
-        leaving = [(link.source, link.state) for link in panel.outs if link.source in panel.boxes]
-        outs = list(dict.fromkeys([*((box, lane) for box in panel.boxes for lane in box.lanes), *leaving]))
-        local = {box: k for k, box in enumerate(panel.boxes)}
-        lanes = {port.links[0].lane: k for k, port in enumerate(ins) if port.links[0].lane and port.left}
+        local = {box: k for k, box in enumerate(boxes)}
+        inner = [link for link in self.into[panel] if link.source in local and link.target in local]
+        ports: defaultdict[Any, list[Link]] = defaultdict(list)
+        for link in self.into[panel]:
+            if link.source not in local and link.target in local:
+                ports[link.lane or link.source, self.is_beside(link)].append(link)
+        order = sorted(ports, key=lambda key: (not key[1], not ports[key][0].lane.startswith("c")))
+        leaving = [(link.source, link.state) for box in boxes for link in self.out_of[box] if link.target not in local]
+        outs = list(dict.fromkeys([*((box, lane) for box in boxes for lane in box.lanes), *leaving]))
+        ins = [(ports[key][0].lane, tuple(dict.fromkeys(local[link.target] for link in ports[key]))) for key in order]
         shape = Shape(
-            tuple(self.outline(box) for box in panel.boxes),
-            tuple(self.tags_width(box) for box in panel.boxes),
-            tuple(dict.fromkeys((local[link.source], local[link.target]) for link in panel.inner)),
-            tuple((port.left, tuple(dict.fromkeys(local[link.target] for link in port.links))) for port in ins),
-            tuple((local[box], lanes.get(lane, -1)) for box, lane in outs),
-            self.picture.view == "cells" and any(box.kind in ("cell", "output", "loss") for box in panel.boxes),
+            tuple(map(self.outline, boxes)),
+            tuple(dict.fromkeys((local[link.source], local[link.target]) for link in inner)),
+            tuple(ins),
+            tuple((local[box], lane) for box, lane in outs),
+            tuple(left for _, left in order),
+            self.picture.view == "cells" and (len(boxes) == 1 or any(box.kind in TEXTBOOK for box in boxes)),
         )
-        return Place(panel, self.index[row.segment, panel.column], ins, outs, shape, row.reverse)
+        column = self.column[panel[0].segment, panel[1]]
+        return Place(panel, boxes, column, self.lines[column], [ports[key] for key in order], outs, shape)
+
+    def is_beside(self, link: Link) -> bool:
+        """Whether a link comes over the gutter beside its target's panel."""
+        if link.source.outside:
+            return link.source.kind != "input" and link.source.panel == link.target.panel
+        (a, right), (b, left) = self.exit(link), self.side(link.target.panel, False)
+        return bool(link.hidden) or (
+            right is not left and b - a == (1 if right else -1) and not (link.source in self.bars and self.per_row)
+        )
+
+    def side(self, panel: Panel, out: bool) -> Side:
+        """The column of a panel, and whether links leave it (or enter it) at its right."""
+        return self.column[panel[0].segment, panel[1]], panel[0].reverse is not out
+
+    def exit(self, link: Link) -> Side:
+        """The side of a column where a link begins."""
+        if link.source in self.bars:
+            return max(self.side(other.source.panel, True)[0] for other in self.bars[link.source]), True
+        if link.source.outside:
+            return self.side(link.source.panel, True)[0], not link.target.panel[0].reverse
+        return self.side(link.source.panel, True)
 
     def outline(self, box: Box) -> Outline:
-        """The size of a box; all cells are as wide as the widest."""
-        if box.kind == "cell":
-            return Outline(self.cell_width, style.size(box.kind, box.label)[1])
-        return Outline(*style.size(box.kind, box.label), style.LOOKS[box.kind].shape == "circle")
+        """The size of a box, and the tags on it; all cells have one size."""
+        tags = [style.size("tag", tap.label)[0] + 2 for tap in self.tags(box)]
+        width, height = self.cell if box.kind == "cell" else style.size(box.kind, box.label)
+        round_ = style.LOOKS[box.kind].shape == "circle"
+        return (
+            Outline(width, height, round_, sum(tags) - 2, style.TAG_HEIGHT) if tags else Outline(width, height, round_)
+        )
 
     def tags(self, box: Box) -> list[Tap]:
         """The parameters of a box that are drawn as tags on it."""
         return [tap for tap in box.taps if tap.parameter not in self.railed and box.kind != "cell"]
 
-    def tags_width(self, box: Box) -> float:
-        """The width of all tags of a box, side by side."""
-        widths = [style.size("tag", tap.label)[0] for tap in self.tags(box)]
-        return sum(widths) + 2 * (len(widths) - 1) if widths else 0.0
-
     # places
 
-    def put_levels(self) -> None:
-        """The level of each row in its segment, and the height of tiles in one row so that states run straight."""
-        levels: defaultdict[float, int] = defaultdict(int)
-        for row in sorted(self.picture.rows, key=lambda row: row.segment):
-            places = [self.places[panel] for panel in row.panels.values() if panel in self.places]
-            if not places:
-                continue
-            if row.key[0] == "between":
-                beside = [r for r in self.picture.rows if (r.key[-1] == "backward") is (row.key[-1] == "backward")]
-                sources = [link.source.panel.row for place in places for link in place.panel.ins]
-                row.level = max((r.level for r in sources if r in beside), default=max(r.level for r in beside))
-            else:
-                row.level = levels[row.segment]
-                levels[row.segment] += 1
-            self.straighten(sorted(places, key=lambda p: p.column, reverse=row.reverse))
-
-    def straighten(self, places: list[Place]) -> None:
+    def straighten(self, places: Iterable[Place]) -> None:
         """Shift each distinct tile up or down so that its states enter where they left the one before."""
         shift: dict[Shape, float] = {}
         heights: dict[str, float] = {}
         for place in places:
             if place.shape not in shift:
-                gaps = [
-                    heights[port.links[0].lane] - point[1]
-                    for port, point in zip(place.ins, place.tile.in_points, strict=True)
-                    if port.links[0].lane in heights and port.left
-                ]
+                ports = zip(place.shape.ins, place.tile.ins, place.shape.left, strict=True)
+                gaps = [heights[lane] - legs[0][0][1] for (lane, _), legs, left in ports if left and lane in heights]
                 shift[place.shape] = sum(gaps) / len(gaps) if gaps else 0.0
             place.y = shift[place.shape]
-            for (_, lane), point in zip(place.outs, place.tile.out_points, strict=True):
+            for (_, lane), path in zip(place.outs, place.tile.outs, strict=True):
                 if lane:
-                    heights[lane] = place.y + point[1]
+                    heights[lane] = place.y + path[-1][1]
 
     def put_columns(self) -> None:
-        """The x of each column, and of the gutters between them."""
-        widths = [0.0] * len(self.columns)
+        """The x of each column, with gutters that hold tracks, initial states and the dots of hidden steps."""
+        count = len(self.columns)
+        widths, room = [0.0] * count, [0.0] * (count + 1)
         for place in self.places.values():
             widths[place.column] = max(widths[place.column], place.tile.width, self.headings.get(place.panel, 0.0))
-        self.lefts, self.gutters, gutters = [], [], self.gutter_widths()
-        x = 0.0
+            k = place.column + place.panel[0].reverse
+            for link in [link for links in place.ins for link in links]:
+                if link.source.outside and link.source.kind != "input":
+                    delay = 30 * (link.source.kind == "delay")
+                    room[k] = max(room[k], style.size(link.source.kind, link.source.label)[0] + 26 + delay)
+                elif link.hidden:
+                    room[k] = max(room[k], ELLIPSIS)
+        self.lefts, self.rights, x = list[float](), list[float](), 0.0
         for k, width in enumerate(widths):
-            gutter = gutters[k]
-            if k and self.lines[k] > self.lines[k - 1]:
-                x, gutter = 0.0, gutter + 10
-            self.gutters.append((x, x + gutter))
-            self.lefts.append(x + gutter)
-            x += gutter + width
-        self.gutters.append((x, x + gutters[-1]))
-        self.rights = [left + width for left, width in zip(self.lefts, widths, strict=True)]
+            x = 0.0 if k and self.lines[k] > self.lines[k - 1] else x
+            tracks = len(self.tracks[k - 1, True]) + len(self.tracks[k, False])
+            self.lefts.append(x + max(GUTTER * (k > 0), room[k]) + 5.0 * tracks)
+            x = self.lefts[k] + width
+            self.rights.append(x)
         for place in self.places.values():
-            place.x = self.rights[place.column] - place.tile.width if place.mirrored else self.lefts[place.column]
-
-    def gutter_widths(self) -> list[float]:
-        """Room for what each gutter holds: names of states, initial states, the dots of hidden steps."""
-        count = len(self.columns) + 1
-        outer, hidden = [0.0] * count, [False] * count
-        for place in self.places.values():
-            k = self.gutter_in(place.panel)
-            for box in place.panel.outer:
-                if box.kind != "input":
-                    room = (44 if place.mirrored else 20) if box.nodes else 48
-                    outer[k] = max(outer[k], style.size(box.kind, box.label)[0] + room)
-            hidden[k] = hidden[k] or any(link.hidden for link in place.panel.ins)
-        inside = [0.0, *[GUTTER] * (count - 2), 0.0]
-        return [o + (ELLIPSIS if h else i) for o, h, i in zip(outer, hidden, inside, strict=True)]
-
-    def strip(self, place: Place) -> float:
-        """The top of the strip under a panel: the bottom of its frame."""
-        return self.strips[place.panel.row.level] - self.line_height * self.lines[place.column]
-
-    def ceiling(self, place: Place) -> float:
-        """The top of a panel's frame."""
-        return self.tops[place.panel.row.level] - self.line_height * self.lines[place.column]
+            left, right = self.lefts[place.column], self.rights[place.column]
+            slack = right - left - place.tile.width
+            place.x = left + slack * (0.5 if place.shape.column else 1.0 if place.panel[0].reverse else 0.0)
 
     def put_bands(self) -> None:
-        """The y of each band, with a strip under it for inputs and for links that come from elsewhere."""
-        by_level: defaultdict[int, list[Place]] = defaultdict(list)
-        for place in self.places.values():
-            by_level[place.panel.row.level].append(place)
-        self.strips: dict[int, float] = {}  # the top of the strip under each band
-        self.tops: dict[int, float] = {}
-        y = 0.0
-        for level in sorted(by_level):
-            places = by_level[level]
-            tracks = max((sum(not port.left for port in place.ins) for place in places), default=0)
-            wide = sum(
-                not self.is_simple(link)
-                for place in places
-                for port in place.ins
-                for link in port.links
-                if not port.left
-            )
-            inputs = any(box.kind == "input" for place in places for box in place.panel.outer)
-            y += 40.0 * inputs + TRACK * (tracks + min(wide, 12)) + 10.0
-            rows: defaultdict[Row, list[Place]] = defaultdict(list)
-            for place in places:
-                rows[place.panel.row].append(place)
-            height = 0.0
-            for members in rows.values():
+        """The y of each band, with a strip under it for corridors and inputs."""
+        bands: defaultdict[int, defaultdict[Row, list[Place]]] = defaultdict(lambda: defaultdict(list))
+        for place in sorted(self.places.values(), key=lambda place: place.column):
+            bands[place.panel[0].level][place.panel[0]].append(place)
+        self.strips, self.tops, self.input_y = dict[int, float](), dict[int, float](), dict[int, float]()
+        header, y = HEADER * (self.picture.view != "cells" and len(self.columns) > 1), 0.0
+        for level, rows in sorted(bands.items()):
+            places = [place for row in rows.values() for place in row]
+            inputs = any(box.outside and box.kind == "input" for p in places for box in self.picture.panels[p.panel])
+            self.input_y[level] = y + 14
+            y += INPUT * inputs + TRACK * self.corridors[level] + 12.0
+            for row, members in rows.items():
+                self.straighten(members[::-1] if row.reverse else members)
                 low = min(place.y for place in members)
                 for place in members:
-                    place.y += y - low + HEADER * self.low
-                height = max(height, max(place.y + place.tile.height for place in members) - y - HEADER * self.low)
-            self.strips[level], self.tops[level] = y, y + height + HEADER
+                    place.y += y - low + header * bool(self.railed)
+            self.strips[level], self.tops[level] = (
+                y,
+                max(p.y + p.tile.height for p in places) + header * (not self.railed),
+            )
             y = self.tops[level] + 12.0
-        self.line_height = y + 16 + 8 * len(self.buses) + 10 * self.wrapped
+        self.line_height = y + 16 + 8 * len(self.bars)
         for place in self.places.values():
-            place.y -= self.line_height * self.lines[place.column]
+            place.y -= self.line_height * place.line
         for place in self.places.values():
-            if place.panel.row.key[0] == "between":
-                self.face_source(place)
+            if not place.panel[0].timed:
+                self.face_source(place, header)
 
-    def face_source(self, place: Place) -> None:
+    def face_source(self, place: Place, header: float) -> None:
         """Move a panel outside of time to the height of what enters it."""
-        for port, point in zip(place.ins, place.tile.in_points, strict=True):
-            source = self.places.get(port.links[0].source.panel)
-            if port.left and source is not None and port.links[0].source in source.panel.boxes:
-                out = source.leave(port.links[0].source, port.links[0].state).points[-1]
-                lowest, highest = self.strip(place), self.ceiling(place) - HEADER - place.tile.height
-                place.y = max(lowest, min(highest, out[1] - point[1]))
+        for k, links in enumerate(place.ins):
+            source = self.places.get(links[0].source.panel)
+            if place.shape.left[k] and source is not None and (links[0].source, links[0].state) in source.outs:
+                y = ways.leave(self, links[0])[-1][1] - place.tile.ins[k][0][0][1]
+                place.y = max(self.strip(place), min(self.top(place) - header - place.tile.height, y))
                 return
 
-    def is_simple(self, link: Link) -> bool:
-        """Whether a link from below comes from its own column."""
-        source, target = link.source.panel, link.target.panel
-        return (source.row.segment, source.column) == (target.row.segment, target.column)
+    def strip(self, place: Place) -> float:
+        """The bottom of a panel's frame."""
+        return self.strips[place.panel[0].level] - self.line_height * place.line
+
+    def top(self, place: Place) -> float:
+        """The top of a panel's frame."""
+        return self.tops[place.panel[0].level] - self.line_height * place.line
+
+    @property
+    def ceiling(self) -> float:
+        """Above all bands and bars."""
+        return max(self.tops.values()) + BAR * len(self.bars) * (not self.per_row)
+
+    def bar(self, box: Box) -> tuple[Point, Point]:
+        """The corners of a bar: over its steps, or upright at the right of all lines."""
+        k, top = list(self.bars).index(box), max(self.tops.values())
+        if self.per_row:
+            width = max([style.RAIL_HEIGHT, *(style.text_width(word, 12) + 6 for word in box.label.split())])
+            x, bottom = max(self.rights) + 40 + 54 * k, min(self.strip(place) for place in self.places.values())
+            return (x, bottom - 4), (x + width, top + 14 + 8 * k)
+        ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
+        ends += [
+            x for link in self.out_of[box] if link.target not in self.bars for x in [self.rights[self.exit(link)[0]]]
+        ]
+        return (min(ends) - 14, top + 14 + BAR * k), (max(ends) + 14, top + 30 + BAR * k)
+
+    def beside(self, place: Place) -> Iterable[tuple[Box, Point]]:
+        """The boxes outside of a panel: inputs under it, initial states and delays at the height of their ports."""
+        side = -1 if place.panel[0].reverse else 1
+        edge = (self.rights if side < 0 else self.lefts)[place.column]
+        edge -= side * (14 + 5 * len(self.tracks[place.column, side < 0]))
+        lowest, inputs = float("inf"), 0
+        for k in sorted(range(len(place.ins)), key=place.port_y, reverse=True):
+            for box in [box for box in dict.fromkeys(link.source for link in place.ins[k]) if box.outside]:
+                width, height = style.size(box.kind, box.label)
+                if box.kind != "input":
+                    y = min(place.port_y(k), lowest - height / 2 - 3)
+                    lowest = y - height / 2
+                    yield box, (edge - side * width / 2, y)
+                elif box.panel == place.panel:
+                    y = self.input_y[place.panel[0].level] - self.line_height * place.line
+                    yield box, (place.channel(k) + side * 33.0 * inputs, y)
+                    inputs += 1

@@ -1,180 +1,284 @@
-"""Boxes, tags and links in their looks; in a backward picture the gradient as colour and width.  Imports `routes`."""
+"""From an abstract picture to a canvas: all in its look, where the grid has placed it.  Imports `labels`, `grid`.
+
+In a backward picture edges are reversed, and colour and width tell the gradient: of an edge the one that flows along
+it, of a box that of its value, of a tap the share of its step, of a parameter the sum.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections import defaultdict
+from typing import Any, NamedTuple
 
-from minigrad import naming
-from minigrad.render import style
+from minigrad.render import style, ways
+from minigrad.render.canvas import Canvas, Item, quoted
 from minigrad.render.gradients import Flow
-from minigrad.render.grid import Grid
-from minigrad.render.paths import Path, straight
-from minigrad.render.picture import Box, Link, Picture, is_number
-from minigrad.render.place import Place
-from minigrad.render.routes import Router
-from minigrad.render.scene import Line, Node, Scene
+from minigrad.render.grid import Grid, Place
+from minigrad.render.labels import Labels, Look, mask_of
+from minigrad.render.paths import Path, Point, straight
+from minigrad.render.picture import Box, Link, Panel, Picture, Tap
+from minigrad.render.views import is_number
+
+RAILS = 3  # more parameters than this are drawn as tags
+TAPPED = style.TAP, 1.0
 
 
-class Painter:
-    """What all parts of a picture are painted with."""
+class Stroke(NamedTuple):
+    """How an edge is drawn; fixed: its colour says something else than the gradient does."""
+
+    colour: str
+    pen: float
+    dashed: bool = False
+    fixed: bool = False
+
+
+class Painter(Labels):
+    """Paints one picture; scale: the decades of the colours."""
 
     grid: Grid
-    router: Router
-    paths: dict[Link, Path]
 
-    def __init__(
-        self, picture: Picture, flow: Flow | None, scale: tuple[float, float] | None, options: dict[str, Any]
-    ) -> None:
-        self.picture, self.flow, self.options = picture, flow, options
-        self.highlight = set(options.get("highlight", ()))
-        self.scale = scale or (flow.scale if flow else (0.0, 1.0))
-        self.scene = Scene()
-        self.ids: dict[Box, str] = {}
+    def __init__(self, picture: Picture, flow: Flow | None, scale: Any, look: Look) -> None:
+        super().__init__(picture, flow, look)
+        self.scale, self.canvas = scale or (flow.scale if flow else (0.0, 1.0)), Canvas(title=picture.left_out)
+        self.highlight, self.captioned, self.sides = set(look.highlight), set[Any](), dict[Tap, float]()
+
+    def paint(self) -> Canvas:
+        """The whole picture; rails where they fit, else tags."""
+        self.write_texts()
+        rails = self.arrange(shared) if (shared := self.shared_parameters()) else None
+        if rails is None:
+            self.arrange({})
+        for box in self.picture.boxes:
+            self.draw_box(box)
+        for link in self.picture.links:
+            self.draw_link(link)
+        self.draw_rails(rails or {})
+        self.draw_weights()
+        for place in self.grid.places.values() if self.framed else ():
+            self.draw_frame(place)
+        self.canvas.legend = self.legend(*self.scale) if self.flow else ""
+        return self.canvas
+
+    # places
+
+    def shared_parameters(self) -> dict[Any, int]:
+        """The parameters that several panels use, if they are few enough to be drawn as rails."""
+        panels: defaultdict[Any, set[Panel]] = defaultdict(set)
+        for box in self.picture.boxes:
+            for tap in box.taps:
+                panels[tap.parameter].add(box.panel)
+        shared = {x: k for k, x in enumerate(x for x, found in panels.items() if len(found) > 1)}
+        one_row = len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.look.per_row
+        return shared if one_row and self.picture.view != "cells" and len(shared) <= RAILS else {}
+
+    def arrange(self, railed: dict[Any, int]) -> dict[Tap, tuple[Box, Path]] | None:
+        """Place everything; the way of each tap from its rail, or None if some have none."""
+        widths = {p: style.text_width(self.heading(p, True), 12) + 16 for p in self.picture.panels if self.framed}
+        self.grid = Grid(self.picture, railed, widths, self.look.per_row)
+        ways_of: dict[Tap, tuple[Box, Path]] = {}
+        for place in self.grid.places.values():
+            taken: dict[Tap, float] = {}
+            for box, tap in [(b, tap) for b in place.boxes for tap in b.taps if tap.parameter in railed]:
+                corners = self.way_down(place, box, list(taken.values()))
+                if not corners:
+                    return None
+                taken[tap] = corners[0][0]
+                top = self.rail_y(tap.parameter) - style.RAIL_HEIGHT / 2
+                ways_of[tap] = box, straight((corners[0][0], top), *corners)
+            for tap, x in taken.items():  # its share stands at the side where no other tap is
+                width = style.text_width(self.share(tap) or " ", 11) + 5
+                right = not any(x < other < x + width for other in taken.values())
+                if not right and any(x - 2 * width < other < x for other in taken.values()):
+                    return None
+                self.sides[tap] = width / 2 if right else -width / 2
+        return ways_of
+
+    def way_down(self, place: Place, box: Box, taken: list[float]) -> list[Point]:
+        """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from the side."""
+        (cx, cy), outline = place.center(box), self.grid.outline(box)
+        others = [(place.center(b), self.grid.outline(b)) for b in place.boxes if b is not box]
+        half = max([outline.width, *(o.width for (x, _), o in others if abs(x - cx) < 3)]) / 2 + 6
+        clear = not any(y > cy and abs(x - cx) < max(o.width, o.tags) / 2 + 3 for (x, y), o in others)
+        edge, y = outline.width / 2 * (0.87 if outline.round else 1), cy + outline.height / 4
+        sides = [[(cx + s * half, y), (cx + s * edge, y)] for s in (-1, 1)]
+        ways_down = [[(cx, cy + outline.height / 2)]] * clear + sides
+        return next((way for way in ways_down if all(abs(way[0][0] - x) >= 6 for x in taken)), [])
+
+    def rail_y(self, parameter: Any) -> float:
+        """The height of the rail of a parameter."""
+        return self.grid.ceiling + (32 if self.flow else 16) + 24.0 * self.grid.railed[parameter]
 
     # boxes
 
-    def draw_panel(self, place: Place) -> None:
-        """The boxes of a panel, their tags, the links between them."""
-        for box in place.panel.boxes:
-            outline = self.grid.outline(box)
-            self.draw_box(box, place.center(box), outline.width, outline.height)
-            self.draw_tags(place, box)
-        for box in place.panel.outer:
-            if box in self.router.outer:
-                outline = self.grid.outline(box)
-                self.draw_box(box, self.router.outer[box], outline.width, outline.height)
-        for link in place.panel.inner:
-            self.draw_inner(place, link)
-
-    def draw_box(self, box: Box, center: tuple[float, float], width: float, height: float) -> None:
-        """One box; in a backward picture in the colour of its gradient."""
-        look, dashed = style.LOOKS[box.kind], False
-        if self.flow is not None and box.kind != "delay":
-            norm = self.flow.boxes.get(box)
-            border = look.border if box.kind in ("loss", "state", "state box", "cell state") else style.GREY
-            look, dashed = self.coloured(look._replace(border=border), norm), norm == 0
-            if norm is None:
-                look = look._replace(fill="#F5F6F7", border=style.PALE)
-        if self.highlight and any(node in self.highlight for node in box.nodes):
-            look = look._replace(border="#B31412", pen=3.2)
-        name, tip = self.ids[box], self.tooltip(box)
-        self.scene.nodes.append(Node(name, center, width, height, box.label, look, tip, dashed))
-
-    def coloured(self, look: style.Look, norm: float | None) -> style.Look:
-        """A look in the colour of a norm; white for exactly zero, as it is for none."""
-        if norm is None:
-            return look
+    def coloured(self, look: style.Look, thing: Any) -> style.Look:
+        """A look in the colour of a gradient: white and dashed if it is exactly zero, pale if there is none."""
+        norm = self.norms.get(thing)
+        if self.flow is None or norm is None:
+            return look._replace(fill="#F5F6F7", border=style.PALE) if self.flow else look
         fill = self.colour(norm) if norm else "#FFFFFF"
-        return look._replace(fill=fill, ink=style.ink_on(fill))
+        return look._replace(fill=fill, ink=style.ink_on(fill), dashed=norm == 0)
 
-    def draw_tags(self, place: Place, box: Box) -> None:
+    def draw_box(self, box: Box) -> None:
+        """One box where it stands, with its tags."""
+        grid, look, place = self.grid, style.LOOKS[box.kind], self.grid.places.get(box.panel)
+        if box.kind != "delay":
+            plain = self.flow is None or box.kind in ("loss", "state", "state box", "cell state")
+            look = self.coloured(look if plain else look._replace(border=style.GREY), box)
+        if mask_of([box])[0] == 0:
+            look = look._replace(dashed=True)
+        if self.highlight.intersection(box.nodes):
+            look = look._replace(border=style.RED, pen=3.2)
+        if box in grid.bars:
+            (left, bottom), (right, top) = grid.bar(box)
+            center, size, look = (
+                ((left + right) / 2, (bottom + top) / 2),
+                (right - left, top - bottom),
+                look._replace(shape="box"),
+            )
+            label = "\n".join(box.label.split()) if self.look.per_row else box.label
+        elif box in grid.outer or (place is not None and box in place.boxes):
+            center = grid.outer.get(box) or place.center(box)  # type: ignore[union-attr]
+            size, label = grid.outline(box)[:2], box.label
+            self.draw_tags(box, center)
+        else:
+            return
+        self.canvas.node(box.name, center, size, label, look, self.tooltip(box))
+
+    def draw_tags(self, box: Box, center: Point) -> None:
         """The parameters of a box, as tags on it."""
-        taps = self.grid.tags(box)
-        cx, cy = place.center(box)
-        x = cx - self.grid.tags_width(box) / 2
-        y = cy + self.grid.outline(box).height / 2 + style.TAG_HEIGHT / 2 + 0.5
-        for k, tap in enumerate(taps):
+        outline = self.grid.outline(box)
+        x, y = center[0] - outline.tags / 2, center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5
+        for k, tap in enumerate(self.grid.tags(box)):
             width, height = style.size("tag", tap.label)
-            norm = self.flow.taps.get(tap) if self.flow else None
-            kind = style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"]
-            look = self.coloured(kind, norm)
-            tip = f"{naming.label(self.picture.graph, tap.parameter)} {tap.parameter.shape}"
-            name = f"{self.ids[box]}_w{k}"
-            self.scene.nodes.append(Node(name, (x + width / 2, y), width, height, tap.label, look, tip, norm == 0))
-            anchor = straight((x + width / 2, y), (cx, cy))
-            self.scene.lines.append(Line(name, self.ids[box], anchor, look.border, 0.9, arrow=False))
+            look = self.coloured(style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"], tap)
+            name, at = f"{box.name}_w{k}", (x + width / 2, y)
+            self.canvas.node(name, at, (width, height), tap.label, look, f"{tap.name} {tap.parameter.shape}")
+            line = f'dir=none color="{look.border}" penwidth=0.9'
+            self.canvas.items.append(Item("line", (name, box.name), straight(at, center), line))
             x += width + 2
 
-    def tooltip(self, box: Box) -> str:
-        """What a box says when pointed at: expression, shape, gradient."""
-        if not box.nodes:
-            return "the value of the step before"
-        node = box.nodes[-1]
-        if len(self.scene.nodes) > 2000:
-            return ""
-        own = node.op is not None and len(box.nodes) == 1
-        text = naming.expression(self.picture.graph, node) if own else f"{len(box.nodes)} nodes: {box.label}"
-        tip = f"{style.shorten(text, 300)}  {node.shape}"
-        norm = self.flow.boxes.get(box) if self.flow else None
-        return tip + (f"  ‖∂L/∂‖ = {norm:.3g}" if norm is not None else "")
+    def draw_frame(self, place: Place) -> None:
+        """A panel with its heading: out of the way of taps it stands below."""
+        grid, text, (inside, rows) = self.grid, self.heading(place.panel), mask_of(place.boxes)
+        left, right = grid.lefts[place.column], grid.rights[place.column]
+        bottom, top = grid.strip(place), grid.top(place)
+        if not place.panel[0].timed:
+            bottom, top = place.y - 20 * bool(grid.railed), place.y + place.tile.height + 20 * (not grid.railed)
+        fill, border = (style.PANEL, "#DADCE0") if inside == rows else ("#E8EAED" if inside else "#D3D6DA", "#80868B")
+        at = (right - style.text_width(text, 12) / 2 - 8, bottom + 9) if grid.railed else ((left + right) / 2, top - 10)
+        look = f'label={quoted(text)} fontsize=12 fontcolor="{style.INK}" style="rounded,filled"'
+        look += f' fillcolor="{fill}" color="{border}"'
+        ids = (place.boxes[0].name.rsplit("_", 1)[0], *(box.name for box in place.boxes))
+        self.canvas.items.append(Item("frame", ids, [(left, bottom), (right, top)], look, at))
+
+    # parameters
+
+    def draw_rails(self, ways_of: dict[Tap, tuple[Box, Path]]) -> None:
+        """The shared parameters as rails, with a tap into each step."""
+        grid, names = self.grid, {x: f"rail{k}" for x, k in self.grid.railed.items()}
+        columns = [grid.places[box.panel].column for box, _ in ways_of.values()]
+        for x, name in names.items():
+            left, right, text = grid.lefts[min(columns)], grid.rights[max(columns)], self.about(x)
+            size = max(right - left, style.text_width(text, style.SMALLEST) + 12), style.RAIL_HEIGHT
+            tip = f"used {len(self.picture.graph.users[x])} times"
+            self.canvas.node(name, ((left + right) / 2, self.rail_y(x)), size, text, style.LOOKS["rail"], tip)
+        for tap, (box, path) in ways_of.items():
+            at, text = (path[0][0] + self.sides[tap], grid.ceiling + 12), "" if self.look.quiet else self.share(tap)
+            self.draw_edge(names[tap.parameter], box.name, path, Stroke(*TAPPED), self.norms.get(tap), text, at)
+
+    def draw_weights(self) -> None:
+        """Under the steps one rail for all parameters that have none: of cells with a tap into each."""
+        grid = self.grid
+        cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
+        tapped = cells if len({box.panel[0] for box in cells}) == 1 and not self.look.per_row else []
+        boxes = tapped if self.flow is None else self.picture.boxes
+        taps = dict.fromkeys(tap.parameter for box in boxes for tap in box.taps if tap.parameter in self.names)
+        shown = [x for x in taps if x not in grid.railed]
+        if not shown or not grid.places:
+            return
+        columns = [grid.places[box.panel].column for box in tapped] or range(len(grid.columns))
+        left, right = min(grid.lefts[k] for k in columns), max(grid.rights[k] for k in columns)
+        label = self.listed(shown, max(right - left, 300.0))
+        width, height = max(right - left, style.size("rail", label)[0]), style.RAIL_HEIGHT + 13 * label.count("\n")
+        y = self.canvas.box()[1] - 14 - height / 2
+        self.canvas.node("weights", ((left + right) / 2, y), (width, height), label, style.LOOKS["rail"], "parameters")
+        for box in tapped:
+            (cx, cy), outline = grid.places[box.panel].center(box), grid.outline(box)
+            shares = [self.norms[tap] for tap in box.taps if tap in self.norms]
+            norm, x = math.hypot(*shares) if shares else None, cx - outline.width / 2 + 10
+            path = straight((x, y + height / 2), (x, cy - outline.height / 2))
+            self.draw_edge(
+                "weights",
+                box.name,
+                path,
+                Stroke(*TAPPED),
+                norm,
+                tip="of this step",
+            )
 
     # lines
 
     def colour(self, norm: float) -> str:
         """The colour of a norm on the scale."""
-        return style.ramp(0.12 + 0.88 * self.fraction(norm))
+        return style.ramp(self.fraction(norm)) if math.isfinite(norm) else style.NOT_FINITE
 
     def fraction(self, norm: float) -> float:
         """Where a norm lies on the scale, 0 ... 1."""
         lo, hi = self.scale
-        if not norm > 0:
-            return 0.0
-        return min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0) if math.isfinite(norm) else 1.0
+        return min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0) if 0 < norm < math.inf else float(norm != 0)
 
-    def lane_colour(self, lane: str) -> str:
-        """The memory c is blue, h and every other state teal."""
-        return style.LANES[1] if lane.startswith("c") else style.LANES[0]
+    def draw_edge(
+        self, tail: str, head: str, path: Path, stroke: Stroke, norm: float | None, text: str = "",
+        at: Point | None = None, sign: str = "", tip: str = "",
+    ) -> None:  # fmt: skip
+        """An edge; in a backward picture reversed, its gradient as colour and width."""
+        kind, ink = "edge", style.LOSS if stroke.colour == style.LOSS or "≤" in text else style.INK
+        sign = sign if self.flow is None else ""
+        if self.flow is not None and norm is None:
+            kind, stroke = "line", stroke if stroke.fixed else Stroke(style.PALE, 0.9)
+        elif norm is not None:
+            tail, head, path, tip = head, tail, path[::-1], f"{tip}  gradient norm {norm:.3g}".strip()
+            colour, pen = (self.colour(norm), 0.9 + 2.3 * self.fraction(norm)) if norm else (style.PALE, 0.9)
+            stroke = stroke if stroke.fixed else Stroke(colour, pen, stroke.dashed or norm == 0)
+        look = f'color="{stroke.colour}" penwidth={stroke.pen:.2f}'
+        look += " dir=none" * (kind == "line") + " style=dashed" * stroke.dashed
+        look += f' label={quoted(text)} fontsize=11 fontcolor="{ink}"' if text else ""
+        look += f" tooltip={quoted(tip)}" if tip and self.tips else ""
+        self.canvas.items.append(Item(kind, (tail, head), path, look, at if text else None, sign))
 
-    def draw_inner(self, place: Place, link: Link) -> None:
-        """A link inside of a panel; in the colour of a state if it lies on its way."""
-        boxes = place.panel.boxes
-        pair = boxes.index(link.source), boxes.index(link.target)
-        port = place.tile.spine.get(("inner", *pair))
-        lane = place.ins[port].links[0].lane if port is not None else ""
-        self.draw_line(link, place.path(place.tile.inner[place.shape.inner.index(pair)]), lane)
+    def draw_link(self, link: Link) -> None:
+        """One link, inside a panel or between two."""
+        grid, lane, place = self.grid, link.lane, self.grid.places.get(link.target.panel)
+        if place is not None and not grid.is_between(link):
+            pair = place.boxes.index(link.source), place.boxes.index(link.target)
+            path = place.path(place.tile.inner[place.shape.inner.index(pair)])
+            lane = lane or place.tile.spine.get(("inner", *pair), "")
+        else:
+            path = ways.whole(grid, link)
+        cut = link.mark.startswith("✂")
+        colour = style.LOOKS["cell state" if lane.startswith("c") else "state"].border if lane else style.DATA
+        colour = style.LOSS if cut else style.GREY if link.hidden and self.flow else colour
+        stroke = Stroke(colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut or bool(link.hidden))
+        text, at = self.caption(link, path)
+        ends = link.source.name, link.target.name
+        self.draw_edge(*ends, path, stroke, self.norms.get(link), text, at, self.sign(link), self.name_of(link))
 
-    def draw_links(self) -> None:
-        """The links between panels."""
-        for link, path in self.paths.items():
-            self.draw_line(link, path, link.lane)
-
-    def draw_line(self, link: Link, path: Path, lane: str) -> None:
-        """One link."""
-        colour, pen = (self.lane_colour(lane), 1.7) if lane else (style.DATA, 1.1)
-        line = Line(self.ids[link.source], self.ids[link.target], path, colour, pen, dashed=bool(link.hidden))
-        line.sign = self.sign(link)
-        if link.hidden and link in self.router.labels:
-            x, y = self.router.labels[link]
-            line.label, line.label_at, line.font = f"… {link.hidden} steps", (x, y + 9), 12
-        elif link.lane and link in self.router.labels:
-            x, y = self.router.labels[link]
-            line.label, line.label_at, line.ink = link.lane, (x, y + 8), style.INK
-        if link.mark:
-            self.mark(link, line)
-        if self.flow is not None:
-            self.draw_gradient(link, line)
-        self.scene.lines.append(line)
-
-    def mark(self, link: Link, line: Line) -> None:
-        """The mark of an edited edge: cut, or clipped to a limit."""
-        cut = link.mark == "cut"
-        line.dashed = cut
-        line.colour = style.LOSS if cut else line.colour
-        line.label, line.ink, line.font = ("✂" if cut else f"▌{link.mark}"), style.LOSS, 12
-        if link not in self.router.labels:
-            line.label_at = line.path.points[len(line.path.points) // 2]
-
-    def draw_gradient(self, link: Link, line: Line) -> None:
-        """An edge of a backward picture: reversed, its gradient as colour and width."""
-        norm = self.flow.links.get(link) if self.flow else None
-        if norm is None:
-            line.colour, line.pen, line.arrow = style.PALE, 0.9, False
-            return
-        if link.mark == "cut":
-            line.tail, line.head, line.path = line.head, line.tail, line.path.reversed()
-            return
-        line.tail, line.head, line.path = line.head, line.tail, line.path.reversed()
-        f = self.fraction(norm)
-        line.colour, line.pen = (self.colour(norm), 0.9 + 2.3 * f) if norm else (style.PALE, 0.9)
-        line.dashed, line.sign = line.dashed or norm == 0, ""
-        line.tooltip = f"gradient norm {norm:.3g}"
+    def caption(self, link: Link, path: Path) -> tuple[str, Point | None]:
+        """The text of a link that crosses a gutter: its mark, the steps it hides, or its state; that once."""
+        target, key = self.grid.places.get(link.target.panel), (link.source, link.lane, link.target.panel)
+        text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
+        text = f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip() if link.hidden else text
+        if not text and (key in self.captioned or not link.lane or link.source.kind == "constant"):
+            return "", None
+        if target is None or (not self.grid.is_between(link) and not text):
+            return "", None
+        swings = self.grid.is_between(link) and not self.grid.turns[link]
+        at = ways.gutter_middle(self.grid, link, target) if swings else path[len(path) // 2] if text else None
+        self.captioned.add(key)
+        return (text or link.lane, (at[0], at[1] + 8)) if at else ("", None)
 
     def sign(self, link: Link) -> str:
         """Beside an edge into − or ÷: which operand it is, if it is the second."""
-        node, k = link.ends[0] if link.ends else (link.source.nodes[-1], 0)
-        if len(link.ends) > 1 or k != 1 or node.op is None or node.op.name not in ("subtract", "divide"):
-            return ""
-        if is_number(node.inputs[0]):  # the box itself says 1−
-            return ""
-        return "−" if node.op.name == "subtract" else "÷"
+        node, k = link.ends[0] if len(link.ends) == 1 else (None, 0)
+        symbol = {"subtract": "−", "divide": "÷"}.get(node.op.name, "") if node is not None and node.op else ""
+        return symbol if k == 1 and node is not None and not is_number(node.inputs[0]) else ""  # else the box says 1−

@@ -1,4 +1,7 @@
-"""Curves: the Bézier splines of links, how they end at a box, join, turn corners and cross.  Imports nothing."""
+"""Curves: the Bézier splines of links, how they end at a box, turn corners and cross.  Imports nothing.
+
+A path is a list of 3n + 1 points from a source to a target.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 Point = tuple[float, float]
-TAG = 14.5  # the height of a tag, with its distance
+Path = list[Point]
 ARROW = 6.0  # the length of an arrowhead
 
 
@@ -18,58 +21,15 @@ class Outline(NamedTuple):
     width: float
     height: float
     round: bool = False
-    tags: float = 0.0  # the width of the tags on top
+    tags: float = 0.0  # the width of the tags on top of it
+    tag_height: float = 0.0
 
     def holds(self, x: float, y: float) -> bool:
         """Whether a point, relative to the centre, lies inside."""
         a, b = self.width / 2, self.height / 2
-        if self.tags and abs(x) < self.tags / 2 and b <= y < b + TAG:
+        if abs(x) < self.tags / 2 and b <= y < b + self.tag_height:
             return True
         return (x / a) ** 2 + (y / b) ** 2 < 1 if self.round else abs(x) < a and abs(y) < b
-
-
-class Path:
-    """A spline of 3n + 1 points from a source to a target."""
-
-    __slots__ = ("points",)
-
-    def __init__(self, points: Sequence[Point]) -> None:
-        self.points = list(points)
-
-    def moved(self, dx: float, dy: float, mirror: float | None = None) -> Path:
-        """The path shifted, and before that mirrored inside a tile of width `mirror`."""
-        if mirror is not None:
-            return Path([(mirror - x + dx, y + dy) for x, y in self.points])
-        return Path([(x + dx, y + dy) for x, y in self.points])
-
-    def clipped(self, tail: Outline | None, start: Point, head: Outline | None, end: Point) -> Path:
-        """Without the parts inside the outlines of its source at `start` and its target at `end`."""
-        points = self.points
-        if head is not None:
-            points = _cut_end(points, head, end)
-        if tail is not None:
-            points = _cut_end(points[::-1], tail, start)[::-1]
-        return Path(points)
-
-    def shortened(self, length: float = ARROW) -> tuple[Path, Point]:
-        """The path up to where its arrowhead begins, and the tip."""
-        a, b, tip = self.points[-4], self.points[-3], self.points[-1]
-        far = math.dist(a, tip)
-        if far > length and 3 * math.dist(a, b) - far < 0.001 > math.dist(
-            _toward(a, tip, far / 3), b
-        ):  # a straight end
-            return Path([*self.points[:-4], *straight(a, _toward(tip, a, length)).points]), tip
-        return Path(_cut_end(self.points, Outline(2 * length, 2 * length, True), tip)), tip
-
-    def then(self, other: Path) -> Path:
-        """This path, a straight line to the next, and the next."""
-        a, b = self.points[-1], other.points[0]
-        between = [] if math.dist(a, b) < 0.01 else straight(a, b).points[1:]
-        return Path([*self.points, *between, *other.points[1:]])
-
-    def reversed(self) -> Path:
-        """The same way back."""
-        return Path(self.points[::-1])
 
 
 def straight(*corners: Point) -> Path:
@@ -77,29 +37,33 @@ def straight(*corners: Point) -> Path:
     points = [corners[0]]
     for (ax, ay), (bx, by) in pairwise(corners):
         points += [(ax + (bx - ax) / 3, ay + (by - ay) / 3), (ax + (bx - ax) * 2 / 3, ay + (by - ay) * 2 / 3), (bx, by)]
-    return Path(points)
+    return points
 
 
 def swing(a: Point, b: Point) -> Path:
     """From a to b, leaving and arriving horizontally."""
     middle = (a[0] + b[0]) / 2
-    return straight(a, b) if abs(a[1] - b[1]) < 0.01 else Path([a, (middle, a[1]), (middle, b[1]), b])
+    return straight(a, b) if abs(a[1] - b[1]) < 0.01 else [a, (middle, a[1]), (middle, b[1]), b]
+
+
+def joined(*paths: Path) -> Path:
+    """One path after the other, with straight lines between them."""
+    whole = paths[0]
+    for path in paths[1:]:
+        gap = [] if math.dist(whole[-1], path[0]) < 0.01 else straight(whole[-1], path[0])[1:]
+        whole = [*whole, *gap, *path[1:]]
+    return whole
 
 
 def rounded(*corners: Point, radius: float = 7.0) -> Path:
     """A line through points whose corners are rounded."""
     points = [c for k, c in enumerate(corners) if k == 0 or math.dist(c, corners[k - 1]) > 0.01]
-    if len(points) < 3:
-        return straight(*points) if len(points) > 1 else Path([points[0]] * 4)
-    path, start = Path(points[:1]), points[0]
-    for before, corner, after in zip(points, points[1:], points[2:]):
+    path, start = points[:1], points[0]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         r = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
-        a, b = _toward(corner, before, r), _toward(corner, after, r)
-        path = path.then(straight(start, a)).then(
-            Path([a, _toward(corner, before, r * 0.45), _toward(corner, after, r * 0.45), b])
-        )
-        start = b
-    return path.then(straight(start, points[-1]))
+        ends = [_toward(corner, end, r * f) for end, f in ((before, 1), (before, 0.45), (after, 0.45), (after, 1))]
+        path, start = joined(path, straight(start, ends[0]), ends), ends[3]
+    return joined(path, straight(start, points[-1]))
 
 
 def _toward(a: Point, b: Point, length: float) -> Point:
@@ -107,7 +71,21 @@ def _toward(a: Point, b: Point, length: float) -> Point:
     return a[0] + (b[0] - a[0]) * f, a[1] + (b[1] - a[1]) * f
 
 
-def _cut_end(points: list[Point], outline: Outline, center: Point) -> list[Point]:
+def clipped(path: Path, tail: Outline | None, start: Point, head: Outline | None, end: Point) -> Path:
+    """Without the parts inside the outlines of its source at `start` and its target at `end`."""
+    path = path if head is None else _cut_end(path, head, end)
+    return path if tail is None else _cut_end(path[::-1], tail, start)[::-1]
+
+
+def shortened(path: Path) -> tuple[Path, Point]:
+    """The path up to where its arrowhead begins, and the tip."""
+    tip = path[-1]
+    before = next((p for p in path[-2::-1] if math.dist(p, tip) > 0.01), tip)
+    base = _toward(tip, before, ARROW)
+    return [*path[:-2], path[-2] if math.dist(path[-2], tip) > ARROW else base, base], tip
+
+
+def _cut_end(points: Path, outline: Outline, center: Point) -> Path:
     """A spline cut where it enters an outline for good."""
     last = len(points) - 4
     while last > 0 and outline.holds(points[last][0] - center[0], points[last][1] - center[1]):
@@ -116,21 +94,21 @@ def _cut_end(points: list[Point], outline: Outline, center: Point) -> list[Point
     if outline.holds(a[0] - center[0], a[1] - center[1]):
         return points[: last + 4]
     low, high = 0.0, 1.0
-    for _ in range(12):
+    for _ in range(10):
         t = (low + high) / 2
-        x, y = point(a, b, c, d, t)
+        x, y = _point(a, b, c, d, t)
         low, high = (low, t) if outline.holds(x - center[0], y - center[1]) else (t, high)
-    return [*points[:last], *split(a, b, c, d, low)]
+    return [*points[:last], *_split(a, b, c, d, low)]
 
 
-def point(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
+def _point(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
     """The point of a cubic curve at parameter t."""
     s = 1 - t
     p, q, r, w = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
     return p * a[0] + q * b[0] + r * c[0] + w * d[0], p * a[1] + q * b[1] + r * c[1] + w * d[1]
 
 
-def split(a: Point, b: Point, c: Point, d: Point, t: float) -> tuple[Point, Point, Point, Point]:
+def _split(a: Point, b: Point, c: Point, d: Point, t: float) -> Path:
     """The first part, up to parameter t, of a cubic curve."""
 
     def mix(p: Point, q: Point) -> Point:
@@ -138,27 +116,22 @@ def split(a: Point, b: Point, c: Point, d: Point, t: float) -> tuple[Point, Poin
 
     ab, bc, cd = mix(a, b), mix(b, c), mix(c, d)
     abc, bcd = mix(ab, bc), mix(bc, cd)
-    return a, ab, abc, mix(abc, bcd)
-
-
-def sampled(path: Path, pieces: int = 6) -> list[Point]:
-    """Points along a path, close enough to stand for it."""
-    points, found = path.points, [path.points[0]]
-    for k in range(0, len(points) - 3, 3):
-        found += [
-            point(points[k], points[k + 1], points[k + 2], points[k + 3], n / pieces) for n in range(1, pieces + 1)
-        ]
-    return found
+    return [a, ab, abc, mix(abc, bcd)]
 
 
 def crossings(paths: Sequence[Path]) -> int:
     """How many pairs of paths cross away from their ends."""
-    lines = [sampled(path)[1:-1] for path in paths]
-    count = 0
-    for k, first in enumerate(lines):
-        for second in lines[:k]:
-            count += any(_cross(a, b, c, d) for a, b in pairwise(first) for c, d in pairwise(second))
-    return count
+    lines = [_sampled(path)[1:-1] for path in paths]
+    return sum(
+        any(_cross(a, b, c, d) for a, b in pairwise(first) for c, d in pairwise(second))
+        for k, first in enumerate(lines)
+        for second in lines[:k]
+    )
+
+
+def _sampled(path: Path, pieces: int = 6) -> Path:
+    curves = [(path[k], path[k + 1], path[k + 2], path[k + 3]) for k in range(0, len(path) - 3, 3)]
+    return [path[0], *[_point(*curve, n / pieces) for curve in curves for n in range(1, pieces + 1)]]
 
 
 def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:

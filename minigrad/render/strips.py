@@ -5,62 +5,53 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from minigrad.graph import Graph
 from minigrad.render import engine, style
-from minigrad.render.compose import FITS, defaults, dresser, fits, page
-from minigrad.render.emit import digraph
-from minigrad.render.scene import Frame, Scene
-
-if TYPE_CHECKING:
-    import graphviz
-
-    from minigrad.graph import Graph
+from minigrad.render.canvas import Canvas, Drawing
+from minigrad.render.compose import FITS, checked, fitted, painter, save
 
 
 class Comparison:
     """Strips one above another, each the backward pass of one graph, all in the colours of one scale."""
 
     def __init__(self, graphs: Mapping[str, Graph]) -> None:
-        if not graphs:
-            raise ValueError("compare: graphs by title are needed, as compare({'RNN': graph, ...}); found none")
+        pairs = graphs.items() if isinstance(graphs, Mapping) else ()
+        if not pairs or not all(isinstance(title, str) and isinstance(graph, Graph) for title, graph in pairs):
+            raise ValueError(f"compare: mg.Graphs by title are needed, as {{'RNN': graph}}; found {graphs or 'none'}")
         self.graphs = dict(graphs)
 
-    def to_dot(self, fit: str | None = None, **options: Any) -> graphviz.Digraph:
+    def to_dot(self, fit: str | None = None, **options: Any) -> Drawing:
         """The strips as a `graphviz.Digraph`; the options of a graph's `to_dot`, here with cells and backward."""
-        asked = defaults(**{"view": "cells", "backward": True, **options, "fit": fit})
-        asked.pop("fit")
-        for steps in dict.fromkeys((asked["steps"], "0:4,-4:", "0:2,-2:", "0:1,-1:")):
-            scene = self.scene({**asked, "steps": steps})
-            if fit is None or fits(scene, *FITS[fit]):
-                break
-        return digraph(scene, page(fit))
+        asked = checked(**{"view": "cells", "backward": True, **options, "fit": fit})
+        if asked.pop("time") != "unrolled":
+            raise ValueError("compare: strips are unrolled; time= is not an option of theirs")
+        if asked.pop("fit") is None:
+            return self.canvas(**asked).digraph({"dpi": "144"})
+        return fitted(str(fit), asked | {"time": "unrolled", "per_row": asked["per_row"] or 10**6}, self.canvas)
 
-    def scene(self, options: dict[str, Any]) -> Scene:
+    def canvas(self, **options: Any) -> Canvas:
         """All strips and their titles, from the top down."""
-        strips = {title: dresser(graph, **options) for title, graph in self.graphs.items()}
+        options.pop("time", None)
+        strips = {title: painter(graph, **options) for title, graph in self.graphs.items()}
         scales = [strip.scale for strip in strips.values()]
         scale = options["scale"] or (min(lo for lo, _ in scales), max(hi for _, hi in scales))
-        whole, y = Scene(), 0.0
+        whole, y = Canvas(), 0.0
         for k, (title, strip) in enumerate(strips.items()):
             strip.scale = scale
-            scene = strip.scene_of()
-            left, bottom, _, top = scene.box()
-            text = style.shorten(title, 60)
-            width = style.text_width(text, 14)
-            frame = Frame(
-                f"title{k}", 0, y - 20, width, y, text, (width / 2, y - 10), visible=False, font=14, ink=style.INK
-            )
-            whole.frames.append(frame)
-            whole.add(scene, -left, y - 24 - top, f"g{k}_")
-            whole.legend = scene.legend
+            canvas = strip.paint()
+            left, bottom, _, top = canvas.box()
+            note = f"   ({canvas.title})" if canvas.title else ""
+            whole.text(f"title{k}", (0.0, y - 10), style.shorten(title, 60) + note, 14)
+            whole.add(canvas, -left, y - 24 - top, f"g{k}_")
+            whole.legend = canvas.legend
             y -= top - bottom + 48
         return whole
 
     def render(self, path: str | PathLike[str], **options: Any) -> str:
         """Write the strips to a file in the format of its suffix; returns the path."""
-        engine.check(path)
-        return engine.write(path, self.to_dot(**options).source)
+        return save(path, lambda: self.to_dot(**options))
 
 
 def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **options: Any) -> list[str]:
@@ -69,14 +60,19 @@ def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **opt
     All pictures have the same layout and the same scale of colours; what the pass has not reached yet is pale.
     """
     engine.check(Path(f"0.{suffix}"))
+    asked = checked(**{**options, "backward": True})
+    if asked.pop("time") != "unrolled":
+        raise ValueError("frames: a flip-book is unrolled; time= is not an option of it")
+    if Path(folder).is_file():
+        raise FileExistsError(f"frames: {str(folder)!r} is a file; a folder is needed")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    asked = defaults(**{**options, "backward": True})
-    size, scale, paths = page(asked.pop("fit")), asked.pop("scale") or dresser(graph, **asked).scale, []
+    fit, scale, paths = asked.pop("fit"), asked.pop("scale") or painter(graph, **asked).scale, []
+    size = {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"} if fit else {"dpi": "96"}
     times = [step.t for step in graph.backward_steps()]
     ends = [k + 1 for k, t in enumerate(times) if k + 1 == len(times) or times[k + 1] != t]
     for k, end in enumerate(ends):
-        scene = dresser(graph, **asked, scale=scale, limit=end).scene_of()
+        canvas = painter(graph, **asked, scale=scale, limit=end, quiet=True).paint()
         place = "outside of time" if times[end - 1] is None else f"back to t = {times[end - 1]}"
-        scene.title = f"{k + 1} of {len(ends)}: {place}"
-        paths.append(engine.write(Path(folder) / f"{k:04}.{suffix}", digraph(scene, size).source))
+        canvas.title = f"{k + 1} of {len(ends)}: {place}"
+        paths.append(save(Path(folder) / f"{k:04}.{suffix}", lambda canvas=canvas: canvas.digraph(size)))  # type: ignore[misc]
     return paths

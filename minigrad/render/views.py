@@ -1,149 +1,351 @@
-"""A graph as an abstract picture, in the view asked for: operations, affine sums, or whole cells.  Imports `boxes`."""
+"""A graph as an abstract picture, in the view asked for: operations, affine sums, or whole cells.  Imports `places`.
+
+A view is a grouping: each box stands for the operations that were gathered into it.  Then edges become links, or taps
+where they come from a parameter.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from minigrad import naming
-from minigrad.render.boxes import Boxing
-from minigrad.render.picture import Box, Link, Panel, Picture
+from minigrad.render import style
+from minigrad.render.picture import Box, Link, Panel, Picture, Tap
+from minigrad.render.places import Places, forward_of, op_name, role_of
 
 if TYPE_CHECKING:
+    from minigrad.graph import Graph
     from minigrad.tensor import Tensor
 
+VIEWS = ("ops", "affine", "cells")
+MANY = 2  # a node that gathers more steps than this says how many
+TEXTBOOK = ("cell", "output", "loss")  # the kinds of box that one step has in the view of cells
 
-class Viewer(Boxing):
-    """Turns a graph into a picture."""
+
+class Viewer(Places):
+    """Turns a graph into a picture; shown: which steps are drawn; rolled: the one that is stands for all."""
+
+    def __init__(self, graph: Graph, view: str, shown: Callable[[Any, int], bool], rolled: bool, first: int) -> None:
+        super().__init__(graph)
+        self.view, self.shown, self.rolled, self.first = view, shown, rolled, first
+        self.outputs, self.crossing = set(graph.outputs), {(edge.target, edge.position) for edge in graph.state_edges}
+        made = {_line(x): x for x, _ in reversed(graph.crossings) if x.op is not None and x.role is None}
+        named = naming.unique((naming.variable(graph, x) or x.name or "h", line) for line, x in reversed(made.items()))
+        self.states = {line: name for name, line in named.items()}  # of hand-written loops, by where they are made
+        self.slots = {  # which state an input of an operation is, in this step or another
+            (_line(node), k): self.state(self.alias[x])
+            for node in graph.nodes
+            for k, x in enumerate(graph.inputs(node))
+            if self.carried(node, k)
+        }
+        self.whole: dict[Tensor, list[Tensor]] = {}  # what is gathered into one box, by its last operation
+        self.kinds: dict[Tensor, tuple[str, str]] = {}  # kind and label of such boxes
+        self.box: dict[Tensor, Box] = {}
+        self.panels: defaultdict[Panel, list[Box]] = defaultdict(list)
+        self.links: dict[Any, Link] = {}
 
     def picture(self) -> Picture:
         """All of it."""
-        self.fold()
-        self.outputs = {self.alias[y] for y in self.graph.outputs}
-        self.users = self.count_users()
-        sources = [self.alias[edge.source] for edge in self.graph.state_edges]
-        self.state_places = {(x._code, x._instruction) for x in sources if x.role is None}
-        self.slots = {
-            (node._code, node._instruction, k): self.state_name(self.alias[x])
-            for node in self.graph.nodes
-            for k, x in enumerate(self.graph.inputs(node))
-            if (node, k) in self.state_ends or self.is_carried(x)
-        }
-        self.place()
-        self.prefixes = self.layers()
-        self.segments = self.order_axes()
-        for node in self.graph.nodes:
-            self.add_box(node)
-        self.join_sums()
-        if self.view != "ops":
-            self.join_affine()
-        links, taps = self.connect()
-        if self.view == "cells":
-            self.join_cells(links)
-            links, taps = self.connect()
-        return self.finish(links, taps)
+        drawn = [node for node in self.graph.nodes if self.alias[node] is node and node.op and self.users[node]]
+        self.find_twins(drawn if self.rolled else ())
+        drawn = [node for node in drawn if node not in self.step or self.shown(*self.step[node])]
+        self.whole = {node: [node] for node in drawn}
+        self.gather_sums(drawn)
+        if self.view == "affine":
+            self.gather_affine(drawn)
+        elif self.view == "cells":
+            self.gather_cells()
+        for node in sorted(self.whole, key=lambda node: node.serial):
+            self.add_box(*self.kinds.get(node) or self.describe(node), self.whole[node], self.panel(node))
+        for node in drawn:
+            for k, x in enumerate(self.graph.inputs(node)):
+                self.add_link(node, k, x)
+        order = sorted(self.panels, key=lambda panel: (panel[0].depth, panel[0].segment, panel[0].level, panel[1]))
+        panels = {panel: self.panels[panel] for panel in order}
+        return Picture(self.graph, self.view, self.rolled, panels, list(self.links.values()))
 
-    # folded views
+    def panel(self, node: Tensor) -> Panel:
+        """The panel that a node is drawn in."""
+        return self.row[node], self.step[node][1] if node in self.step else 0
 
-    def join(self, boxes: list[Box], kind: str, label: str) -> Box:
-        """One box in place of several, where the last of them stood."""
-        panel = boxes[-1].panel
-        whole = Box(kind, label, [node for box in boxes for node in box.nodes], panel)
-        whole.lanes = tuple(dict.fromkeys(lane for box in boxes for lane in box.lanes))
-        gone = set(boxes)
-        for box in gone:
-            box.taps.clear()  # each tap points at its box
-        panel.boxes[:] = [
-            whole if box is boxes[-1] else box for box in panel.boxes if box is boxes[-1] or box not in gone
-        ]
-        self.owner.update((node, whole) for node in whole.nodes)
-        return whole
+    def find_twins(self, drawn: Iterable[Tensor]) -> None:
+        """One key for nodes of different steps that are made in the same way: the one that is drawn stands for all."""
+        count: Counter[Any] = Counter()
+        self.twin: dict[Tensor, Any] = {}
+        for node in drawn:
+            key = (self.row[node], _line(node), node.op, node.call and node.call.which)
+            count[self.panel(node), key] += 1
+            self.twin[node] = (*key, count[self.panel(node), key])
+        self.stand_in = {twin: n for n, twin in self.twin.items() if n not in self.step or self.shown(*self.step[n])}
 
-    def join_sums(self) -> None:
+    def carried(self, node: Tensor, k: int) -> bool:
+        """Whether an edge carries state, before its value was sliced, reshaped, clipped or cut."""
+        while (node, k) not in self.crossing:
+            node, k = self.graph.inputs(node)[k], 0
+            if self.alias[node] is node:
+                return False
+        return True
+
+    def state(self, node: Tensor) -> str:
+        """The name of the state that a node is, or "" if it is none."""
+        if role_of(node) != "state":
+            return "" if forward_of(node) is not None else self.states.get(_line(node), "")
+        own = naming.variable(self.graph, node) if re.fullmatch(r"s\d+", node.role.name) else ""  # type: ignore[union-attr]
+        return own or node.role.name  # type: ignore[union-attr]  # a state without names is called s0, s1
+
+    # groups
+
+    def gather(self, nodes: list[Tensor], kind: str, label: str) -> None:
+        """One box for several operations, where the last of them stands."""
+        self.whole[nodes[-1]] = [part for node in nodes for part in self.whole.pop(node)]
+        self.kinds[nodes[-1]] = kind, label
+
+    def gather_sums(self, drawn: list[Tensor]) -> None:
         """A running sum outside of time, as the sum of all losses is one, becomes one box."""
-        chains: dict[Tensor, list[Box]] = {}
-        for node in self.graph.nodes:
-            if node.op is None or node.op.name != "add" or node not in self.owner or node in self.column:
-                continue
-            before = [self.alias[x] for x in self.graph.inputs(node)]
-            chain = next((chains.pop(x) for x in before if x in chains and self.users[x] == 1), [])
-            chains[node] = [*chain, self.owner[node]]
+        chains: dict[Tensor, list[Tensor]] = {}
+        for node in drawn:
+            if op_name(node) == "add" and node not in self.step:
+                before = next((x for x in self.inputs[node] if x in chains and self.users[x] == 1), None)
+                chains[node] = [*(chains.pop(before) if before is not None else ()), node]
         for node, chain in chains.items():
-            if len(chain) > 2:
-                name = naming.variable(self.graph, node)
-                label = f"Σ of {len(chain) + (not any(self.numbers(chain[0].nodes[0])))}"
-                loss = node in self.outputs
-                self.join(chain, "loss" if loss else "bus", f"{label}  {name or 'L'}" if loss or name else label)
+            if len(chain) >= MANY:
+                kind, name = (
+                    ("loss", self.variable(node) or "L") if node in self.outputs else ("bar", self.variable(node))
+                )
+                self.gather(chain, kind, f"Σ of {len(chain) + (not any(self.numbers(chain[0])))}  {name}".strip())
 
-    def join_affine(self) -> None:
+    def gather_affine(self, drawn: list[Tensor]) -> None:
         """Each sum of products with parameters becomes one box: x W + h U + b."""
-        for node in self.graph.nodes:
-            box = self.owner.get(node)
-            if box is None or node.op is None or node.op.name not in ("matmul", "add"):
-                continue
-            inputs = [self.alias[x] for x in self.graph.inputs(node)]
-            weights = [x for x in inputs if x.op is None and x._requires_grad]
-            if node.op.name == "matmul":
-                if weights:
-                    box.kind = "affine"
-                continue
-            parts = [self.owner[x] for x in inputs if x in self.owner]
-            affine = all(p.kind == "affine" and p.panel is box.panel and self.users[p.nodes[-1]] == 1 for p in parts)
-            if affine and parts and len(parts) + len(weights) == len(inputs):
-                self.join([*dict.fromkeys(parts), box], "affine", box.label)
-        for box in dict.fromkeys(self.owner.values()):
-            if box.kind == "affine":
-                name = naming.variable(self.graph, box.nodes[-1])
-                box.kind, box.label = "matmul", f"affine {name}" if name and not box.lanes else "affine"
+        affine: set[Tensor] = set()
+        for node in drawn:
+            weights = sum(x.op is None and x._requires_grad for x in self.inputs[node])
+            parts = [x for x in self.inputs[node] if x in affine and self.users[x] == 1 and x in self.whole]
+            parts = [x for x in parts if self.panel(x) == self.panel(node)]
+            product = op_name(node) == "matmul" and weights
+            if product or (op_name(node) == "add" and parts and len(parts) + weights == 2):
+                affine.add(node)
+                self.gather(
+                    [*dict.fromkeys(() if product else parts), node], "matmul", f"affine {self.variable(node)}".strip()
+                )
 
-    def join_cells(self, links: list[Link]) -> None:
+    def gather_cells(self) -> None:
         """In each step one box for all that the states are made of, one for the output, one for the loss."""
-        feeds: defaultdict[Box, list[Box]] = defaultdict(list)
-        for link in links:
-            if link.source.panel is link.target.panel:
-                feeds[link.target].append(link.source)
-        for row in self.rows.values():
-            for panel in row.panels.values():
-                if row.key[0] != "joint":
-                    self.join_cell(panel, feeds)
-                panel.boxes = [box for box in panel.boxes if box.nodes[0].op is not None]
-                panel.outer = []
-        for node in [node for node in self.owner if node.op is None]:
-            del self.owner[node]
+        panels: defaultdict[Panel, list[Tensor]] = defaultdict(list)
+        for node in sorted(self.whole, key=lambda node: node.serial):
+            gathers = node in self.kinds or op_name(node) in ("stack", "concatenate")
+            if not gathers and role_of(node) != "input":
+                panels[self.panel(node)].append(node)
+        core = self.find_core(panels)
+        for (row, column), nodes in panels.items():
+            scalar = next((k for k, node in enumerate(nodes) if node.ndim == 0 and node not in core), len(nodes))
+            cell = [node for node in nodes if node in core] if self.graph.axes else nodes[:scalar]
+            rest = [[node for node in part if node not in set(cell)] for part in (nodes[:scalar], nodes[scalar:])]
+            output, loss = rest
+            number = self.number(column) if row.timed and self.graph.axes else ""
+            if cell:
+                self.gather(cell, "cell", self.cell_name(cell))
+            if output:
+                single = self.describe(output[0])[1] if len(output) == 1 else "o"
+                self.gather(output, "output", f"{self.outer_name(output) or single}{number}")
+            if loss:
+                self.gather(loss, "loss", f"{self.outer_name(loss) or 'L'}{number}")
 
-    def join_cell(self, panel: Panel, feeds: dict[Box, list[Box]]) -> None:
-        """The boxes of one panel."""
-        boxes = [box for box in panel.boxes if box.nodes[0].op is not None and " of " not in box.label]
-        gathered = [box for box in panel.boxes if " of " in box.label]
-        core, front = set(), [box for box in boxes if self.state_name(box.nodes[-1])]
-        while front:
-            box = front.pop()
-            if box not in core:
-                core.add(box)
-                front += [b for b in feeds[box] if b.panel is panel]
-        panel.boxes = [*gathered, *boxes]
-        after = [box for box in boxes if box not in core]
-        states = [box for box in boxes if box in core]
-        scalars = [box for box in after if box.nodes[-1].size == 1]
-        first = after.index(scalars[0]) if scalars else len(after)
-        columns = self.step_number(panel.column) if panel.row.key[0] != "between" else ""
-        if states:
-            self.join(states, "cell", self.cell_name([node for box in states for node in box.nodes]))
-        if after[:first]:
-            name = self.last_name(after[:first]) or "o"
-            self.join(after[:first], "output", f"{name}{columns}")
-        if after[first:]:
-            self.join(after[first:], "loss", f"{self.last_name(after[first:]) or 'L'}{columns}")
+    def find_core(self, panels: dict[Panel, list[Tensor]]) -> set[Tensor]:
+        """The operations that lead to a state in their step; in a step without one, those alike in other steps."""
+        core: set[Tensor] = set()
+        for nodes in panels.values():
+            here, front = set(nodes), [node for node in nodes if self.state(node)]
+            while front:
+                node = front.pop()
+                if node in here and node not in core:
+                    core.add(node)
+                    front += self.inputs[node]
+        alike = {(self.row[node], _line(node)) for node in core}
+        bare = [nodes for nodes in panels.values() if core.isdisjoint(nodes)]
+        return core.union(node for nodes in bare for node in nodes if (self.row[node], _line(node)) in alike)
 
-    def last_name(self, boxes: Iterable[Box]) -> str:
-        """The variable that the last of some boxes was assigned to."""
-        return naming.variable(self.graph, list(boxes)[-1].nodes[-1])
+    # names
+
+    def variable(self, node: Tensor) -> str:
+        """The variable that a node was assigned to; a traced backward pass has only its caller's."""
+        return "" if forward_of(node) is not None else node.name or naming.variable(self.graph, node)
+
+    def outer_name(self, nodes: list[Tensor]) -> str:
+        """The variable that the module call was assigned to in which the last of some nodes was made; else its own."""
+        for node in reversed(nodes):
+            scope, name = node._scope, "" if node._scope is not None else self.variable(node)
+            while scope is not None:
+                name, scope = scope.called_from.variable() or name, scope.parent
+            if name:
+                return name
+        return ""
 
     def cell_name(self, nodes: list[Tensor]) -> str:
         """What a cell is called: the class whose `forward` made its state, else the last name of its scope."""
-        for node in reversed(nodes):
+        for node in reversed(nodes) if self.graph.axes else ():
             parts = (node._code.co_qualname if node._code else "").split(".")
             if len(parts) > 1 and parts[-1] == "forward":
                 return parts[-2].removesuffix("Cell") or parts[-2]
-        return nodes[-1].scope.split(".")[-1] or "cell"
+        own = "cell" if self.graph.axes else self.variable(nodes[-1]) or self.describe(nodes[-1])[1]
+        return nodes[-1].scope.split(".")[-1] or own
+
+    def numbers(self, node: Tensor) -> list[str]:
+        """For each input the number that it is, or "" where it is not a bare number."""
+        return [f"{x.item():g}" if is_number(x) else "" for x in self.graph.inputs(node)]
+
+    def number(self, t: int) -> str:
+        """The number of a step as a subscript."""
+        return "ₜ" if self.rolled else style.subscript(t + self.first)
+
+    def describe(self, node: Tensor) -> tuple[str, str]:
+        """Kind and label of an operation."""
+        op, lane, numbers = op_name(node), self.state(node), self.numbers(node)
+        symbol = style.SYMBOLS.get(op, op)
+        if role_of(node) == "input":
+            return "input", f"{node.role.name}{self.number(self.panel(node)[1])}"  # type: ignore[union-attr]
+        if op == "power" and numbers[1]:
+            symbol = "x²" if numbers[1] == "2" else f"x^{numbers[1]}"
+        elif any(numbers) and op in style.ELEMENTWISE:
+            symbol = symbol.join(numbers) if len(numbers) > 1 else symbol
+        elif op in ("stack", "concatenate") and len(node.inputs) > MANY:
+            symbol = f"{symbol} of {len(node.inputs)}"
+        elif op == "add_up" and forward_of(node) is not None:
+            symbol = f"Σ d{naming.label(self.graph, forward_of(node)).split('.')[-1]}"
+        name = "" if lane else self.variable(node)
+        if node in self.outputs and node.size == 1 and not lane and forward_of(node) is None:
+            return "loss", name or "L"
+        kind = "nonlinear" if op in style.NONLINEAR else "matmul" if op in style.PRODUCTS else "operation"
+        sign = op in style.ELEMENTWISE and len(symbol) == 1
+        if lane:
+            kind = "state box" if not sign else "cell state" if lane.startswith("c") else "state"
+        elif sign and not name:
+            kind = "elementwise"
+        return kind, style.shorten(f"{symbol} {name}" if name and name != op else symbol)
+
+    # links
+
+    def add_box(
+        self, kind: str, label: str, nodes: list[Tensor], panel: Panel, lanes: Any = (), outside: bool = False
+    ) -> Box:
+        """A box in its panel."""
+        lanes = tuple(lanes or dict.fromkeys(filter(None, map(self.state, nodes))))
+        box = Box(kind, label, nodes, panel, lanes, outside)
+        self.panels[panel].append(box)
+        self.box.update(dict.fromkeys(nodes, box))
+        return box
+
+    def add_link(self, node: Tensor, k: int, x: Tensor) -> None:
+        """One edge of the graph, added to the link or tap that it belongs to."""
+        target, origin, hidden = self.box[node], self.alias[x], 0
+        slot = "" if forward_of(node) is not None else self.slots.get((_line(node), k), "")
+        plain = not slot and not role_of(origin) and origin.op is None
+        if is_number(origin):
+            return
+        if plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY)):
+            tap = next((tap for tap in target.taps if tap.parameter is origin), None)  # a parameter; or a mask, say
+            if tap is None:
+                target.taps.append(tap := Tap(origin, []))
+            tap.ends.append((node, k))
+            return
+        source = self.box.get(origin) if origin.op is not None else self.leaf(origin, node, k, target, slot)
+        if source is None and origin.op is not None:  # in a step that is not drawn
+            source, hidden = self.delayed(origin, target) if self.rolled else self.last_shown(origin, target)
+        if source is None or source is target:
+            return
+        state = "" if source.outside else self.state(origin)
+        lane = "".join(source.lanes[:1]) if source.outside else state if self.carried(node, k) or hidden else ""
+        if not lane and source.panel[0] is not target.panel[0]:
+            lane = slot
+        mark = self.marked(lane) if self.rolled and source.kind == "delay" else self.marks.get(x, "")
+        link = self.links.setdefault(
+            (source, target, lane or state), Link(source, target, [], lane, state, hidden, mark)
+        )
+        link.ends.append((node, k))
+
+    def marked(self, lane: str) -> str:
+        """In a rolled picture: the mark of a state's crossings, and at how many of the steps there is one."""
+        marks: dict[Tensor, str] = {}
+        for node, k in self.crossing:
+            x = self.inputs[node][k]
+            marks[x] = marks.get(x) or self.marks.get(node) or self.marks.get(self.graph.inputs(node)[k], "")
+        every = [mark for x, mark in marks.items() if self.state(x) == lane]
+        found = [mark for mark in every if mark]
+        return f"{found[0]} at {len(found)} of {len(every)}" if 0 < len(found) < len(every) else "".join(found[:1])
+
+    def leaf(self, leaf: Tensor, node: Tensor, k: int, target: Box, slot: str) -> Box | None:
+        """The box of a leaf: an input below its panel, an initial state left of it, a constant among the others."""
+        role, name, panel, known = role_of(leaf), naming.label(self.graph, leaf), target.panel, self.box.get(leaf)
+        if known is not None and (known.panel == panel or role == "input"):
+            return known
+        if role == "input" or (leaf.time is not None and name == "x"):
+            number = self.number(panel[1] if leaf.t is None else leaf.t)
+            return self.add_box("input", f"{style.shorten(name)}{number}", [leaf], panel, outside=True)
+        if role == "state" or slot:
+            lane = slot or name.removesuffix("_init")
+            name = f"{lane}_init" if name == "constant" or re.fullmatch(r"s\d+_init", name) else name
+            return self.add_box("constant", style.shorten(name), [leaf], panel, [lane], outside=True)
+        if not self.graph.axes and op_name(node) in style.PRODUCTS:
+            return self.add_box("input", "x" if name == "constant" else style.shorten(name), [leaf], panel)
+        if self.view == "cells":
+            return None  # targets and masks are part of what the output and the loss stand for
+        if forward_of(node) is not None and not leaf.name and not role:  # what a backward pass starts from
+            name = f"{leaf.item():g}" if leaf.size == 1 else "constant"
+        if leaf.dtype.kind == "b":
+            name = f"mask {int(leaf.data.sum())} of {leaf.size}"
+        elif name == "constant":
+            name = _operand(node, k) or "×".join(map(str, leaf.shape)) or f"{leaf.item():g}"
+        return self.add_box("constant", style.shorten(name), [leaf], panel)
+
+    def last_shown(self, origin: Tensor, target: Box) -> tuple[Box | None, int]:
+        """In place of a hidden state: the same state in the last step drawn before, and how many steps lie between."""
+        lane, (row, t) = self.state(origin), target.panel
+        if not lane or self.row[origin] is not row or origin.time is None:
+            return None, 0
+        at = self.positions[origin.time.axis]
+        drawn = [(at[s], boxes) for (r, s), boxes in self.panels.items() if r is row and at[s] < at[t]]
+        found = [(p, box) for p, boxes in drawn for box in boxes if lane in box.lanes and not box.outside]
+        position, box = max(found, key=lambda pair: pair[0], default=(0, None))
+        return box, at[t] - position - 1 if box else 0
+
+    def delayed(self, origin: Tensor, target: Box) -> tuple[Box | None, int]:
+        """In a rolled picture: the box that stands for a value in all steps; in its own panel, through a delay."""
+        stand_in = self.stand_in.get(self.twin.get(origin))
+        maker = None if stand_in is None else self.box.get(stand_in)
+        if self.panel(stand_in if stand_in is not None else origin)[0] is not target.panel[0] or origin.time is None:
+            return maker, 0
+        if maker is not None and maker.panel != target.panel:
+            return maker, 0
+        at, lane = self.positions[origin.time.axis], self.state(origin) or naming.label(self.graph, origin)
+        steps = at[target.panel[1]] - at[origin.time.t]
+        label = f"t{'−' if steps > 0 else '+'}{abs(steps)}"
+        like = [
+            box for box in self.panels[target.panel] if (box.kind, box.label, box.lanes) == ("delay", label, (lane,))
+        ]
+        delay = like[0] if like else self.add_box("delay", label, [], target.panel, [lane], outside=True)
+        if maker is not None:
+            self.links.setdefault((maker, delay, ""), Link(maker, delay, [], lane, self.state(origin)))
+        return delay, 0
+
+
+def _operand(node: Tensor, k: int) -> str:
+    """The source text of input k of an operation, where there is any: what to call a plain array."""
+    try:
+        tree = ast.parse(node.source.expression, mode="eval").body
+    except SyntaxError:
+        return ""
+    parts = [tree.left, tree.right] if isinstance(tree, ast.BinOp) else tree.args if isinstance(tree, ast.Call) else []
+    return ast.unparse(parts[k]) if k < len(parts) and not isinstance(parts[k], ast.Constant) else ""
+
+
+def is_number(x: Tensor) -> bool:
+    """Whether a leaf is an operand that the program wrote as a number."""
+    return x.op is None and x._code is None and x.size == 1 and x.role is None and not x._requires_grad
+
+
+def _line(node: Tensor) -> tuple[Any, int]:
+    """Where in the program a node was made: the same for what one line makes in all steps."""
+    return node._code, node._instruction

@@ -159,6 +159,23 @@ def test_once_refuses_to_be_differentiated_twice_and_names_itself() -> None:
         mg.grad(dx.sum(), x)
 
 
+@pytest.mark.parametrize("used", [[0, 1], [0], [1]])
+def test_once_with_several_outputs_under_create_graph(used: list[int]) -> None:
+    @mg.primitive(once=True)
+    def square_and_cube(x: Any) -> Any:
+        return x**2, x**3
+
+    @square_and_cube.gradients
+    def square_and_cube_dx(dy: Any, y: Any, x: Any) -> Any:
+        return (sum(float(k) * d * np.power(x, k - 1) for k, d in zip((2, 3), dy, strict=True) if d is not None),)
+
+    x = mg.tensor(np.array([0.0, 2.0]), requires_grad=True)
+    (dx,) = mg.grad(sum(square_and_cube(x)[k].sum() for k in used), x, create_graph=True)
+    np.testing.assert_array_equal(dx.data, np.sum(np.array([[0, 4], [0, 12]])[used], axis=0))
+    with pytest.raises(NotImplementedError, match="square_and_cube is a primitive\\(once=True\\)"):
+        mg.grad(dx.sum(), x)
+
+
 @pytest.fixture
 def min_and_max() -> mg.Primitive:
     @mg.primitive

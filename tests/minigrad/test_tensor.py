@@ -237,6 +237,25 @@ def test_python_protocols() -> None:
         t.sume()
 
 
+def test_every_method_that_an_array_has_too_is_a_method_of_tensors() -> None:
+    x = mg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
+    assert set(dir(mg.Tensor)) >= mg.ops.METHODS
+    assert x.sum(axis=0, keepdims=True).shape == (1, 3)
+    assert (x.T.shape, x.reshape(3, 2).shape, x.mean(1).shape) == ((3, 2), (3, 2), (2,))
+
+
+def test_attributes_are_slots_and_nothing_slows_them_down() -> None:
+    assert not hasattr(mg.Tensor, "__getattr__")  # with one, Python looks every attribute up the long way
+    assert not hasattr(mg.tensor(1.0), "__dict__")
+
+
+def test_a_tensor_keeps_the_digits_that_its_dtype_holds() -> None:
+    w = mg.tensor(np.array([1.0, 2.0]), requires_grad=True)
+    w.data = [0.1, 0.2]
+    w.grad = [0.1, 0.2]
+    assert w.data.tolist() == w.grad.tolist() == [0.1, 0.2]
+
+
 def test_repr_is_short() -> None:
     assert repr(mg.tensor(0.108)) == "tensor(0.108)"
     assert repr(mg.tensor(np.ones((50, 16, 32)))) == "tensor(shape=(50, 16, 32), norm=160, dtype=float64)"
@@ -289,9 +308,24 @@ def test_hooks_of_leaves_and_their_errors() -> None:
     with pytest.raises(ValueError, match="does not require grad"):
         mg.tensor(1.0).register_hook(print)
     x.register_hook(lambda g: np.zeros(3))
-    with pytest.raises(ValueError, match=r"gradient of shape \(2,\) is needed, found \(3,\)"):
+    with pytest.raises(
+        ValueError, match=r"gradient of shape \(2,\) is needed, found \(3,\), for a leaf, made in .*py:\d"
+    ):
         x.sum().backward()
     np.testing.assert_array_equal(x.grad.data, [2, 2])
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_gradient_of_a_wrong_shape_names_its_tensor_the_operation_the_step_and_the_line(create_graph: bool) -> None:
+    x = mg.tensor([1.0, 2.0], requires_grad=True)
+    with mg.time_step(3):
+        h = np.tanh(x * 2)
+    h.register_hook(lambda g: g[:1])
+    with pytest.raises(ValueError, match=r"gradient of shape \(2,\) is needed, found \(1,\)") as caught:
+        h.sum().backward(create_graph=create_graph)
+    for part in ("for tanh((2,)) -> (2,) at t = 3 of axis time", "test_tensor.py:", "h = np.tanh(x * 2)"):
+        assert part in str(caught.value)
+    assert x.grad is None
 
 
 @pytest.mark.parametrize("kind", [np.array, list, mg.tensor, lambda i: (mg.tensor(i),)])

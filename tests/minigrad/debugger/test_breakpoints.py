@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.debugger.facts import Facts, norm_of, states
+from minigrad.debugger.facts import Facts, norm_of
 
 
 def chain(steps: int = 4, w: float = 2.0) -> mg.Graph:
@@ -42,8 +42,9 @@ def chain(steps: int = 4, w: float = 2.0) -> mg.Graph:
     ],
 )
 def test_conditions(condition: str, steps: list[int]) -> None:
-    found, facts = mg.Breakpoint(condition), Facts()
-    assert [step.t for step in chain().backward_steps() if found.test(facts.about(step))] == steps
+    found, graph = mg.Breakpoint(condition), chain()
+    facts = Facts(graph)
+    assert [step.t for step in graph.backward_steps() if found.test(facts.about(step))] == steps
 
 
 def test_keywords_functions_and_calls() -> None:
@@ -80,8 +81,8 @@ def test_nonfinite_stops_where_it_is_born_and_not_after() -> None:
     x = mg.tensor([4.0, 0.0, 1.0], requires_grad=True, name="x")
     a = x * 1
     s = np.sqrt(a)
-    facts, born = Facts(), mg.Breakpoint("nonfinite")
-    graph = mg.Graph(np.sum(s * 2))
+    graph, born = mg.Graph(np.sum(s * 2)), mg.Breakpoint("nonfinite")
+    facts = Facts(graph)
     with np.errstate(divide="ignore"):
         assert [step.node.op.name for step in graph.backward_steps() if born.test(facts.about(step))] == ["sqrt"]
 
@@ -92,5 +93,4 @@ def test_norms_neither_overflow_nor_vanish() -> None:
 
 
 def test_states_are_found_to_the_last_step() -> None:
-    graph = chain()
-    assert list(states(graph).values()) == [("time", "h")] * 4
+    assert list(Facts(chain()).states.values()) == ["h"] * 4

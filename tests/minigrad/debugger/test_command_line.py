@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -167,6 +169,11 @@ def test_a_module_as_the_program(program: Path) -> None:
 # a person at a terminal
 
 
+def heed_interrupts() -> None:
+    """Also where the tests themselves run in the background, which ignores Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def terminal(program: Path):
     child = pexpect.spawn(
@@ -177,6 +184,7 @@ def terminal(program: Path):
         encoding="utf-8",
         timeout=20,
         dimensions=(40, 200),
+        preexec_fn=heed_interrupts,
     )
     yield child
     child.close(force=True)
@@ -219,6 +227,7 @@ def test_a_person_types_completes_repeats_and_goes_on(terminal: pexpect.spawn) -
 
 def test_interrupts_and_the_end_of_input_are_no_tracebacks(terminal: pexpect.spawn) -> None:
     terminal.expect(r"\(bptt\) ")
+    time.sleep(0.3)  # nobody is faster than readline needs to wait for a key
     terminal.sendintr()
     terminal.expect("interrupted")
     terminal.expect(r"\(bptt\) ")
@@ -247,6 +256,91 @@ def test_plain_pdb_sees_the_rule_the_node_and_the_loop(tmp_path: Path) -> None:
     assert ran.stdout.rstrip().endswith("(Pdb)")
     assert max(map(len, ran.stdout.splitlines())) < 200
     assert ran.returncode == 0
+
+
+def test_after_the_program_only_b_and_c_are_the_debuggers(program: Path) -> None:
+    ran = debug(program, arguments=("--help", "-bs", "32", "-model", "x", "-m", "-c", "continue"))
+    assert "--help -bs 32 -model x -m\n" in ran.stdout
+    assert ran.returncode == 0
+
+
+def test_the_traceback_of_a_program_has_all_its_frames(program: Path) -> None:
+    program.write_text(
+        "def f():\n    return g()\ndef g():\n    raise KeyError('mine')\nif __name__ == '__main__':\n    f()\n"
+    )
+    ran = debug(program)
+    plain = subprocess.run([sys.executable, program.name], capture_output=True, text=True, cwd=program.parent)
+    places = [line.split(", ")[1:] for line in plain.stderr.splitlines() if "File" in line]
+    assert [line.split(", ")[1:] for line in ran.stderr.splitlines() if "File" in line] == places
+    missing = subprocess.run(
+        [sys.executable, "-m", "minigrad.debugger", "-m", "nope"], capture_output=True, text=True,
+        cwd=program.parent, env={"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert missing.stderr == "ImportError: No module named nope\n"
+
+
+SLOW = """\
+import time
+import numpy as np
+import minigrad as mg
+
+
+@mg.primitive
+def slow(x):
+    return x * 1
+
+
+@slow.gradient
+def slow_dx(dy, y, x):
+    time.sleep(0.05)
+    return dy
+
+
+w = mg.tensor(0.5, requires_grad=True, name="w")
+for epoch in range(3):
+    h = w
+    for t in range(40):
+        with mg.time_step(t):
+            h = slow(h)
+    print("epoch", epoch, flush=True)
+    h.backward()
+    w.grad = None
+    time.sleep(0.5)
+"""
+
+
+def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(program: Path) -> None:
+    program.write_text(SLOW)
+    child = pexpect.spawn(
+        sys.executable, ["-m", "minigrad.debugger", program.name], cwd=program.parent,
+        env={"PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1"}, encoding="utf-8", timeout=20,
+        preexec_fn=heed_interrupts,
+    )  # fmt: skip
+    try:
+        child.expect(r"\(bptt\) ")
+        child.sendline("continue")
+        time.sleep(0.5)
+        child.sendintr()
+        child.expect(r"interrupted at t = \d+, state h:   h = slow\(h\)")
+        child.expect(r"\(bptt\) ")
+        child.sendline("step")
+        child.expect(r"t=\d+  h = slow\(h\)")
+        child.sendline("continue")
+        child.expect("finished after 40 steps")
+        time.sleep(0.2)
+        child.sendintr()
+        child.expect("the next backward pass stops at its first step")
+        child.expect(r"\(bptt 2\) ")
+        child.sendline("goto t=0")
+        time.sleep(0.3)
+        child.sendintr()
+        child.expect(r"interrupted at t = \d+")
+        child.expect(r"\(bptt 2\) ")
+        child.sendline("quit")
+        child.expect(pexpect.EOF)
+        assert "Traceback" not in child.before
+    finally:
+        child.close(force=True)
 
 
 def test_replay_of_a_torch_job_needs_only_its_arrays(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def expected(graph: mg.Graph) -> dict[str, np.ndarray]:
 
 
 def run(session: Session) -> dict[str, np.ndarray]:
-    while session.advance():
+    while next(session.steps, None):
         pass
     return {name: session.pending.sums[leaf] for name, leaf in session.graph.parameters.items()}
 
@@ -43,11 +43,11 @@ def test_going_back_finds_the_same_gradients_and_changes_nothing(index: int) -> 
     graph = lstm()
     session = Session(graph, graph._pending(None, False))
     grads = []
-    while (step := session.advance()) is not None and step.index < 660:
+    while (step := next(session.steps, None)) is not None and step.index < 660:
         grads.append(step.grad)
-    back = session.go(index)
-    assert back.index == index
-    assert np.array_equal(back.grad, grads[index])
+    session.go(index)
+    assert session.step.index == session.index == index
+    assert np.array_equal(session.step.grad, grads[index])
     session.go(index - 1 if index else 0)
     session.go(index + 5)
     assert same(run(session), expected(graph))
@@ -108,7 +108,8 @@ def test_a_changed_gradient_stays_changed_after_going_back() -> None:
     assert run(session)["w"] == 8  # only the last step's contribution: dh_3 * h_2
     session.go(0)
     assert run(session)["w"] == 8
-    session.forget_changes()
+    session.changes.clear()
+    session.edit(session.graph)
     assert run(session)["w"] == 32
     with pytest.raises(ValueError, match="shape"):
         session.go(2)
@@ -133,7 +134,19 @@ def test_higher_orders_are_walked_too() -> None:
     session = Session(graph, graph._pending(None, True))
     session.go(1)
     session.go(0)
-    while session.advance():
+    while next(session.steps, None):
         pass
     (dx,) = [session.pending.sums[x]]
     assert mg.grad(dx, x)[0].item() == 18
+
+
+def test_after_an_interruption_the_loop_goes_on_from_where_the_pass_stood() -> None:
+    graph = lstm(10)
+    session = Session(graph, graph._pending(None, False))
+    for index in (-1, 0, 50):
+        session.go(index)
+        with pytest.raises(KeyboardInterrupt):
+            session.steps.throw(KeyboardInterrupt)
+        session.mend()
+        assert session.index == index
+    assert same(run(session), expected(graph))

@@ -58,6 +58,15 @@ def numbers(text):
     return [float(n) for n in text.replace(",", " ").replace("e ", "").split() if n != "e"]
 
 
+def test_a_long_picture_is_the_same_from_a_process_of_its_own(network, without_dot, monkeypatch):
+    text = render.to_dot(network("rnn", 2)).source
+    alone = engine.run(text, "svg")
+    monkeypatch.setattr(engine, "LONG", 0)
+    assert engine.run(text, "svg") == alone
+    with pytest.raises(RuntimeError, match="could not write"):
+        engine.run("digraph {", "svg")
+
+
 def test_without_any_graphviz_the_text_is_written_and_the_error_says_so(network, tmp_path, without_dot, monkeypatch):
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     with pytest.raises(engine.NoGraphvizError, match=r"pip install.*picture\.gv"):
@@ -109,3 +118,30 @@ def test_a_notebook_never_raises(network, without_dot, monkeypatch):
     bundle = render.mimebundle(network("rnn", 2))
     assert list(bundle) == ["text/plain"]
     assert "no dot program" in bundle["text/plain"]
+
+
+def test_a_drawing_shows_itself_where_there_is_no_dot(network, without_dot):
+    shown = render.to_dot(network("rnn", 2))._repr_mimebundle_(None, None)
+    assert shown["image/svg+xml"].startswith("<?xml")
+
+
+def test_strips_and_flip_books_leave_their_text_where_there_is_no_graphviz(network, tmp_path, without_dot, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pygraphviz", None)
+    with pytest.raises(engine.NoGraphvizError, match=r"flow\.gv"):
+        render.compare({"a": network("rnn", 2)}).render(tmp_path / "flow.svg")
+    with pytest.raises(engine.NoGraphvizError, match=r"0000\.gv"):
+        render.frames(network("rnn", 2), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0000.gv", "flow.gv"]
+
+
+@pytest.mark.parametrize("path", [None, 3])
+def test_a_path_that_is_none_is_refused(network, path):
+    with pytest.raises(TypeError, match="render: a path is needed"):
+        render.render(network("rnn", 2), path)
+
+
+def test_a_directory_is_no_file(network, tmp_path):
+    (tmp_path / "x.svg").mkdir()
+    with pytest.raises(IsADirectoryError, match=r"x\.svg"):
+        render.render(network("rnn", 2), tmp_path / "x.svg")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.svg"]

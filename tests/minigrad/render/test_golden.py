@@ -28,6 +28,7 @@ CASES = {
 def unpinned(source: str) -> str:
     """The text without what Graphviz computed: another version of it lays out a little differently."""
     source = re.sub(r'\b(pos|lp|bb|head_lp|dpi)="[^"]*"', r"\1", source)
+    source = re.sub(r"\S+\.py:\d+", "file:line", source)
     return re.sub(r"(\t(?:u_)?(?:bar|rail)\d+ .*?|\t(?:u_)?weights .*?)width=\S+", r"\1width", source)
 
 

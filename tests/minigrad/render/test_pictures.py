@@ -10,7 +10,8 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad import render
-from minigrad.render.compose import VIEWS
+from minigrad.render import style
+from minigrad.render.views import VIEWS
 
 NAMES = (
     *("rnn", "lstm", "gru", "gru before", "lstm, loss at every step", "stacked", "bidirectional"),
@@ -86,8 +87,8 @@ def test_backward_reverses_edges_and_tells_the_norms_of_the_gradients(drawing):
     edges = {(tail, head): attributes for tail, head, _, attributes in picture.edges}
     assert ("l0_t2_k0", "l0_t1_k0") in edges
     assert ("l0_t1_k0", "l0_t2_k0") not in edges
-    assert edges["l0_t2_k0", "l0_t1_k0"]["tooltip"] == "gradient norm 0.2"
-    assert edges["l0_t1_k0", "l0_t0_k0"]["tooltip"] == "gradient norm 0.04"
+    assert edges["l0_t2_k0", "l0_t1_k0"]["tooltip"] == "h  gradient norm 0.2"
+    assert edges["l0_t1_k0", "l0_t0_k0"]["tooltip"] == "h  gradient norm 0.04"
     assert [edges[f"l0_t{t}_k0", "rail0"]["label"] for t in range(3)] == ["0.036"] * 3
     assert "‖∂L/∂w‖ = 0.11" in picture.nodes["rail0"].label
     assert "t = 1   ‖∂L/∂h‖ = 0.2" in picture.source
@@ -320,5 +321,281 @@ def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, caps
     out = capsys.readouterr().out
     assert "Graph: 4 time steps" in out
     assert "not reached" not in out
-    assert main(["-o", str(tmp_path / "p.bmpx"), str(program)]) == 1
-    assert "suffix" in capsys.readouterr().err
+    for wrong in (["-o", str(tmp_path / "p.bmpx")], ["--steps", "some"], ["--pass", "0"]):  # before the program is run
+        with pytest.raises(SystemExit):
+            main([*wrong, str(program)])
+    assert "suffix" in (said := capsys.readouterr().err)
+    assert "slices" in said
+    assert "counts from 1" in said
+
+
+def test_the_command_line_draws_what_mg_grad_walks(tmp_path, capsys, monkeypatch):
+    from minigrad.render.__main__ import main
+
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import minigrad as mg\n"
+        "w = mg.tensor(2.0, requires_grad=True)\n"
+        "try: mg.grad(w * w, w)\n"
+        "except: pass\n"
+        "print('went on')\n"
+    )
+    monkeypatch.setattr("sys.argv", ["render"])
+    monkeypatch.setattr("sys.path", list(__import__("sys").path))
+    assert main(["-o", str(tmp_path / "p.svg"), str(program)]) == 0
+    assert "1 operation" in capsys.readouterr().out
+
+
+def test_a_rolled_picture_tells_apart_what_one_line_makes_twice_in_a_step(drawing):
+    W, h = mg.tensor(np.eye(2) * 0.5, requires_grad=True, name="W"), mg.tensor(np.ones((1, 2)), name="h_init")
+    for _, x in mg.timesteps(np.ones((3, 1, 2))):
+        h = h + x
+        for _ in range(2):
+            h = np.tanh(h @ W)
+    picture = drawing(render.to_dot(mg.Graph((h**2).sum()), time="rolled").source)
+    (delay,) = [name for name, node in picture.nodes.items() if node.label == "t−1"]
+    (maker,) = [tail for tail, head, *_ in picture.edges if head == delay]
+    last = max((n for n in picture.nodes if picture.nodes[n].label == "tanh"), key=lambda n: picture.nodes[n].x)
+    assert maker == last
+
+
+def test_a_rolled_picture_has_a_delay_for_every_edge_across_steps(drawing):
+    w, hs = mg.tensor(0.5, requires_grad=True, name="w"), [mg.tensor(1.0, name="h_init")] * 3
+    for t in range(6):
+        with mg.time_step(t):
+            hs.append(w * hs[-1] + np.tanh(hs[-3]))
+    picture = drawing(render.to_dot(mg.Graph(hs[-1]), time="rolled").source)
+    assert {"t−1", "t−3"} <= {node.label for node in picture.nodes.values()}
+
+
+def test_a_rolled_picture_says_at_how_many_steps_an_edit_stands(network):
+    graph = network("rnn", 5)
+    assert "✂ at 2 of 4" in render.to_dot(graph.truncate(2), time="rolled").source
+    assert "≤ 1" in render.to_dot(graph.clip_edges(max_norm=1), time="rolled").source
+
+
+def test_an_initial_state_used_often_is_no_parameter(drawing):
+    w, hs = mg.tensor(0.5, requires_grad=True, name="w"), [mg.tensor(1.0, name="h_init")] * 3
+    for t in range(5):
+        with mg.time_step(t):
+            h = w * hs[-1] + np.tanh(hs[-3])
+            hs.append(h)
+    picture = drawing(render.to_dot(mg.Graph(hs[-1])).source)
+    assert [node.label for name, node in picture.nodes.items() if name.startswith("rail")] == ["w"]
+    assert "h_init" in {node.label for node in picture.nodes.values()}
+
+
+def test_only_the_mask_of_the_unroller_dims_a_step(network):
+    assert 'fillcolor="#E8EAED"' in render.to_dot(network("masked", 3)).source
+    assert "1 of 2 rows" in render.to_dot(network("masked", 3), view="cells").source
+    w, h = mg.tensor(0.5, requires_grad=True), mg.tensor(np.ones(4))
+    for t in range(3):
+        with mg.time_step(t):
+            h = np.where([True, False, True, False], w * h, h)
+    assert " rows" not in render.to_dot(mg.Graph(h.sum())).source
+
+
+def test_a_share_that_is_zero_is_white_or_dashed_also_on_a_rail():
+    w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(0.0, name="h_init")
+    for t in range(3):
+        with mg.time_step(t):
+            h = w * h
+    source = render.to_dot(mg.Graph(h), backward=True).source
+    taps = [line for line in source.splitlines() if "-> rail0" in line]
+    assert len(taps) == 3
+    assert all("style=dashed" in line for line in taps)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_gradient_that_is_not_finite_has_a_colour_of_its_own(value):
+    w, h = mg.tensor(1.0, requires_grad=True, name="w"), mg.tensor(0.9)
+    for t in range(3):
+        with mg.time_step(t):
+            h = w * h * (value if t == 1 else 1.0)
+    source = render.to_dot(mg.Graph(h), backward=True).source
+    assert style.NOT_FINITE in source
+    assert "NaN or ∞" in source
+
+
+def test_what_lies_below_the_colour_bar_is_said(network):
+    w, h = mg.tensor(1e-3, requires_grad=True, name="w"), mg.tensor(0.9)
+    for t in range(9):
+        with mg.time_step(t):
+            h = w * h
+    assert "≤ 1e-12" in render.to_dot(mg.Graph(h), backward=True).source
+
+
+@pytest.mark.parametrize("steps", ["0:2", "3:", "1,3", "-1:"])
+def test_steps_that_are_not_drawn_are_always_counted(network, steps):
+    source = render.to_dot(network("rnn", 6), steps=steps).source
+    drawn = {"0:2": 2, "3:": 3, "1,3": 2, "-1:": 1}[steps]
+    assert f"not drawn: {6 - drawn} of 6 steps" in source
+
+
+def test_steps_that_choose_nothing_are_refused(network):
+    with pytest.raises(ValueError, match="none of the 3 steps"):
+        render.to_dot(network("rnn", 3), steps="7:9")
+
+
+def test_what_no_fit_can_show_is_said(drawing):
+    x = mg.tensor(np.ones((1, 4)), requires_grad=True)
+    for k in range(300):
+        x = np.tanh(x) if k % 2 else x * 1.5
+    source = render.to_dot(mg.Graph(x.sum()), fit="column", view="cells").source
+    left, bottom, right, top = map(float, re.search(r' bb="([^"]*)"', source)[1].split(","))
+    pixels = 11 * min(800 / (right - left), 1200 / (top - bottom))
+    assert pixels >= 11.8 or "no smaller picture of it is known" in source
+
+
+def feed_forward() -> mg.Graph:
+    mg.seed(0)
+    net = nn.Sequential(nn.Linear(3, 8), mg.tanh, nn.Linear(8, 2))
+    return mg.Graph(nn.mse_loss(net(np.ones((5, 3), np.float32)), np.zeros((5, 2), np.float32)))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("backward", [False, True])
+def test_a_network_without_time_has_a_panel_or_a_cell_for_each_layer(drawing, view, backward):
+    source = render.to_dot(feed_forward(), view=view, backward=backward).source
+    picture = drawing(source)
+    assert picture.overlaps() == picture.crossed() == picture.spilled() == []
+    assert "x" in {node.label for node in picture.nodes.values()}
+    if view == "cells":
+        assert sum(node.label.startswith(("0\n", "2\n")) for node in picture.nodes.values()) == 2
+    else:
+        assert "Sequential.0" in source
+
+
+def test_rolled_and_unrolled_of_a_network_without_time_is_one_picture():
+    assert render.to_dot(feed_forward(), time="both").source == render.to_dot(feed_forward()).source
+
+
+def test_gradients_of_gradients_do_not_overlap(network, drawing):
+    for name in ("rnn", "stacked"):
+        loss = network(name, 2).outputs[0]
+        grads = mg.grad(loss, list(mg.Graph(loss).parameters.values()), create_graph=True)
+        total = sum((g**2).sum() for g in grads)
+        for graph in (mg.Graph(loss, *grads), mg.Graph(total)):
+            picture = drawing(render.to_dot(graph, steps="all").source)
+            assert picture.overlaps() == picture.spilled() == []
+
+
+def test_an_output_and_a_loss_at_every_step_are_drawn_over_their_cell(network, drawing):
+    for name in ("rnn, loss at every step", "by hand", "bidirectional"):
+        picture = drawing(render.to_dot(network(name, 3), view="cells").source)
+        at = {node.label: node for node in picture.nodes.values()}
+        for t in "₀₁₂":
+            output = next(node for label, node in at.items() if label in (f"o{t}", f"y{t}"))
+            loss = next(node for label, node in at.items() if label in (f"L{t}", f"total{t}"))
+            assert output.x == pytest.approx(loss.x, abs=0.1)
+            assert loss.y > output.y
+
+
+def test_a_loss_in_a_loop_of_its_own_stands_with_its_steps(drawing):
+    ys, _ = nn.Unroll(nn.RNNCell(3, 4))(np.ones((3, 2, 3), np.float32))
+    head, total = nn.Linear(4, 2), 0.0
+    for _, y in mg.timesteps(ys):
+        total = total + (head(y) ** 2).mean()
+    picture = drawing(render.to_dot(mg.Graph(total), view="cells").source)
+    cells = [node for node in picture.nodes.values() if node.label == "RNN"]
+    losses = [node for node in picture.nodes.values() if node.label.startswith("total")]
+    assert sorted(round(n.x) for n in losses) == sorted(round(n.x) for n in cells)
+
+
+def test_words_enter_as_inputs_with_their_table(network, drawing):
+    picture = drawing(render.to_dot(network("embedded", 3)).source)
+    assert {"x₀", "x₁", "x₂"} <= {node.label for node in picture.nodes.values()}
+    assert any(re.match(r"l0_t0_k\d+_w0", tail) for tail, *_ in picture.edges)
+
+
+def test_the_sum_of_a_parameters_gradient_is_always_there(network):
+    for view in VIEWS:
+        for options in ({}, {"per_row": 2}):
+            source = render.to_dot(network("gru", 3), view=view, backward=True, **options).source
+            assert "‖∂L/∂l0.W_hh‖" in source
+
+
+def test_each_state_is_named_once_in_a_gutter(network):
+    source = render.to_dot(network("gru", 3)).source
+    assert len(re.findall(r' label="h" ', source)) == 2
+
+
+def test_text_that_is_not_on_a_gradient_has_enough_contrast():
+    def luminance(colour):
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        light = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+        return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
+
+    def contrast(a, b):
+        low, high = sorted((luminance(a), luminance(b)))
+        return (high + 0.05) / (low + 0.05)
+
+    assert all(contrast(look.fill, look.ink) >= 13 for look in style.LOOKS.values())
+    assert contrast(style.PANEL, style.INK) >= 13
+    assert contrast(style.PANEL, style.ramp(0.0)) >= 1.5
+    assert contrast(style.PANEL, style.PALE) >= 1.5
+    shades = [luminance(style.ramp(k / 50)) for k in range(51)]
+    assert shades == sorted(shades, reverse=True)
+    assert min(contrast(style.ramp(k / 50), style.ink_on(style.ramp(k / 50))) for k in range(51)) >= 4.5
+
+
+@pytest.mark.parametrize(
+    "text", ['<>{}|"', "yyyyyyyyyy", "ЖЖЖЖ", "l0.W_xh  3×16", "‖∂L/∂h‖ = 0.0123", "tanh g", "Σ dW"]
+)
+def test_the_width_of_text_is_that_of_the_widest_font(text):
+    import json
+
+    from minigrad.render import canvas, engine
+
+    for font in (11, 12, 13, 14):
+        form = f'digraph {{ a [margin=0 width=0 height=0 shape=box fontname="DejaVu Sans" fontsize={font} label=%s] }}'
+        (node, *_) = json.loads(engine.run(form % canvas.quoted(text), "json0"))["objects"]
+        assert style.text_width(text, font) >= float(node["width"]) * 72 - 3
+
+
+def test_a_png_is_wrapped_before_it_is_too_wide(network, tmp_path, monkeypatch):
+    from minigrad.render import compose
+
+    monkeypatch.setattr(compose, "WIDEST", 2000.0)
+    graph = network("rnn", 20)
+    drawing = compose.draw(graph, compose.checked(steps="all", view="cells"), pixels=True)
+    assert "drawn with per_row=" in drawing.source
+    left, _, right, _ = map(float, re.search(r' bb="([^"]*)"', drawing.source)[1].split(","))
+    assert right - left < 1500
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 2}, "steps: .* found 2"),
+        ({"scale": 3}, "scale: the decades"),
+        ({"scale": (1, 1)}, "scale: the decades"),
+        ({"scale": (float("nan"), 1)}, "scale: the decades"),
+        ({"highlight": 3}, "highlight: nodes"),
+        ({"highlight": "h"}, "highlight: nodes"),
+        ({"count_from": 1.5}, "count_from: the number"),
+        ({"backward": "no"}, "backward: one of False, True"),
+        ({"per_row": True}, "per_row: a positive"),
+    ],
+)
+def test_an_option_that_is_none_says_what_is_needed(network, options, message):
+    with pytest.raises(ValueError, match=message):
+        render.to_dot(network("rnn", 3), **options)
+
+
+def test_a_graph_without_operations_says_so():
+    with pytest.raises(ValueError, match="no operation to draw"):
+        render.to_dot(mg.Graph(mg.tensor(1.0, requires_grad=True)), backward=True)
+
+
+@pytest.mark.parametrize("graphs", [[1], {"a": mg.tensor(1.0)}, {1: None}])
+def test_strips_need_graphs_by_title(graphs):
+    with pytest.raises(ValueError, match="mg.Graphs by title"):
+        render.compare(graphs)
+
+
+def test_strips_and_flip_books_are_unrolled(network, tmp_path):
+    with pytest.raises(ValueError, match="unrolled"):
+        render.compare({"a": network("rnn", 3)}).to_dot(time="rolled")
+    with pytest.raises(ValueError, match="unrolled"):
+        render.frames(network("rnn", 3), tmp_path, time="both")

@@ -1,0 +1,150 @@
+"""The texts of a picture: ids, tags, headings, tooltips, the colour bar.  Imports `picture`, `gradients`, `style`."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from minigrad import naming
+from minigrad.render import style
+from minigrad.render.gradients import Flow, speaker
+from minigrad.render.picture import Box, Link, Panel, Picture, Tap
+
+TOOLTIPS = 5000  # in a graph of more nodes an SVG with tooltips takes half a minute to load
+WIDEST = "0.00012"  # a norm in as many letters as any
+
+
+@dataclass(slots=True)
+class Look:
+    """What changes the look of a picture but not what is in it."""
+
+    per_row: int | None = None
+    highlight: Any = ()
+    count_from: int = 0
+    quiet: bool = False  # one of a flip-book, whose pictures all have the same widths
+
+
+class Labels:
+    """What is written into one picture."""
+
+    def __init__(self, picture: Picture, flow: Flow | None, look: Look) -> None:
+        self.picture, self.flow, self.look = picture, flow, look
+        self.norms = flow.of if flow else {}
+        self.names = {leaf: name for name, leaf in picture.graph.parameters.items()}
+        self.tips = len(picture.graph) <= TOOLTIPS
+        self.axes = len({row.key[0] for row, _ in picture.panels if row.name})
+        columns = {(row.segment, t) for row, t in picture.panels}
+        self.framed = picture.view != "cells" and len(columns) > 1  # whether panels have frames and headings
+
+    def write_texts(self) -> None:
+        """Ids (l0_t3_k5 is box 5 of step 3 in row 0), the texts of tags, the further lines of cells."""
+        rows = list(dict.fromkeys(row for row, _ in self.picture.panels))
+        for (row, t), boxes in self.picture.panels.items():
+            for k, box in enumerate(boxes):
+                box.name = f"l{rows.index(row)}_{'t' if row.timed else 'c'}{t}_k{k}".replace("-", "m")
+        same: defaultdict[Any, set[Any]] = defaultdict(set)
+        taps = [(box, tap) for box in self.picture.boxes for tap in box.taps]
+        for box, tap in taps:
+            tap.name = style.shorten(
+                self.names.get(tap.parameter) or naming.label(self.picture.graph, tap.parameter), 40
+            )
+            same[box.panel[0], tap.name.split(".")[-1]].add(tap.parameter)
+        for box, tap in taps:  # short, where that is clear
+            last = tap.name.split(".")[-1]
+            short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20)
+            tap.label = short if self.look.quiet else f"{short} {self.share(tap)}".strip()
+        cells = [box for box in self.picture.boxes if box.kind == "cell"]
+        stacked = self.look.per_row or len({box.panel[0] for box in cells}) > 1 or not self.picture.graph.axes
+        for box in cells:
+            weights = " ".join(tap.name.split(".")[-1] for tap in box.taps) if stacked else ""
+            lines = [box.label, weights if len(weights) < 20 else f"{len(box.taps)} weights"]
+            if box in self.norms and not self.look.quiet:
+                where = f" at t = {speaker(box).t}" if self.picture.rolled else ""
+                lines.append(f"|d{main_lane(box) or 'y'}| {self.norms[box]:.2g}{where}")
+            inside, all_rows = mask_of([box])
+            lines.append(f"{inside} of {all_rows} rows" if inside < all_rows else "")
+            box.label = "\n".join(filter(None, lines))
+
+    def share(self, tap: Tap) -> str:
+        """The text beside a tap: its share of the gradient."""
+        return "" if tap not in self.norms else WIDEST if self.look.quiet else f"{self.norms[tap]:.2g}"
+
+    def heading(self, panel: Panel, widest: bool = False) -> str:
+        """What stands over a panel: its step, and the gradient of its state; widest: as wide as it may get."""
+        (row, t), boxes, first = panel, self.picture.panels[panel], self.look.count_from
+        if not row.timed or not self.picture.graph.axes:
+            scope = next((box.nodes[-1].scope for box in boxes if box.nodes and box.nodes[-1].op is not None), "")
+            text = "backward" if row.depth else "loss" if any(box.kind == "loss" for box in boxes) else ""
+            return text or style.shorten(scope * (not self.picture.graph.axes))
+        text = f"{'backward, ' * row.depth}t = {t + first}"
+        if self.picture.rolled and row.total > 1:
+            text = f"{text}, one of {row.total} steps" if self.flow else f"t = {first} … {first + row.total - 1}"
+        if row.name and self.axes > 1:
+            text = f"{style.shorten(row.name)}   {text}"
+        states = [box for box in boxes if box.lanes and not box.outside and (box in self.norms or widest)]
+        if states and self.flow and not row.depth:
+            box = min(states, key=lambda box: main_lane(box).startswith("c"))
+            norm = WIDEST if widest and self.look.quiet else f"{self.norms.get(box, 0.0):.2g}"
+            text += f"   ‖∂L/∂{main_lane(box)}‖ = {norm}"
+        inside, rows = mask_of(boxes)
+        return text + f"   {inside} of {rows} rows" * (inside < rows)
+
+    def tooltip(self, box: Box) -> str:
+        """What a box says when pointed at: expression, shape, gradient, line."""
+        if not box.nodes or not self.tips:
+            return "" if box.nodes else f"{box.lanes[0]} of an earlier step"
+        node, graph = speaker(box), self.picture.graph
+        text = naming.expression(graph, node) if len(box.nodes) == 1 else f"{len(box.nodes)} operations"
+        norm = f"  ‖∂L/∂{naming.label(graph, node)}‖ = {self.norms[box]:.3g}" if box in self.norms else ""
+        return style.shorten(
+            f"{style.shorten(text, 200)}  {node.shape}{norm}" + f"  {node.source}" * bool(node.op), 300
+        )
+
+    def name_of(self, link: Link) -> str:
+        """What a link says when pointed at: what flows along it."""
+        nodes = link.source.nodes if self.tips else ()
+        return style.shorten(link.state or (naming.label(self.picture.graph, nodes[-1]) if nodes else link.lane), 60)
+
+    def about(self, x: Any) -> str:
+        """A parameter's name, its shape, and the sum of its gradients."""
+        name = style.shorten(self.names.get(x) or naming.label(self.picture.graph, x), 40)
+        total = self.flow.parameters.get(x) if self.flow and not self.look.quiet else None
+        text = f"{name}  {'×'.join(map(str, x.shape))}".strip()
+        return text if total is None else f"{text}   ‖∂L/∂{name}‖ = {total:.2g}"
+
+    def listed(self, parameters: list[Any], width: float) -> str:
+        """Several parameters, in lines of at most this width; of hidden steps how often they are used."""
+        texts, lines = [self.about(x) for x in parameters], [""]
+        if self.picture.rolled or any(link.hidden for link in self.picture.links):
+            texts.append(f"(used {len(self.picture.graph.users[parameters[0]])} times)")
+        for text in texts:
+            if lines[-1] and style.text_width(f"{lines[-1]}   {text}", style.SMALLEST) > width:
+                lines.append("")
+            lines[-1] += f"   {text}" if lines[-1] else text
+        return "\n".join(lines)
+
+    def legend(self, lo: float, hi: float) -> str:
+        """The colour bar with its two exponents, and what lies outside of it."""
+        least = min((norm for norm in self.norms.values() if norm > 0), default=1.0)
+        below = "≤ " * (least < 10.0**lo * 0.999)
+        cells = "".join(f'<td bgcolor="{style.ramp(k / 15)}" width="9" height="10"></td>' for k in range(16))
+        odd = any(not math.isfinite(norm) for norm in self.norms.values())
+        end = f'<td>&#160;&#160; NaN or ∞ </td><td bgcolor="{style.NOT_FINITE}" width="18"></td>' if odd else ""
+        text = f"gradient norm (log scale)&#160;&#160; {below}1e{lo:g} "
+        table = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+        return f"<{table}<tr><td>{text}</td>{cells}<td> 1e{hi:g}</td>{end}</tr></table>>"
+
+
+def main_lane(box: Box) -> str:
+    """Of several states that a box makes, the one whose gradient is told: not the memory c."""
+    return min(box.lanes, key=lambda name: name.startswith("c"), default="")
+
+
+def mask_of(boxes: list[Box]) -> tuple[int, int]:
+    """How many rows of the batch a padded step still computes, and of how many: the unroller's mask tells."""
+    for node in [node for box in boxes for node in box.nodes]:
+        if node.op is not None and node.op.name == "where" and node.inputs[0].name == "inside":
+            return int(node.inputs[0].data.sum()), node.inputs[0].size
+    return 1, 1
