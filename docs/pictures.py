@@ -11,7 +11,7 @@ sys.path.insert(0, str(ROOT))
 import minigrad as mg  # noqa: E402 - the clone itself, installed or not
 import nn  # noqa: E402
 from demos.custom_cells.minimal_gated import MinimalGatedCell  # noqa: E402
-from demos.vanishing_and_exploding import graph_of, lstm, rnn  # noqa: E402
+from demos.vanishing_and_exploding import graph_of, gru, lstm, rnn  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
 
@@ -81,6 +81,7 @@ def main() -> None:
     strips = {f"RNN, gain {gain}": graph_of(rnn(gain), 10, 0) for gain in (0.5, 1.0, 1.5)}
     strips |= {
         "LSTM": graph_of(lstm(), 10, 0),
+        "GRU": graph_of(gru(), 10, 0),
         "RNN, gain 1.5, clipped": strips["RNN, gain 1.5"].clip_edges(max_norm=1),
     }
     print(mg.compare(strips).render(FOLDER / "compare.png"))

@@ -267,6 +267,10 @@ class Tensor:
         parts += [f"op={self.op.name}"] if self.op else ["requires_grad=True"] if self._requires_grad else []
         return f"tensor({', '.join(parts)})"
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the short text."""
+        return {"text/plain": repr(self)}
+
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec else repr(self)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import copy
 import itertools
 import keyword
 import re
@@ -24,7 +23,7 @@ from minigrad.debugger.expressions import Helpers, literal, text
 from minigrad.debugger.loops import ADD, SET, TIMED, Line, looped, unrolled
 from minigrad.edits import state_names
 from minigrad.graph import Graph
-from minigrad.primitive import Scatter
+from minigrad.primitive import Primitive, Scatter
 from minigrad.tensor import Array, Call, Tensor
 
 _SMALL = 8  # elements of an argument that is written into the signature
@@ -167,8 +166,9 @@ class _Writer(Traced):
             if x.requires_grad:
                 found = rule(*arrays, **node.constants)
                 dx = Tensor(found[k] if op.joint else found)
-                dx.op, dx.inputs, dx.arrays, dx.constants = copy.copy(op), arguments, arrays, node.constants
-                dx.op.name, dx.op.forward, dx.op.inputs = rule.__name__, rule, ["dy", "y", *op.inputs]
+                written = Primitive.__new__(Primitive)  # the rule as an operation; a copy is the primitive itself
+                vars(written).update(vars(op), name=rule.__name__, forward=rule, inputs=["dy", "y", *op.inputs])
+                dx.op, dx.inputs, dx.arrays, dx.constants = written, arguments, arrays, node.constants
                 dx.call = Call(found, k) if op.joint else None
                 with self.recorded(node):
                     grads[k] = fit(dx, x)

@@ -18,7 +18,7 @@ import numpy as np
 from minigrad import naming
 from minigrad.backward import Step
 from minigrad.edits import state_names
-from minigrad.flow import by_position, state_lines
+from minigrad.flow import state_lines
 from minigrad.graph import Graph
 from minigrad.primitive import Scatter
 from minigrad.scope import Scope
@@ -89,12 +89,12 @@ class Facts:
     def states(self) -> dict[Tensor, str]:
         """The name of each state: what crosses from one time step to the next, and its like in the last step."""
         try:
-            lines = state_lines(self.original, by_position(self.original))
+            lines = state_lines(self.original, "the debugger")
         except ValueError:  # nothing crosses
             lines = []
-        named = [(f"{name} of {self.axes[axis]}" if len(self.axes) > 1 else name, line) for axis, name, line in lines]
-        titles = naming.unique(named)
-        return {node: title for title, line in titles.items() for node in line.values()}
+        several = len(self.axes) > 1
+        titles = naming.unique((f"{x.name} of {self.axes[x.axis]}" if several else x.name, x) for x in lines)
+        return {node: title for title, line in titles.items() for node in line.states}
 
     @property
     def t(self) -> float:

@@ -338,3 +338,9 @@ def test_an_index_may_be_array_list_or_tensor_and_is_kept_as_it_was(kind: object
     for picked in (y, z):
         (dx,) = mg.grad(picked, x, np.array([1.0, 2.0, 3.0]))
         np.testing.assert_array_equal(dx.data, [3, 3, 0])
+
+
+def test_a_notebook_shows_the_short_text() -> None:
+    shown = mg.tensor(np.ones((50, 50)))._repr_mimebundle_(None, None)
+    assert list(shown) == ["text/plain"]
+    assert len(shown["text/plain"]) < 80
