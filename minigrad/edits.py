@@ -229,7 +229,7 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
         )
         for edge in chosen:
             if not isinstance(edge, Edge):
-                raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edge!r}")
+                raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edge!r:.50}")
             if edge not in there:
                 link = f"{name_of(edge.source)} → {name_of(edge.target)} of step {edge.target.t}"
                 raise ValueError(f"edit: the edge {link} is not in this graph; take some of graph.edges")

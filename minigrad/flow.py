@@ -108,7 +108,7 @@ def state_lines(graph: Graph, who: str) -> list[Line]:
 
 def _successors(lines: list[Line], nodes: list[Tensor], name_of: Callable[[Tensor], str]) -> dict[Tensor, Line]:
     """Which of a step's nodes continues which line: by name and scope; else the last that is made alike."""
-    heads = [line.states[-1] for line in lines]
+    heads, as_many = [line.states[-1] for line in lines], len(lines) == len(nodes)
     if [(name_of(x), x._scope) for x in heads] == [(name_of(x), x._scope) for x in nodes]:
         return dict(zip(nodes, lines, strict=True))
     found: dict[Tensor, Line] = {}
@@ -118,7 +118,7 @@ def _successors(lines: list[Line], nodes: list[Tensor], name_of: Callable[[Tenso
         for j, line in enumerate(named if len(alike) >= len(named) else ()):  # of several, in order
             found[alike[(j + 1) * len(alike) // len(named) - 1]] = line
     for line, head in zip(lines, heads):
-        rest = [x for x in nodes if x not in found and x.op is head.op and x.shape == head.shape]
+        rest = [x for x in nodes if x not in found and x.shape == head.shape and (as_many or x.op is head.op)]
         if rest and line not in found.values():
             found[rest[-1]] = line
     return found

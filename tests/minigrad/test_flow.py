@@ -439,6 +439,15 @@ def test_a_state_that_changes_its_name_is_one():
     (path,) = mg.Graph(p).gradient_flow().paths
     assert path.t == list(range(6))
     np.testing.assert_allclose(path.ratio[:-1], 0.5)
+    h = mg.tensor(np.ones(3))
+    for t in range(6):
+        with mg.time_step(t):
+            if t % 2:
+                h = np.tanh(w * h)
+            else:
+                k = mg.sigmoid(w * h)
+                h = k
+    assert [len(path.t) for path in mg.Graph((h**2).sum()).gradient_flow().paths] == [5]  # the last is of another kind
 
 
 def test_the_layers_of_a_stack_have_paths_credit_and_slopes_of_their_own():
