@@ -114,8 +114,13 @@ class Grid:
         """What stands outside of time faces the topmost layer that it comes from; no level stays empty."""
         for row in rows:
             if not row.timed and not row.depth:
-                links = [link for (r, _), links in self.into.items() if r is row for link in links]
-                row.level = max((link.source.panel[0].level for link in links), default=0)
+                sources = [link.source.panel[0] for (r, _), links in self.into.items() if r is row for link in links]
+                row.level = max((source.level for source in sources if not source.depth), default=0)
+        taken: set[tuple[float, int]] = set()
+        for row in sorted(rows, key=lambda row: row.level):
+            while (row.segment, row.level) in taken:
+                row.level += 1
+            taken.add((row.segment, row.level))
         order = sorted({row.level for row in rows})
         for row in rows:
             row.level = order.index(row.level)
@@ -287,6 +292,7 @@ class Grid:
         ends += [
             x for link in self.out_of[box] if link.target not in self.bars for x in [self.rights[self.exit(link)[0]]]
         ]
+        ends.append(max(ends) + 14 - style.text_width(box.label, 12))
         return (min(ends) - 14, top + 14 + BAR * k), (max(ends) + 14, top + 30 + BAR * k)
 
     def beside(self, place: Place) -> Iterable[tuple[Box, Point]]:

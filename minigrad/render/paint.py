@@ -76,6 +76,8 @@ class Painter(Labels):
         widths = {p: style.text_width(self.heading(p, True), 12) + 16 for p in self.picture.panels if self.framed}
         self.grid = Grid(self.picture, railed, widths, self.look.per_row)
         ways_of: dict[Tap, tuple[Box, Path]] = {}
+        if railed and self.grid.bars:  # a tap would run behind them
+            return None
         for place in self.grid.places.values():
             taken: dict[Tap, float] = {}
             for box, tap in [(b, tap) for b in place.boxes for tap in b.taps if tap.parameter in railed]:
