@@ -79,7 +79,10 @@ class Grid:
         self.column = {key: k for k, key in enumerate(self.columns)}
         self.lines = self.break_lines()
         self.settle_levels(list(dict.fromkeys(row for row, _ in inside)))
-        cells = [style.size("cell", box.label) for boxes in inside.values() for box in boxes if box.kind == "cell"]
+        labels = [box.label for boxes in inside.values() for box in boxes if box.kind == "cell"]
+        cells = [style.size("cell", label) for label in labels]
+        if any("\n|d" in label for label in labels):  # strips of several networks stand in the same columns
+            cells.append(style.size("cell", "|dh| 0.00012"))
         self.cell = (max(width for width, _ in cells), max(height for _, height in cells)) if cells else (0.0, 0.0)
         self.places = {panel: self.plan(panel, boxes) for panel, boxes in inside.items()}
         tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()))
