@@ -110,8 +110,11 @@ class Canvas:
         """The picture; its text is the same for the same items."""
         left, bottom, right, top = self.page()
         lines = self.title_lines(right - left)
-        said = "".join(f'<tr><td colspan="40">{_html(line)}</td></tr>' for line in lines)
-        bar = self.legend.replace("</table>", f"{said}</table>") or quoted("\n".join(lines))
+        said = "".join(f"<tr><td>{_html(line)}</td></tr>" for line in lines)
+        plain = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+        bar = (
+            f"<{plain}<tr><td>{self.legend[1:-1]}</td></tr>{said}</table>>" if self.legend else quoted("\n".join(lines))
+        )
         pinned = {
             "layout": "nop2", "outputorder": "edgesfirst", "notranslate": "true", "splines": "true", "pad": "0.12",
             "bb": f"{left:.2f},{bottom:.2f},{right:.2f},{top:.2f}", "fontname": style.FONT,

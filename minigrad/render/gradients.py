@@ -16,6 +16,7 @@ from minigrad.clip import norm
 from minigrad.primitive import Scatter
 from minigrad.render.picture import Box, Link, Picture, Tap
 
+PARTED = ("unstack", "split")  # whose rule runs once, for all the parts; along each edge flows its part's gradient
 DEEPEST = 12  # orders of magnitude that one scale spans at most
 
 
@@ -49,10 +50,13 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
     for step in itertools.islice(picture.graph.backward_steps(seed), limit):
         if step.node in speakers:
             flow.of[speakers[step.node]] = norm([step.grad])
+        parts = step.node.call is not None and step.node.op is not None and step.node.op.name in PARTED
+        if parts and (step.node, 0) in owners:
+            flow.of[owners[step.node, 0]] = norm([step.grad])
         for k, (x, dx) in enumerate(zip(step.inputs, step.contributions(), strict=True)):
             if dx is None:
                 continue
-            thing = owners.get((step.node, k))
+            thing = None if parts else owners.get((step.node, k))
             if x.op is None:
                 totals[x] = _into(totals.get(x), dx, x)
             if thing is not None:

@@ -270,7 +270,7 @@ class Painter(Labels):
         target, key = self.grid.places.get(link.target.panel), (link.source, link.lane, link.target.panel)
         text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
         text = f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip() if link.hidden else text
-        if not text and (key in self.captioned or not link.lane or link.source.kind == "constant"):
+        if key in self.captioned or (not text and (not link.lane or link.source.kind == "constant")):
             return "", None
         if target is None or (not self.grid.is_between(link) and not text):
             return "", None

@@ -283,7 +283,7 @@ class Viewer(Places):
             return known
         if role == "input" or (leaf.time is not None and name == "x"):
             number = self.number(panel[1] if leaf.t is None else leaf.t)
-            return self.add_box("input", f"{style.shorten(name)}{number}", [leaf], panel, outside=True)
+            return self.add_box("input", f"{style.shorten(name)}{number}", [leaf], panel, outside=panel[0].timed)
         if role == "state" or slot:
             lane = slot or name.removesuffix("_init")
             name = f"{lane}_init" if name == "constant" or re.fullmatch(r"s\d+_init", name) else name

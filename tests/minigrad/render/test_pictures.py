@@ -599,3 +599,26 @@ def test_strips_and_flip_books_are_unrolled(network, tmp_path):
         render.compare({"a": network("rnn", 3)}).to_dot(time="rolled")
     with pytest.raises(ValueError, match="unrolled"):
         render.frames(network("rnn", 3), tmp_path, time="both")
+
+
+def test_inputs_that_only_a_stack_gathers_are_drawn(drawing):
+    h, outs = mg.tensor(np.ones((2, 4)), requires_grad=True), []
+    for _, x in mg.timesteps(np.ones((3, 2, 4))):
+        h = np.tanh(h)
+        outs += [h, x]
+    picture = drawing(render.to_dot(mg.Graph(np.stack(outs).mean())).source)
+    assert {"x₀", "x₁", "x₂"} <= {node.label for node in picture.nodes.values()}
+
+
+def test_each_part_of_a_sequence_has_its_own_gradient():
+    xs = mg.tensor(np.linspace(-1, 1, 24).reshape(3, 2, 4), requires_grad=True, name="E")
+    ys, _ = nn.RNN(4, 4)(xs * 2)
+    graph = mg.Graph((ys**2).mean())
+    source = render.to_dot(graph, backward=True).source
+    arriving = {step.node.t: step.grad for step in graph.backward_steps() if step.node.op.name == "unstack"}
+    for t, grad in arriving.items():
+        assert f'xs * 2  gradient norm {np.linalg.norm(grad):.3g}"' in source, t
+
+
+def test_steps_that_hide_are_told_once_for_each_state(network):
+    assert render.to_dot(network("gru", 60), steps="0:1,-1:").source.count("… 58 steps") == 1
