@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 import sys
 
 import numpy as np
@@ -12,27 +11,7 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad.debugger import Debugger, Quit
-
-
-def chain(steps: int = 4) -> tuple[mg.Graph, mg.Tensor]:
-    w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0)
-    for t in range(steps):
-        with mg.time_step(t):
-            a = w * h
-            h = np.tanh(a)
-    return mg.Graph(h), w
-
-
-def talk(graph: mg.Graph, *commands: str, at: tuple[str, ...] = ()) -> str:
-    """What the debugger says to these lines on its standard input."""
-    out = io.StringIO()
-    mg.debug(graph, *at, stdin=io.StringIO("\n".join(commands) + "\n"), stdout=out)
-    return out.getvalue()
-
-
-def said(text: str, command: str) -> str:
-    """What followed one command."""
-    return re.split(r"^\(bptt[^)]*\) ", text.partition(f") {command}\n")[2], flags=re.M)[0].strip()
+from tests.minigrad.debugger.dialogue import chain, said, talk
 
 
 def test_a_goal_that_never_comes_leaves_the_pass_where_it_stood() -> None:
@@ -169,10 +148,11 @@ def test_a_program_that_catches_quit_does_not_go_on_undebugged() -> None:
 
 
 def test_source_lines_are_found_by_any_path() -> None:
-    first = next(chain()[0].backward_steps()).node.source.line
-    for place in (f"{__file__}:{first}", f"./test_care.py:{first}", f"debugger/test_care.py:{first}"):
+    source = next(chain()[0].backward_steps()).node.source
+    for file in (source.file, "./dialogue.py", "debugger/dialogue.py"):
+        place = f"{file}:{source.line}"
         assert [s.t for s in chain()[0].backward_steps() if mg.Breakpoint(place)(s)] == [3, 2, 1, 0]
-    assert "nothing in this pass has line test_care.py:1;" in talk(chain()[0], "break test_care.py:1", "quit")
+    assert "nothing in this pass has line dialogue.py:1;" in talk(chain()[0], "break dialogue.py:1", "quit")
 
 
 def test_nodes_are_found_under_every_name_that_is_printed() -> None:
