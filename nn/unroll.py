@@ -50,7 +50,9 @@ def unroll(
             result = cell.forward(x_t, state)
             y, new = cell.pair(result, state) if t - start == first else result
             if t - start in masks:
-                new = map_state(partial(_kept, masks[t - start]), new, state)
+                made, new = new, map_state(partial(_kept, masks[t - start]), new, state)
+                # a y_t that is the state stays it, so that one value has the whole gradient of step t
+                y = {s: kept for (_, s), (_, kept) in zip(leaves(made), leaves(new), strict=True)}.get(y, y)
             for name, leaf in leaves(new):
                 leaf.place("state", name)
             ys[t - start], state = y, new
@@ -112,8 +114,7 @@ def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
     """The state to begin with; raises if it or the input does not fit the cell."""
     x = xs[0]
     cell.check_input(x.shape, x.dtype)
-    shapes = sorted({x_t.shape for x_t in xs})
-    if len(shapes) > 1:
+    if len(shapes := sorted({x_t.shape for x_t in xs})) > 1:
         raise ValueError(f"{cell.called}: all steps must have the same shape, found {shapes}")
     batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
     state = cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
@@ -133,8 +134,7 @@ def lengths_mask(lengths: Any, steps: int) -> Array:
     lengths = np.asarray(lengths.data if isinstance(lengths, mg.Tensor) else lengths)
     if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in "iu"):
         raise ValueError(f"lengths: integers of shape (B,) are needed, found {lengths.dtype} of shape {lengths.shape}")
-    wrong = np.flatnonzero((lengths < 1) | (lengths > steps))
-    if len(wrong):
+    if len(wrong := np.flatnonzero((lengths < 1) | (lengths > steps))):
         raise ValueError(f"lengths: 1 to T = {steps} is possible, found {lengths[wrong[0]]} in row {wrong[0]}")
     return np.asarray(np.arange(steps)[:, None] < lengths)
 

@@ -143,7 +143,7 @@ class Grid:
         for link in self.into[panel]:
             if link.source not in local and link.target in local:
                 ports[link.lane or link.source, self.is_beside(link)].append(link)
-        order = sorted(ports, key=lambda key: (not key[1], not ports[key][0].lane.startswith("c")))
+        order = sorted(ports, key=lambda key: (not key[1], not style.is_memory(ports[key][0].lane)))
         leaving = [(link.source, link.state) for box in boxes for link in self.out_of[box] if link.target not in local]
         outs = list(dict.fromkeys([*((box, lane) for box in boxes for lane in box.lanes), *leaving]))
         ins = [(ports[key][0].lane, tuple(dict.fromkeys(local[link.target] for link in ports[key]))) for key in order]
@@ -175,9 +175,9 @@ class Grid:
         """The side of a column where a link begins."""
         if link.source in self.bars:
             return max(self.side(other.source.panel, True)[0] for other in self.bars[link.source]), True
-        if link.source.outside:
+        if link.source.outside and link.source.kind == "input":
             return self.side(link.source.panel, True)[0], not link.target.panel[0].reverse
-        return self.side(link.source.panel, True)
+        return self.side(link.source.panel, not link.source.outside)
 
     def outline(self, box: Box) -> Outline:
         """The size of a box, and the tags on it; all cells have one size."""
@@ -215,12 +215,10 @@ class Grid:
         for place in self.places.values():
             widths[place.column] = max(widths[place.column], place.tile.width, self.headings.get(place.panel, 0.0))
             k = place.column + place.panel[0].reverse
-            for link in [link for links in place.ins for link in links]:
-                if link.source.outside and link.source.kind != "input":
-                    delay = 30 * (link.source.kind == "delay")
-                    room[k] = max(room[k], style.size(link.source.kind, link.source.label)[0] + 26 + delay)
-                elif link.hidden:
-                    room[k] = max(room[k], ELLIPSIS)
+            aside = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
+            needed = [style.size(box.kind, box.label)[0] + 26 + 30 * (box.kind == "delay") for box in aside]
+            hidden = any(link.hidden for links in place.ins for link in links)
+            room[k] = max([room[k], *needed, ELLIPSIS * hidden])
         self.lefts, self.rights, x = list[float](), list[float](), 0.0
         for k, width in enumerate(widths):
             x = 0.0 if k and self.lines[k] > self.lines[k - 1] else x
@@ -303,15 +301,20 @@ class Grid:
         side = -1 if place.panel[0].reverse else 1
         edge = (self.rights if side < 0 else self.lefts)[place.column]
         edge -= side * (14 + 5 * len(self.tracks[place.column, side < 0]))
+        ports = {link.source: k for k, links in reversed(list(enumerate(place.ins))) for link in links}
+        heights = {
+            box: place.port_y(ports[box]) if box in ports else place.y
+            for box in self.picture.panels[place.panel]
+            if box.outside
+        }
         lowest, inputs = float("inf"), 0
-        for k in sorted(range(len(place.ins)), key=place.port_y, reverse=True):
-            for box in [box for box in dict.fromkeys(link.source for link in place.ins[k]) if box.outside]:
-                width, height = style.size(box.kind, box.label)
-                if box.kind != "input":
-                    y = min(place.port_y(k), lowest - height / 2 - 3)
-                    lowest = y - height / 2
-                    yield box, (edge - side * width / 2, y)
-                elif box.panel == place.panel:
-                    y = self.input_y[place.panel[0].level] - self.line_height * place.line
-                    yield box, (place.channel(k) + side * 33.0 * inputs, y)
-                    inputs += 1
+        for box in sorted(heights, key=heights.__getitem__, reverse=True):
+            width, height = style.size(box.kind, box.label)
+            if box.kind == "input":
+                y = self.input_y[place.panel[0].level] - self.line_height * place.line
+                yield box, (place.channel(ports[box]) + side * 33.0 * inputs, y)
+                inputs += 1
+            else:
+                y = min(heights[box], lowest - height / 2 - 3)
+                lowest = y - height / 2
+                yield box, (edge - side * width / 2, y)

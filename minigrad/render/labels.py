@@ -85,7 +85,7 @@ class Labels:
             text = f"{style.shorten(row.name)}   {text}"
         states = [box for box in boxes if box.lanes and not box.outside and (box in self.norms or widest)]
         if states and self.flow and not row.depth:
-            box = min(states, key=lambda box: main_lane(box).startswith("c"))
+            box = min(states, key=lambda box: style.is_memory(main_lane(box)))
             norm = WIDEST if widest and self.look.quiet else f"{self.norms.get(box, 0.0):.2g}"
             text += f"   ‖∂L/∂{main_lane(box)}‖ = {norm}"
         inside, rows = mask_of(boxes)
@@ -139,7 +139,7 @@ class Labels:
 
 def main_lane(box: Box) -> str:
     """Of several states that a box makes, the one whose gradient is told: not the memory c."""
-    return min(box.lanes, key=lambda name: name.startswith("c"), default="")
+    return min(box.lanes, key=style.is_memory, default="")
 
 
 def mask_of(boxes: list[Box]) -> tuple[int, int]:

@@ -75,6 +75,8 @@ class Painter(Labels):
         """Place everything; the way of each tap from its rail, or None if some have none."""
         widths = {p: style.text_width(self.heading(p, True), 12) + 16 for p in self.picture.panels if self.framed}
         self.grid = Grid(self.picture, railed, widths, self.look.per_row)
+        for k, bar in enumerate(self.grid.bars):
+            bar.name = f"bar{k}"
         ways_of: dict[Tap, tuple[Box, Path]] = {}
         if railed and self.grid.bars:  # a tap would run behind them
             return None
@@ -258,7 +260,7 @@ class Painter(Labels):
         else:
             path = ways.whole(grid, link)
         cut = link.mark.startswith("✂")
-        colour = style.LOOKS["cell state" if lane.startswith("c") else "state"].border if lane else style.DATA
+        colour = style.LOOKS["cell state" if style.is_memory(lane) else "state"].border if lane else style.DATA
         colour = style.LOSS if cut else style.GREY if link.hidden and self.flow else colour
         stroke = Stroke(colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut or bool(link.hidden))
         text, at = self.caption(link, path)

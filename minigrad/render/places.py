@@ -6,6 +6,7 @@ into the value they belong to; a step picked out of a stack of steps is that ste
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
@@ -134,31 +135,37 @@ class Places:
         """The row of each node, and of a node outside of time its column."""
         scope, column, count = None, 0, 0
         reached: dict[Tensor, float] = {}
+        start = max(self.segments.values(), default=-1) + 0.5  # of a backward pass
         for node in self.graph.nodes:
-            axis, t = self.step.get(node, (None, 0))
-            forward = forward_of(node)
-            if not self.graph.axes:  # a column for each stretch of one scope
-                if self.alias[node] is node and node.op is not None:
+            forward, before = forward_of(node), [reached[x] for x in self.graph.inputs(node) if x in reached]
+            segment = max([max(math.floor(s) + 0.5, s) for s in before] or [-0.5 if forward is None else start])
+            if forward is not None:
+                segment = math.floor(segment) + 0.5
+            mirrored = self.row.get(forward) if forward is not None and forward.op is not None else None
+            if not self.graph.axes:  # a column for each stretch of one scope; the backward pass over it
+                if self.alias[node] is node and node.op is not None and mirrored is None:
                     count += 1
                     if (node._scope, forward is None) != scope or count > MOST:
                         column, count = column + (scope is not None), 0
                     scope = (node._scope, forward is None)
-                self.step[node] = (None, column)
-            if forward is not None and forward in self.row:
-                mirrored = self.row[forward]
-                self.row[node] = self.make_row((*mirrored.key, "backward"), mirrored.segment, mirrored.depth + 1)
-            elif node in self.step and self.graph.axes:
-                self.row[node] = self.row_in_time(node, axis, t)
+                self.step[node] = (None, column) if mirrored is None else self.step[forward]
+            if mirrored is None and node in self.step and self.graph.axes:
+                row = self.row_in_time(node, *self.step[node])
             else:
-                before = [reached[x] for x in self.graph.inputs(node) if x in reached]
-                segment = max((int(s) + 0.5 if s >= 0 else -0.5 for s in before), default=-0.5)
-                self.row[node] = self.make_row(("between", segment), segment)
-            reached[node] = self.row[node].segment
+                row = mirrored or self.make_row(("between", segment), segment)
+            reached[node] = row.segment
+            if forward is not None:
+                row, reached[node] = self.mirror(row), segment + 0.01 * (row.depth + 1)
+            self.row[node] = row
+
+    def is_input(self, node: Tensor) -> bool:
+        """Whether a node is an x_t, and not itself made of steps as that of a layer above another is."""
+        return role_of(node) == "input" and not any(x in self.step and x.op for x in self.inputs.get(node, ()))
 
     def row_in_time(self, node: Tensor, axis: Axis | None, t: int) -> Row:
         """The row of the layer that the node is part of; else that of what it is made from in its step."""
         layers = self.layers.get(axis, []) if axis is not None else []
-        inside = next((path for path in layers if role_of(node) == "input" or _inside(node.scope, path)), None)
+        inside = next((path for path in layers if self.is_input(node) or _inside(node.scope, path)), None)
         if inside is not None:
             return self.make_row((axis, inside), self.segments[axis])  # type: ignore[index]
         below = [self.row[x] for x in self.inputs[node] if x.op is not None and self.step.get(x, (0, None))[1] == t]
@@ -169,6 +176,10 @@ class Places:
             return self.make_row((axis, "after" if layers else ""), self.segments[axis])
         segment = max((row.segment for row in rows), default=0.0)
         return self.make_row(("joint", segment), segment)
+
+    def mirror(self, row: Row) -> Row:
+        """The row in which the backward pass of a row is drawn."""
+        return self.make_row((*row.key, "backward"), row.segment, row.depth + 1)
 
     def make_row(self, key: tuple[Any, ...], segment: float, depth: int = 0) -> Row:
         """The row of a key, made when first asked for."""

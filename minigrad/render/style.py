@@ -126,6 +126,11 @@ def subscript(number: int) -> str:
     return str(number).translate(str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉"))
 
 
+def is_memory(lane: str) -> bool:
+    """Whether a state, or the gradient of it, is the memory c of a cell: it runs on top, in a colour of its own."""
+    return lane.removeprefix("d").startswith("c")
+
+
 @lru_cache(maxsize=4096)
 def ramp(fraction: float) -> str:
     """The colour at a fraction 0 … 1 of a scale, pale to dark; its luminance falls strictly."""

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from minigrad.render import engine
+from minigrad.render import engine, style
 from minigrad.render.paths import Outline, Path, Point, clipped, crossings, rounded, straight, swing
 
 SPINE = 60  # the weight of the edges on a state's way
@@ -55,7 +55,7 @@ def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
     for (shape, order), answer in zip(wanted, answers, strict=True):
         tile = _read(shape, answer)
         cost = crossings([*tile.inner, *itertools.chain(*tile.ins), *tile.outs]) * 1000 + tile.height
-        cost += 300 * any(shape.ins[k][0].startswith("c") for k in order[1:])  # the memory runs on top
+        cost += 300 * any(style.is_memory(shape.ins[k][0]) for k in order[1:])  # the memory runs on top
         if shape not in best or cost < best[shape][0] - 200:
             best[shape] = (cost, tile)
     return {shape: tile for shape, (_, tile) in best.items()}

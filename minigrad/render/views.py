@@ -36,12 +36,13 @@ class Viewer(Places):
         made = {_line(x): x for x, _ in reversed(graph.crossings) if x.op is not None and x.role is None}
         named = naming.unique((naming.variable(graph, x) or x.name or "h", line) for line, x in reversed(made.items()))
         self.states = {line: name for name, line in named.items()}  # of hand-written loops, by where they are made
-        self.slots = {  # which state an input of an operation is, in this step or another
-            (_line(node), k): self.state(self.alias[x])
+        self.slots = {  # which state of how many steps before an input of an operation is, in this step or another
+            (_line(node), k): (self.state(origin), steps)
             for node in graph.nodes
-            for k, x in enumerate(graph.inputs(node))
-            if self.carried(node, k)
+            for k, origin in enumerate(self.inputs[node])
+            if (steps := self.steps_between(origin, node)) > 0 and self.state(origin)
         }
+        self.gradient = self.gradients()
         self.whole: dict[Tensor, list[Tensor]] = {}  # what is gathered into one box, by its last operation
         self.kinds: dict[Tensor, tuple[str, str]] = {}  # kind and label of such boxes
         self.box: dict[Tensor, Box] = {}
@@ -82,6 +83,13 @@ class Viewer(Places):
             self.twin[node] = (*key, count[self.panel(node), key])
         self.stand_in = {twin: n for n, twin in self.twin.items() if n not in self.step or self.shown(*self.step[n])}
 
+    def steps_between(self, origin: Tensor, node: Tensor) -> int:
+        """How many steps of their axis lie from one node to another; 0 if they have none in common."""
+        if origin.time is None or node.time is None or origin.time.axis is not node.time.axis:
+            return 0
+        at = self.positions[node.time.axis]
+        return at[node.time.t] - at[origin.time.t]
+
     def carried(self, node: Tensor, k: int) -> bool:
         """Whether an edge carries state, before its value was sliced, reshaped, clipped or cut."""
         while (node, k) not in self.crossing:
@@ -96,6 +104,18 @@ class Viewer(Places):
             return "" if forward_of(node) is not None else self.states.get(_line(node), "")
         own = naming.variable(self.graph, node) if re.fullmatch(r"s\d+", node.role.name) else ""  # type: ignore[union-attr]
         return own or node.role.name  # type: ignore[union-attr]  # a state without names is called s0, s1
+
+    def gradients(self) -> dict[Tensor, Tensor]:
+        """In a traced backward pass: whose gradient a node is, or is a part of that is added up."""
+        found: dict[Tensor, Tensor] = {}
+        for node in self.graph.nodes:
+            forward, depth = forward_of(node), self.row[node].depth
+            if op_name(node) == "add_up" and depth:
+                found[node] = forward
+            for x in self.inputs[node] if depth else ():
+                if self.row[x].depth == depth and forward_of(x) is not forward:
+                    found.setdefault(x, forward)
+        return found
 
     # groups
 
@@ -136,23 +156,58 @@ class Viewer(Places):
         """In each step one box for all that the states are made of, one for the output, one for the loss."""
         panels: defaultdict[Panel, list[Tensor]] = defaultdict(list)
         for node in sorted(self.whole, key=lambda node: node.serial):
-            gathers = node in self.kinds or op_name(node) in ("stack", "concatenate")
-            if not gathers and role_of(node) != "input":
+            if node not in self.kinds and not self.is_input(node) and not self.gathers_steps(node):
                 panels[self.panel(node)].append(node)
         core = self.find_core(panels)
-        for (row, column), nodes in panels.items():
+        part: dict[Tensor, tuple[Any, ...]] = {}
+        for panel, nodes in panels.items():
             scalar = next((k for k, node in enumerate(nodes) if node.ndim == 0 and node not in core), len(nodes))
-            cell = [node for node in nodes if node in core] if self.graph.axes else nodes[:scalar]
-            rest = [[node for node in part if node not in set(cell)] for part in (nodes[:scalar], nodes[scalar:])]
-            output, loss = rest
+            for k, node in enumerate(nodes):
+                kind = "loss" if k >= scalar else "output" if self.graph.axes else "cell"
+                kind = "cell" if node in core else kind
+                if (forward := forward_of(node)) is not None:
+                    kind = part.get(self.alias.get(forward, forward), (0, "output"))[1]
+                part[node] = panel, kind
+        groups: defaultdict[Any, list[Tensor]] = defaultdict(list)
+        for node, key in self.untangled(part).items():
+            groups[key].append(node)
+        labels: dict[Any, str] = {}
+        for ((row, column), kind, *_), nodes in groups.items():
             number = self.number(column) if row.timed and self.graph.axes else ""
-            if cell:
-                self.gather(cell, "cell", self.cell_name(cell))
-            if output:
-                single = self.describe(output[0])[1] if len(output) == 1 else "o"
-                self.gather(output, "output", f"{self.outer_name(output) or single}{number}")
-            if loss:
-                self.gather(loss, "loss", f"{self.outer_name(loss) or 'L'}{number}")
+            forward = next((f for node in nodes if (f := self.alias.get(forward_of(node))) in part), None)
+            if forward is not None:
+                label = f"d{labels[part[forward][:2]]}"
+            elif kind == "cell":
+                label = self.cell_name(nodes)
+            else:
+                label = f"{self.outer_name(nodes) or self.unnamed(kind, nodes)}{number}"
+            labels[(row, column), kind] = label
+            self.gather(nodes, "output" if forward_of(nodes[-1]) is not None and kind == "loss" else kind, label)
+
+    def gathers_steps(self, node: Tensor) -> bool:
+        """Whether a node puts values of several panels side by side."""
+        made = [x for x in self.inputs[node] if x.op is not None]
+        aside = ("stack", "concatenate", "" if self.row[node].timed else "add_up")
+        return op_name(node) in aside and any(self.panel(x)[0] is not self.panel(node)[0] for x in made)
+
+    def unnamed(self, kind: str, nodes: list[Tensor]) -> str:
+        """What an output or a loss is called that the program gives no name."""
+        if kind == "loss":
+            return "L"
+        op = op_name(nodes[0]) if len(nodes) == 1 and forward_of(nodes[0]) is None else ""
+        return "o" if not op or op in style.ELEMENTWISE else self.describe(nodes[0])[1]
+
+    def untangled(self, part: dict[Tensor, tuple[Any, ...]]) -> dict[Tensor, tuple[Any, ...]]:
+        """The same parts, but those that something both comes from and leads to, in pieces: a picture has no cycle."""
+        of: dict[Tensor, Any] = {
+            node: part.get(last, (last.serial,)) for last, nodes in self.whole.items() for node in nodes
+        }
+        links = {(of[x], of[node]) for node in of for x in self.inputs[node] if x in of and of[x] != of[node]}
+        knot = {end for link in _peeled(_peeled(links)) for end in link}
+        level: dict[Tensor, int] = {}
+        for node in sorted((node for node in of if of[node] in knot), key=lambda node: node.serial) if knot else ():
+            level[node] = max((level[x] + (of[x] != of[node]) for x in self.inputs[node] if x in level), default=0)
+        return {node: (*key, level[node]) if level.get(node) else key for node, key in part.items()}
 
     def find_core(self, panels: dict[Panel, list[Tensor]]) -> set[Tensor]:
         """The operations that lead to a state in their step; in a step without one, those alike in other steps."""
@@ -171,8 +226,12 @@ class Viewer(Places):
     # names
 
     def variable(self, node: Tensor) -> str:
-        """The variable that a node was assigned to; a traced backward pass has only its caller's."""
-        return "" if forward_of(node) is not None else node.name or naming.variable(self.graph, node)
+        """The variable that a node was assigned to; in a traced backward pass the one whose gradient it is."""
+        if forward_of(node) is None:
+            return node.name or naming.variable(self.graph, node)
+        of = self.gradient.get(node)
+        name = "" if of is None else of.name or self.state(of) or naming.variable(self.graph, of)
+        return f"d{name.split('.')[-1]}" if name else ""
 
     def outer_name(self, nodes: list[Tensor]) -> str:
         """The variable that the module call was assigned to in which the last of some nodes was made; else its own."""
@@ -213,8 +272,6 @@ class Viewer(Places):
             symbol = symbol.join(numbers) if len(numbers) > 1 else symbol
         elif op in ("stack", "concatenate") and len(node.inputs) > MANY:
             symbol = f"{symbol} of {len(node.inputs)}"
-        elif op == "add_up" and forward_of(node) is not None:
-            symbol = f"Σ d{naming.label(self.graph, forward_of(node)).split('.')[-1]}"
         name = "" if lane else self.variable(node)
         if node in self.outputs and node.size == 1 and not lane and forward_of(node) is None:
             return "loss", name or "L"
@@ -241,7 +298,7 @@ class Viewer(Places):
     def add_link(self, node: Tensor, k: int, x: Tensor) -> None:
         """One edge of the graph, added to the link or tap that it belongs to."""
         target, origin, hidden = self.box[node], self.alias[x], 0
-        slot = "" if forward_of(node) is not None else self.slots.get((_line(node), k), "")
+        slot, steps = ("", 0) if forward_of(node) is not None else self.slots.get((_line(node), k), ("", 0))
         plain = not slot and not role_of(origin) and origin.op is None
         if is_number(origin):
             return
@@ -251,13 +308,16 @@ class Viewer(Places):
                 target.taps.append(tap := Tap(origin, []))
             tap.ends.append((node, k))
             return
-        source = self.box.get(origin) if origin.op is not None else self.leaf(origin, node, k, target, slot)
+        source = self.box.get(origin) if origin.op is not None else self.leaf(origin, node, k, target, slot, steps)
         if source is None and origin.op is not None:  # in a step that is not drawn
             source, hidden = self.delayed(origin, target) if self.rolled else self.last_shown(origin, target)
         if source is None or source is target:
             return
         state = "" if source.outside else self.state(origin)
-        lane = "".join(source.lanes[:1]) if source.outside else state if self.carried(node, k) or hidden else ""
+        if not state and origin in self.gradient and self.state(self.gradient[origin]):
+            state = f"d{self.state(self.gradient[origin])}"
+        carried = self.carried(node, k) or hidden or (target.panel[0].depth and source.panel[0] is target.panel[0])
+        lane = "".join(source.lanes[:1]) if source.outside else state if carried else ""
         if not lane and source.panel[0] is not target.panel[0]:
             lane = slot
         mark = self.marked(lane) if self.rolled and source.kind == "delay" else self.marks.get(x, "")
@@ -276,17 +336,23 @@ class Viewer(Places):
         found = [mark for mark in every if mark]
         return f"{found[0]} at {len(found)} of {len(every)}" if 0 < len(found) < len(every) else "".join(found[:1])
 
-    def leaf(self, leaf: Tensor, node: Tensor, k: int, target: Box, slot: str) -> Box | None:
+    def leaf(self, leaf: Tensor, node: Tensor, k: int, target: Box, slot: str, steps: int) -> Box | None:
         """The box of a leaf: an input below its panel, an initial state left of it, a constant among the others."""
         role, name, panel, known = role_of(leaf), naming.label(self.graph, leaf), target.panel, self.box.get(leaf)
-        if known is not None and (known.panel == panel or role == "input"):
+        again = known is not None and known.outside and (panel[0].depth or known.panel[0] is panel[0])
+        if known is not None and (known.panel == panel or role == "input" or again):
             return known
         if role == "input" or (leaf.time is not None and name == "x"):
             number = self.number(panel[1] if leaf.t is None else leaf.t)
             return self.add_box("input", f"{style.shorten(name)}{number}", [leaf], panel, outside=panel[0].timed)
         if role == "state" or slot:
             lane = slot or name.removesuffix("_init")
-            name = f"{lane}_init" if name == "constant" or re.fullmatch(r"s\d+_init", name) else name
+            index = self.positions[node.time.axis][node.time.t] - steps if node.time and steps else -1
+            if index < -1:  # of an edge over several steps, also where a later one begins
+                shown = [p for p in self.panels if p[0] is panel[0]]
+                panel = min(shown, key=lambda p: self.positions[node.time.axis][p[1]])  # type: ignore[union-attr]
+            unnamed = name == "constant" or re.fullmatch(r"s\d+_init", name)
+            name = name if not unnamed else f"{lane}_init" if index == -1 else f"{lane}{self.number(index)}"
             return self.add_box("constant", style.shorten(name), [leaf], panel, [lane], outside=True)
         if not self.graph.axes and op_name(node) in style.PRODUCTS:
             return self.add_box("input", "x" if name == "constant" else style.shorten(name), [leaf], panel)
@@ -329,6 +395,19 @@ class Viewer(Places):
         if maker is not None:
             self.links.setdefault((maker, delay, ""), Link(maker, delay, [], lane, self.state(origin)))
         return delay, 0
+
+
+def _peeled(links: set[tuple[Any, Any]]) -> set[tuple[Any, Any]]:
+    """Links without those that come from no cycle; turned round, for the other way."""
+    after, count = defaultdict(list), Counter(b for _, b in links)
+    for a, b in links:
+        after[a].append(b)
+    ready = [a for a in after if not count[a]]
+    for a in ready:  # grows while it is walked
+        count.subtract(after[a])
+        ready += [b for b in dict.fromkeys(after[a]) if not count[b]]
+    done = set(ready)
+    return {(b, a) for a, b in links if a not in done}
 
 
 def _operand(node: Tensor, k: int) -> str:

@@ -24,13 +24,14 @@ Turn = tuple[str, tuple[int, Any], int]  # "x" at a side of a column or "y" in a
 
 def plan(grid: Grid, link: Link) -> list[Turn]:
     """Where a link turns on its way; nowhere if it only swings over a gutter, or rises into the panel above."""
-    value, bar, end = (link.source, link.state), link.source in grid.bars, len(grid.columns) - 1
+    value: Any = (link.source, link.state)
+    bar, end = link.source in grid.bars, len(grid.columns) - 1
     if link.target in grid.bars and bar:
         return []
     out = grid.exit(link)
     if link.target in grid.bars:
         over: Turn = ("y", (grid.lines[out[0]], OVER), list(grid.bars).index(link.target))
-        return [beside(grid, out, value), over][: 1 + bool(grid.per_row)]
+        return [beside(grid, out, link), over][: 1 + bool(grid.per_row)]
     target = grid.places[link.target.panel]
     corridor, below = (target.line, target.panel[0].level), (grid.lines[out[0]], 0)
     if link.target.kind == "delay":
@@ -134,7 +135,8 @@ def start(grid: Grid, link: Link) -> Path:
         return [((left + right) / 2, bottom)] if grid.per_row else [(right, (bottom + top) / 2)]
     if box in grid.outer:
         (x, y), (width, height) = grid.outer[box], style.size(box.kind, box.label)
-        return [(x, y + height / 2) if up else (x + width / 2 * (1 if grid.exit(link)[1] else -1), y)]
+        right = grid.exit(link)[1] if box.kind == "input" else not box.panel[0].reverse
+        return [(x, y + height / 2) if up else (x + width / 2 * (1 if right else -1), y)]
     if up:
         (x, y), outline = grid.places[box.panel].center(box), grid.outline(box)
         return [(x, y + outline.height / 2 + outline.tag_height)]
