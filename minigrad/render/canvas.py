@@ -104,7 +104,7 @@ class Canvas:
 
     def title_lines(self, width: float) -> list[str]:
         """The title in lines that fit the page."""
-        return textwrap.wrap(self.title, max(24, int(width / style.text_width("n", 12))))
+        return wrapped(self.title.strip("; "), width, 12)
 
     def digraph(self, attributes: dict[str, str]) -> Drawing:
         """The picture; its text is the same for the same items."""
@@ -145,6 +145,11 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
         """The picture in a format, as bytes or, with an encoding, as text."""
         data = engine.run(self.source, format or self.format)
         return data.decode(encoding) if encoding else data
+
+
+def wrapped(text: str, width: float, font: float) -> list[str]:
+    """A text in lines of about a width."""
+    return textwrap.wrap(text, max(24, int(width / style.text_width("n", font))))
 
 
 def quoted(text: str) -> str:

@@ -77,23 +77,31 @@ def draw(graph: Graph, options: dict[str, Any], pixels: bool = False) -> Drawing
     """The picture; pixels: it has to fit into the 32 767 of a PNG, so that a long one is wrapped."""
     fit = options.pop("fit")
     if fit is not None:
-        return fitted(fit, options, lambda **asked: canvas_of(graph, **asked))
+        return fitted(fit, options, lambda **asked: canvas_of(graph, **asked))[0].digraph(sized(fit))
     canvas = canvas_of(graph, **options)
     left, bottom, right, top = canvas.box()
     if pixels and right - left > WIDEST and not options["per_row"]:
         lines = ((right - left) / (top - bottom + 60) / 1.6) ** 0.5
         options["per_row"] = math.ceil(len(graph._positions) / lines)
         canvas = canvas_of(graph, **options)
-        canvas.title += f"  drawn with per_row={options['per_row']}: a PNG holds no more than 32 767 pixels in a row"
+        canvas.title += f";  drawn with per_row={options['per_row']}: a PNG holds no more than 32 767 pixels in a row"
         left, bottom, right, top = canvas.box()
     longest = max(right - left, top - bottom) + 100
     return canvas.digraph({"dpi": f"{min(144 if longest < 4000 else 96, 32_000 * 72 / longest):.0f}"})
 
 
-def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas]) -> Drawing:
-    """The largest picture of those with fewer steps or folded operations whose text is readable at a size in pixels."""
+def sized(fit: str) -> dict[str, str]:
+    """What makes a drawing fill its slide or column."""
+    return {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
+
+
+def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas]) -> tuple[Canvas, dict[str, Any]]:
+    """The largest picture of those with fewer steps or folded operations whose text is readable at a size in pixels.
+
+    With the options that it is drawn with.
+    """
     width, height = FITS[fit]
-    best: tuple[float, Any] = (0.0, None)
+    best: tuple[float, Any, Any] = (0.0, None, None)
     crowded = False  # more is drawn than even a wrapped picture could show
     for attempt in attempts(options):
         if crowded and attempt["per_row"] and not options["per_row"]:
@@ -101,14 +109,15 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
         canvas = canvas_for(**attempt)
         left, bottom, right, top = canvas.page()
         crowded = (right - left) * (top - bottom) * (style.SMALLEST_PIXELS / style.SMALLEST) ** 2 > width * height
-        canvas.title = "  ".join(filter(None, [changes(options, attempt), canvas.title]))
-        best = max(best, (scale_of(canvas, width, height) * style.SMALLEST, canvas), key=lambda found: found[0])
+        canvas.title = ";  ".join(filter(None, [changes(options, attempt), canvas.title]))
+        found = scale_of(canvas, width, height) * style.SMALLEST, canvas, attempt
+        best = max(best, found, key=lambda one: one[0])
         if best[0] >= style.SMALLEST_PIXELS:
             break
-    canvas = best[1]
-    if best[0] < style.SMALLEST_PIXELS:
-        canvas.title += f"  text of {best[0]:.0f} pixels: no smaller picture of it is known"
-    return canvas.digraph({"size": f"{width / 96:g},{height / 96:g}!"})
+    pixels, canvas, attempt = best
+    if pixels < style.SMALLEST_PIXELS:
+        canvas.title += f";  text of {pixels:.0f} pixels: no smaller picture of it is known"
+    return canvas, attempt
 
 
 def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:

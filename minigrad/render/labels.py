@@ -53,7 +53,7 @@ class Labels:
             same[box.panel[0], tap.name.split(".")[-1]].add(tap.parameter)
         for box, tap in taps:  # short, where that is clear
             last = tap.name.split(".")[-1]
-            short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20)
+            short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20) + "ᵀ" * tap.turned
             tap.label = short if self.look.quiet else f"{short} {self.share(tap)}".strip()
         cells = [box for box in self.picture.boxes if box.kind == "cell"]
         stacked = self.look.per_row or len({box.panel[0] for box in cells}) > 1 or not self.picture.graph.axes
@@ -145,6 +145,11 @@ def main_lane(box: Box) -> str:
 def mask_of(boxes: list[Box]) -> tuple[int, int]:
     """How many rows of the batch a padded step still computes, and of how many: the unroller's mask tells."""
     for node in [node for box in boxes for node in box.nodes]:
-        if node.op is not None and node.op.name == "where" and node.inputs[0].name == "inside":
+        if (
+            node.time is not None
+            and node.op is not None
+            and node.op.name == "where"
+            and node.inputs[0].name == "inside"
+        ):
             return int(node.inputs[0].data.sum()), node.inputs[0].size
     return 1, 1

@@ -40,6 +40,7 @@ class Painter(Labels):
     def __init__(self, picture: Picture, flow: Flow | None, scale: Any, look: Look) -> None:
         super().__init__(picture, flow, look)
         self.scale, self.canvas = scale or (flow.scale if flow else (0.0, 1.0)), Canvas(title=picture.left_out)
+        self.outputs = set(picture.graph.outputs)
         self.highlight, self.captioned, self.sides = set(look.highlight), set[Any](), dict[Tap, float]()
 
     def paint(self) -> Canvas:
@@ -130,6 +131,8 @@ class Painter(Labels):
             look = self.coloured(look if plain else look._replace(border=style.GREY), box)
         if mask_of([box])[0] == 0:
             look = look._replace(dashed=True)
+        if box.kind in ("operation", "elementwise", "matmul", "nonlinear") and self.outputs.intersection(box.nodes):
+            look = look._replace(border=style.LOSS, pen=2.0)
         if self.highlight.intersection(box.nodes):
             look = look._replace(border=style.RED, pen=3.2)
         if box in grid.bars:
@@ -188,7 +191,8 @@ class Painter(Labels):
             self.canvas.node(name, ((left + right) / 2, self.rail_y(x)), size, text, style.LOOKS["rail"], tip)
         for tap, (box, path) in ways_of.items():
             at, text = (path[0][0] + self.sides[tap], grid.ceiling + 12), "" if self.look.quiet else self.share(tap)
-            self.draw_edge(names[tap.parameter], box.name, path, Stroke(*TAPPED), self.norms.get(tap), text, at)
+            ends, sign = (names[tap.parameter], box.name), "ᵀ" * tap.turned
+            self.draw_edge(*ends, path, Stroke(*TAPPED), self.norms.get(tap), text, at, sign)
 
     def draw_weights(self) -> None:
         """Under the steps one rail for all parameters that have none: of cells with a tap into each."""
@@ -285,4 +289,5 @@ class Painter(Labels):
         """Beside an edge into − or ÷: which operand it is, if it is the second."""
         node, k = link.ends[0] if len(link.ends) == 1 else (None, 0)
         symbol = {"subtract": "−", "divide": "÷"}.get(node.op.name, "") if node is not None and node.op else ""
-        return symbol if k == 1 and node is not None and not is_number(node.inputs[0]) else ""  # else the box says 1−
+        symbol = symbol if k == 1 and node is not None and not is_number(node.inputs[0]) else ""  # else the box says 1−
+        return symbol or "ᵀ" * link.turned

@@ -38,6 +38,7 @@ class Tap:
     parameter: Tensor
     ends: list[End]
     name: str = ""
+    turned: bool = False  # it is transposed there
     label: str = ""  # the name, and in a backward picture the share of the gradient
 
 
@@ -66,6 +67,7 @@ class Link:
     state: str = ""  # the state that the source is, on any edge
     hidden: int = 0  # how many steps that are not drawn lie between
     mark: str = ""  # of an edited graph: "✂", or "≤ limit"
+    turned: bool = False  # it is transposed at its target
 
 
 @dataclass(eq=False, slots=True, repr=False)

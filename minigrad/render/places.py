@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from minigrad.scope import Axis
     from minigrad.tensor import Tensor
 
-FOLDED = {"getitem", "reshape", "transpose", "swapaxes", "moveaxis", "expand_dims", "squeeze", "broadcast_to", "astype"}
-FOLDED |= {"split", "unstack", "ravel", "copy", "flip"}
+TURNS = {"transpose", "swapaxes", "moveaxis"}
+FOLDED = {"getitem", "reshape", "expand_dims", "squeeze", "broadcast_to", "astype", "split", "unstack", "ravel", "copy"}
+FOLDED |= {"flip", *TURNS}
 MOST = 60  # operations in one column of a graph without time
 
 
@@ -165,7 +166,7 @@ class Places:
     def row_in_time(self, node: Tensor, axis: Axis | None, t: int) -> Row:
         """The row of the layer that the node is part of; else that of what it is made from in its step."""
         layers = self.layers.get(axis, []) if axis is not None else []
-        inside = next((path for path in layers if self.is_input(node) or _inside(node.scope, path)), None)
+        inside = next((path for path in layers if role_of(node) == "input" or _inside(node.scope, path)), None)
         if inside is not None:
             return self.make_row((axis, inside), self.segments[axis])  # type: ignore[index]
         below = [self.row[x] for x in self.inputs[node] if x.op is not None and self.step.get(x, (0, None))[1] == t]

@@ -9,8 +9,8 @@ from typing import Any
 
 from minigrad.graph import Graph
 from minigrad.render import engine, style
-from minigrad.render.canvas import Canvas, Drawing
-from minigrad.render.compose import FITS, checked, fitted, painter, save
+from minigrad.render.canvas import Canvas, Drawing, wrapped
+from minigrad.render.compose import canvas_of, checked, fitted, painter, save, sized
 
 
 class Comparison:
@@ -29,7 +29,8 @@ class Comparison:
             raise ValueError("compare: strips are unrolled; time= is not an option of theirs")
         if asked.pop("fit") is None:
             return self.canvas(**asked).digraph({"dpi": "144"})
-        return fitted(str(fit), asked | {"time": "unrolled", "per_row": asked["per_row"] or 10**6}, self.canvas)
+        asked |= {"time": "unrolled", "per_row": asked["per_row"] or 10**6}
+        return fitted(str(fit), asked, self.canvas)[0].digraph(sized(str(fit)))
 
     def canvas(self, **options: Any) -> Canvas:
         """All strips and their titles, from the top down."""
@@ -41,12 +42,14 @@ class Comparison:
         for k, (title, strip) in enumerate(strips.items()):
             strip.scale = scale
             canvas = strip.paint()
-            left, bottom, _, top = canvas.box()
+            left, bottom, right, top = canvas.box()
             note = f"   ({canvas.title})" if canvas.title else ""
-            whole.text(f"title{k}", (0.0, y - 10), style.shorten(title, 60) + note, 14)
-            whole.add(canvas, -left, y - 24 - top, f"g{k}_")
+            for n, line in enumerate(wrapped(style.shorten(title, 60) + note, right - left, 14)):
+                y -= 18
+                whole.text(f"title{k}_{n}", (0.0, y + 8), line, 14)
+            whole.add(canvas, -left, y - 6 - top, f"g{k}_")
             whole.legend = canvas.legend
-            y -= top - bottom + 48
+            y -= top - bottom + 30
         return whole
 
     def render(self, path: str | PathLike[str], **options: Any) -> str:
@@ -66,13 +69,18 @@ def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **opt
     if Path(folder).is_file():
         raise FileExistsError(f"frames: {str(folder)!r} is a file; a folder is needed")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    fit, scale, paths = asked.pop("fit"), asked.pop("scale") or painter(graph, **asked).scale, []
-    size = {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"} if fit else {"dpi": "96"}
+    fit, paths = asked.pop("fit"), list[str]()
+    said, size = "", {"dpi": "96"}
+    if fit:
+        whole, asked = fitted(fit, asked | {"time": "unrolled"}, lambda **tried: canvas_of(graph, quiet=True, **tried))
+        said, size = whole.title, sized(fit)
+    asked["rolled"] = asked.pop("time", "") == "rolled"
+    asked["scale"] = asked["scale"] or painter(graph, **asked).scale
     times = [step.t for step in graph.backward_steps()]
     ends = [k + 1 for k, t in enumerate(times) if k + 1 == len(times) or times[k + 1] != t]
     for k, end in enumerate(ends):
-        canvas = painter(graph, **asked, scale=scale, limit=end, quiet=True).paint()
+        canvas = painter(graph, **asked, limit=end, quiet=True).paint()
         place = "outside of time" if times[end - 1] is None else f"back to t = {times[end - 1]}"
-        canvas.title = f"{k + 1} of {len(ends)}: {place}"
+        canvas.title = ";  ".join(filter(None, [f"{k + 1} of {len(ends)}: {place}", said]))
         paths.append(save(Path(folder) / f"{k:04}.{suffix}", lambda canvas=canvas: canvas.digraph(size)))  # type: ignore[misc]
     return paths

@@ -168,12 +168,11 @@ def _column(shape: Shape) -> Tile:
     for box in boxes:
         centers.append((middle, y + box.height / 2))
         y += box.height + 22 + box.tag_height * bool(box.tags)
-    top = boxes[0].height / 4
     entered = {k: min(shape.ins[k][1]) for k in lanes}
     heights: dict[Any, float] = {}  # of each in-port, and of the state that comes in by it
     for k, b in entered.items():
         beside = [n for n in lanes if entered[n] == b]
-        spread = top - 2 * top * beside.index(k) / (len(beside) - 1) if len(beside) > 1 else 0.0
+        spread = boxes[b].height * (0.25 - 0.5 * beside.index(k) / (len(beside) - 1)) if len(beside) > 1 else 0.0
         heights[k] = heights[shape.ins[k][0]] = centers[b][1] + spread
     heights.pop("", None)
     channels = [4.0 + CHANNEL * aside.index(k) if k in aside else middle for k in range(len(shape.ins))]

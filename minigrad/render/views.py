@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from minigrad import naming
 from minigrad.render import style
 from minigrad.render.picture import Box, Link, Panel, Picture, Tap
-from minigrad.render.places import Places, forward_of, op_name, role_of
+from minigrad.render.places import TURNS, Places, forward_of, op_name, role_of
 
 if TYPE_CHECKING:
     from minigrad.graph import Graph
@@ -32,6 +32,7 @@ class Viewer(Places):
     def __init__(self, graph: Graph, view: str, shown: Callable[[Any, int], bool], rolled: bool, first: int) -> None:
         super().__init__(graph)
         self.view, self.shown, self.rolled, self.first = view, shown, rolled, first
+        self.gradient = self.gradients()
         self.outputs, self.crossing = set(graph.outputs), {(edge.target, edge.position) for edge in graph.state_edges}
         made = {_line(x): x for x, _ in reversed(graph.crossings) if x.op is not None and x.role is None}
         named = naming.unique((naming.variable(graph, x) or x.name or "h", line) for line, x in reversed(made.items()))
@@ -42,7 +43,15 @@ class Viewer(Places):
             for k, origin in enumerate(self.inputs[node])
             if (steps := self.steps_between(origin, node)) > 0 and self.state(origin)
         }
-        self.gradient = self.gradients()
+        self.data = {  # what a network without time takes in
+            x
+            for node in graph.nodes
+            if not graph.axes and op_name(node) in style.PRODUCTS
+            for x in self.inputs[node]
+            if x.op is None and not x._requires_grad
+        }
+        scalars = [y for y in dict.fromkeys(graph.outputs) if y.size == 1 and not self.state(y)]
+        self.losses = {y: name for name, y in naming.unique((self.variable(y) or "L", y) for y in scalars).items()}
         self.whole: dict[Tensor, list[Tensor]] = {}  # what is gathered into one box, by its last operation
         self.kinds: dict[Tensor, tuple[str, str]] = {}  # kind and label of such boxes
         self.box: dict[Tensor, Box] = {}
@@ -90,6 +99,14 @@ class Viewer(Places):
         at = self.positions[node.time.axis]
         return at[node.time.t] - at[origin.time.t]
 
+    def is_turned(self, node: Tensor, k: int) -> bool:
+        """Whether an input of an operation is the transpose of what is drawn there."""
+        turned, x = False, self.graph.inputs(node)[k]
+        while self.alias[x] is not x:
+            turned ^= op_name(x) in TURNS
+            x = self.graph.inputs(x)[0]
+        return turned
+
     def carried(self, node: Tensor, k: int) -> bool:
         """Whether an edge carries state, before its value was sliced, reshaped, clipped or cut."""
         while (node, k) not in self.crossing:
@@ -115,6 +132,11 @@ class Viewer(Places):
             for x in self.inputs[node] if depth else ():
                 if self.row[x].depth == depth and forward_of(x) is not forward:
                     found.setdefault(x, forward)
+        for y in self.graph.outputs if found else ():  # of a parameter that is used once
+            used = forward_of(y).inputs if forward_of(y) is not None else ()
+            leaves = [x for x in used if x.op is None and x._requires_grad and x.shape == y.shape]
+            if len(leaves) == 1:
+                found.setdefault(self.alias[y], leaves[0])
         return found
 
     # groups
@@ -194,6 +216,9 @@ class Viewer(Places):
         """What an output or a loss is called that the program gives no name."""
         if kind == "loss":
             return "L"
+        taken_in = [e.target for e in self.graph.users.get(nodes[-1], ()) if self.is_input(e.target)]
+        if taken_in:
+            return str(taken_in[0].role.name)  # type: ignore[union-attr]
         op = op_name(nodes[0]) if len(nodes) == 1 and forward_of(nodes[0]) is None else ""
         return "o" if not op or op in style.ELEMENTWISE else self.describe(nodes[0])[1]
 
@@ -264,7 +289,7 @@ class Viewer(Places):
         """Kind and label of an operation."""
         op, lane, numbers = op_name(node), self.state(node), self.numbers(node)
         symbol = style.SYMBOLS.get(op, op)
-        if role_of(node) == "input":
+        if self.is_input(node):
             return "input", f"{node.role.name}{self.number(self.panel(node)[1])}"  # type: ignore[union-attr]
         if op == "power" and numbers[1]:
             symbol = "x²" if numbers[1] == "2" else f"x^{numbers[1]}"
@@ -273,8 +298,8 @@ class Viewer(Places):
         elif op in ("stack", "concatenate") and len(node.inputs) > MANY:
             symbol = f"{symbol} of {len(node.inputs)}"
         name = "" if lane else self.variable(node)
-        if node in self.outputs and node.size == 1 and not lane and forward_of(node) is None:
-            return "loss", name or "L"
+        if node in self.losses and forward_of(node) is None:
+            return "loss", self.losses[node]
         kind = "nonlinear" if op in style.NONLINEAR else "matmul" if op in style.PRODUCTS else "operation"
         sign = op in style.ELEMENTWISE and len(symbol) == 1
         if lane:
@@ -299,7 +324,7 @@ class Viewer(Places):
         """One edge of the graph, added to the link or tap that it belongs to."""
         target, origin, hidden = self.box[node], self.alias[x], 0
         slot, steps = ("", 0) if forward_of(node) is not None else self.slots.get((_line(node), k), ("", 0))
-        plain = not slot and not role_of(origin) and origin.op is None
+        plain = not slot and not role_of(origin) and origin.op is None and origin not in self.data
         if is_number(origin):
             return
         if plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY)):
@@ -307,6 +332,7 @@ class Viewer(Places):
             if tap is None:
                 target.taps.append(tap := Tap(origin, []))
             tap.ends.append((node, k))
+            tap.turned |= self.is_turned(node, k)
             return
         source = self.box.get(origin) if origin.op is not None else self.leaf(origin, node, k, target, slot, steps)
         if source is None and origin.op is not None:  # in a step that is not drawn
@@ -325,6 +351,7 @@ class Viewer(Places):
             (source, target, lane or state), Link(source, target, [], lane, state, hidden, mark)
         )
         link.ends.append((node, k))
+        link.turned |= self.is_turned(node, k)
 
     def marked(self, lane: str) -> str:
         """In a rolled picture: the mark of a state's crossings, and at how many of the steps there is one."""
@@ -340,7 +367,7 @@ class Viewer(Places):
         """The box of a leaf: an input below its panel, an initial state left of it, a constant among the others."""
         role, name, panel, known = role_of(leaf), naming.label(self.graph, leaf), target.panel, self.box.get(leaf)
         again = known is not None and known.outside and (panel[0].depth or known.panel[0] is panel[0])
-        if known is not None and (known.panel == panel or role == "input" or again):
+        if known is not None and (known.panel == panel or role == "input" or leaf in self.data or again):
             return known
         if role == "input" or (leaf.time is not None and name == "x"):
             number = self.number(panel[1] if leaf.t is None else leaf.t)
@@ -354,7 +381,7 @@ class Viewer(Places):
             unnamed = name == "constant" or re.fullmatch(r"s\d+_init", name)
             name = name if not unnamed else f"{lane}_init" if index == -1 else f"{lane}{self.number(index)}"
             return self.add_box("constant", style.shorten(name), [leaf], panel, [lane], outside=True)
-        if not self.graph.axes and op_name(node) in style.PRODUCTS:
+        if leaf in self.data:
             return self.add_box("input", "x" if name == "constant" else style.shorten(name), [leaf], panel)
         if self.view == "cells":
             return None  # targets and masks are part of what the output and the loss stand for
