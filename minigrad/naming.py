@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -10,6 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from minigrad.backward import Step
     from minigrad.graph import Graph
+    from minigrad.source import Source
     from minigrad.tensor import Tensor
 
 Named = TypeVar("Named")
@@ -49,7 +52,31 @@ def variable(graph: Graph, node: Tensor) -> str:
         return ""
     if node.op is not None and any(_same_place(edge.target, node) for edge in graph.users.get(node, ())):
         return ""
-    return node.source.variable(node.call.which if node.call else None)
+    return node.source.variable(node.call.which if node.call else None) or _element(node.source)
+
+
+def _element(source: Source) -> str:
+    """The variable of an element of a tuple: of f(x) in `a, b = f(x), g(x)`."""
+    return _elements(source.file).get(source._position, "") if source.line else ""
+
+
+@lru_cache(maxsize=64)
+def _elements(file: str) -> dict[tuple[int, ...], str]:
+    """Where the elements of tuples that a file assigns to tuples of variables stand, and the variables."""
+    import ast  # for pictures and the debugger, not for training
+
+    try:
+        statements = list(ast.walk(ast.parse("".join(linecache.getlines(file)))))
+    except SyntaxError:
+        return {}
+    pairs = [(y, node.value) for node in statements if isinstance(node, ast.Assign) for y in node.targets]
+    return {
+        (value.lineno, value.end_lineno or 0, value.col_offset, value.end_col_offset or 0): name.id
+        for names, values in pairs
+        if isinstance(names, ast.Tuple) and isinstance(values, ast.Tuple) and len(names.elts) == len(values.elts)
+        for name, value in zip(names.elts, values.elts)
+        if isinstance(name, ast.Name)
+    }
 
 
 def _same_place(a: Tensor, b: Tensor) -> bool:
