@@ -162,6 +162,8 @@ def painter(
 ) -> Painter:  # fmt: skip
     """What paints a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
     shown, left_out = one_step(graph) if rolled else shown_steps(graph, view, steps)
+    if rolled:
+        look["per_row"] = None
     picture = Viewer(graph, view, shown, rolled, look.get("count_from", 0)).picture()
     picture.left_out = left_out
     if not picture.boxes:

@@ -245,7 +245,11 @@ class Grid:
             y += INPUT * inputs + TRACK * self.corridors[level] + 12.0
             for row, members in rows.items():
                 self.straighten(members[::-1] if row.reverse else members)
-                low = min(place.y for place in members)
+                low = min(
+                    y
+                    for p in members
+                    for y in [p.y, *(y - style.size(b.kind, b.label)[1] / 2 for b, y in self.aside(p).items())]
+                )
                 for place in members:
                     place.y += y - low + header * bool(self.railed)
             self.strips[level], self.tops[level] = (
@@ -301,20 +305,23 @@ class Grid:
         side = -1 if place.panel[0].reverse else 1
         edge = (self.rights if side < 0 else self.lefts)[place.column]
         edge -= side * (14 + 5 * len(self.tracks[place.column, side < 0]))
+        for box, y in self.aside(place).items():
+            yield box, (edge - side * style.size(box.kind, box.label)[0] / 2, y)
+        y, count = self.input_y[place.panel[0].level] - self.line_height * place.line, 0
+        for k, links in sorted(enumerate(place.ins), key=lambda port: place.port_y(port[0]), reverse=True):
+            for box in dict.fromkeys(link.source for link in links):
+                if box.outside and box.kind == "input" and box.panel == place.panel:
+                    yield box, (place.channel(k) + side * 33.0 * count, y)
+                    count += 1
+
+    def aside(self, place: Place) -> dict[Box, float]:
+        """The heights of the initial states and delays beside a panel: those of their ports, but one below another."""
         ports = {link.source: k for k, links in reversed(list(enumerate(place.ins))) for link in links}
-        heights = {
-            box: place.port_y(ports[box]) if box in ports else place.y
-            for box in self.picture.panels[place.panel]
-            if box.outside
-        }
-        lowest, inputs = float("inf"), 0
-        for box in sorted(heights, key=heights.__getitem__, reverse=True):
-            width, height = style.size(box.kind, box.label)
-            if box.kind == "input":
-                y = self.input_y[place.panel[0].level] - self.line_height * place.line
-                yield box, (place.channel(ports[box]) + side * 33.0 * inputs, y)
-                inputs += 1
-            else:
-                y = min(heights[box], lowest - height / 2 - 3)
-                lowest = y - height / 2
-                yield box, (edge - side * width / 2, y)
+        boxes = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
+        heights = {box: place.port_y(ports[box]) if box in ports else place.y for box in boxes}
+        lowest = float("inf")
+        for box in sorted(boxes, key=heights.__getitem__, reverse=True):
+            height = style.size(box.kind, box.label)[1]
+            heights[box] = min(heights[box], lowest - height / 2 - 3)
+            lowest = heights[box] - height / 2
+        return heights

@@ -161,7 +161,7 @@ def _read(shape: Shape, answer: engine.Layout) -> Tile:
 def _column(shape: Shape) -> Tile:
     """The textbook's layout: a cell, above it its output and its loss; states pass through at fixed heights."""
     boxes, lanes = shape.outlines, [k for k, left in enumerate(shape.left) if left]
-    below = [k for k, (_, targets) in enumerate(shape.ins) if not shape.left[k] and min(targets) == 0]
+    below = [k for k, (_, targets) in enumerate(shape.ins) if not shape.left[k] and targets == (0,)]
     aside = [k for k in range(len(shape.ins)) if k not in lanes and k not in below]  # into the output, say
     width = max(max(box.width, box.tags) for box in boxes) + 2 * (PAD + CHANNEL * len(aside))
     middle, centers, y = width / 2, list[Point](), PAD
@@ -181,7 +181,7 @@ def _column(shape: Shape) -> Tile:
 
     def enter(k: int, b: int) -> Path:
         x, y = centers[b][0] - boxes[b].width / 2, centers[b][1]
-        if k in below and b == min(shape.ins[k][1]):
+        if k in below:
             return straight((channels[k], 0.0), (channels[k], y - boxes[b].height / 2))
         start = (0.0 if k in lanes else channels[k] + 1, heights.get(k, y))
         return straight(start, (x, start[1])) if abs(start[1] - y) < boxes[b].height / 2 - 4 else swing(start, (x, y))
