@@ -219,11 +219,12 @@ class Grid:
             needed = [style.size(box.kind, box.label)[0] + 26 + 30 * (box.kind == "delay") for box in aside]
             hidden = any(link.hidden for links in place.ins for link in links)
             room[k] = max([room[k], *needed, ELLIPSIS * hidden])
+        tracks = [len(self.tracks[k - 1, True]) + len(self.tracks[k, False]) for k in range(count)]
+        gaps = [max(GUTTER * (k > 0), room[k]) + 5.0 * tracks[k] for k in range(count)]
+        first = [k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]]  # one below another
         self.lefts, self.rights, x = list[float](), list[float](), 0.0
         for k, width in enumerate(widths):
-            x = 0.0 if k and self.lines[k] > self.lines[k - 1] else x
-            tracks = len(self.tracks[k - 1, True]) + len(self.tracks[k, False])
-            self.lefts.append(x + max(GUTTER * (k > 0), room[k]) + 5.0 * tracks)
+            self.lefts.append(max(gaps[n] for n in first) if k in first else x + gaps[k])
             x = self.lefts[k] + width
             self.rights.append(x)
         for place in self.places.values():
