@@ -163,9 +163,8 @@ class Grid:
         if link.source.outside:
             return link.source.kind != "input" and link.source.panel == link.target.panel
         (a, right), (b, left) = self.exit(link), self.side(link.target.panel, False)
-        return bool(link.hidden) or (
-            right is not left and b - a == (1 if right else -1) and not (link.source in self.bars and self.per_row)
-        )
+        adjacent = right is not left and b - a == (1 if right else -1)
+        return adjacent and not (link.source in self.bars and bool(self.per_row))
 
     def side(self, panel: Panel, out: bool) -> Side:
         """The column of a panel, and whether links leave it (or enter it) at its right."""
@@ -216,7 +215,9 @@ class Grid:
             widths[place.column] = max(widths[place.column], place.tile.width, self.headings.get(place.panel, 0.0))
             k = place.column + place.panel[0].reverse
             aside = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
-            needed = [style.size(box.kind, box.label)[0] + 26 + 30 * (box.kind == "delay") for box in aside]
+            loops = sum(box.kind == "delay" for box in aside)
+            needed = [style.size(box.kind, box.label)[0] + 26 + 25 * (loops > 0) + 5 * loops for box in aside]
+            needed = [width + self.marked(place) for width in needed]
             hidden = any(link.hidden for links in place.ins for link in links)
             room[k] = max([room[k], *needed, ELLIPSIS * hidden])
         tracks = [len(self.tracks[k - 1, True]) + len(self.tracks[k, False]) for k in range(count)]
@@ -305,7 +306,7 @@ class Grid:
         """The boxes outside of a panel: inputs under it, initial states and delays at the height of their ports."""
         side = -1 if place.panel[0].reverse else 1
         edge = (self.rights if side < 0 else self.lefts)[place.column]
-        edge -= side * (14 + 5 * len(self.tracks[place.column, side < 0]))
+        edge -= side * (14 + 5 * len(self.tracks[place.column, side < 0]) + self.marked(place))
         for box, y in self.aside(place).items():
             yield box, (edge - side * style.size(box.kind, box.label)[0] / 2, y)
         y, count = self.input_y[place.panel[0].level] - self.line_height * place.line, 0
@@ -314,6 +315,11 @@ class Grid:
                 if box.outside and box.kind == "input" and box.panel == place.panel:
                     yield box, (place.channel(k) + side * 33.0 * count, y)
                     count += 1
+
+    def marked(self, place: Place) -> float:
+        """How much room the marks of an edited graph need in front of a rolled panel."""
+        links = [link for links in place.ins for link in links if link.source.kind == "delay" and link.mark]
+        return max((style.text_width(link.mark, 11) for link in links), default=0.0)
 
     def aside(self, place: Place) -> dict[Box, float]:
         """The heights of the initial states and delays beside a panel: those of their ports, but one below another."""

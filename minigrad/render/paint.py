@@ -15,7 +15,7 @@ from minigrad.render.canvas import Canvas, Item, quoted
 from minigrad.render.gradients import Flow
 from minigrad.render.grid import Grid, Place
 from minigrad.render.labels import Labels, Look, mask_of
-from minigrad.render.paths import Path, Point, straight
+from minigrad.render.paths import Path, Point, level_middle, straight
 from minigrad.render.picture import Box, Link, Panel, Picture, Tap
 from minigrad.render.views import is_number
 
@@ -265,8 +265,7 @@ class Painter(Labels):
             path = ways.whole(grid, link)
         cut = link.mark.startswith("✂")
         colour = style.LOOKS["cell state" if style.is_memory(lane) else "state"].border if lane else style.DATA
-        colour = style.LOSS if cut else style.GREY if link.hidden and self.flow else colour
-        stroke = Stroke(colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut or bool(link.hidden))
+        stroke = Stroke(style.LOSS if cut else colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut)
         text, at = self.caption(link, path)
         ends = link.source.name, link.target.name
         self.draw_edge(*ends, path, stroke, self.norms.get(link), text, at, self.sign(link), self.name_of(link))
@@ -281,7 +280,7 @@ class Painter(Labels):
         if target is None or (not self.grid.is_between(link) and not text):
             return "", None
         swings = self.grid.is_between(link) and not self.grid.turns[link]
-        at = ways.gutter_middle(self.grid, link, target) if swings else path[len(path) // 2] if text else None
+        at = ways.gutter_middle(self.grid, link, target) if swings else level_middle(path) if text else None
         self.captioned.add(key)
         return (text or link.lane, (at[0], at[1] + 8)) if at else ("", None)
 

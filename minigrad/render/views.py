@@ -375,7 +375,7 @@ class Viewer(Places):
         if role == "state" or slot:
             lane = slot or name.removesuffix("_init")
             index = self.positions[node.time.axis][node.time.t] - steps if node.time and steps else -1
-            if index < -1:  # of an edge over several steps, also where a later one begins
+            if index < 0:  # at the beginning of the row, also for a later step
                 shown = [p for p in self.panels if p[0] is panel[0]]
                 panel = min(shown, key=lambda p: self.positions[node.time.axis][p[1]])  # type: ignore[union-attr]
             unnamed = name == "constant" or re.fullmatch(r"s\d+_init", name)
@@ -399,10 +399,13 @@ class Viewer(Places):
         if not lane or self.row[origin] is not row or origin.time is None:
             return None, 0
         at = self.positions[origin.time.axis]
-        drawn = [(at[s], boxes) for (r, s), boxes in self.panels.items() if r is row and at[s] < at[t]]
-        found = [(p, box) for p, boxes in drawn for box in boxes if lane in box.lanes and not box.outside]
-        position, box = max(found, key=lambda pair: pair[0], default=(0, None))
-        return box, at[t] - position - 1 if box else 0
+        drawn = {at[s]: boxes for (r, s), boxes in self.panels.items() if r is row}
+        before = [p for p in sorted(drawn) if p < at[origin.time.t]]
+        found = [(p, box) for p in before for box in drawn[p] if lane in box.lanes and not box.outside]
+        if not found:
+            return None, 0
+        position, box = found[-1]
+        return box, at[t] - position - sum(position <= p < at[t] for p in drawn)
 
     def delayed(self, origin: Tensor, target: Box) -> tuple[Box | None, int]:
         """In a rolled picture: the box that stands for a value in all steps; in its own panel, through a delay."""

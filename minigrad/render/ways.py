@@ -42,7 +42,8 @@ def plan(grid: Grid, link: Link) -> list[Turn]:
             return [beside(grid, entry, value)]
         if link.source.outside or below[0] == target.line:
             return []
-        return [beside(grid, out, value), under(grid, below, 0, end, value), beside(grid, entry, value)]
+        gap = min(below[0], target.line), 0  # between the two lines
+        return [beside(grid, out, value), under(grid, gap, 0, end, value), beside(grid, entry, value)]
     if rises(grid, link):
         upright = link.source.kind == "input" or len(target.ins) == 1
         return [] if upright else [under(grid, corridor, target.column, target.column, value)]
@@ -117,7 +118,7 @@ def whole(grid: Grid, link: Link) -> Path:
     if link.target.kind == "delay":
         x, y = grid.outer[link.target]
         x -= side * style.size("delay", link.target.label)[0] / 2
-        return joined(turned(grid, begin, turns, (x - side * 12, y)), [(x, y)])
+        return joined(turned(grid, begin, turns, (x - side * (12 + 5 * turns[-1][2]), y)), [(x, y)])
     k = target.port(link)
     leg = target.path(target.tile.ins[k][target.shape.ins[k][1].index(target.boxes.index(link.target))])
     edge = (grid.rights if side < 0 else grid.lefts)[target.column]
