@@ -144,7 +144,7 @@ def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:
 
 def canvas_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Canvas:
     """The canvas of a graph, rolled, unrolled, or both side by side."""
-    if time != "both" or not graph.axes:
+    if time != "both" or len(graph._positions) == len(graph.axes):  # one step, or none
         return painter(graph, rolled=time == "rolled" and bool(graph.axes), **options).paint()
     drawn = painter(graph, rolled=False, **options)
     unrolled = drawn.paint()

@@ -199,9 +199,8 @@ class Painter(Labels):
         grid = self.grid
         cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
         tapped = cells if len({box.panel[0] for box in cells}) == 1 and not self.look.per_row else []
-        boxes = tapped if self.flow is None else self.picture.boxes
-        taps = dict.fromkeys(tap.parameter for box in boxes for tap in box.taps if tap.parameter in self.names)
-        shown = [x for x in taps if x not in grid.railed]
+        taps = dict.fromkeys(tap.parameter for box in self.picture.boxes for tap in box.taps)
+        shown = [x for x in taps if x in self.names and x not in grid.railed]
         if not shown or not grid.places:
             return
         columns = [grid.places[box.panel].column for box in tapped] or range(len(grid.columns))
@@ -215,14 +214,9 @@ class Painter(Labels):
             shares = [self.norms[tap] for tap in box.taps if tap in self.norms]
             norm, x = math.hypot(*shares) if shares else None, cx - outline.width / 2 + 10
             path = straight((x, y + height / 2), (x, cy - outline.height / 2))
-            self.draw_edge(
-                "weights",
-                box.name,
-                path,
-                Stroke(*TAPPED),
-                norm,
-                tip="of this step",
-            )
+            text = f"{norm:.2g}" if norm is not None and not self.look.quiet else ""
+            at = (x - 4 - style.text_width(text or " ", 11) / 2, y + height / 2 + 9)
+            self.draw_edge("weights", box.name, path, Stroke(*TAPPED), norm, text, at, tip="of this step")
 
     # lines
 

@@ -168,4 +168,4 @@ def gutter_middle(grid: Grid, link: Link, target: Place) -> Point | None:
         far += side * 5 * len(grid.tracks[source.column, not right])
     else:
         return None
-    return (near + far) / 2, target.port_y(target.port(link))
+    return (near + far) / 2, max(start(grid, link)[-1][1], target.port_y(target.port(link)))
