@@ -228,6 +228,7 @@ class Grid:
             self.lefts.append(max(gaps[n] for n in first) if k in first else x + gaps[k])
             x = self.lefts[k] + width
             self.rights.append(x)
+        self.edge = max(right + wide for right, wide in zip(self.rights, room[1:], strict=True))
         for place in self.places.values():
             left, right = self.lefts[place.column], self.rights[place.column]
             slack = right - left - place.tile.width
@@ -293,7 +294,7 @@ class Grid:
         k, top = list(self.bars).index(box), max(self.tops.values())
         if self.per_row:
             width = max([style.RAIL_HEIGHT, *(style.text_width(word, 12) + 6 for word in box.label.split())])
-            x, bottom = max(self.rights) + 40 + 54 * k, min(self.strip(place) for place in self.places.values())
+            x, bottom = self.edge + 40 + 54 * k, min(self.strip(place) for place in self.places.values())
             return (x, bottom - 4), (x + width, top + 14 + 8 * k)
         ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
         ends += [

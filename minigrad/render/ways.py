@@ -85,7 +85,7 @@ def track_x(grid: Grid, side: Side, n: int) -> float:
     """The x of a track beside a column."""
     column, right = side
     if column < 0:
-        return max(grid.rights) + 24 + 5.0 * n
+        return grid.edge + 24 + 5.0 * n
     return grid.rights[column] + 8 + 5.0 * n if right else grid.lefts[column] - 8 - 5.0 * n
 
 
