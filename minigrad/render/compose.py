@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
+from minigrad.render.groups import VIEWS
 from minigrad.render.labels import Look
 from minigrad.render.paint import Painter
-from minigrad.render.views import VIEWS, Viewer
+from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from minigrad.render.canvas import Canvas, Item, quoted
 from minigrad.render.gradients import Flow
 from minigrad.render.grid import Grid, Place
 from minigrad.render.labels import Labels, Look, mask_of
+from minigrad.render.names import is_number
 from minigrad.render.paths import Path, Point, level_middle, straight
 from minigrad.render.picture import Box, Link, Panel, Picture, Tap
-from minigrad.render.views import is_number
 
 RAILS = 3  # more parameters than this are drawn as tags
 TAPPED = style.TAP, 1.0

@@ -10,7 +10,7 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from minigrad.render.picture import Row
+from minigrad.render.picture import Panel, Row
 
 if TYPE_CHECKING:
     from minigrad.graph import Graph
@@ -158,6 +158,10 @@ class Places:
             if forward is not None:
                 row, reached[node] = self.mirror(row), segment + 0.01 * (row.depth + 1)
             self.row[node] = row
+
+    def panel(self, node: Tensor) -> Panel:
+        """The panel that a node is drawn in."""
+        return self.row[node], self.step[node][1] if node in self.step else 0
 
     def is_input(self, node: Tensor) -> bool:
         """Whether a node is an x_t, and not itself made of steps as that of a layer above another is."""

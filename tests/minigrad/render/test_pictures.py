@@ -11,7 +11,7 @@ import minigrad as mg
 import nn
 from minigrad import render
 from minigrad.render import style
-from minigrad.render.views import VIEWS
+from minigrad.render.groups import VIEWS
 
 NAMES = (
     *("rnn", "lstm", "gru", "gru before", "lstm, loss at every step", "stacked", "bidirectional"),
