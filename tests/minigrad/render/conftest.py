@@ -71,6 +71,17 @@ def attention(steps: int) -> mg.Tensor:
     return total
 
 
+def attention_after_the_loop(steps: int) -> mg.Tensor:
+    """A decoder whose states look at those of the encoder, all at once."""
+    xs = np.ones((steps, 2, 3), np.float32)
+    ys, state = nn.LSTM(3, 4)(xs)
+    zs, _ = nn.LSTM(3, 4)(xs, state)
+    scores = mg.softmax(zs.transpose(1, 0, 2) @ ys.transpose(1, 2, 0))
+    context = (scores @ ys.transpose(1, 0, 2)).transpose(1, 0, 2)
+    logits = nn.Linear(8, 5)(mg.concatenate([zs, context], axis=-1))
+    return nn.cross_entropy(logits, np.zeros((steps, 2), int))
+
+
 def translation(steps: int) -> mg.Tensor:
     """A decoder that starts where an encoder has ended."""
     xs = np.ones((steps, 2, 3), np.float32)
@@ -100,6 +111,7 @@ NETWORKS: dict[str, Callable[[int], mg.Tensor]] = {
     "by hand": by_hand,
     "masked": masked,
     "attention": attention,
+    "attention after the loop": attention_after_the_loop,
     "translation": translation,
     "embedded": embedded,
     "skips": skips,
@@ -194,6 +206,18 @@ def sampled(points: list[Point]) -> Any:
 def network() -> Callable[[str, int], mg.Graph]:
     """Builds a graph by the name of its network and its number of steps."""
     return lambda name, steps=3: mg.Graph(NETWORKS[name](steps))
+
+
+@pytest.fixture
+def twice(network: Callable[[str, int], mg.Graph]) -> Callable[[str, int], mg.Graph]:
+    """A loss and, traced, the gradients of all its parameters."""
+
+    def graph(name: str, steps: int = 2) -> mg.Graph:
+        first = network(name, steps)
+        (loss,) = first.outputs
+        return mg.Graph(loss, *mg.grad(loss, list(first.parameters.values()), create_graph=True))
+
+    return graph
 
 
 @pytest.fixture

@@ -15,7 +15,16 @@ from minigrad.render.groups import VIEWS
 
 NAMES = (
     *("rnn", "lstm", "gru", "gru before", "lstm, loss at every step", "stacked", "bidirectional"),
-    *("deep bidirectional", "by hand", "skips", "masked", "attention", "translation", "embedded"),
+    *(
+        "deep bidirectional",
+        "by hand",
+        "skips",
+        "masked",
+        "attention",
+        "attention after the loop",
+        "translation",
+        "embedded",
+    ),
 )
 
 

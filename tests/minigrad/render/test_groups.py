@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from graphlib import TopologicalSorter
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad import render
+
+NAMES = (
+    *("rnn", "lstm", "gru", "lstm, loss at every step", "stacked", "deep bidirectional", "by hand", "skips"),
+    *("masked", "attention", "attention after the loop", "translation", "embedded"),
+)
+
+
+def check_order(picture) -> None:
+    before: dict[str, set[str]] = {}
+    for tail, head, *_ in picture.edges:
+        before.setdefault(head, set()).add(tail)
+    TopologicalSorter(before).prepare()  # raises if there is a cycle
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_cells_do_not_wait_for_each_other(network, drawing, name):
+    check_order(drawing(render.to_dot(network(name, 3), view="cells").source))
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "stacked"])
+def test_cells_of_a_traced_backward_pass_do_not_wait_for_each_other(twice, drawing, name):
+    check_order(drawing(render.to_dot(twice(name), view="cells").source))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_a_traced_backward_pass_has_a_cell_over_each_cell(twice, drawing, cell):
+    picture = drawing(render.to_dot(twice(cell, 3), view="cells").source)
+    boxes = {name: node.label.split("\n")[0] for name, node in picture.nodes.items()}
+    forward = [picture.nodes[name] for name, label in boxes.items() if label == cell.upper()]
+    backward = [picture.nodes[name] for name, label in boxes.items() if label == f"d{cell.upper()}"]
+    assert [node.x for node in forward] == [node.x for node in backward]
+    assert max(node.y for node in forward) < min(node.y for node in backward)
+    assert {"dL", "do", "L", "o"} <= set(boxes.values())
+    assert list(boxes.values()).count("L") == 1
+    steps = [(picture.nodes[tail].x, picture.nodes[head].x) for tail, head, *_ in picture.edges
+             if boxes[tail] == boxes[head] == f"d{cell.upper()}"]  # fmt: skip
+    assert steps
+    assert all(tail > head for tail, head in steps)
+
+
+def test_a_scalar_that_leads_to_more_than_scalars_is_no_loss(drawing):
+    x = mg.tensor(np.ones(3), requires_grad=True, name="x")
+    share = x / x.sum()
+    picture = drawing(render.to_dot(mg.Graph((share**2).sum()), view="cells").source)
+    assert sum(node.label == "L" for node in picture.nodes.values()) == 1

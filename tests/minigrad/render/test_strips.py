@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import minigrad as mg
+from minigrad import render
+
+
+def test_a_flip_book_is_drawn_to_fit(network, tmp_path):
+    paths = render.frames(network("lstm", 12), tmp_path, "gv", fit="column")
+    assert len(paths) == 13
+    for path in paths:
+        source = Path(path).read_text()
+        left, bottom, right, top = map(float, re.search(r' bb="([^"]*)"', source)[1].split(","))
+        assert 'size="8.33333,12.5!"' in source
+        assert 11 * min(800 / (right - left + 20), 1200 / (top - bottom + 20)) >= 12
+        assert "more does not fit" in source
+
+
+def test_long_titles_do_not_widen_strips(network):
+    title = "a vanilla recurrent network with orthogonal matrices and a tanh"
+    picture = mg.compare({title: network("rnn", 20), "LSTM": network("lstm", 20)}).to_dot(fit="column").source
+    left, _, right, _ = map(float, re.search(r' bb="([^"]*)"', picture)[1].split(","))
+    assert right - left < 720
+    assert "no smaller picture" not in picture

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+from minigrad import render
+
+
+def skips(steps: int) -> mg.Graph:
+    """Edges across one and across three steps."""
+    W, U = (mg.tensor(np.eye(2), requires_grad=True, name=name) for name in "WU")
+    states = [mg.tensor(np.full((1, 2), k)) for k in (1.0, 2.0, 3.0)]
+    for _, x in mg.timesteps(np.ones((steps, 1, 2))):
+        states.append(np.tanh(x + states[-1] @ W + states[-3] @ U))
+    return mg.Graph(states[-1].sum())
+
+
+def test_an_input_that_skips_layers_is_one_box(drawing):
+    x, layers = mg.tensor(np.ones((2, 3))), [nn.Linear(3, 3) for _ in range(3)]
+    y = np.tanh(layers[0](x) + x)
+    y = layers[1](y) + x
+    picture = drawing(render.to_dot(mg.Graph((layers[2](y) + x).sum())).source)
+    (name,) = [name for name, node in picture.nodes.items() if node.label == "x"]
+    assert sum(tail == name for tail, *_ in picture.edges) == 4
+
+
+def test_what_a_layer_takes_from_two_directions_is_no_input(network, drawing):
+    for view in ("ops", "cells"):
+        picture = drawing(render.to_dot(network("deep bidirectional", 2), view=view).source)
+        names = [node.label for node in picture.nodes.values()]
+        assert (names.count("x₀"), names.count("x₁"), names.count("concat")) == (1, 1, 4)
+
+
+@pytest.mark.parametrize("view", ["ops", "cells"])
+def test_edges_from_hidden_steps_come_from_the_last_one_drawn_before_theirs(drawing, view):
+    picture = drawing(render.to_dot(skips(12), steps="0:2,-2:", view=view).source)
+    dashed = [
+        (tail, head, more.get("label")) for tail, head, _, more in picture.edges if "dashed" in more.get("style", "")
+    ]
+    steps = {(re.search(r"t\d+", tail)[0], re.search(r"t\d+", head)[0]) for tail, head, _ in dashed}
+    assert steps == {("t1", "t10"), ("t1", "t11")}
+    assert {label for *_, label in dashed if label} == {"… 8 steps"}
+    assert not picture.crossed()
+
+
+@pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
+def test_the_state_of_a_padded_step_has_the_whole_gradient_that_its_edges_tell(drawing, cell):
+    mg.seed(0)
+    y, _ = getattr(nn, cell)(3, 4)(np.ones((3, 2, 3), np.float32), lengths=[3, 2])
+    graph = mg.Graph((y**2).mean())
+    picture = drawing(render.to_dot(graph, backward=True, view="cells").source)
+    told = [
+        float(re.search(r"\|dh\| ([\d.e-]+)", node.label)[1]) for node in picture.nodes.values() if "|dh|" in node.label
+    ]
+    states = {
+        step.node.t: step.grad for step in graph.backward_steps() if step.node.role and step.node.role.name == "h"
+    }
+    assert told == [float(f"{np.linalg.norm(states[t]):.2g}") for t in range(3)]
+    assert min(told) > 0
+
+
+def test_a_panel_outside_of_time_is_never_padded(network):
+    mg.seed(0)
+    words = np.arange(6).reshape(3, 2) % 5
+    y, _ = nn.GRU(3, 4)(nn.Embedding(5, 3)(words), lengths=[3, 2])
+    source = render.to_dot(mg.Graph(nn.cross_entropy(nn.Linear(4, 5)(y), words))).source
+    assert source.count("of 2 rows") == 1
+    assert "of 6 rows" not in source
+
+
+def test_one_step_is_drawn_once_though_both_are_asked_for(network):
+    assert render.to_dot(network("lstm", 1), time="both").source == render.to_dot(network("lstm", 1)).source
