@@ -479,14 +479,14 @@ def test_rolled_and_unrolled_of_a_network_without_time_is_one_picture():
     assert render.to_dot(feed_forward(), time="both").source == render.to_dot(feed_forward()).source
 
 
-def test_gradients_of_gradients_do_not_overlap(network, drawing):
-    for name in ("rnn", "stacked"):
-        loss = network(name, 2).outputs[0]
-        grads = mg.grad(loss, list(mg.Graph(loss).parameters.values()), create_graph=True)
-        total = sum((g**2).sum() for g in grads)
-        for graph in (mg.Graph(loss, *grads), mg.Graph(total)):
-            picture = drawing(render.to_dot(graph, steps="all").source)
-            assert picture.overlaps() == picture.spilled() == []
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "stacked", "bidirectional", "by hand"])
+def test_gradients_of_gradients_do_not_overlap(twice, drawing, name, view):
+    graph = twice(name)
+    total = mg.Graph(sum((y**2).sum() for y in graph.outputs))
+    for picture in (render.to_dot(graph, view=view), render.to_dot(total, view=view, backward=True)):
+        found = drawing(picture.source)
+        assert found.overlaps() == found.spilled() == found.crossed() == []
 
 
 def test_an_output_and_a_loss_at_every_step_are_drawn_over_their_cell(network, drawing):
