@@ -266,17 +266,18 @@ class Painter(Labels):
 
     def caption(self, link: Link, path: Path) -> tuple[str, Point | None]:
         """The text of a link that crosses a gutter: its mark, the steps it hides, or its state; that once."""
-        target, key = self.grid.places.get(link.target.panel), (link.source, link.lane, link.target.panel)
+        target, between = self.grid.places.get(link.target.panel), self.grid.is_between(link)
         text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
         text = f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip() if link.hidden else text
-        if key in self.captioned or (not text and (not link.lane or link.source.kind == "constant")):
+        if target is None or not (text or (between and link.lane and link.source.kind != "constant")):
             return "", None
-        if target is None or (not self.grid.is_between(link) and not text):
-            return "", None
-        swings = self.grid.is_between(link) and not self.grid.turns[link]
+        swings = between and not self.grid.turns[link]
+        where = link.source if swings else text, link.lane if swings else link.source.panel, link.target.panel
         at = ways.gutter_middle(self.grid, link, target) if swings else level_middle(path) if text else None
-        self.captioned.add(key)
-        return (text or link.lane, (at[0], at[1] + 8)) if at else ("", None)
+        if at is None or where in self.captioned:  # lines that run side by side have one text
+            return "", None
+        self.captioned.add(where)
+        return text or link.lane, (at[0], at[1] + 8)
 
     def sign(self, link: Link) -> str:
         """Beside an edge into − or ÷: which operand it is, if it is the second."""
