@@ -164,7 +164,8 @@ class Grid:
             return link.source.kind != "input" and link.source.panel == link.target.panel
         (a, right), (b, left) = self.exit(link), self.side(link.target.panel, False)
         adjacent = right is not left and b - a == (1 if right else -1)
-        return adjacent and not (link.source in self.bars and bool(self.per_row))
+        full = any(box.outside and box.kind != "input" for box in self.picture.panels[link.target.panel])
+        return adjacent and not full and not (link.source in self.bars and bool(self.per_row))
 
     def side(self, panel: Panel, out: bool) -> Side:
         """The column of a panel, and whether links leave it (or enter it) at its right."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from minigrad.render import engine, style
 from minigrad.render.paths import Outline, Path, Point, clipped, crossings, rounded, straight, swing
@@ -168,13 +168,17 @@ def _column(shape: Shape) -> Tile:
     for box in boxes:
         centers.append((middle, y + box.height / 2))
         y += box.height + 22 + box.tag_height * bool(box.tags)
-    entered = {k: min(shape.ins[k][1]) for k in lanes}
-    heights: dict[Any, float] = {}  # of each in-port, and of the state that comes in by it
-    for k, b in entered.items():
-        beside = [n for n in lanes if entered[n] == b]
-        spread = boxes[b].height * (0.25 - 0.5 * beside.index(k) / (len(beside) - 1)) if len(beside) > 1 else 0.0
-        heights[k] = heights[shape.ins[k][0]] = centers[b][1] + spread
-    heights.pop("", None)
+    passing = {shape.ins[k][0]: min(shape.ins[k][1]) for k in lanes if shape.ins[k][0]}  # where each state passes
+    passing |= {
+        lane: b
+        for b, lane in sorted(shape.outs, key=lambda out: not style.is_memory(out[1]))
+        if lane and lane not in passing
+    }
+    heights: dict[str, float] = {}
+    for lane, b in passing.items():
+        beside = [other for other in passing if passing[other] == b]
+        spread = 0.25 - 0.5 * beside.index(lane) / (len(beside) - 1) if len(beside) > 1 else 0.0
+        heights[lane] = centers[b][1] + boxes[b].height * spread
     channels = [4.0 + CHANNEL * aside.index(k) if k in aside else middle for k in range(len(shape.ins))]
     for n, k in enumerate(below):
         channels[k] += 14.0 * (n - (len(below) - 1) / 2)
@@ -183,7 +187,8 @@ def _column(shape: Shape) -> Tile:
         x, y = centers[b][0] - boxes[b].width / 2, centers[b][1]
         if k in below:
             return straight((channels[k], 0.0), (channels[k], y - boxes[b].height / 2))
-        start = (0.0 if k in lanes else channels[k] + 1, heights.get(k, y))
+        aside = y if k not in lanes else y - 6.0 * (b in passing.values())
+        start = (0.0 if k in lanes else channels[k] + 1, heights.get(shape.ins[k][0], aside) if k in lanes else y)
         return straight(start, (x, start[1])) if abs(start[1] - y) < boxes[b].height / 2 - 4 else swing(start, (x, y))
 
     def leave(k: int, b: int) -> Path:
