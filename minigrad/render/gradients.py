@@ -15,8 +15,8 @@ import numpy as np
 from minigrad.clip import norm
 from minigrad.primitive import Scatter
 from minigrad.render.picture import Box, Link, Picture, Tap
+from minigrad.render.places import PARTED
 
-PARTED = ("unstack", "split")  # whose rule runs once, for all the parts; along each edge flows its part's gradient
 DEEPEST = 12  # orders of magnitude that one scale spans at most
 
 
@@ -62,10 +62,11 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
             if thing is not None:
                 part = dx.value if isinstance(dx, Scatter) else dx
                 if len(thing.ends) > 1:
-                    part = sums[thing] = _added(sums.get(thing), np.asarray(part, np.float64))
+                    whole = dx.dense(x) if isinstance(dx, Scatter) else dx
+                    part = sums[thing] = _added(sums.get(thing), np.asarray(whole, np.float64))
                 flow.of[thing] = norm([part])
     for link in picture.links:
-        if link.target.kind == "delay":
+        if link.target.kind == "delay" and not link.ends:
             flow.of[link] = max([flow.of.get(other, 0.0) for other in picture.links if other.source is link.target])
     flow.parameters = {x: norm([total]) for x, total in totals.items()}
     return flow

@@ -142,11 +142,15 @@ class Grid:
         ports: defaultdict[Any, list[Link]] = defaultdict(list)
         for link in self.into[panel]:
             if link.source not in local and link.target in local:
-                ports[link.lane or link.source, self.is_beside(link)].append(link)
+                passing = "" if link.source.kind == "delay" else link.lane
+                ports[passing or link.source, self.is_beside(link)].append(link)
         order = sorted(ports, key=lambda key: (not key[1], not style.is_memory(ports[key][0].lane)))
         leaving = [(link.source, link.state) for box in boxes for link in self.out_of[box] if link.target not in local]
         outs = list(dict.fromkeys([*((box, lane) for box in boxes for lane in box.lanes), *leaving]))
-        ins = [(ports[key][0].lane, tuple(dict.fromkeys(local[link.target] for link in ports[key]))) for key in order]
+        ins = [
+            (self.passing(ports[key][0]), tuple(dict.fromkeys(local[link.target] for link in ports[key])))
+            for key in order
+        ]
         shape = Shape(
             tuple(map(self.outline, boxes)),
             tuple(dict.fromkeys((local[link.source], local[link.target]) for link in inner)),
@@ -157,6 +161,10 @@ class Grid:
         )
         column = self.column[panel[0].segment, panel[1]]
         return Place(panel, boxes, column, self.lines[column], [ports[key] for key in order], outs, shape)
+
+    def passing(self, link: Link) -> str:
+        """The state that passes through the panel that a link enters, on from the step before."""
+        return "" if link.source.kind == "delay" and link.source.label[1:] not in ("−1", "+1") else link.lane
 
     def is_beside(self, link: Link) -> bool:
         """Whether a link comes over the gutter beside its target's panel."""

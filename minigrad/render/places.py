@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from minigrad.scope import Axis
     from minigrad.tensor import Tensor
 
+PARTED = {"unstack", "split"}  # whose rule runs once, for all the parts; along each edge flows its part's gradient
 TURNS = {"transpose", "swapaxes", "moveaxis"}
-FOLDED = {"getitem", "reshape", "expand_dims", "squeeze", "broadcast_to", "astype", "split", "unstack", "ravel", "copy"}
-FOLDED |= {"flip", *TURNS}
+FOLDED = {"getitem", "reshape", "expand_dims", "squeeze", "broadcast_to", "astype", "ravel", "copy", "flip"}
+FOLDED |= TURNS | PARTED
 MOST = 60  # operations in one column of a graph without time
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from minigrad import naming
 from minigrad.render import style
 from minigrad.render.groups import Groups
 from minigrad.render.names import MANY, constant_name, is_number, line_of
-from minigrad.render.picture import Box, Link, Panel, Picture, Tap
-from minigrad.render.places import TURNS, forward_of, op_name, role_of
+from minigrad.render.picture import Box, End, Link, Panel, Picture, Tap
+from minigrad.render.places import FOLDED, PARTED, TURNS, forward_of, op_name, role_of
 
 if TYPE_CHECKING:
     from minigrad.graph import Graph
@@ -84,6 +85,13 @@ class Viewer(Groups):
             x = self.graph.inputs(x)[0]
         return turned
 
+    def measured_at(self, node: Tensor, k: int) -> End:
+        """The edge of the graph where the gradient of an edge as drawn has the shape of the whole value, if there is one."""
+        origin, x = self.inputs[node][k], self.graph.inputs(node)[k]
+        while op_name(x) in FOLDED - PARTED and self.inputs[x][0] is origin and len(self.graph.users[x]) == 1:
+            node, k, x = x, 0, self.graph.inputs(x)[0]
+        return node, k
+
     def add_edge(self, node: Tensor, k: int, x: Tensor) -> None:
         """One edge of the graph, added to the link or tap that it belongs to."""
         target, origin = self.box[node], self.alias[x]
@@ -97,16 +105,19 @@ class Viewer(Groups):
             thing = taps.get(origin, target.taps[-1])
         else:
             thing = self.link(node, k, x, target, slot)
-        if thing is not None:
-            thing.ends.append((node, k))
-            thing.turned |= self.is_turned(node, k)
+        if thing is None:
+            return
+        thing.turned |= self.is_turned(node, k)
+        stands_in = isinstance(thing, Link) and self.rolled and origin.op is not None and origin not in self.box
+        if not stands_in or thing.source.kind == "delay":  # type: ignore[union-attr]  # else it is another step's edge
+            thing.ends.append(self.measured_at(node, k))
 
     def link(self, node: Tensor, k: int, x: Tensor, target: Box, slot: str) -> Link | None:
         """The link that an edge belongs to; None if it is within a box, or comes from what is not drawn."""
         origin, hidden = self.alias[x], 0
         source = self.box.get(origin) if origin.op is not None else self.leaf(origin, node, k, target, slot)
         if source is None and origin.op is not None:  # in a step that is not drawn
-            source, hidden = self.delayed(origin, target) if self.rolled else self.last_shown(origin, target)
+            source, hidden = self.delayed(node, k, target) if self.rolled else self.last_shown(origin, target)
         if source is None or source is target:
             return None
         state = "" if source.outside else self.lane(origin)
@@ -145,17 +156,28 @@ class Viewer(Groups):
             name = f"{lane}_init" if index == -1 else f"{lane}{self.number(index)}"
         return self.add_box("constant", style.shorten(name), [leaf], panel, [lane], outside=True)
 
+    @cached_property
+    def makers(self) -> dict[Any, list[tuple[int, Box]]]:
+        """Where a value that each step makes is made in those that are drawn: positions and boxes, by row and name."""
+        found: defaultdict[Any, list[tuple[int, Box]]] = defaultdict(list)
+        for node, box in self.box.items():
+            if node.op is not None and node.time is not None:
+                key = self.row[node], self.lane(node) or line_of(node)
+                found[key].append((self.positions[node.time.axis][node.time.t], box))
+        return found
+
     def last_shown(self, origin: Tensor, target: Box) -> tuple[Box | None, int]:
-        """In place of a hidden state: the same state in the last step drawn before, and how many steps lie between."""
-        lane, (row, t) = self.state(origin), target.panel
-        if not lane or self.row[origin] is not row or origin.time is None:
+        """In place of a hidden value: the same in the nearest step drawn before, and how many steps lie between."""
+        row, t = target.panel
+        if self.row[origin] is not row or origin.time is None:
             return None, 0
         at = self.positions[origin.time.axis]
-        drawn = {at[s]: boxes for (r, s), boxes in self.panels.items() if r is row}
-        before = [p for p in sorted(drawn) if p < at[origin.time.t]]
-        found = [(p, box) for p in before for box in drawn[p] if lane in box.lanes and not box.outside]
-        position, box = found[-1] if found else (at[t], None)
-        return box, at[t] - position - sum(position <= p < at[t] for p in drawn)
+        way = 1 if at[origin.time.t] <= at[t] else -1  # a backward pass comes from later steps
+        made = self.makers.get((row, self.lane(origin) or line_of(origin)), [])
+        found = [(way * p, box) for p, box in made if way * p < way * at[origin.time.t]]
+        position, box = max(found, key=lambda pair: pair[0], default=(way * at[t], None))
+        drawn = {way * at[s] for r, s in self.panels if r is row}
+        return box, way * at[t] - position - sum(position <= p < way * at[t] for p in drawn)
 
     # rolled
 
@@ -163,26 +185,39 @@ class Viewer(Groups):
         """One key for nodes of different steps that are made in the same way: the one that is drawn stands for all."""
         count: Counter[Any] = Counter()
         self.twin: dict[Tensor, Any] = {}
+        self.first_twin: dict[Any, Tensor] = {}  # the one of the first step
         for node in drawn:
-            key = (self.row[node], line_of(node), node.op, node.call and node.call.which)
+            forward = self.mirrored(node)
+            made = line_of(node) if forward is None else self.twin.get(forward)
+            key = (self.row[node], made, node.op, node.call and node.call.which)
             count[self.panel(node), key] += 1
             self.twin[node] = (*key, count[self.panel(node), key])
+            self.first_twin.setdefault(self.twin[node], node)
         self.stand_in = {twin: n for n, twin in self.twin.items() if n not in self.step or self.shown(*self.step[n])}
 
-    def delayed(self, origin: Tensor, target: Box) -> tuple[Box | None, int]:
-        """The box that stands for a value in all steps; in its own panel, through a delay."""
-        stand_in = self.stand_in.get(self.twin.get(origin))
+    def stand_in_of(self, origin: Tensor) -> Tensor | None:
+        """The drawn node that stands for a node in all steps."""
+        return self.stand_in.get(self.twin.get(origin))
+
+    def delayed(self, node: Tensor, k: int, target: Box) -> tuple[Box | None, int]:
+        """The box that stands for an input in all steps; in its own panel, through a delay."""
+        origin = self.inputs[node][k]
+        stand_in = self.stand_in_of(origin)
         maker = None if stand_in is None else self.box.get(stand_in)
         row = self.row[origin if stand_in is None else stand_in]
         if row is not target.panel[0] or origin.time is None or (maker is not None and maker.panel != target.panel):
             return maker, 0
-        at, lane = self.positions[origin.time.axis], self.state(origin) or naming.label(self.graph, origin)
-        steps = at[target.panel[1]] - at[origin.time.t]
+        lane, steps = self.lane(origin) or naming.label(self.graph, origin), self.steps_between(origin, node)
         label, boxes = f"t{'−' if steps > 0 else '+'}{abs(steps)}", self.panels[target.panel]
         like = [box for box in boxes if (box.kind, box.label, box.lanes) == ("delay", label, (lane,))]
         delay = like[0] if like else self.add_box("delay", label, [], target.panel, [lane], outside=True)
         if maker is not None:
-            self.links.setdefault((maker, delay, ""), Link(maker, delay, [], lane, self.state(origin)))
+            self.links.setdefault((maker, delay, ""), Link(maker, delay, [], lane, self.lane(origin)))
+        first = self.first_twin[self.twin[node]]
+        begun = self.inputs[first][k]  # what the first step takes in its place
+        before = self.box.get(stand_in) if (stand_in := self.stand_in_of(begun)) is not None else None
+        if before is not None and before.panel != target.panel:
+            self.links.setdefault((before, delay, ""), Link(before, delay, [(first, k)], lane, self.lane(begun)))
         return delay, 0
 
     def marked(self, lane: str) -> str:

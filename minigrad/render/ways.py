@@ -35,7 +35,7 @@ def plan(grid: Grid, link: Link) -> list[Turn]:
     target = grid.places[link.target.panel]
     corridor, below = (target.line, target.panel[0].level), (grid.lines[out[0]], 0)
     if link.target.kind == "delay":
-        return [beside(grid, out, link), under(grid, corridor, out[0], out[0], link)]
+        return [beside(grid, out, link), under(grid, corridor, out[0], target.column, link)]
     if grid.is_beside(link):
         entry = grid.side(link.target.panel, False)
         if bar:
