@@ -173,15 +173,21 @@ def painter(
 
 
 def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:
-    """The step that stands for all: the one that holds most, of several the one with most steps before it."""
+    """The step that stands for all: the one that holds most, of several the one that most edges join to others."""
     at, axes = graph._positions, list(graph.axes.values())
-    holds = Counter((node.time.axis, node.time.t) for node in graph.nodes if node.time and node.op)
+    timed = [node for node in graph.nodes if node.time and node.op]
+    holds = Counter((node.time.axis, node.time.t) for node in timed if node.time)
+    ends = [(x.time, node.time) for node in timed for x in graph.inputs(node) if x.time and node.time]
+    joined = Counter(end[:2] for pair in ends if pair[0][:2] != pair[1][:2] for end in pair)
     steps = {axis: [t for a, t in at if a is axis] for axis in axes}
     common = set.intersection(*map(set, steps.values()))
     chosen: dict[Any, int] = {}
     for axis in axes:  # the same step of all axes if there is one, as of both directions
-        beside = [other for other in axes if common or other is axis]
-        ranks = {t: (sum(holds[a, t] for a in beside), min(at[a, t] for a in beside)) for t in common or steps[axis]}
+        beside = [(other, t) for other in axes if common or other is axis for t in common or steps[axis]]
+        ranks = {t: [0, 0, len(at)] for _, t in beside}
+        for step in beside:
+            most = ranks[step[1]]
+            ranks[step[1]] = [most[0] + holds[step], most[1] + joined[step], min(most[2], at[step])]
         chosen[axis] = max(ranks, key=lambda t: (ranks[t], -t))
     chosen[None] = chosen[axes[0]]
     return (lambda axis, t: chosen[axis] == t), ""

@@ -86,7 +86,7 @@ class Viewer(Groups):
         return turned
 
     def measured_at(self, node: Tensor, k: int) -> End:
-        """The edge of the graph where the gradient of an edge as drawn has the shape of the whole value, if there is one."""
+        """The edge of the graph that tells the gradient of one as it is drawn: that of the whole value, if it can."""
         origin, x = self.inputs[node][k], self.graph.inputs(node)[k]
         while op_name(x) in FOLDED - PARTED and self.inputs[x][0] is origin and len(self.graph.users[x]) == 1:
             node, k, x = x, 0, self.graph.inputs(x)[0]
