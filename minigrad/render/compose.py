@@ -126,7 +126,9 @@ def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for time in dict.fromkeys((options["time"], "rolled" if options["time"] == "both" else options["time"], "rolled")):
         for view in VIEWS[VIEWS.index(options["view"]) :]:
             for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
-                rows = (options["per_row"],) if options["per_row"] or time != "unrolled" else (None, 6, 4, 3, 2, 1)
+                rows = (
+                    (options["per_row"],) if options["per_row"] or time != "unrolled" else (None, 24, 12, 6, 4, 3, 2, 1)
+                )
                 for per_row in rows:
                     yield {**options, "time": time, "view": view, "steps": steps, "per_row": per_row}
 

@@ -138,7 +138,10 @@ def write(path: str | os.PathLike[str], text: str) -> str:
 
 def _write_whole(target: Path, data: bytes) -> None:
     """Write beside the target and move into place, so that nothing half-written is left behind."""
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    except OSError as error:
+        raise OSError(error.errno, f"render: cannot write there: {error.strerror}", str(target)) from None
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -69,6 +69,7 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
         if link.target.kind == "delay" and not link.ends:
             flow.of[link] = max([flow.of.get(other, 0.0) for other in picture.links if other.source is link.target])
     flow.parameters = {x: norm([total]) for x, total in totals.items()}
+    flow.of |= {speakers[x]: size for x, size in flow.parameters.items() if x in speakers}
     return flow
 
 

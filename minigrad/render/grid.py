@@ -327,9 +327,9 @@ class Grid:
                     count += 1
 
     def marked(self, place: Place) -> float:
-        """How much room the marks of an edited graph need in front of a rolled panel."""
-        links = [link for links in place.ins for link in links if link.source.kind == "delay" and link.mark]
-        return max((style.text_width(link.mark, 11) for link in links), default=0.0)
+        """How much room the texts between delays and a rolled panel need."""
+        links = [link for links in place.ins for link in links if link.source.kind == "delay"]
+        return max((style.text_width(link.mark or link.lane, 11) for link in links), default=0.0)
 
     def aside(self, place: Place) -> dict[Box, float]:
         """The heights of the initial states and delays beside a panel: those of their ports, but one below another."""

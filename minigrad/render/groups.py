@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minigrad.render.names import MANY, Names, line_of
 from minigrad.render.places import forward_of, op_name
@@ -67,21 +67,39 @@ class Groups(Names):
             if node not in self.kinds and not self.is_input(node) and not self.gathers_steps(node):
                 panels[self.panel(node)].append(node)
         core, ends = self.find_core(panels), self.find_ends()
-        part: dict[Tensor, tuple[Panel, str]] = {}
-        groups: defaultdict[tuple[Panel, str], list[Tensor]] = defaultdict(list)
-        labels: dict[tuple[Panel, str], str] = {}
+        part: dict[Tensor, tuple[Any, ...]] = {}
+        labels: dict[tuple[Any, ...], str] = {}
         for panel, nodes in panels.items():
+            kinds: defaultdict[tuple[Any, ...], list[Tensor]] = defaultdict(list)
             for node in nodes:
-                forward = self.mirrored(node)
                 kind = "cell" if node in core else "loss" if node in ends else "output" if self.graph.axes else "cell"
-                part[node] = panel, kind if forward is None else part.get(forward, (panel, "output"))[1]
-                groups[part[node]].append(node)
-        for (panel, kind), nodes in groups.items():
-            forward = next((f for f in map(self.mirrored, nodes) if f in part), None)
-            number = self.number(panel[1]) if panel[0].timed and self.graph.axes and kind != "cell" else ""
-            own = f"{self.part_name(kind, nodes)}{number}"
-            labels[panel, kind] = own if forward is None else f"d{labels[part[forward]]}"
-            self.gather(nodes, "output" if kind == "loss" and panel[0].depth else kind, labels[panel, kind])
+                forward = part.get(self.mirrored(node), (0, "output"))  # type: ignore[arg-type]
+                kinds[(kind,) if forward_of(node) is None else forward[1:]].append(node)
+            for key, found in kinds.items():
+                for n, piece in enumerate(self.pieces(found) if key in (("output",), ("loss",)) else [found]):
+                    whole = (panel, *key, n) if len(key) == 1 else (panel, *key)
+                    part |= dict.fromkeys(piece, whole)
+                    labels[whole] = self.part_label(whole, piece, part, labels)
+                    lost = key[0] == "loss" and panel[0].depth
+                    self.gather(piece, "output" if lost else key[0], labels[whole])
+
+    def part_label(self, key: tuple[Any, ...], nodes: list[Tensor], part: Any, labels: Any) -> str:
+        """What a part is called; in a traced backward pass after the part that it is the gradient of."""
+        (row, column), kind, *_ = key
+        forward = next((f for f in map(self.mirrored, nodes) if f in part and part[f] in labels), None)
+        number = self.number(column) if row.timed and self.graph.axes and kind != "cell" else ""
+        return f"{self.part_name(kind, nodes)}{number}" if forward is None else f"d{labels[part[forward]]}"
+
+    def pieces(self, nodes: list[Tensor]) -> list[list[Tensor]]:
+        """The nodes in groups that edges join."""
+        piece: dict[Tensor, list[Tensor]] = {}
+        for node in nodes:
+            piece[node] = [node]
+            for x in [x for x in self.inputs[node] if x in piece and piece[x] is not piece[node]]:
+                small, large = sorted((piece[x], piece[node]), key=len)
+                large += small
+                piece |= dict.fromkeys(small, large)
+        return [sorted(found, key=lambda node: node.serial) for found in {id(p): p for p in piece.values()}.values()]
 
     def mirrored(self, node: Tensor) -> Tensor | None:
         """The drawn node whose rule made this one in a traced backward pass."""

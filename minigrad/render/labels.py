@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from minigrad import naming
 from minigrad.render import style
 from minigrad.render.gradients import Flow, speaker
-from minigrad.render.picture import Box, Link, Panel, Picture, Tap
+from minigrad.render.names import constant_name
+from minigrad.render.picture import Box, Link, Panel, Picture
 
 TOOLTIPS = 5000  # in a graph of more nodes an SVG with tooltips takes half a minute to load
 WIDEST = "0.00012"  # a norm in as many letters as any
@@ -35,8 +37,9 @@ class Labels:
         self.names = {leaf: name for name, leaf in picture.graph.parameters.items()}
         self.tips = len(picture.graph) <= TOOLTIPS
         self.axes = len({row.key[0] for row, _ in picture.panels if row.name})
-        columns = {(row.segment, t) for row, t in picture.panels}
-        self.framed = picture.view != "cells" and len(columns) > 1  # whether panels have frames and headings
+        columns = {(row, t) for row, t in picture.panels}
+        timed = any(row.timed for row, _ in columns) and bool(picture.graph.axes)
+        self.framed = picture.view != "cells" and (timed or len(columns) > 1)  # whether panels have frames and headings
 
     def write_texts(self) -> None:
         """Ids (l0_t3_k5 is box 5 of step 3 in row 0), the texts of tags, the further lines of cells."""
@@ -47,29 +50,42 @@ class Labels:
         same: defaultdict[Any, set[Any]] = defaultdict(set)
         taps = [(box, tap) for box in self.picture.boxes for tap in box.taps]
         for box, tap in taps:
-            tap.name = style.shorten(
-                self.names.get(tap.parameter) or naming.label(self.picture.graph, tap.parameter), 40
-            )
+            named = self.names.get(tap.parameter) or naming.label(self.picture.graph, tap.parameter)
+            tap.name = style.shorten(constant_name(tap.parameter, *tap.ends[0], named), 40)
             same[box.panel[0], tap.name.split(".")[-1]].add(tap.parameter)
         for box, tap in taps:  # short, where that is clear
             last = tap.name.split(".")[-1]
             short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20) + "ᵀ" * tap.turned
-            tap.label = short if self.look.quiet else f"{short} {self.share(tap)}".strip()
+            tap.label = short if self.look.quiet else f"{short} {self.share(self.norms.get(tap))}".strip()
         cells = [box for box in self.picture.boxes if box.kind == "cell"]
+        several = {box.panel[0] for box in cells if not box.panel[0].depth}
         stacked = self.look.per_row or len({box.panel[0] for box in cells}) > 1 or not self.picture.graph.axes
         for box in cells:
-            weights = " ".join(tap.name.split(".")[-1] for tap in box.taps) if stacked else ""
-            lines = [box.label, weights if len(weights) < 20 else f"{len(box.taps)} weights"]
+            row, dotted = box.panel[0], not self.picture.graph.axes
+            weights = " ".join(tap.name if dotted else tap.name.split(".")[-1] for tap in box.taps) if stacked else ""
+            lines = [box.label, style.shorten(row.name.split(".")[-1]) if len(several) > 1 and not row.depth else ""]
+            lines.append(weights if len(weights) < 20 else f"{len(box.taps)} weights")
             if box in self.norms and not self.look.quiet:
                 where = f" at t = {speaker(box).t}" if self.picture.rolled else ""
                 lines.append(f"|d{main_lane(box) or 'y'}| {self.norms[box]:.2g}{where}")
+            if stacked and self.joint(box) is not None and not self.look.quiet:
+                lines.append(f"|dθ| {self.share(self.joint(box))}")
             inside, all_rows = mask_of([box])
             lines.append(f"{inside} of {all_rows} rows" if inside < all_rows else "")
             box.label = "\n".join(filter(None, lines))
 
-    def share(self, tap: Tap) -> str:
+    def joint(self, box: Box) -> float | None:
+        """The norm of all shares of a box together: of the gradient of its parameters θ in its step."""
+        shares = [self.norms[tap] for tap in box.taps if tap in self.norms and tap.parameter in self.names]
+        return math.hypot(*shares) if shares else None
+
+    def share(self, norm: float | None) -> str:
         """The text beside a tap: its share of the gradient."""
-        return "" if tap not in self.norms else WIDEST if self.look.quiet else f"{self.norms[tap]:.2g}"
+        return "" if norm is None else WIDEST if self.look.quiet else f"{norm:.2g}"
+
+    def told(self, norm: float | None) -> str:
+        """The same where it is not part of a node: nothing in a flip-book."""
+        return "" if self.look.quiet else self.share(norm)
 
     def heading(self, panel: Panel, widest: bool = False) -> str:
         """What stands over a panel: its step, and the gradient of its state; widest: as wide as it may get."""
@@ -108,33 +124,35 @@ class Labels:
         return style.shorten(link.state or (naming.label(self.picture.graph, nodes[-1]) if nodes else link.lane), 60)
 
     def about(self, x: Any) -> str:
-        """A parameter's name, its shape, and the sum of its gradients."""
+        """A parameter's name, its shape, how often it is used where that is not seen, and the sum of its gradients."""
         name = style.shorten(self.names.get(x) or naming.label(self.picture.graph, x), 40)
         total = self.flow.parameters.get(x) if self.flow and not self.look.quiet else None
-        text = f"{name}  {'×'.join(map(str, x.shape))}".strip()
+        unseen = self.picture.rolled or any(link.hidden for link in self.picture.links)
+        count = len(self.picture.graph.users[x]) if unseen else 1
+        text = f"{name}  {'×'.join(map(str, x.shape))}".strip() + f"  {count} times" * (count > 1)
         return text if total is None else f"{text}   ‖∂L/∂{name}‖ = {total:.2g}"
 
     def listed(self, parameters: list[Any], width: float) -> str:
-        """Several parameters, in lines of at most this width; of hidden steps how often they are used."""
-        texts, lines = [self.about(x) for x in parameters], [""]
-        if self.picture.rolled or any(link.hidden for link in self.picture.links):
-            texts.append(f"(used {len(self.picture.graph.users[parameters[0]])} times)")
-        for text in texts:
+        """Several parameters, in lines of at most this width."""
+        lines = [""]
+        for text in map(self.about, parameters):
             if lines[-1] and style.text_width(f"{lines[-1]}   {text}", style.SMALLEST) > width:
                 lines.append("")
             lines[-1] += f"   {text}" if lines[-1] else text
         return "\n".join(lines)
 
-    def legend(self, lo: float, hi: float) -> str:
-        """The colour bar with its two exponents, and what lies outside of it."""
-        least = min((norm for norm in self.norms.values() if norm > 0), default=1.0)
-        below = "≤ " * (least < 10.0**lo * 0.999)
-        cells = "".join(f'<td bgcolor="{style.ramp(k / 15)}" width="9" height="10"></td>' for k in range(16))
-        odd = any(not math.isfinite(norm) for norm in self.norms.values())
-        end = f'<td>&#160;&#160; NaN or ∞ </td><td bgcolor="{style.NOT_FINITE}" width="18"></td>' if odd else ""
-        text = f"gradient norm (log scale)&#160;&#160; {below}1e{lo:g} "
-        table = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
-        return f"<{table}<tr><td>{text}</td>{cells}<td> 1e{hi:g}</td>{end}</tr></table>>"
+
+def legend(scale: tuple[float, float], norms: Iterable[float]) -> str:
+    """The colour bar with its two exponents, and what lies outside of it."""
+    (lo, hi), found = scale, [norm for norm in norms if norm > 0 or not math.isfinite(norm)]
+    below = "≤ " * any(norm < 10.0**lo * 0.999 for norm in found)
+    above = "≥ " * any(10.0**hi * 1.001 < norm < math.inf for norm in found)
+    cells = "".join(f'<td bgcolor="{style.ramp(k / 15)}" width="9" height="10"></td>' for k in range(16))
+    odd = not all(map(math.isfinite, found))
+    end = f'<td>&#160;&#160; NaN or ∞ </td><td bgcolor="{style.NOT_FINITE}" width="18"></td>' if odd else ""
+    text = f"gradient norm (log scale)&#160;&#160; {below}1e{lo:g} "
+    table = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+    return f"<{table}<tr><td>{text}</td>{cells}<td> {above}1e{hi:g}</td>{end}</tr></table>>"
 
 
 def main_lane(box: Box) -> str:

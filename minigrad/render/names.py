@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from minigrad.graph import Graph
     from minigrad.tensor import Tensor
 
+LONGEST = 24  # characters of a call that still serves as a name
 MANY = 2  # a node that gathers more steps than this says how many
 
 
@@ -24,11 +25,12 @@ class Names(Places):
         super().__init__(graph)
         self.rolled, self.first = rolled, first
         made = {line_of(x): x for x, _ in reversed(graph.crossings) if x.op is not None and x.role is None}
-        named = naming.unique((naming.variable(graph, x) or x.name or "h", at) for at, x in reversed(made.items()))
-        self.states = {line: name for name, line in named.items()}  # of hand-written loops, by where they are made
+        self.states = {
+            line: naming.variable(graph, x) or x.name or "h" for line, x in made.items()
+        }  # of written-out loops
         self.gradient = self.gradients()
         scalars = [y for y in dict.fromkeys(graph.outputs) if y.size == 1 and not self.state(y)]
-        self.losses = {y: name for name, y in naming.unique((self.variable(y) or "L", y) for y in scalars).items()}
+        self.losses = {y: name for name, y in naming.unique((self.outer_name([y]) or "L", y) for y in scalars).items()}
 
     def gradients(self) -> dict[Tensor, Tensor]:
         """In a traced backward pass: whose gradient a node is, or is a part of that is added up."""
@@ -98,12 +100,13 @@ class Names(Places):
 
     def part_name(self, kind: str, nodes: list[Tensor]) -> str:
         """What a cell, an output or a loss of several operations is called."""
-        last, called = nodes[-1], self.cell_name(nodes) if kind == "cell" else self.outer_name(nodes)
+        last = nodes[-1]
+        if kind != "output":
+            return self.cell_name(nodes) if kind == "cell" else self.losses.get(last) or self.outer_name([last]) or "L"
         taken_in = [e.target for e in self.graph.users.get(last, ()) if self.is_input(e.target)]
-        if called or kind == "loss" or taken_in:
-            return called or (str(taken_in[0].role.name) if taken_in else "L")  # type: ignore[union-attr]
+        name = self.outer_name(nodes) or (str(taken_in[0].role.name) if taken_in else "")  # type: ignore[union-attr]
         alone = len(nodes) == 1 and op_name(last) not in style.ELEMENTWISE and forward_of(last) is None
-        return self.describe(last)[1] if alone else "o"
+        return name or (self.describe(last)[1] if alone else "o")
 
     def outer_name(self, nodes: list[Tensor]) -> str:
         """The variable that the module call was assigned to in which the last of some nodes was made; else its own."""
@@ -117,12 +120,13 @@ class Names(Places):
 
     def cell_name(self, nodes: list[Tensor]) -> str:
         """What a cell is called: the class whose `forward` made its state, else the last name of its scope."""
-        for node in reversed(nodes) if self.graph.axes else ():
+        if len(nodes) == 1 and not self.graph.axes:
+            return self.describe(nodes[0])[1]
+        for node in reversed(nodes):
             parts = (node._code.co_qualname if node._code else "").split(".")
             if len(parts) > 1 and parts[-1] == "forward":
                 return parts[-2].removesuffix("Cell") or parts[-2]
-        own = "cell" if self.graph.axes else self.variable(nodes[-1]) or self.describe(nodes[-1])[1]
-        return nodes[-1].scope.split(".")[-1] or own
+        return nodes[-1].scope.split(".")[-1] or ("cell" if self.graph.axes else self.variable(nodes[-1]) or "layer")
 
 
 def constant_name(leaf: Tensor, node: Tensor, k: int, name: str) -> str:
@@ -143,8 +147,10 @@ def _operand(node: Tensor, k: int) -> str:
     except SyntaxError:
         return ""
     parts = [tree.left, tree.right] if isinstance(tree, ast.BinOp) else tree.args if isinstance(tree, ast.Call) else []
-    known = forward_of(node) is None and k < len(parts) and not isinstance(parts[k], ast.Constant)
-    return ast.unparse(parts[k]) if known else ""
+    if forward_of(node) is not None or k >= len(parts) or isinstance(parts[k], ast.Constant):
+        return ""
+    part, text = parts[k], ast.unparse(parts[k])
+    return ast.unparse(part.func) if isinstance(part, ast.Call) and len(text) > LONGEST else text
 
 
 def is_number(x: Tensor) -> bool:

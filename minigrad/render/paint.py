@@ -14,13 +14,14 @@ from minigrad.render import style, ways
 from minigrad.render.canvas import Canvas, Item, quoted
 from minigrad.render.gradients import Flow
 from minigrad.render.grid import Grid, Place
-from minigrad.render.labels import Labels, Look, mask_of
+from minigrad.render.labels import Labels, Look, legend, mask_of
 from minigrad.render.names import is_number
 from minigrad.render.paths import Path, Point, level_middle, straight
 from minigrad.render.picture import Box, Link, Panel, Picture, Tap
 
 RAILS = 3  # more parameters than this are drawn as tags
 TAPPED = style.TAP, 1.0
+STATES = ("state", "state box", "cell state")
 
 
 class Stroke(NamedTuple):
@@ -53,11 +54,11 @@ class Painter(Labels):
             self.draw_box(box)
         for link in self.picture.links:
             self.draw_link(link)
-        self.draw_rails(rails or {})
-        self.draw_weights()
         for place in self.grid.places.values() if self.framed else ():
             self.draw_frame(place)
-        self.canvas.legend = self.legend(*self.scale) if self.flow else ""
+        self.draw_rails(rails or {})
+        self.draw_weights()
+        self.canvas.legend = legend(self.scale, self.norms.values()) if self.flow else ""
         return self.canvas
 
     # places
@@ -91,7 +92,7 @@ class Painter(Labels):
                 top = self.rail_y(tap.parameter) - style.RAIL_HEIGHT / 2
                 ways_of[tap] = box, straight((corners[0][0], top), *corners)
             for tap, x in taken.items():  # its share stands at the side where no other tap is
-                width = style.text_width(self.share(tap) or " ", 11) + 5
+                width = style.text_width(self.share(self.norms.get(tap)) or " ", 11) + 5
                 right = not any(x < other < x + width for other in taken.values())
                 if not right and any(x - 2 * width < other < x for other in taken.values()):
                     return None
@@ -127,11 +128,11 @@ class Painter(Labels):
         """One box where it stands, with its tags."""
         grid, look, place = self.grid, style.LOOKS[box.kind], self.grid.places.get(box.panel)
         if box.kind != "delay":
-            plain = self.flow is None or box.kind in ("loss", "state", "state box", "cell state")
+            plain = self.flow is None or box.kind in STATES or box.kind == "loss"
             look = self.coloured(look if plain else look._replace(border=style.GREY), box)
         if mask_of([box])[0] == 0:
             look = look._replace(dashed=True)
-        if box.kind in ("operation", "elementwise", "matmul", "nonlinear") and self.outputs.intersection(box.nodes):
+        if box.kind not in STATES and self.outputs.intersection(box.nodes):
             look = look._replace(border=style.LOSS, pen=2.0)
         if self.highlight.intersection(box.nodes):
             look = look._replace(border=style.RED, pen=3.2)
@@ -158,6 +159,7 @@ class Painter(Labels):
         for k, tap in enumerate(self.grid.tags(box)):
             width, height = style.size("tag", tap.label)
             look = self.coloured(style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"], tap)
+            look = look._replace(border=style.RED, pen=2.4) if tap.parameter in self.highlight else look
             name, at = f"{box.name}_w{k}", (x + width / 2, y)
             self.canvas.node(name, at, (width, height), tap.label, look, f"{tap.name} {tap.parameter.shape}")
             line = f'dir=none color="{look.border}" penwidth=0.9'
@@ -187,10 +189,14 @@ class Painter(Labels):
         for x, name in names.items():
             left, right, text = grid.lefts[min(columns)], grid.rights[max(columns)], self.about(x)
             size = max(right - left, style.text_width(text, style.SMALLEST) + 12), style.RAIL_HEIGHT
-            tip = f"used {len(self.picture.graph.users[x])} times"
-            self.canvas.node(name, ((left + right) / 2, self.rail_y(x)), size, text, style.LOOKS["rail"], tip)
+            tip, look = f"used {len(self.picture.graph.users[x])} times", style.LOOKS["rail"]
+            look = look._replace(border=style.RED, pen=2.4) if x in self.highlight else look
+            self.canvas.node(name, ((left + right) / 2, self.rail_y(x)), size, text, look, tip)
         for tap, (box, path) in ways_of.items():
-            at, text = (path[0][0] + self.sides[tap], grid.ceiling + 12), "" if self.look.quiet else self.share(tap)
+            at, text = (
+                (path[0][0] + self.sides[tap], grid.ceiling + 12),
+                "" if self.look.quiet else self.share(self.norms.get(tap)),
+            )
             ends, sign = (names[tap.parameter], box.name), "ᵀ" * tap.turned
             self.draw_edge(*ends, path, Stroke(*TAPPED), self.norms.get(tap), text, at, sign)
 
@@ -199,8 +205,8 @@ class Painter(Labels):
         grid = self.grid
         cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
         tapped = cells if len({box.panel[0] for box in cells}) == 1 and not self.look.per_row else []
-        taps = dict.fromkeys(tap.parameter for box in self.picture.boxes for tap in box.taps)
-        shown = [x for x in taps if x in self.names and x not in grid.railed]
+        leaves = [x for box in self.picture.boxes for x in (*box.nodes, *(tap.parameter for tap in box.taps))]
+        shown = [x for x in dict.fromkeys(leaves) if x.op is None and x in self.names and x not in grid.railed]
         if not shown or not grid.places:
             return
         columns = [grid.places[box.panel].column for box in tapped] or range(len(grid.columns))
@@ -211,10 +217,9 @@ class Painter(Labels):
         self.canvas.node("weights", ((left + right) / 2, y), (width, height), label, style.LOOKS["rail"], "parameters")
         for box in tapped:
             (cx, cy), outline = grid.places[box.panel].center(box), grid.outline(box)
-            shares = [self.norms[tap] for tap in box.taps if tap in self.norms]
-            norm, x = math.hypot(*shares) if shares else None, cx - outline.width / 2 + 10
+            norm, x = self.joint(box), cx - outline.width / 2 + 10
             path = straight((x, y + height / 2), (x, cy - outline.height / 2))
-            text = f"{norm:.2g}" if norm is not None and not self.look.quiet else ""
+            text = f"{'|dθ| ' * (len(box.taps) > 1)}{self.told(norm)}" if self.told(norm) else ""
             at = (x - 4 - style.text_width(text or " ", 11) / 2, y + height / 2 + 9)
             self.draw_edge("weights", box.name, path, Stroke(*TAPPED), norm, text, at, tip="of this step")
 
@@ -258,6 +263,7 @@ class Painter(Labels):
         else:
             path = ways.whole(grid, link)
         cut = link.mark.startswith("✂")
+        lane = "" if link.total else lane
         colour = style.LOOKS["cell state" if style.is_memory(lane) else "state"].border if lane else style.DATA
         stroke = Stroke(style.LOSS if cut else colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut)
         text, at = self.caption(link, path)
@@ -269,7 +275,8 @@ class Painter(Labels):
         target, between = self.grid.places.get(link.target.panel), self.grid.is_between(link)
         text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
         text = f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip() if link.hidden else text
-        if target is None or not (text or (between and link.lane and link.source.kind != "constant")):
+        silent = link.source.kind == "constant" or (link.total and link.source.kind != "delay")
+        if target is None or not (text or (between and link.lane and not silent)):
             return "", None
         swings = between and not self.grid.turns[link]
         where = link.source if swings else text, link.lane if swings else link.source.panel, link.target.panel

@@ -68,6 +68,7 @@ class Link:
     hidden: int = 0  # how many steps that are not drawn lie between
     mark: str = ""  # of an edited graph: "✂", or "≤ limit"
     turned: bool = False  # it is transposed at its target
+    total: bool = False  # the lane is that of a running total, not of a state
 
 
 @dataclass(eq=False, slots=True, repr=False)

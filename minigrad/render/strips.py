@@ -11,6 +11,7 @@ from minigrad.graph import Graph
 from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing, wrapped
 from minigrad.render.compose import canvas_of, checked, fitted, painter, save, sized
+from minigrad.render.labels import legend
 
 
 class Comparison:
@@ -48,8 +49,9 @@ class Comparison:
                 y -= 18
                 whole.text(f"title{k}_{n}", (0.0, y + 8), line, 14)
             whole.add(canvas, -left, y - 6 - top, f"g{k}_")
-            whole.legend = canvas.legend
             y -= top - bottom + 30
+        norms = [norm for strip in strips.values() for norm in strip.norms.values()]
+        whole.legend = legend(scale, norms) if norms else ""
         return whole
 
     def render(self, path: str | PathLike[str], **options: Any) -> str:

@@ -8,6 +8,7 @@ fewest crossings is kept.  Boxes that form a column (a cell, above it its output
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -44,26 +45,33 @@ class Tile(NamedTuple):
 
 
 def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
-    """A tile for each shape; all of them in one run of dot."""
+    """A tile for each shape, the states in one order in all of them; all in one run of dot."""
     shapes = list(shapes)
-    best: dict[Shape, tuple[float, Tile]] = {shape: (0.0, _column(shape)) for shape in shapes if shape.column}
-    wanted = [(shape, order) for shape in shapes if not shape.column for order in _orders(shape)]
+    tried = [shape for shape in shapes if not shape.column]
+    orders = _orders(tried)
     try:
-        answers = engine.layouts([_template(shape, order) for shape, order in wanted])
+        answers = engine.layouts([_template(shape, order) for order in orders for shape in tried])
     except engine.NoGraphvizError:  # the picture's text can be made, and drawn where there is one
-        answers = [_ranked(shape) for shape, _ in wanted]
-    for (shape, order), answer in zip(wanted, answers, strict=True):
-        tile = _read(shape, answer)
-        cost = crossings([*tile.inner, *itertools.chain(*tile.ins), *tile.outs]) * 1000 + tile.height
-        cost += 300 * any(style.is_memory(shape.ins[k][0]) for k in order[1:])  # the memory runs on top
-        if shape not in best or cost < best[shape][0] - 200:
-            best[shape] = (cost, tile)
-    return {shape: tile for shape, (_, tile) in best.items()}
+        answers = [_ranked(shape) for _ in orders for shape in tried]
+    best: tuple[float, dict[Shape, Tile]] = (math.inf, {})
+    for k, order in enumerate(orders):
+        found = answers[k * len(tried) : (k + 1) * len(tried)]
+        tiles = {shape: _read(shape, answer) for shape, answer in zip(tried, found, strict=True)}
+        cost = sum(map(_cost, tiles.values())) + 300.0 * any(map(style.is_memory, order[1:]))  # the memory runs on top
+        if cost < best[0] - 200:
+            best = (cost, tiles)
+    return {shape: best[1].get(shape) or _column(shape) for shape in shapes}
 
 
-def _orders(shape: Shape) -> list[tuple[int, ...]]:
-    """The orders of the state ports from top to bottom that are tried."""
-    lanes = [k for k, left in enumerate(shape.left) if left]
+def _cost(tile: Tile) -> float:
+    return 1000 * crossings([*tile.inner, *itertools.chain(*tile.ins), *tile.outs]) + tile.height
+
+
+def _orders(shapes: Iterable[Shape]) -> list[tuple[str, ...]]:
+    """The orders of the states from top to bottom that are tried."""
+    ports = [(lane, left) for shape in shapes for (lane, _), left in zip(shape.ins, shape.left, strict=True)]
+    ports += [(lane, True) for shape in shapes for _, lane in shape.outs]
+    lanes = sorted({lane: None for lane, left in ports if lane and left}, key=lambda lane: not style.is_memory(lane))
     return list(itertools.permutations(lanes)) if len(lanes) <= 3 else [tuple(lanes)]
 
 
@@ -88,21 +96,18 @@ def spine_of(shape: Shape) -> dict[tuple[str, int, int], str]:
     return spine
 
 
-def _template(shape: Shape, order: tuple[int, ...]) -> str:
+def _template(shape: Shape, order: tuple[str, ...]) -> str:
     """The DOT text of a panel without any text in it."""
-    spine = spine_of(shape)
-    below = [k for k, left in enumerate(shape.left) if not left]
-    lanes = [shape.ins[k][0] for k in order]
-    outs = sorted(
-        range(len(shape.outs)), key=lambda k: lanes.index(lane) if (lane := shape.outs[k][1]) in lanes else -1
-    )
+    spine, rank_of = spine_of(shape), {lane: k for k, lane in enumerate(order)}
+    ins = sorted(range(len(shape.ins)), key=lambda k: (not shape.left[k], rank_of.get(shape.ins[k][0], len(order))))
+    outs = sorted(range(len(shape.outs)), key=lambda k: rank_of.get(shape.outs[k][1], -1))
     lines = ["digraph {graph [rankdir=LR nodesep=0.13 ranksep=0.26 splines=true]"]
     lines += ['node [shape=box fixedsize=true label="" width=0.02 height=0.2]']
     lines += ["edge [dir=none headclip=false tailclip=false]"]
     for k, box in enumerate(shape.outlines):
         height = box.height + 2 * box.tag_height * bool(box.tags) + 2 * bool(box.tags)
         lines.append(f"n{k} [width={max(box.width, box.tags) / 72:.4f} height={height / 72:.4f}]")
-    for rank, ports in (("min", [f"i{k}" for k in (*order, *below)]), ("max", [f"o{k}" for k in outs])):
+    for rank, ports in (("min", [f"i{k}" for k in ins]), ("max", [f"o{k}" for k in outs])):
         if ports:
             chain = f"{'->'.join(ports)} [style=invis]" if len(ports) > 1 else ports[0]
             lines.append(f"{{rank={rank}; {'; '.join(ports)}; {chain}}}")

@@ -35,6 +35,13 @@ class Viewer(Groups):
             for k, origin in enumerate(self.inputs[node])
             if (steps := self.steps_between(origin, node)) > 0 and self.state(origin)
         }
+        self.totals = {  # values that the same line adds to in the next step, by that line
+            line_of(node): self.variable(node) or "total"
+            for node in graph.nodes
+            if op_name(node) == "add" and not self.lane(node)
+            for x in self.inputs[node]
+            if line_of(x) == line_of(node) and abs(self.steps_between(x, node)) == 1
+        }
         products = [node for node in graph.nodes if not graph.axes and op_name(node) in style.PRODUCTS]
         leaves = [x for node in products for x in self.inputs[node] if x.op is None]
         self.data = {x for x in leaves if not x._requires_grad}  # what a network without time takes in
@@ -120,12 +127,12 @@ class Viewer(Groups):
             source, hidden = self.delayed(node, k, target) if self.rolled else self.last_shown(origin, target)
         if source is None or source is target:
             return None
-        state = "" if source.outside else self.lane(origin)
-        lane = source.lanes[0] if source.outside and source.lanes else state if self.steps_between(origin, node) else ""
-        if not lane and source.panel[0] is not target.panel[0]:
-            lane = slot
+        steps, state = self.steps_between(origin, node), self.lane(origin)
+        total = not state and line_of(origin) in self.totals
+        state = self.totals[line_of(origin)] if total else state
+        lane = source.lanes[0] if source.outside and source.lanes else state if steps else ""
         mark = self.marked(lane) if self.rolled and source.kind == "delay" else self.marks.get(x, "")
-        found = Link(source, target, [], lane, state, hidden, mark)
+        found = Link(source, target, [], lane, "" if source.outside else state, hidden, mark, total=total)
         return self.links.setdefault((source, target, lane or state), found)
 
     def leaf(self, leaf: Tensor, node: Tensor, k: int, target: Box, slot: str) -> Box | None:
@@ -212,7 +219,8 @@ class Viewer(Groups):
         like = [box for box in boxes if (box.kind, box.label, box.lanes) == ("delay", label, (lane,))]
         delay = like[0] if like else self.add_box("delay", label, [], target.panel, [lane], outside=True)
         if maker is not None:
-            self.links.setdefault((maker, delay, ""), Link(maker, delay, [], lane, self.lane(origin)))
+            loop = Link(maker, delay, [], lane, self.lane(origin), total=not self.lane(origin))
+            self.links.setdefault((maker, delay, ""), loop)
         first = self.first_twin[self.twin[node]]
         begun = self.inputs[first][k]  # what the first step takes in its place
         before = self.box.get(stand_in) if (stand_in := self.stand_in_of(begun)) is not None else None

@@ -143,7 +143,7 @@ def test_a_long_graph_leaves_out_its_middle_and_says_how_much(network, drawing):
     assert "t = 30" in render.to_dot(network("lstm", 60), steps="all").source
     cells = render.to_dot(network("lstm", 60), view="cells").source
     assert "… 54 steps" in cells
-    assert "used 60 times" in cells
+    assert "60 times" in cells
 
 
 def test_steps_are_chosen_by_slices(network):
@@ -470,7 +470,7 @@ def test_a_network_without_time_has_a_panel_or_a_cell_for_each_layer(drawing, vi
     assert picture.overlaps() == picture.crossed() == picture.spilled() == []
     assert "x" in {node.label for node in picture.nodes.values()}
     if view == "cells":
-        assert sum(node.label.startswith(("0\n", "2\n")) for node in picture.nodes.values()) == 2
+        assert sum(node.label.startswith("Linear\n") for node in picture.nodes.values()) == 2
     else:
         assert "Sequential.0" in source
 
