@@ -207,7 +207,10 @@ class Grid:
         shift: dict[Shape, float] = {}
         heights: dict[str, float] = {}
         for place in places:
-            if place.shape not in shift:
+            if place.shape.column:  # cells stand at one height
+                cell = next((k for k, box in enumerate(place.boxes) if box.kind == "cell"), 0)
+                shift[place.shape] = -place.tile.centers[cell][1]
+            elif place.shape not in shift:
                 ports = zip(place.shape.ins, place.tile.ins, place.shape.left, strict=True)
                 gaps = [heights[lane] - legs[0][0][1] for (lane, _), legs, left in ports if left and lane in heights]
                 shift[place.shape] = sum(gaps) / len(gaps) if gaps else 0.0
@@ -273,7 +276,7 @@ class Grid:
         for place in self.places.values():
             place.y -= self.line_height * place.line
         for place in self.places.values():
-            if not place.panel[0].timed:
+            if not place.panel[0].timed and (self.picture.graph.axes or not place.shape.column):
                 self.face_source(place, header)
 
     def face_source(self, place: Place, header: float) -> None:

@@ -59,10 +59,11 @@ class Labels:
             tap.label = short if self.look.quiet else f"{short} {self.share(self.norms.get(tap))}".strip()
         cells = [box for box in self.picture.boxes if box.kind == "cell"]
         several = {box.panel[0] for box in cells if not box.panel[0].depth}
-        stacked = self.look.per_row or len({box.panel[0] for box in cells}) > 1 or not self.picture.graph.axes
+        stacked = self.look.per_row or len({box.panel[0] for box in cells}) > 1
         for box in cells:
             row, dotted = box.panel[0], not self.picture.graph.axes
-            weights = " ".join(tap.name if dotted else tap.name.split(".")[-1] for tap in box.taps) if stacked else ""
+            names = [tap.name if dotted else tap.name.split(".")[-1] for tap in box.taps if stacked or dotted]
+            weights = " ".join(names)
             lines = [box.label, style.shorten(row.name.split(".")[-1]) if len(several) > 1 and not row.depth else ""]
             lines.append(weights if len(weights) < 20 else f"{len(box.taps)} weights")
             if box in self.norms and not self.look.quiet:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from minigrad import naming
@@ -28,6 +29,9 @@ class Names(Places):
         self.states = {
             line: naming.variable(graph, x) or x.name or "h" for line, x in made.items()
         }  # of written-out loops
+        last = Counter(name.split(".")[-1] for name in graph.parameters)
+        parts = {x: (name.split(".")[-1], name) for name, x in graph.parameters.items()}
+        self.short = {x: end if last[end] == 1 else name for x, (end, name) in parts.items()}  # of parameters
         self.gradient = self.gradients()
         scalars = [y for y in dict.fromkeys(graph.outputs) if y.size == 1 and not self.state(y)]
         self.losses = {y: name for name, y in naming.unique((self.outer_name([y]) or "L", y) for y in scalars).items()}
@@ -65,8 +69,10 @@ class Names(Places):
         if forward_of(node) is None:
             return node.name or naming.variable(self.graph, node)
         of = self.gradient.get(node)
-        name = "" if of is None else of.name or self.state(of) or naming.variable(self.graph, of)
-        return f"d{name.split('.')[-1]}" if name else ""
+        if of is None:
+            return ""
+        name = self.short.get(of) or of.name or self.state(of) or naming.variable(self.graph, of)
+        return f"d{name}" if name else ""
 
     def number(self, t: int) -> str:
         """The number of a step as a subscript."""

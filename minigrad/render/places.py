@@ -193,8 +193,16 @@ class Places:
             positions = self.positions.get(key[0], {}) if not isinstance(key[0], str) else {}
             visits = sorted(positions, key=positions.__getitem__)
             reverse = len(visits) > 1 and visits[0] > visits[-1]
-            self.rows[key] = Row(key, _name(key), segment, depth, reverse is not (depth % 2 == 1), len(visits) or 1)
+            self.rows[key] = Row(
+                key, self.row_name(*key[:2]), segment, depth, reverse is not (depth % 2 == 1), len(visits) or 1
+            )
         return self.rows[key]
+
+    def row_name(self, axis: Any, layer: Any) -> str:
+        """What a row is called: after its axis, or after its layer if that has several."""
+        if isinstance(axis, str):
+            return ""
+        return str(layer) if len(self.layers.get(axis, ())) > 1 else str(axis)
 
     def put_levels(self) -> None:
         """The level of each row: layers from the bottom up, a traced backward pass above them as a mirror image."""
@@ -205,10 +213,6 @@ class Places:
             n = count[row.depth, row.segment]
             count[row.depth, row.segment] += 1
             row.level = row.depth * layers + (layers - 1 - n if row.depth % 2 else n)
-
-
-def _name(key: tuple[Any, ...]) -> str:
-    return "" if isinstance(key[0], str) else str(key[1] or key[0])
 
 
 def forward_of(node: Tensor) -> Any:

@@ -198,7 +198,10 @@ def _column(shape: Shape) -> Tile:
 
     def leave(k: int, b: int) -> Path:
         others = [n for n, (box, lane) in enumerate(shape.outs) if box == b and lane not in heights]
-        y = heights.get(shape.outs[k][1], centers[b][1] - 6.0 * (others.index(k) if k in others else 0) - 4)
+        y = heights.get(
+            shape.outs[k][1],
+            centers[b][1] - 6.0 * (others.index(k) if k in others else 0) - 4.0 * (b in passing.values()),
+        )
         return straight((centers[b][0] + boxes[b].width / 2, y), (width, y))
 
     def rise(a: int, b: int) -> Path:

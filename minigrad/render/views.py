@@ -63,6 +63,8 @@ class Viewer(Groups):
                     self.add_edge(node, k, x)
         order = sorted(self.panels, key=lambda panel: (panel[0].depth, panel[0].segment, panel[0].level, panel[1]))
         panels = {panel: self.panels[panel] for panel in order}
+        for boxes in panels.values() if self.view == "cells" else ():  # from the bottom up
+            boxes.sort(key=lambda box: box.kind != "input")
         return Picture(self.graph, self.view, self.rolled, panels, list(self.links.values()))
 
     def add_box(
