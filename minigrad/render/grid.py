@@ -241,6 +241,11 @@ class Grid:
             x = self.lefts[k] + width
             self.rights.append(x)
         self.edge = max(right + wide for right, wide in zip(self.rights, room[1:], strict=True))
+        self.upright, x = dict[Box, tuple[float, float]](), self.edge + 40  # of wrapped lines: bars at the right of all
+        for box in self.bars:
+            words = [style.text_width(word, 12) + 6 for word in box.label.split()]
+            self.upright[box] = x, max([style.RAIL_HEIGHT, *words])
+            x += self.upright[box][1] + 38
         for place in self.places.values():
             left, right = self.lefts[place.column], self.rights[place.column]
             slack = right - left - place.tile.width
@@ -305,8 +310,8 @@ class Grid:
         """The corners of a bar: over its steps, or upright at the right of all lines."""
         k, top = list(self.bars).index(box), max(self.tops.values())
         if self.per_row:
-            width = max([style.RAIL_HEIGHT, *(style.text_width(word, 12) + 6 for word in box.label.split())])
-            x, bottom = self.edge + 40 + 54 * k, min(self.strip(place) for place in self.places.values())
+            x, width = self.upright[box]
+            bottom = min(self.strip(place) for place in self.places.values())
             return (x, bottom - 4), (x + width, top + 14 + 8 * k)
         ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
         ends += [

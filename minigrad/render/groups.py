@@ -91,14 +91,16 @@ class Groups(Names):
         return f"{self.part_name(kind, nodes)}{number}" if forward is None else f"d{labels[part[forward]]}"
 
     def pieces(self, nodes: list[Tensor]) -> list[list[Tensor]]:
-        """The nodes in groups that edges join."""
+        """The nodes in groups: what edges join, and what one line makes again and again."""
         piece: dict[Tensor, list[Tensor]] = {}
+        first: dict[Any, Tensor] = {}  # that a line has made
         for node in nodes:
             piece[node] = [node]
-            for x in [x for x in self.inputs[node] if x in piece and piece[x] is not piece[node]]:
-                small, large = sorted((piece[x], piece[node]), key=len)
-                large += small
-                piece |= dict.fromkeys(small, large)
+            for x in [x for x in (*self.inputs[node], first.setdefault(line_of(node), node)) if x in piece]:
+                if piece[x] is not piece[node]:
+                    small, large = sorted((piece[x], piece[node]), key=len)
+                    large += small
+                    piece |= dict.fromkeys(small, large)
         return [sorted(found, key=lambda node: node.serial) for found in {id(p): p for p in piece.values()}.values()]
 
     def mirrored(self, node: Tensor) -> Tensor | None:
