@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "python -m minigrad.render",
         description="Run a program up to its backward pass (`backward` or `mg.grad`) and draw the graph of the loss.  "
         "A program without one is run to its end; then its variable `loss` is drawn.",
+        epilog="the options may stand before or behind the program; what stands behind a -- is the program's own",
+        allow_abbrev=False,
     )
     parser.add_argument(
         "-o", dest="path", default="graph.svg", metavar="PATH", help="the suffix is the format (graph.svg)"
@@ -37,10 +39,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, (default, _, needed) in OPTIONS.items():
         if name != "highlight":
             parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=needed, **READ.get(name, {}))
-    parser.add_argument("program", help="script.py")
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="the program's own arguments")
-    options = vars(parser.parse_args(arguments))
-    program, rest, path, number = (options.pop(key) for key in ("program", "arguments", "path", "number"))
+    parser.add_argument("program", help="script.py, and its own arguments")
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    end = words.index("--") if "--" in words else len(words)
+    found, own = parser.parse_known_args(words[:end])
+    options, own = vars(found), own + words[end + 1 :]
+    program, path, number = (options.pop(key) for key in ("program", "path", "number"))
     try:  # before the program is run, which may take its time
         engine.check(path)
         checked(**options)
@@ -48,11 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     if number < 1 or not os.path.isfile(program):
         parser.error(f"--pass counts from 1, found {number}" if number < 1 else f"there is no file {program}")
-    sys.argv = [program, *rest]
+    sys.argv = [program, *own]
     sys.path.insert(0, os.path.dirname(os.path.abspath(program)))
     graph = graph_of(program, number)
     if graph is None:
-        print(f"{program} ran to its end: no backward pass number {number}, and no variable `loss`", file=sys.stderr)
+        missing = "no backward pass, and no variable `loss`" if number == 1 else f"no backward pass number {number}"
+        print(f"{program} ran to its end: {missing}", file=sys.stderr)
         return 1
     print(graph)
     try:
@@ -82,7 +87,7 @@ def graph_of(program: str, number: int) -> Graph | None:
         walk.reset(token)
     if len(passes) >= number:  # also where the program has caught what ends it
         return passes[number - 1]
-    return Graph(loss) if isinstance(loss, Tensor) else None
+    return Graph(loss) if isinstance(loss, Tensor) and number == 1 else None
 
 
 if __name__ == "__main__":

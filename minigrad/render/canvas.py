@@ -72,6 +72,7 @@ class Canvas:
     items: list[Item] = field(default_factory=list)
     legend: str = ""
     title: str = ""
+    tips: bool = True  # whether things say what they are when pointed at
 
     def node(self, name: str, center: Point, size: tuple[float, float], label: str, look: style.Look, tip: str) -> None:
         """A node around its centre."""
@@ -125,10 +126,10 @@ class Canvas:
             header += f' label={bar} lp="{_at(at)}" fontsize=12 fontcolor="{style.INK}"'
         order = {"frame": 0, "node": 1, "edge": 2, "line": 2}
         items = sorted(self.items, key=lambda item: order[item.kind])
-        font, page = quoted(style.FONT), quoted(pinned["bb"])
+        font, page, tip = quoted(style.FONT), quoted(pinned["bb"]), ' tooltip=" "' * self.tips
         return Drawing([
-            f'\tgraph [{header}]\n\tnode [fontname={font} fixedsize=true margin=0 tooltip=" "]\n',
-            f'\tedge [fontname={font} arrowsize=0.6 arrowhead=normal tooltip=" "]\n',
+            f'\tgraph [{header}]\n\tnode [fontname={font} fixedsize=true margin=0{tip}]\n',
+            f'\tedge [fontname={font} arrowsize=0.6 arrowhead=normal{tip}]\n',
             f'\tsubgraph cluster_page {{ graph [bb={page} pencolor=none label=""] }}\n',
             *[item.text() for item in items],
         ])  # fmt: skip

@@ -167,8 +167,14 @@ def painter(
     shown, left_out = one_step(graph) if rolled else shown_steps(graph, view, steps)
     if rolled:
         look["per_row"] = None
-    picture = Viewer(graph, view, shown, rolled, look.get("count_from", 0)).picture()
-    picture.left_out = left_out
+    viewer = Viewer(graph, view, shown, rolled, look.get("count_from", 0))
+    picture, marked = viewer.picture(), look.get("highlight", ())
+    if strange := [node for node in marked if node not in viewer.alias]:
+        raise ValueError(f"highlight: {strange[0]!r} is no node of the graph {graph!r}")
+    look["highlight"] = {viewer.alias[node] for node in marked}
+    lost = len(look["highlight"].difference(viewer.box, (tap.parameter for box in picture.boxes for tap in box.taps)))
+    said = f"not drawn: {lost} of {len(look['highlight'])} highlighted nodes" if lost else ""
+    picture.left_out = ";  ".join(filter(None, [left_out, said]))
     if not picture.boxes:
         raise ValueError(f"there is no operation to draw in {graph!r}")
     return Painter(picture, measure(picture, limit) if backward else None, scale, Look(**look))

@@ -76,7 +76,7 @@ class Groups(Names):
                 forward = part.get(self.mirrored(node), (0, "output"))  # type: ignore[arg-type]
                 kinds[(kind,) if forward_of(node) is None else forward[1:]].append(node)
             for key, found in kinds.items():
-                for n, piece in enumerate(self.pieces(found) if key in (("output",), ("loss",)) else [found]):
+                for n, piece in enumerate(self.pieces(found) if len(key) == 1 else [found]):
                     whole = (panel, *key, n) if len(key) == 1 else (panel, *key)
                     part |= dict.fromkeys(piece, whole)
                     labels[whole] = self.part_label(whole, piece, part, labels)
@@ -91,12 +91,13 @@ class Groups(Names):
         return f"{self.part_name(kind, nodes)}{number}" if forward is None else f"d{labels[part[forward]]}"
 
     def pieces(self, nodes: list[Tensor]) -> list[list[Tensor]]:
-        """The nodes in groups: what edges join, and what one line makes again and again."""
+        """The nodes in groups: what edges join, what modules make in a step, what a line makes outside of time."""
         piece: dict[Tensor, list[Tensor]] = {}
-        first: dict[Any, Tensor] = {}  # that a line has made
+        first: dict[Any, Tensor] = {}
         for node in nodes:
             piece[node] = [node]
-            for x in [x for x in (*self.inputs[node], first.setdefault(line_of(node), node)) if x in piece]:
+            kin = line_of(node) if not self.row[node].timed else node._scope is None and node
+            for x in [x for x in (*self.inputs[node], first.setdefault(kin, node)) if x in piece]:
                 if piece[x] is not piece[node]:
                     small, large = sorted((piece[x], piece[node]), key=len)
                     large += small

@@ -40,7 +40,10 @@ class Painter(Labels):
 
     def __init__(self, picture: Picture, flow: Flow | None, scale: Any, look: Look) -> None:
         super().__init__(picture, flow, look)
-        self.scale, self.canvas = scale or (flow.scale if flow else (0.0, 1.0)), Canvas(title=picture.left_out)
+        self.scale, self.canvas = (
+            scale or (flow.scale if flow else (0.0, 1.0)),
+            Canvas(title=picture.left_out, tips=self.tips),
+        )
         self.outputs = set(picture.graph.outputs)
         self.highlight, self.captioned, self.sides = set(look.highlight), set[Any](), dict[Tap, float]()
 

@@ -80,9 +80,13 @@ def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **opt
     asked["scale"] = asked["scale"] or painter(graph, **asked).scale
     times = [step.t for step in graph.backward_steps()]
     ends = [k + 1 for k, t in enumerate(times) if k + 1 == len(times) or times[k + 1] != t]
-    for k, end in enumerate(ends):
+    drawn: list[tuple[Any, Canvas]] = []
+    for end in ends:  # what happens in steps that are not drawn makes no picture
         canvas = painter(graph, **asked, limit=end, quiet=True).paint()
-        place = "outside of time" if times[end - 1] is None else f"back to t = {times[end - 1]}"
-        canvas.title = ";  ".join(filter(None, [f"{k + 1} of {len(ends)}: {place}", said]))
+        if not drawn or canvas.items != drawn[-1][1].items:
+            drawn.append((times[end - 1], canvas))
+    for k, (t, canvas) in enumerate(drawn):
+        place = "outside of time" if t is None else f"back to t = {t}"
+        canvas.title = ";  ".join(filter(None, [f"{k + 1} of {len(drawn)}: {place}", said]))
         paths.append(save(Path(folder) / f"{k:04}.{suffix}", lambda canvas=canvas: canvas.digraph(size)))  # type: ignore[misc]
     return paths

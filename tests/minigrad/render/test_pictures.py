@@ -323,9 +323,10 @@ def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, caps
     )
     monkeypatch.setattr("sys.argv", ["render"])
     monkeypatch.setattr("sys.path", list(__import__("sys").path))
-    for arguments in ([], ["--train"]):
-        path = tmp_path / f"picture{len(arguments)}.svg"
-        assert main(["-o", str(path), "--view", "cells", str(program), *arguments]) == 0
+    for k, arguments in enumerate([[str(program)], [str(program), "--train"], [str(program), "--", "-o"]]):
+        path = tmp_path / f"picture{k}.svg"  # the options before the program or behind it
+        own = ["-o", str(path), "--view", "cells"]
+        assert main([*own, *arguments] if k != 1 else [*arguments, *own]) == 0
         assert path.read_text().startswith("<?xml")
     out = capsys.readouterr().out
     assert "Graph: 4 time steps" in out
@@ -336,6 +337,8 @@ def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, caps
     assert "suffix" in (said := capsys.readouterr().err)
     assert "slices" in said
     assert "counts from 1" in said
+    assert main(["-o", str(tmp_path / "third.svg"), "--pass", "3", str(program)]) == 1
+    assert "no backward pass number 3" in capsys.readouterr().err
 
 
 def test_the_command_line_draws_what_mg_grad_walks(tmp_path, capsys, monkeypatch):
@@ -477,6 +480,16 @@ def test_a_network_without_time_has_a_panel_or_a_cell_for_each_layer(drawing, vi
 
 def test_rolled_and_unrolled_of_a_network_without_time_is_one_picture():
     assert render.to_dot(feed_forward(), time="both").source == render.to_dot(feed_forward()).source
+
+
+def test_highlighted_nodes_that_are_not_drawn_are_counted_and_strangers_refused(network):
+    graph = network("rnn", 12)
+    hidden = graph.find(t=5)
+    assert f"not drawn: {len({*hidden})} of" in render.to_dot(graph, steps="0:2,-2:", highlight=hidden).source
+    source = render.to_dot(graph, highlight=graph.parameters["l0.W_hh"]).source
+    assert source.count("penwidth=2.40") == 1
+    with pytest.raises(ValueError, match="is no node of the graph"):
+        render.to_dot(graph, highlight=mg.tensor(1.0))
 
 
 @pytest.mark.parametrize("view", VIEWS)
