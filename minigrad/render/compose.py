@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from minigrad.graph import Graph
 from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
@@ -21,9 +22,6 @@ from minigrad.render.labels import Look
 from minigrad.render.paint import Painter
 from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
-
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
 
 TIMES = ("unrolled", "rolled", "both")
 FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad.render import style, ways
 from minigrad.render.paths import Outline, Path, Point
 from minigrad.render.picture import Box, Link, Panel, Picture, Row, Tap
 from minigrad.render.tiles import Shape, Tile, lay_out
 from minigrad.render.ways import TRACK, Side
-
-if TYPE_CHECKING:
-    from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor
 
 TEXTBOOK = ("cell", "output", "loss")  # the kinds of box that one step has in the view of cells
 GUTTER, HEADER, ELLIPSIS, BAR, INPUT = 30.0, 20.0, 110.0, 26.0, 38.0

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
 
 from minigrad.render.names import MANY, Names, line_of
+from minigrad.render.picture import Panel
 from minigrad.render.places import forward_of, op_name
-
-if TYPE_CHECKING:
-    from minigrad.render.picture import Panel
-    from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor
 
 VIEWS = ("ops", "affine", "cells")
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad import naming
+from minigrad.graph import Graph
 from minigrad.render import style
 from minigrad.render.places import Places, forward_of, op_name, role_of
-
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
-    from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor
 
 MANY = 2  # a node that gathers more steps than this says how many
 

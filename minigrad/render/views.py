@@ -8,18 +8,16 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad import naming
+from minigrad.graph import Graph
 from minigrad.render import style
 from minigrad.render.groups import Groups
 from minigrad.render.names import MANY, constant_name, is_number, line_of
 from minigrad.render.picture import Box, Link, Panel, Picture, Tap
 from minigrad.render.places import TURNS, forward_of, op_name, role_of
-
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
-    from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor
 
 
 class Viewer(Groups):
