@@ -37,9 +37,9 @@ class Place:
         """A point of the tile on the page."""
         return (self.x + (self.tile.width - p[0] if self.panel[0].reverse else p[0]), self.y + p[1])
 
-    def path(self, path: Path) -> Path:
-        """A path of the tile on the page."""
-        return [self.point(p) for p in path]
+    def way(self, kind: str, a: int, b: int) -> Path:
+        """The path of a link of the tile on the page."""
+        return [self.point(p) for p in self.tile.paths[kind, a, b]]
 
     def center(self, box: Box) -> Point:
         """The centre of a box of the panel."""
@@ -51,7 +51,7 @@ class Place:
 
     def port_y(self, k: int) -> float:
         """The height of an in-port."""
-        return self.point(self.tile.ins[k][0][0])[1]
+        return self.way("in", k, self.shape.ins[k][1][0])[0][1]
 
     def channel(self, k: int) -> float:
         """The x of the vertical by which an in-port is reached from below."""
@@ -181,9 +181,7 @@ class Grid:
         tags = [style.size("tag", tap.label)[0] + 2 for tap in self.tags(box)]
         width, height = self.cell if box.kind == "cell" else style.size(box.kind, box.label)
         round_ = style.LOOKS[box.kind].shape == "circle"
-        return (
-            Outline(width, height, round_, sum(tags) - 2, style.TAG_HEIGHT) if tags else Outline(width, height, round_)
-        )
+        return Outline(width, height, round_, max(sum(tags) - 2, 0.0), style.TAG_HEIGHT * bool(tags))
 
     def tags(self, box: Box) -> list[Tap]:
         """The parameters of a box that are drawn as tags on it."""
@@ -197,13 +195,13 @@ class Grid:
         heights: dict[str, float] = {}
         for place in places:
             if place.shape not in shift:
-                ports = zip(place.shape.ins, place.tile.ins, place.shape.left, strict=True)
-                gaps = [heights[lane] - legs[0][0][1] for (lane, _), legs, left in ports if left and lane in heights]
+                ports = [(k, lane) for k, (lane, _) in enumerate(place.shape.ins) if place.shape.left[k]]
+                gaps = [heights[lane] - place.port_y(k) for k, lane in ports if lane in heights]
                 shift[place.shape] = sum(gaps) / len(gaps) if gaps else 0.0
             place.y = shift[place.shape]
-            for (_, lane), path in zip(place.outs, place.tile.outs, strict=True):
+            for k, (box, lane) in enumerate(place.shape.outs):
                 if lane:
-                    heights[lane] = place.y + path[-1][1]
+                    heights[lane] = place.way("out", k, box)[-1][1]
 
     def put_columns(self) -> None:
         """The x of each column, with gutters that hold tracks, initial states and the dots of hidden steps."""
@@ -246,17 +244,13 @@ class Grid:
             y += INPUT * inputs + TRACK * self.corridors[level] + 12.0
             for row, members in rows.items():
                 self.straighten(members[::-1] if row.reverse else members)
-                low = min(
-                    y
-                    for p in members
-                    for y in [p.y, *(y - style.size(b.kind, b.label)[1] / 2 for b, y in self.aside(p).items())]
-                )
+                aside = [item for place in members for item in self.aside(place).items()]
+                lows = [height - style.size(box.kind, box.label)[1] / 2 for box, height in aside]
+                low = min([place.y for place in members] + lows)
                 for place in members:
                     place.y += y - low + header * bool(self.railed)
-            self.strips[level], self.tops[level] = (
-                y,
-                max(p.y + p.tile.height for p in places) + header * (not self.railed),
-            )
+            self.strips[level] = y
+            self.tops[level] = max(p.y + p.tile.height for p in places) + header * (not self.railed)
             y = self.tops[level] + 12.0
         self.line_height = y + 16 + 8 * len(self.bars)
         for place in self.places.values():
@@ -270,7 +264,7 @@ class Grid:
         for k, links in enumerate(place.ins):
             source = self.places.get(links[0].source.panel)
             if place.shape.left[k] and source is not None and (links[0].source, links[0].state) in source.outs:
-                y = ways.leave(self, links[0])[-1][1] - place.tile.ins[k][0][0][1]
+                y = place.y + ways.leave(self, links[0])[-1][1] - place.port_y(k)
                 place.y = max(self.strip(place), min(self.top(place) - header - place.tile.height, y))
                 return
 
@@ -295,9 +289,7 @@ class Grid:
             x, bottom = self.edge + 40 + 54 * k, min(self.strip(place) for place in self.places.values())
             return (x, bottom - 4), (x + width, top + 14 + 8 * k)
         ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
-        ends += [
-            x for link in self.out_of[box] if link.target not in self.bars for x in [self.rights[self.exit(link)[0]]]
-        ]
+        ends += [self.rights[self.exit(link)[0]] for link in self.out_of[box] if link.target not in self.bars]
         ends.append(max(ends) + 14 - style.text_width(box.label, 12))
         return (min(ends) - 14, top + 14 + BAR * k), (max(ends) + 14, top + 30 + BAR * k)
 

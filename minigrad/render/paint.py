@@ -253,7 +253,7 @@ class Painter(Labels):
         grid, lane, place = self.grid, link.lane, self.grid.places.get(link.target.panel)
         if place is not None and not grid.is_between(link):
             pair = place.boxes.index(link.source), place.boxes.index(link.target)
-            path = place.path(place.tile.inner[place.shape.inner.index(pair)])
+            path = place.way("inner", *pair)
             lane = lane or place.tile.spine.get(("inner", *pair), "")
         else:
             path = ways.whole(grid, link)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from minigrad.render import engine, style
 from minigrad.render.paths import Outline, Path, Point, clipped, crossings, rounded, straight, swing
 
+Key = tuple[str, int, int]  # a link of a panel: "inner", two boxes; "in" or "out", the port, the box
 SPINE = 60  # the weight of the edges on a state's way
 CHANNEL = 7.0  # between the vertical lines of inputs from below
 PAD = 9.0
@@ -36,11 +37,9 @@ class Tile(NamedTuple):
     width: float
     height: float
     centers: tuple[Point, ...]
-    inner: tuple[Path, ...]
-    ins: tuple[tuple[Path, ...], ...]  # from each in-port to each of its boxes
-    outs: tuple[Path, ...]
+    paths: dict[Key, Path]
     channels: tuple[float, ...]  # the x of the vertical by which each in-port is reached from below
-    spine: dict[tuple[str, int, int], str]  # the links on a state's way → the state
+    spine: dict[Key, str]  # the links on a state's way → the state
 
 
 def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
@@ -54,7 +53,7 @@ def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
         answers = [_ranked(shape) for shape, _ in wanted]
     for (shape, order), answer in zip(wanted, answers, strict=True):
         tile = _read(shape, answer)
-        cost = crossings([*tile.inner, *itertools.chain(*tile.ins), *tile.outs]) * 1000 + tile.height
+        cost = crossings(list(tile.paths.values())) * 1000 + tile.height
         cost += 300 * any(style.is_memory(shape.ins[k][0]) for k in order[1:])  # the memory runs on top
         if shape not in best or cost < best[shape][0] - 200:
             best[shape] = (cost, tile)
@@ -67,10 +66,10 @@ def _orders(shape: Shape) -> list[tuple[int, ...]]:
     return list(itertools.permutations(lanes)) if len(lanes) <= 3 else [tuple(lanes)]
 
 
-def spine_of(shape: Shape) -> dict[tuple[str, int, int], str]:
+def spine_of(shape: Shape) -> dict[Key, str]:
     """The links on the shortest way of each state from its in-port to its out-port → the state."""
     lanes = {lane: k for k, (lane, _) in enumerate(shape.ins) if lane and shape.left[k]}
-    spine: dict[tuple[str, int, int], str] = {}
+    spine: dict[Key, str] = {}
     for out, (goal, lane) in enumerate(shape.outs):
         port = lanes.get(lane, -1)
         before: dict[int, int] = dict.fromkeys(shape.ins[port][1], -1) if port >= 0 else {}
@@ -92,15 +91,13 @@ def _template(shape: Shape, order: tuple[int, ...]) -> str:
     """The DOT text of a panel without any text in it."""
     spine = spine_of(shape)
     below = [k for k, left in enumerate(shape.left) if not left]
-    lanes = [shape.ins[k][0] for k in order]
-    outs = sorted(
-        range(len(shape.outs)), key=lambda k: lanes.index(lane) if (lane := shape.outs[k][1]) in lanes else -1
-    )
+    lanes = {shape.ins[k][0]: n for n, k in reversed(list(enumerate(order)))}
+    outs = sorted(range(len(shape.outs)), key=lambda k: lanes.get(shape.outs[k][1], -1))
     lines = ["digraph {graph [rankdir=LR nodesep=0.13 ranksep=0.26 splines=true]"]
     lines += ['node [shape=box fixedsize=true label="" width=0.02 height=0.2]']
     lines += ["edge [dir=none headclip=false tailclip=false]"]
     for k, box in enumerate(shape.outlines):
-        height = box.height + 2 * box.tag_height * bool(box.tags) + 2 * bool(box.tags)
+        height = box.height + 2 * (box.tag_height + bool(box.tags))
         lines.append(f"n{k} [width={max(box.width, box.tags) / 72:.4f} height={height / 72:.4f}]")
     for rank, ports in (("min", [f"i{k}" for k in (*order, *below)]), ("max", [f"o{k}" for k in outs])):
         if ports:
@@ -137,25 +134,19 @@ def _read(shape: Shape, answer: engine.Layout) -> Tile:
     nodes, edges, width, height = answer
     below = [not left for left in shape.left]
     shift = PAD + CHANNEL * sum(below)
-    at = {name: (x + shift, y + PAD) for name, (x, y) in nodes.items()}
+
+    def moved(points: Iterable[Point]) -> Path:
+        return [(x + shift, y + PAD) for x, y in points]
+
+    at = dict(zip(nodes, moved(nodes.values())))
     outlines = {f"n{k}": outline for k, outline in enumerate(shape.outlines)}
-    paths = {
-        (kind, a, b): clipped(
-            [(x + shift, y + PAD) for x, y in edges[f"{tail}_{head}"]],
-            outlines.get(tail), at[tail], outlines.get(head), at[head],
-        )
-        for kind, a, b, tail, head in _links(shape)
-    }  # fmt: skip
-    return Tile(
-        width + shift + PAD,
-        height + 2 * PAD,
-        tuple(at[name] for name in outlines),
-        tuple(paths["inner", a, b] for a, b in shape.inner),
-        tuple(tuple(paths["in", k, b] for b in targets) for k, (_, targets) in enumerate(shape.ins)),
-        tuple(paths["out", k, a] for k, (a, _) in enumerate(shape.outs)),
-        tuple(PAD + CHANNEL * sum(below[:k]) for k in range(len(below))),
-        spine_of(shape),
-    )
+    paths: dict[Key, Path] = {}
+    for kind, a, b, tail, head in _links(shape):
+        path = moved(edges[f"{tail}_{head}"])
+        paths[kind, a, b] = clipped(path, outlines.get(tail), at[tail], outlines.get(head), at[head])
+    centers = tuple(at[name] for name in outlines)
+    channels = tuple(PAD + CHANNEL * sum(below[:k]) for k in range(len(below)))
+    return Tile(width + shift + PAD, height + 2 * PAD, centers, paths, channels, spine_of(shape))
 
 
 def _column(shape: Shape) -> Tile:
@@ -167,7 +158,7 @@ def _column(shape: Shape) -> Tile:
     middle, centers, y = width / 2, list[Point](), PAD
     for box in boxes:
         centers.append((middle, y + box.height / 2))
-        y += box.height + 22 + box.tag_height * bool(box.tags)
+        y += box.height + 22 + box.tag_height
     entered = {k: min(shape.ins[k][1]) for k in lanes}
     heights: dict[Any, float] = {}  # of each in-port, and of the state that comes in by it
     for k, b in entered.items():
@@ -192,15 +183,13 @@ def _column(shape: Shape) -> Tile:
         return straight((centers[b][0] + boxes[b].width / 2, y), (width, y))
 
     def rise(a: int, b: int) -> Path:
-        start = (middle, centers[a][1] + boxes[a].height / 2 + boxes[a].tag_height * bool(boxes[a].tags))
+        start = (middle, centers[a][1] + boxes[a].height / 2 + boxes[a].tag_height)
         if b - a == 1:
             return straight(start, (middle, centers[b][1] - boxes[b].height / 2))
         sides = [(middle + boxes[n].width / 2, centers[n][1]) for n in (a, b)]
         x = max(x for x, _ in sides) + 7
         return rounded(sides[0], (x, sides[0][1]), (x, sides[1][1]), sides[1])
 
-    return Tile(
-        width, PAD + y - 22, tuple(centers), tuple(rise(a, b) for a, b in shape.inner),
-        tuple(tuple(enter(k, b) for b in targets) for k, (_, targets) in enumerate(shape.ins)),
-        tuple(leave(k, b) for k, (b, _) in enumerate(shape.outs)), tuple(channels), {},
-    )  # fmt: skip
+    ways = {"inner": rise, "in": enter, "out": leave}
+    paths = {(kind, a, b): ways[kind](a, b) for kind, a, b, *_ in _links(shape)}
+    return Tile(width, PAD + y - 22, tuple(centers), paths, tuple(channels), {})

@@ -99,7 +99,8 @@ def track_y(grid: Grid, corridor: tuple[int, int], n: int) -> float:
 def leave(grid: Grid, link: Link) -> Path:
     """The way from a box to the border that it leaves its panel by."""
     place, (column, right) = grid.places[link.source.panel], grid.side(link.source.panel, True)
-    path = place.path(place.tile.outs[place.outs.index((link.source, link.state))])
+    k = place.outs.index((link.source, link.state))
+    path = place.way("out", k, place.shape.outs[k][0])
     return joined(path, [((grid.rights if right else grid.lefts)[column], path[-1][1])])
 
 
@@ -120,7 +121,7 @@ def whole(grid: Grid, link: Link) -> Path:
         x -= side * style.size("delay", link.target.label)[0] / 2
         return joined(turned(grid, begin, turns, (x - side * (12 + 5 * turns[-1][2]), y)), [(x, y)])
     k = target.port(link)
-    leg = target.path(target.tile.ins[k][target.shape.ins[k][1].index(target.boxes.index(link.target))])
+    leg = target.way("in", k, target.boxes.index(link.target))
     edge = (grid.rights if side < 0 else grid.lefts)[target.column]
     entry = (edge if target.shape.left[k] else target.channel(k), leg[0][1])
     return joined(turned(grid, begin, turns, entry, upright=not target.shape.left[k]), leg)
