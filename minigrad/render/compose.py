@@ -144,10 +144,10 @@ def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:
 def canvas_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Canvas:
     """The canvas of a graph, rolled, unrolled, or both side by side."""
     if time != "both" or len(graph._positions) == len(graph.axes):  # one step, or none
-        return painter(graph, rolled=time == "rolled" and bool(graph.axes), **options).paint()
-    drawn = painter(graph, rolled=False, **options)
+        return painter(graph, time=time, **options).paint()
+    drawn = painter(graph, time="unrolled", **options)
     unrolled = drawn.paint()
-    rolled = painter(graph, rolled=True, **{**options, "scale": drawn.scale}).paint()
+    rolled = painter(graph, time="rolled", **options | {"scale": drawn.scale}).paint()
     (_, bottom, right, top), (left, low, _, high) = rolled.box(), unrolled.box()
     rolled.text("equals", (right + 24, (bottom + top) / 2), "=", 26)
     rolled.add(unrolled, right + 72 - left, (bottom + top - low - high) / 2, "u_")
@@ -156,10 +156,10 @@ def canvas_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Canvas
 
 
 def painter(
-    graph: Graph, *, view: str, steps: str, backward: bool, scale: Any = None, rolled: bool = False,
-    limit: int | None = None, **look: Any,
-) -> Painter:  # fmt: skip
+    graph: Graph, *, time: str, view: str, steps: str, backward: bool, scale: Any, limit: int | None = None, **look: Any
+) -> Painter:
     """What paints a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
+    rolled = time == "rolled" and bool(graph.axes)
     shown, left_out = one_step(graph) if rolled else shown_steps(graph, view, steps)
     if rolled:
         look["per_row"] = None
@@ -174,13 +174,12 @@ def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:
     """The step that stands for all: the one that holds most, of several the one with most steps before it."""
     at, axes = graph._positions, list(graph.axes.values())
     holds = Counter((node.time.axis, node.time.t) for node in graph.nodes if node.time and node.op)
-    steps = {axis: [t for a, t in at if a is axis] for axis in axes}
-    common = set.intersection(*map(set, steps.values()))
-    chosen: dict[Any, int] = {}
-    for axis in axes:  # the same step of all axes if there is one, as of both directions
-        beside = [other for other in axes if common or other is axis]
-        ranks = {t: (sum(holds[a, t] for a in beside), min(at[a, t] for a in beside)) for t in common or steps[axis]}
-        chosen[axis] = max(ranks, key=lambda t: (ranks[t], -t))
+    have = {t: [axis for axis in axes if (axis, t) in at] for _, t in at}  # the same step of all axes if there is one
+
+    def rank(t: int) -> tuple[int, ...]:
+        return len(have[t]), sum(holds[axis, t] for axis in have[t]), min(at[axis, t] for axis in have[t]), -t
+
+    chosen: dict[Any, int] = {axis: max((t for t in have if axis in have[t]), key=rank) for axis in axes}
     chosen[None] = chosen[axes[0]]
     return (lambda axis, t: chosen[axis] == t), ""
 

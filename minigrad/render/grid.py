@@ -41,10 +41,6 @@ class Place:
         """The path of a link of the tile on the page."""
         return [self.point(p) for p in self.tile.paths[kind, a, b]]
 
-    def center(self, box: Box) -> Point:
-        """The centre of a box of the panel."""
-        return self.point(self.tile.centers[self.boxes.index(box)])
-
     def port(self, link: Link) -> int:
         """The number of the in-port of a link."""
         return next(k for k, links in enumerate(self.ins) if link in links)
@@ -94,7 +90,9 @@ class Grid:
             self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
         self.put_columns()
         self.put_bands()
-        self.outer = {box: at for place in self.places.values() for box, at in self.beside(place)}
+        pairs = [(place, k, box) for place in self.places.values() for k, box in enumerate(place.boxes)]
+        self.at = {box: place.point(place.tile.centers[k]) for place, k, box in pairs}
+        self.at |= {box: at for place in self.places.values() for box, at in self.beside(place)}
 
     def gathered(self, box: Box) -> list[Link]:
         """What a box outside of time gathers from several steps, over which it is drawn as a bar."""
@@ -117,11 +115,6 @@ class Grid:
             if not row.timed and not row.depth:
                 sources = [link.source.panel[0] for (r, _), links in self.into.items() if r is row for link in links]
                 row.level = max((source.level for source in sources if not source.depth), default=0)
-        taken: set[tuple[float, int]] = set()
-        for row in sorted(rows, key=lambda row: row.level):
-            while (row.segment, row.level) in taken:
-                row.level += 1
-            taken.add((row.segment, row.level))
         order = sorted({row.level for row in rows})
         for row in rows:
             row.level = order.index(row.level)
@@ -168,6 +161,11 @@ class Grid:
         """The column of a panel, and whether links leave it (or enter it) at its right."""
         return self.column[panel[0].segment, panel[1]], panel[0].reverse is not out
 
+    def border(self, side: Side, away: float = 0.0) -> float:
+        """The x of a side of a column, or so far away from it in the gutter."""
+        column, right = side
+        return self.rights[column] + away if right else self.lefts[column] - away
+
     def exit(self, link: Link) -> Side:
         """The side of a column where a link begins."""
         if link.source in self.bars:
@@ -212,10 +210,9 @@ class Grid:
             k = place.column + place.panel[0].reverse
             aside = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
             loops = sum(box.kind == "delay" for box in aside)
-            needed = [style.size(box.kind, box.label)[0] + 26 + 25 * (loops > 0) + 5 * loops for box in aside]
-            needed = [width + self.marked(place) for width in needed]
+            free = 26 + 25 * (loops > 0) + 5 * loops + self.marked(place)
             hidden = any(link.hidden for links in place.ins for link in links)
-            room[k] = max([room[k], *needed, ELLIPSIS * hidden])
+            room[k] = max([room[k], ELLIPSIS * hidden, *(style.size(box.kind, box.label)[0] + free for box in aside)])
         tracks = [len(self.tracks[k - 1, True]) + len(self.tracks[k, False]) for k in range(count)]
         gaps = [max(GUTTER * (k > 0), room[k]) + 5.0 * tracks[k] for k in range(count)]
         first = [k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]]  # one below another
@@ -295,9 +292,8 @@ class Grid:
 
     def beside(self, place: Place) -> Iterable[tuple[Box, Point]]:
         """The boxes outside of a panel: inputs under it, initial states and delays at the height of their ports."""
-        side = -1 if place.panel[0].reverse else 1
-        edge = (self.rights if side < 0 else self.lefts)[place.column]
-        edge -= side * (14 + 5 * len(self.tracks[place.column, side < 0]) + self.marked(place))
+        side, entry = -1 if place.panel[0].reverse else 1, self.side(place.panel, False)
+        edge = self.border(entry, 14 + 5 * len(self.tracks[entry]) + self.marked(place))
         for box, y in self.aside(place).items():
             yield box, (edge - side * style.size(box.kind, box.label)[0] / 2, y)
         y, count = self.input_y[place.panel[0].level] - self.line_height * place.line, 0

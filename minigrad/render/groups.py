@@ -95,9 +95,8 @@ class Groups(Names):
         """The scalars that only lead to scalars: losses, and what they are made of."""
         ends: set[Tensor] = set()
         for node in reversed(self.graph.nodes):
-            if node.ndim == 0 and all(
-                e.target in ends or forward_of(e.target) is not None for e in self.graph.users[node]
-            ):
+            users = [edge.target for edge in self.graph.users[node] if forward_of(edge.target) is None]
+            if node.ndim == 0 and ends.issuperset(users):
                 ends.add(node)
         return ends
 

@@ -127,9 +127,7 @@ def constant_name(leaf: Tensor, node: Tensor, k: int, name: str) -> str:
     """What to call a leaf that is no parameter, no input and no state: input k of an operation."""
     if leaf.dtype.kind == "b":
         return f"mask {int(leaf.data.sum())} of {leaf.size}"
-    if name != "constant" and (
-        leaf.name or leaf.role or forward_of(node) is None
-    ):  # not what a backward pass starts with
+    if name != "constant" and (leaf.name or leaf.role or forward_of(node) is None):  # else a backward pass starts here
         return name
     return _operand(node, k) or (f"{leaf.item():g}" if leaf.size == 1 else "×".join(map(str, leaf.shape)))
 
