@@ -15,6 +15,8 @@ import graphviz
 from minigrad.render import engine, style
 from minigrad.render.paths import Path, Point, shortened
 
+TABLE = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+
 
 class Item(NamedTuple):
     """A pinned thing.
@@ -34,7 +36,7 @@ class Item(NamedTuple):
         """The item shifted; its ids get a prefix."""
         at = self.label_at and (self.label_at[0] + dx, self.label_at[1] + dy)
         points = [(x + dx, y + dy) for x, y in self.points]
-        return Item(self.kind, tuple(prefix + name for name in self.ids), points, self.look, at, self.sign)
+        return self._replace(ids=tuple(prefix + name for name in self.ids), points=points, label_at=at)
 
     def text(self) -> str:
         """One line of DOT."""
@@ -111,11 +113,8 @@ class Canvas:
         """The picture; its text is the same for the same items."""
         left, bottom, right, top = self.page()
         lines = self.title_lines(right - left)
-        said = "".join(f"<tr><td>{_html(line)}</td></tr>" for line in lines)
-        plain = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
-        bar = (
-            f"<{plain}<tr><td>{self.legend[1:-1]}</td></tr>{said}</table>>" if self.legend else quoted("\n".join(lines))
-        )
+        rows = "".join(f"<tr><td>{row}</td></tr>" for row in [f"{TABLE}{self.legend}</table>", *map(_html, lines)])
+        said = f"<{TABLE}{rows}</table>>" if self.legend else quoted("\n".join(lines))
         pinned = {
             "layout": "nop2", "outputorder": "edgesfirst", "notranslate": "true", "splines": "true", "pad": "0.12",
             "bb": f"{left:.2f},{bottom:.2f},{right:.2f},{top:.2f}", "fontname": style.FONT,
@@ -123,7 +122,7 @@ class Canvas:
         header = " ".join(f"{name}={quoted(value)}" for name, value in (pinned | attributes).items())
         if self.legend or self.title:
             at = ((left + right) / 2, (self.box()[3] + top) / 2)
-            header += f' label={bar} lp="{_at(at)}" fontsize=12 fontcolor="{style.INK}"'
+            header += f' label={said} lp="{_at(at)}" fontsize=12 fontcolor="{style.INK}"'
         order = {"frame": 0, "node": 1, "edge": 2, "line": 2}
         items = sorted(self.items, key=lambda item: order[item.kind])
         font, page, tip = quoted(style.FONT), quoted(pinned["bb"]), ' tooltip=" "' * self.tips

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from minigrad.graph import Graph
 from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
@@ -21,9 +22,6 @@ from minigrad.render.labels import Look
 from minigrad.render.paint import Painter
 from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
-
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
 
 TIMES = ("unrolled", "rolled", "both")
 FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels
@@ -148,10 +146,10 @@ def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:
 def canvas_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Canvas:
     """The canvas of a graph, rolled, unrolled, or both side by side."""
     if time != "both" or len(graph._positions) == len(graph.axes):  # one step, or none
-        return painter(graph, rolled=time == "rolled" and bool(graph.axes), **options).paint()
-    drawn = painter(graph, rolled=False, **options)
+        return painter(graph, time=time, **options).paint()
+    drawn = painter(graph, time="unrolled", **options)
     unrolled = drawn.paint()
-    rolled = painter(graph, rolled=True, **{**options, "scale": drawn.scale}).paint()
+    rolled = painter(graph, time="rolled", **options | {"scale": drawn.scale}).paint()
     (_, bottom, right, top), (left, low, _, high) = rolled.box(), unrolled.box()
     rolled.text("equals", (right + 24, (bottom + top) / 2), "=", 26)
     rolled.add(unrolled, right + 72 - left, (bottom + top - low - high) / 2, "u_")
@@ -160,10 +158,10 @@ def canvas_of(graph: Graph, *, time: str = "unrolled", **options: Any) -> Canvas
 
 
 def painter(
-    graph: Graph, *, view: str, steps: str, backward: bool, scale: Any = None, rolled: bool = False,
-    limit: int | None = None, **look: Any,
-) -> Painter:  # fmt: skip
+    graph: Graph, *, time: str, view: str, steps: str, backward: bool, scale: Any, limit: int | None = None, **look: Any
+) -> Painter:
     """What paints a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
+    rolled = time == "rolled" and bool(graph.axes)
     shown, left_out = one_step(graph) if rolled else shown_steps(graph, view, steps)
     if rolled:
         look["per_row"] = None
@@ -187,16 +185,13 @@ def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:
     holds = Counter((node.time.axis, node.time.t) for node in timed if node.time)
     ends = [(x.time, node.time) for node in timed for x in graph.inputs(node) if x.time and node.time]
     joined = Counter(end[:2] for pair in ends if pair[0][:2] != pair[1][:2] for end in pair)
-    steps = {axis: [t for a, t in at if a is axis] for axis in axes}
-    common = set.intersection(*map(set, steps.values()))
-    chosen: dict[Any, int] = {}
-    for axis in axes:  # the same step of all axes if there is one, as of both directions
-        beside = [(other, t) for other in axes if common or other is axis for t in common or steps[axis]]
-        ranks = {t: [0, 0, len(at)] for _, t in beside}
-        for step in beside:
-            most = ranks[step[1]]
-            ranks[step[1]] = [most[0] + holds[step], most[1] + joined[step], min(most[2], at[step])]
-        chosen[axis] = max(ranks, key=lambda t: (ranks[t], -t))
+    have = {t: [axis for axis in axes if (axis, t) in at] for _, t in at}  # the same step of all axes if there is one
+
+    def rank(t: int) -> tuple[int, ...]:
+        found = [(axis, t) for axis in have[t]]
+        return len(found), sum(holds[s] for s in found), sum(joined[s] for s in found), min(at[s] for s in found), -t
+
+    chosen: dict[Any, int] = {axis: max((t for t in have if axis in have[t]), key=rank) for axis in axes}
     chosen[None] = chosen[axes[0]]
     return (lambda axis, t: chosen[axis] == t), ""
 

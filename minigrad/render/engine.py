@@ -65,13 +65,9 @@ def _output(command: list[str], text: str, form: str, font: dict[str, str]) -> b
     """What a program writes when it is given the text."""
     done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, env={**os.environ, **font})
     if done.returncode or not done.stdout:
-        raise RuntimeError(f"dot could not write {form}: {_last_line(done.stderr)}")
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise RuntimeError(f"dot could not write {form}: {said[-1]}")
     return done.stdout
-
-
-def _last_line(message: bytes) -> str:
-    lines = message.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
 
 
 class _silent_stderr:
@@ -94,11 +90,11 @@ def layouts(texts: Sequence[str]) -> list[Layout]:
         return []
     if not shutil.which("dot"):
         return [_read(json.loads(run(text, "json0"))) for text in texts]
-    answer, decoder, place, found = run("\n".join(texts), "json0").decode(), json.JSONDecoder(), 0, []
-    while place < len(answer):
-        graph, place = decoder.raw_decode(answer, place)
+    answer, found = run("\n".join(texts), "json0").decode().strip(), list[Layout]()
+    while answer:
+        graph, end = json.JSONDecoder().raw_decode(answer)
         found.append(_read(graph))
-        place += len(answer[place:]) - len(answer[place:].lstrip())
+        answer = answer[end:].lstrip()
     return found
 
 
@@ -130,15 +126,9 @@ def check(path: str | os.PathLike[str]) -> str:
 
 def write(path: str | os.PathLike[str], text: str) -> str:
     """DOT text as a picture in the format of the path's suffix: all of it, or no file at all."""
-    target = Path(path)
-    form = check(target)
-    _write_whole(target, text.encode() if form in ("gv", "dot") else run(text, form))
-    return str(path)
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    """Write beside the target and move into place, so that nothing half-written is left behind."""
-    try:
+    target, form = Path(path), check(path)
+    data = text.encode() if form in ("gv", "dot") else run(text, form)
+    try:  # written beside it, and moved into place when it is whole
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
     except OSError as error:
         raise OSError(error.errno, f"render: cannot write there: {error.strerror}", str(target)) from None
@@ -152,3 +142,4 @@ def _write_whole(target: Path, data: bytes) -> None:
     except BaseException:
         os.unlink(name)
         raise
+    return str(path)

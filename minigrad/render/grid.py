@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad.render import style, ways
 from minigrad.render.paths import Outline, Path, Point
 from minigrad.render.picture import Box, Link, Panel, Picture, Row, Tap
 from minigrad.render.tiles import Shape, Tile, lay_out
 from minigrad.render.ways import TRACK, Side
-
-if TYPE_CHECKING:
-    from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor
 
 TEXTBOOK = ("cell", "output", "loss")  # the kinds of box that one step has in the view of cells
 GUTTER, HEADER, ELLIPSIS, BAR, INPUT = 30.0, 20.0, 110.0, 26.0, 38.0
@@ -39,13 +37,9 @@ class Place:
         """A point of the tile on the page."""
         return (self.x + (self.tile.width - p[0] if self.panel[0].reverse else p[0]), self.y + p[1])
 
-    def path(self, path: Path) -> Path:
-        """A path of the tile on the page."""
-        return [self.point(p) for p in path]
-
-    def center(self, box: Box) -> Point:
-        """The centre of a box of the panel."""
-        return self.point(self.tile.centers[self.boxes.index(box)])
+    def way(self, kind: str, a: int, b: int) -> Path:
+        """The path of a link of the tile on the page."""
+        return [self.point(p) for p in self.tile.paths[kind, a, b]]
 
     def port(self, link: Link) -> int:
         """The number of the in-port of a link."""
@@ -53,7 +47,7 @@ class Place:
 
     def port_y(self, k: int) -> float:
         """The height of an in-port."""
-        return self.point(self.tile.ins[k][0][0])[1]
+        return self.way("in", k, self.shape.ins[k][1][0])[0][1]
 
     def channel(self, k: int) -> float:
         """The x of the vertical by which an in-port is reached from below."""
@@ -96,7 +90,9 @@ class Grid:
             self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
         self.put_columns()
         self.put_bands()
-        self.outer = {box: at for place in self.places.values() for box, at in self.beside(place)}
+        pairs = [(place, k, box) for place in self.places.values() for k, box in enumerate(place.boxes)]
+        self.at = {box: place.point(place.tile.centers[k]) for place, k, box in pairs}
+        self.at |= {box: at for place in self.places.values() for box, at in self.beside(place)}
 
     def gathered(self, box: Box) -> list[Link]:
         """What a box outside of time gathers from several steps, over which it is drawn as a bar."""
@@ -119,11 +115,6 @@ class Grid:
             if not row.timed and not row.depth:
                 sources = [link.source.panel[0] for (r, _), links in self.into.items() if r is row for link in links]
                 row.level = max((source.level for source in sources if not source.depth), default=0)
-        taken: set[tuple[float, int]] = set()
-        for row in sorted(rows, key=lambda row: row.level):
-            while (row.segment, row.level) in taken:
-                row.level += 1
-            taken.add((row.segment, row.level))
         order = sorted({row.level for row in rows})
         for row in rows:
             row.level = order.index(row.level)
@@ -142,9 +133,8 @@ class Grid:
         ports: defaultdict[Any, list[Link]] = defaultdict(list)
         for link in self.into[panel]:
             if link.source not in local and link.target in local:
-                passing = "" if link.source.kind == "delay" else link.lane
-                ports[passing or link.source, self.is_beside(link)].append(link)
-        order = sorted(ports, key=lambda key: (not key[1], not style.is_memory(ports[key][0].lane)))
+                ports[link.source, link.lane, self.is_beside(link)].append(link)
+        order = sorted(ports, key=lambda key: (not key[2], not style.is_memory(ports[key][0].lane)))
         leaving = [(link.source, link.state) for box in boxes for link in self.out_of[box] if link.target not in local]
         outs = list(dict.fromkeys([*((box, lane) for box in boxes for lane in box.lanes), *leaving]))
         ins = [
@@ -156,7 +146,7 @@ class Grid:
             tuple(dict.fromkeys((local[link.source], local[link.target]) for link in inner)),
             tuple(ins),
             tuple((local[box], lane) for box, lane in outs),
-            tuple(left for _, left in order),
+            tuple(left for *_, left in order),
             self.picture.view == "cells" and (len(boxes) == 1 or any(box.kind in TEXTBOOK for box in boxes)),
         )
         column = self.column[panel[0].segment, panel[1]]
@@ -179,6 +169,11 @@ class Grid:
         """The column of a panel, and whether links leave it (or enter it) at its right."""
         return self.column[panel[0].segment, panel[1]], panel[0].reverse is not out
 
+    def border(self, side: Side, away: float = 0.0) -> float:
+        """The x of a side of a column, or so far away from it in the gutter."""
+        column, right = side
+        return self.rights[column] + away if right else self.lefts[column] - away
+
     def exit(self, link: Link) -> Side:
         """The side of a column where a link begins."""
         if link.source in self.bars:
@@ -192,9 +187,7 @@ class Grid:
         tags = [style.size("tag", tap.label)[0] + 2 for tap in self.tags(box)]
         width, height = self.cell if box.kind == "cell" else style.size(box.kind, box.label)
         round_ = style.LOOKS[box.kind].shape == "circle"
-        return (
-            Outline(width, height, round_, sum(tags) - 2, style.TAG_HEIGHT) if tags else Outline(width, height, round_)
-        )
+        return Outline(width, height, round_, max(sum(tags) - 2, 0.0), style.TAG_HEIGHT * bool(tags))
 
     def tags(self, box: Box) -> list[Tap]:
         """The parameters of a box that are drawn as tags on it."""
@@ -211,13 +204,13 @@ class Grid:
                 cell = next((k for k, box in enumerate(place.boxes) if box.kind == "cell"), 0)
                 shift[place.shape] = -place.tile.centers[cell][1]
             elif place.shape not in shift:
-                ports = zip(place.shape.ins, place.tile.ins, place.shape.left, strict=True)
-                gaps = [heights[lane] - legs[0][0][1] for (lane, _), legs, left in ports if left and lane in heights]
+                ports = [(k, lane) for k, (lane, _) in enumerate(place.shape.ins) if place.shape.left[k]]
+                gaps = [heights[lane] - place.port_y(k) for k, lane in ports if lane in heights]
                 shift[place.shape] = sum(gaps) / len(gaps) if gaps else 0.0
             place.y = shift[place.shape]
-            for (_, lane), path in zip(place.outs, place.tile.outs, strict=True):
+            for k, (box, lane) in enumerate(place.shape.outs):
                 if lane:
-                    heights[lane] = place.y + path[-1][1]
+                    heights[lane] = place.way("out", k, box)[-1][1]
 
     def put_columns(self) -> None:
         """The x of each column, with gutters that hold tracks, initial states and the dots of hidden steps."""
@@ -228,10 +221,9 @@ class Grid:
             k = place.column + place.panel[0].reverse
             aside = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
             loops = sum(box.kind == "delay" for box in aside)
-            needed = [style.size(box.kind, box.label)[0] + 26 + 25 * (loops > 0) + 5 * loops for box in aside]
-            needed = [width + self.marked(place) for width in needed]
+            free = 26 + 25 * (loops > 0) + 5 * loops + self.marked(place)
             hidden = any(link.hidden for links in place.ins for link in links)
-            room[k] = max([room[k], *needed, ELLIPSIS * hidden])
+            room[k] = max([room[k], ELLIPSIS * hidden, *(style.size(box.kind, box.label)[0] + free for box in aside)])
         tracks = [len(self.tracks[k - 1, True]) + len(self.tracks[k, False]) for k in range(count)]
         gaps = [max(GUTTER * (k > 0), room[k]) + 5.0 * tracks[k] for k in range(count)]
         first = [k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]]  # one below another
@@ -265,17 +257,13 @@ class Grid:
             y += INPUT * inputs + TRACK * self.corridors[level] + 12.0
             for row, members in rows.items():
                 self.straighten(members[::-1] if row.reverse else members)
-                low = min(
-                    y
-                    for p in members
-                    for y in [p.y, *(y - style.size(b.kind, b.label)[1] / 2 for b, y in self.aside(p).items())]
-                )
+                aside = [item for place in members for item in self.aside(place).items()]
+                lows = [height - style.size(box.kind, box.label)[1] / 2 for box, height in aside]
+                low = min([place.y for place in members] + lows)
                 for place in members:
                     place.y += y - low + header * bool(self.railed)
-            self.strips[level], self.tops[level] = (
-                y,
-                max(p.y + p.tile.height for p in places) + header * (not self.railed),
-            )
+            self.strips[level] = y
+            self.tops[level] = max(p.y + p.tile.height for p in places) + header * (not self.railed)
             y = self.tops[level] + 12.0
         self.line_height = y + 16 + 8 * len(self.bars)
         for place in self.places.values():
@@ -289,7 +277,7 @@ class Grid:
         for k, links in enumerate(place.ins):
             source = self.places.get(links[0].source.panel)
             if place.shape.left[k] and source is not None and (links[0].source, links[0].state) in source.outs:
-                y = ways.leave(self, links[0])[-1][1] - place.tile.ins[k][0][0][1]
+                y = place.y + ways.leave(self, links[0])[-1][1] - place.port_y(k)
                 place.y = max(self.strip(place), min(self.top(place) - header - place.tile.height, y))
                 return
 
@@ -314,17 +302,14 @@ class Grid:
             bottom = min(self.strip(place) for place in self.places.values())
             return (x, bottom - 4), (x + width, top + 14 + 8 * k)
         ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
-        ends += [
-            x for link in self.out_of[box] if link.target not in self.bars for x in [self.rights[self.exit(link)[0]]]
-        ]
+        ends += [self.rights[self.exit(link)[0]] for link in self.out_of[box] if link.target not in self.bars]
         ends.append(max(ends) + 14 - style.text_width(box.label, 12))
         return (min(ends) - 14, top + 14 + BAR * k), (max(ends) + 14, top + 30 + BAR * k)
 
     def beside(self, place: Place) -> Iterable[tuple[Box, Point]]:
         """The boxes outside of a panel: inputs under it, initial states and delays at the height of their ports."""
-        side = -1 if place.panel[0].reverse else 1
-        edge = (self.rights if side < 0 else self.lefts)[place.column]
-        edge -= side * (14 + 5 * len(self.tracks[place.column, side < 0]) + self.marked(place))
+        side, entry = -1 if place.panel[0].reverse else 1, self.side(place.panel, False)
+        edge = self.border(entry, 14 + 5 * len(self.tracks[entry]) + self.marked(place))
         for box, y in self.aside(place).items():
             yield box, (edge - side * style.size(box.kind, box.label)[0] / 2, y)
         y, count = self.input_y[place.panel[0].level] - self.line_height * place.line, 0

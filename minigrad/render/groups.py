@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad.render.names import MANY, Names, line_of
+from minigrad.render.picture import Panel
 from minigrad.render.places import forward_of, op_name
-
-if TYPE_CHECKING:
-    from minigrad.render.picture import Panel
-    from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor
 
 VIEWS = ("ops", "affine", "cells")
 
@@ -119,9 +117,8 @@ class Groups(Names):
         """The scalars that only lead to scalars: losses, and what they are made of."""
         ends: set[Tensor] = set()
         for node in reversed(self.graph.nodes):
-            if node.ndim == 0 and all(
-                e.target in ends or forward_of(e.target) is not None for e in self.graph.users[node]
-            ):
+            users = [edge.target for edge in self.graph.users[node] if forward_of(edge.target) is None]
+            if node.ndim == 0 and ends.issuperset(users):
                 ends.add(node)
         return ends
 

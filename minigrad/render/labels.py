@@ -1,4 +1,4 @@
-"""The texts of a picture: ids, tags, headings, tooltips, the colour bar.  Imports `picture`, `gradients`, `style`."""
+"""The texts of a picture: ids, tags, headings, tooltips, the colour bar.  Imports `gradients` and `places`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from minigrad.render import style
 from minigrad.render.gradients import Flow, speaker
 from minigrad.render.names import constant_name
 from minigrad.render.picture import Box, Link, Panel, Picture
+from minigrad.render.places import op_name
 
 TOOLTIPS = 5000  # in a graph of more nodes an SVG with tooltips takes half a minute to load
 WIDEST = "0.00012"  # a norm in as many letters as any
@@ -50,8 +51,7 @@ class Labels:
         same: defaultdict[Any, set[Any]] = defaultdict(set)
         taps = [(box, tap) for box in self.picture.boxes for tap in box.taps]
         for box, tap in taps:
-            named = self.names.get(tap.parameter) or naming.label(self.picture.graph, tap.parameter)
-            tap.name = style.shorten(constant_name(tap.parameter, *tap.ends[0], named), 40)
+            tap.name = style.shorten(constant_name(tap.parameter, *tap.ends[0], self.called(tap.parameter)), 40)
             same[box.panel[0], tap.name.split(".")[-1]].add(tap.parameter)
         for box, tap in taps:  # short, where that is clear
             last = tap.name.split(".")[-1]
@@ -115,23 +115,25 @@ class Labels:
         node, graph = speaker(box), self.picture.graph
         text = naming.expression(graph, node) if len(box.nodes) == 1 else f"{len(box.nodes)} operations"
         norm = f"  ‖∂L/∂{naming.label(graph, node)}‖ = {self.norms[box]:.3g}" if box in self.norms else ""
-        return style.shorten(
-            f"{style.shorten(text, 200)}  {node.shape}{norm}" + f"  {node.source}" * bool(node.op), 300
-        )
+        line = f"  {node.source}" if node.op else ""
+        return style.shorten(f"{style.shorten(text, 200)}  {node.shape}{norm}{line}", 300)
 
     def name_of(self, link: Link) -> str:
         """What a link says when pointed at: what flows along it."""
         nodes = link.source.nodes if self.tips else ()
         return style.shorten(link.state or (naming.label(self.picture.graph, nodes[-1]) if nodes else link.lane), 60)
 
+    def called(self, x: Any) -> str:
+        """What a parameter is called."""
+        return style.shorten(self.names.get(x) or naming.label(self.picture.graph, x), 40)
+
     def about(self, x: Any) -> str:
         """A parameter's name, its shape, how often it is used where that is not seen, and the sum of its gradients."""
-        name = style.shorten(self.names.get(x) or naming.label(self.picture.graph, x), 40)
         total = self.flow.parameters.get(x) if self.flow and not self.look.quiet else None
         unseen = self.picture.rolled or any(link.hidden for link in self.picture.links)
         count = len(self.picture.graph.users[x]) if unseen else 1
-        text = f"{name}  {'×'.join(map(str, x.shape))}".strip() + f"  {count} times" * (count > 1)
-        return text if total is None else f"{text}   ‖∂L/∂{name}‖ = {total:.2g}"
+        text = f"{self.called(x)}  {'×'.join(map(str, x.shape))}".strip() + f"  {count} times" * (count > 1)
+        return text if total is None else f"{text}   ‖∂L/∂{self.called(x)}‖ = {total:.2g}"
 
     def listed(self, parameters: list[Any], width: float) -> str:
         """Several parameters, in lines of at most this width."""
@@ -152,8 +154,7 @@ def legend(scale: tuple[float, float], norms: Iterable[float]) -> str:
     odd = not all(map(math.isfinite, found))
     end = f'<td>&#160;&#160; NaN or ∞ </td><td bgcolor="{style.NOT_FINITE}" width="18"></td>' if odd else ""
     text = f"gradient norm (log scale)&#160;&#160; {below}1e{lo:g} "
-    table = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
-    return f"<{table}<tr><td>{text}</td>{cells}<td> {above}1e{hi:g}</td>{end}</tr></table>>"
+    return f"<tr><td>{text}</td>{cells}<td> {above}1e{hi:g}</td>{end}</tr>"
 
 
 def main_lane(box: Box) -> str:
@@ -164,11 +165,6 @@ def main_lane(box: Box) -> str:
 def mask_of(boxes: list[Box]) -> tuple[int, int]:
     """How many rows of the batch a padded step still computes, and of how many: the unroller's mask tells."""
     for node in [node for box in boxes for node in box.nodes]:
-        if (
-            node.time is not None
-            and node.op is not None
-            and node.op.name == "where"
-            and node.inputs[0].name == "inside"
-        ):
+        if node.time is not None and op_name(node) == "where" and node.inputs[0].name == "inside":
             return int(node.inputs[0].data.sum()), node.inputs[0].size
     return 1, 1

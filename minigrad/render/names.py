@@ -5,15 +5,13 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad import naming
+from minigrad.graph import Graph
 from minigrad.render import style
 from minigrad.render.places import Places, forward_of, op_name, role_of
-
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
-    from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor
 
 LONGEST = 24  # characters of a call that still serves as a name
 MANY = 2  # a node that gathers more steps than this says how many
@@ -139,9 +137,7 @@ def constant_name(leaf: Tensor, node: Tensor, k: int, name: str) -> str:
     """What to call a leaf that is no parameter, no input and no state: input k of an operation."""
     if leaf.dtype.kind == "b":
         return f"mask {int(leaf.data.sum())} of {leaf.size}"
-    if name != "constant" and (
-        leaf.name or leaf.role or forward_of(node) is None
-    ):  # not what a backward pass starts with
+    if name != "constant" and (leaf.name or leaf.role or forward_of(node) is None):  # else a backward pass starts here
         return name
     return _operand(node, k) or (f"{leaf.item():g}" if leaf.size == 1 else "×".join(map(str, leaf.shape)))
 

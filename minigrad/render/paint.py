@@ -104,8 +104,8 @@ class Painter(Labels):
 
     def way_down(self, place: Place, box: Box, taken: list[float]) -> list[Point]:
         """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from the side."""
-        (cx, cy), outline = place.center(box), self.grid.outline(box)
-        others = [(place.center(b), self.grid.outline(b)) for b in place.boxes if b is not box]
+        (cx, cy), outline = self.grid.at[box], self.grid.outline(box)
+        others = [(self.grid.at[b], self.grid.outline(b)) for b in place.boxes if b is not box]
         half = max([outline.width, *(o.width for (x, _), o in others if abs(x - cx) < 3)]) / 2 + 6
         clear = not any(y > cy and abs(x - cx) < max(o.width, o.tags) / 2 + 3 for (x, y), o in others)
         edge, y = outline.width / 2 * (0.87 if outline.round else 1), cy + outline.height / 4
@@ -129,7 +129,7 @@ class Painter(Labels):
 
     def draw_box(self, box: Box) -> None:
         """One box where it stands, with its tags."""
-        grid, look, place = self.grid, style.LOOKS[box.kind], self.grid.places.get(box.panel)
+        grid, look = self.grid, style.LOOKS[box.kind]
         if box.kind != "delay":
             plain = self.flow is None or box.kind in STATES or box.kind == "loss"
             look = self.coloured(look if plain else look._replace(border=style.GREY), box)
@@ -141,18 +141,11 @@ class Painter(Labels):
             look = look._replace(border=style.RED, pen=3.2)
         if box in grid.bars:
             (left, bottom), (right, top) = grid.bar(box)
-            center, size, look = (
-                ((left + right) / 2, (bottom + top) / 2),
-                (right - left, top - bottom),
-                look._replace(shape="box"),
-            )
-            label = "\n".join(box.label.split()) if self.look.per_row else box.label
-        elif box in grid.outer or (place is not None and box in place.boxes):
-            center = grid.outer.get(box) or place.center(box)  # type: ignore[union-attr]
-            size, label = grid.outline(box)[:2], box.label
-            self.draw_tags(box, center)
+            center, size = ((left + right) / 2, (bottom + top) / 2), (right - left, top - bottom)
+            look, label = look._replace(shape="box"), "\n".join(box.label.split()) if self.look.per_row else box.label
         else:
-            return
+            center, size, label = grid.at[box], grid.outline(box)[:2], box.label
+            self.draw_tags(box, center)
         self.canvas.node(box.name, center, size, label, look, self.tooltip(box))
 
     def draw_tags(self, box: Box, center: Point) -> None:
@@ -219,7 +212,7 @@ class Painter(Labels):
         y = self.canvas.box()[1] - 14 - height / 2
         self.canvas.node("weights", ((left + right) / 2, y), (width, height), label, style.LOOKS["rail"], "parameters")
         for box in tapped:
-            (cx, cy), outline = grid.places[box.panel].center(box), grid.outline(box)
+            (cx, cy), outline = grid.at[box], grid.outline(box)
             norm, x = self.joint(box), cx - outline.width / 2 + 10
             path = straight((x, y + height / 2), (x, cy - outline.height / 2))
             text = f"{'|dθ| ' * (len(box.taps) > 1)}{self.told(norm)}" if self.told(norm) else ""
@@ -261,7 +254,7 @@ class Painter(Labels):
         grid, lane, place = self.grid, link.lane, self.grid.places.get(link.target.panel)
         if place is not None and not grid.is_between(link):
             pair = place.boxes.index(link.source), place.boxes.index(link.target)
-            path = place.path(place.tile.inner[place.shape.inner.index(pair)])
+            path = place.way("inner", *pair)
             lane = lane or place.tile.spine.get(("inner", *pair), "")
         else:
             path = ways.whole(grid, link)
@@ -275,19 +268,17 @@ class Painter(Labels):
 
     def caption(self, link: Link, path: Path) -> tuple[str, Point | None]:
         """The text of a link that crosses a gutter: its mark, the steps it hides, or its state; that once."""
-        target, between = self.grid.places.get(link.target.panel), self.grid.is_between(link)
+        between = self.grid.is_between(link)
         text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
         text = f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip() if link.hidden else text
-        silent = link.source.kind == "constant" or (link.total and link.source.kind != "delay")
-        if target is None or not (text or (between and link.lane and not silent)):
-            return "", None
         swings = between and not self.grid.turns[link]
+        silent = link.source.kind == "constant" or (link.total and link.source.kind != "delay")
         where = link.source if swings else text, link.lane if swings else link.source.panel, link.target.panel
-        at = ways.gutter_middle(self.grid, link, target) if swings else level_middle(path) if text else None
-        if at is None or where in self.captioned:  # lines that run side by side have one text
-            return "", None
+        if where in self.captioned or not (text or (swings and link.lane and not silent)):
+            return "", None  # lines that run side by side have one text
         self.captioned.add(where)
-        return text or link.lane, (at[0], at[1] + 8)
+        x, y = ways.gutter_middle(self.grid, link) if swings else level_middle(path)
+        return text or link.lane, (x, y + 8)
 
     def sign(self, link: Link) -> str:
         """Beside an edge into − or ÷: which operand it is, if it is the second."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
-    from minigrad.tensor import Tensor
+from minigrad.graph import Graph
+from minigrad.tensor import Tensor
 
-End = tuple["Tensor", int]  # one edge of the graph: the node it flows into, and the number of the input
+End = tuple[Tensor, int]  # one edge of the graph: the node it flows into, and the number of the input
 Panel = tuple["Row", int]  # a row and a column in it: a time step, or a stretch outside of time
 
 

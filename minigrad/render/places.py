@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from minigrad.graph import Graph
 from minigrad.render.picture import Panel, Row
-
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
-    from minigrad.scope import Axis
-    from minigrad.tensor import Tensor
+from minigrad.scope import Axis
+from minigrad.tensor import Tensor
 
 PARTED = {"unstack", "split"}  # whose rule runs once, for all the parts; along each edge flows its part's gradient
 TURNS = {"transpose", "swapaxes", "moveaxis"}

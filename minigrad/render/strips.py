@@ -26,17 +26,16 @@ class Comparison:
     def to_dot(self, fit: str | None = None, **options: Any) -> Drawing:
         """The strips as a `graphviz.Digraph`; the options of a graph's `to_dot`, here with cells and backward."""
         asked = checked(**{"view": "cells", "backward": True, **options, "fit": fit})
-        if asked.pop("time") != "unrolled":
+        if asked["time"] != "unrolled":
             raise ValueError("compare: strips are unrolled; time= is not an option of theirs")
         if asked.pop("fit") is None:
             return self.canvas(**asked).digraph({"dpi": "144"})
-        asked |= {"time": "unrolled", "per_row": asked["per_row"] or 10**6}
+        asked["per_row"] = asked["per_row"] or 10**6
         return fitted(str(fit), asked, self.canvas)[0].digraph(sized(str(fit)))
 
     def canvas(self, **options: Any) -> Canvas:
         """All strips and their titles, from the top down."""
-        options.pop("time", None)
-        strips = {title: painter(graph, **options) for title, graph in self.graphs.items()}
+        strips = {title: painter(graph, **options | {"time": "unrolled"}) for title, graph in self.graphs.items()}
         scales = [strip.scale for strip in strips.values()]
         scale = options["scale"] or (min(lo for lo, _ in scales), max(hi for _, hi in scales))
         whole, y = Canvas(), 0.0
@@ -66,17 +65,15 @@ def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **opt
     """
     engine.check(Path(f"0.{suffix}"))
     asked = checked(**{**options, "backward": True})
-    if asked.pop("time") != "unrolled":
+    if asked["time"] != "unrolled":
         raise ValueError("frames: a flip-book is unrolled; time= is not an option of it")
     if Path(folder).is_file():
         raise FileExistsError(f"frames: {str(folder)!r} is a file; a folder is needed")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    fit, paths = asked.pop("fit"), list[str]()
-    said, size = "", {"dpi": "96"}
-    if fit:
-        whole, asked = fitted(fit, asked | {"time": "unrolled"}, lambda **tried: canvas_of(graph, quiet=True, **tried))
+    said, size, paths = "", {"dpi": "96"}, list[str]()
+    if fit := asked.pop("fit"):
+        whole, asked = fitted(fit, asked, lambda **tried: canvas_of(graph, quiet=True, **tried))
         said, size = whole.title, sized(fit)
-    asked["rolled"] = asked.pop("time", "") == "rolled"
     asked["scale"] = asked["scale"] or painter(graph, **asked).scale
     times = [step.t for step in graph.backward_steps()]
     ends = [k + 1 for k, t in enumerate(times) if k + 1 == len(times) or times[k + 1] != t]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from minigrad.render import engine, style
 from minigrad.render.paths import Outline, Path, Point, clipped, crossings, rounded, straight, swing
 
+Key = tuple[str, int, int]  # a link of a panel: "inner", two boxes; "in" or "out", the port, the box
 SPINE = 60  # the weight of the edges on a state's way
 CHANNEL = 7.0  # between the vertical lines of inputs from below
 PAD = 9.0
@@ -37,11 +38,9 @@ class Tile(NamedTuple):
     width: float
     height: float
     centers: tuple[Point, ...]
-    inner: tuple[Path, ...]
-    ins: tuple[tuple[Path, ...], ...]  # from each in-port to each of its boxes
-    outs: tuple[Path, ...]
+    paths: dict[Key, Path]
     channels: tuple[float, ...]  # the x of the vertical by which each in-port is reached from below
-    spine: dict[tuple[str, int, int], str]  # the links on a state's way → the state
+    spine: dict[Key, str]  # the links on a state's way → the state
 
 
 def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
@@ -57,14 +56,11 @@ def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
     for k, order in enumerate(orders):
         found = answers[k * len(tried) : (k + 1) * len(tried)]
         tiles = {shape: _read(shape, answer) for shape, answer in zip(tried, found, strict=True)}
-        cost = sum(map(_cost, tiles.values())) + 300.0 * any(map(style.is_memory, order[1:]))  # the memory runs on top
+        cost = sum(1000 * crossings(list(tile.paths.values())) + tile.height for tile in tiles.values())
+        cost += 300.0 * any(map(style.is_memory, order[1:]))  # the memory runs on top
         if cost < best[0] - 200:
             best = (cost, tiles)
     return {shape: best[1].get(shape) or _column(shape) for shape in shapes}
-
-
-def _cost(tile: Tile) -> float:
-    return 1000 * crossings([*tile.inner, *itertools.chain(*tile.ins), *tile.outs]) + tile.height
 
 
 def _orders(shapes: Iterable[Shape]) -> list[tuple[str, ...]]:
@@ -75,10 +71,10 @@ def _orders(shapes: Iterable[Shape]) -> list[tuple[str, ...]]:
     return list(itertools.permutations(lanes)) if len(lanes) <= 3 else [tuple(lanes)]
 
 
-def spine_of(shape: Shape) -> dict[tuple[str, int, int], str]:
+def spine_of(shape: Shape) -> dict[Key, str]:
     """The links on the shortest way of each state from its in-port to its out-port → the state."""
     lanes = {lane: k for k, (lane, _) in enumerate(shape.ins) if lane and shape.left[k]}
-    spine: dict[tuple[str, int, int], str] = {}
+    spine: dict[Key, str] = {}
     for out, (goal, lane) in enumerate(shape.outs):
         port = lanes.get(lane, -1)
         before: dict[int, int] = dict.fromkeys(shape.ins[port][1], -1) if port >= 0 else {}
@@ -105,7 +101,7 @@ def _template(shape: Shape, order: tuple[str, ...]) -> str:
     lines += ['node [shape=box fixedsize=true label="" width=0.02 height=0.2]']
     lines += ["edge [dir=none headclip=false tailclip=false]"]
     for k, box in enumerate(shape.outlines):
-        height = box.height + 2 * box.tag_height * bool(box.tags) + 2 * bool(box.tags)
+        height = box.height + 2 * (box.tag_height + bool(box.tags))
         lines.append(f"n{k} [width={max(box.width, box.tags) / 72:.4f} height={height / 72:.4f}]")
     for rank, ports in (("min", [f"i{k}" for k in ins]), ("max", [f"o{k}" for k in outs])):
         if ports:
@@ -142,25 +138,19 @@ def _read(shape: Shape, answer: engine.Layout) -> Tile:
     nodes, edges, width, height = answer
     below = [not left for left in shape.left]
     shift = PAD + CHANNEL * sum(below)
-    at = {name: (x + shift, y + PAD) for name, (x, y) in nodes.items()}
+
+    def moved(points: Iterable[Point]) -> Path:
+        return [(x + shift, y + PAD) for x, y in points]
+
+    at = dict(zip(nodes, moved(nodes.values())))
     outlines = {f"n{k}": outline for k, outline in enumerate(shape.outlines)}
-    paths = {
-        (kind, a, b): clipped(
-            [(x + shift, y + PAD) for x, y in edges[f"{tail}_{head}"]],
-            outlines.get(tail), at[tail], outlines.get(head), at[head],
-        )
-        for kind, a, b, tail, head in _links(shape)
-    }  # fmt: skip
-    return Tile(
-        width + shift + PAD,
-        height + 2 * PAD,
-        tuple(at[name] for name in outlines),
-        tuple(paths["inner", a, b] for a, b in shape.inner),
-        tuple(tuple(paths["in", k, b] for b in targets) for k, (_, targets) in enumerate(shape.ins)),
-        tuple(paths["out", k, a] for k, (a, _) in enumerate(shape.outs)),
-        tuple(PAD + CHANNEL * sum(below[:k]) for k in range(len(below))),
-        spine_of(shape),
-    )
+    paths: dict[Key, Path] = {}
+    for kind, a, b, tail, head in _links(shape):
+        path = moved(edges[f"{tail}_{head}"])
+        paths[kind, a, b] = clipped(path, outlines.get(tail), at[tail], outlines.get(head), at[head])
+    centers = tuple(at[name] for name in outlines)
+    channels = tuple(PAD + CHANNEL * sum(below[:k]) for k in range(len(below)))
+    return Tile(width + shift + PAD, height + 2 * PAD, centers, paths, channels, spine_of(shape))
 
 
 def _column(shape: Shape) -> Tile:
@@ -172,18 +162,16 @@ def _column(shape: Shape) -> Tile:
     middle, centers, y = width / 2, list[Point](), PAD
     for box in boxes:
         centers.append((middle, y + box.height / 2))
-        y += box.height + 22 + box.tag_height * bool(box.tags)
-    passing = {shape.ins[k][0]: min(shape.ins[k][1]) for k in lanes if shape.ins[k][0]}  # where each state passes
-    passing |= {
-        lane: b
-        for b, lane in sorted(shape.outs, key=lambda out: not style.is_memory(out[1]))
-        if lane and lane not in passing
-    }
-    heights: dict[str, float] = {}
-    for lane, b in passing.items():
-        beside = [other for other in passing if passing[other] == b]
+        y += box.height + 22 + box.tag_height
+    coming = {k: (shape.ins[k][0], min(shape.ins[k][1])) for k in lanes}
+    leaving = sorted([(lane, b) for b, lane in shape.outs], key=lambda out: not style.is_memory(out[0]))
+    passing = list(dict.fromkeys(state for state in (*coming.values(), *leaving) if state[0]))  # states, by box
+    heights: dict[tuple[str, int], float] = {}
+    for lane, b in passing:
+        beside = [other for other, box in passing if box == b]
         spread = 0.25 - 0.5 * beside.index(lane) / (len(beside) - 1) if len(beside) > 1 else 0.0
-        heights[lane] = centers[b][1] + boxes[b].height * spread
+        heights[lane, b] = centers[b][1] + boxes[b].height * spread
+    full = {b for _, b in passing}
     channels = [4.0 + CHANNEL * aside.index(k) if k in aside else middle for k in range(len(shape.ins))]
     for n, k in enumerate(below):
         channels[k] += 14.0 * (n - (len(below) - 1) / 2)
@@ -192,28 +180,22 @@ def _column(shape: Shape) -> Tile:
         x, y = centers[b][0] - boxes[b].width / 2, centers[b][1]
         if k in below:
             return straight((channels[k], 0.0), (channels[k], y - boxes[b].height / 2))
-        aside = y if k not in lanes else y - 6.0 * (b in passing.values())
-        start = (0.0 if k in lanes else channels[k] + 1, heights.get(shape.ins[k][0], aside) if k in lanes else y)
+        start = (0.0, heights.get(coming[k], y - 6.0 * (b in full))) if k in coming else (channels[k] + 1, y)
         return straight(start, (x, start[1])) if abs(start[1] - y) < boxes[b].height / 2 - 4 else swing(start, (x, y))
 
     def leave(k: int, b: int) -> Path:
-        others = [n for n, (box, lane) in enumerate(shape.outs) if box == b and lane not in heights]
-        y = heights.get(
-            shape.outs[k][1],
-            centers[b][1] - 6.0 * (others.index(k) if k in others else 0) - 4.0 * (b in passing.values()),
-        )
+        lane, others = shape.outs[k][1], [n for n, out in enumerate(shape.outs) if out == (b, "")]
+        y = heights[lane, b] if lane else centers[b][1] - 6.0 * others.index(k) - 4.0 * (b in full)
         return straight((centers[b][0] + boxes[b].width / 2, y), (width, y))
 
     def rise(a: int, b: int) -> Path:
-        start = (middle, centers[a][1] + boxes[a].height / 2 + boxes[a].tag_height * bool(boxes[a].tags))
+        start = (middle, centers[a][1] + boxes[a].height / 2 + boxes[a].tag_height)
         if b - a == 1:
             return straight(start, (middle, centers[b][1] - boxes[b].height / 2))
         sides = [(middle + boxes[n].width / 2, centers[n][1]) for n in (a, b)]
         x = middle + max(max(box.width, box.tags) for box in boxes[a : b + 1]) / 2 + 7
         return rounded(sides[0], (x, sides[0][1]), (x, sides[1][1]), sides[1])
 
-    return Tile(
-        width, PAD + y - 22, tuple(centers), tuple(rise(a, b) for a, b in shape.inner),
-        tuple(tuple(enter(k, b) for b in targets) for k, (_, targets) in enumerate(shape.ins)),
-        tuple(leave(k, b) for k, (b, _) in enumerate(shape.outs)), tuple(channels), {},
-    )  # fmt: skip
+    ways = {"inner": rise, "in": enter, "out": leave}
+    paths = {(kind, a, b): ways[kind](a, b) for kind, a, b, *_ in _links(shape)}
+    return Tile(width, PAD + y - 22, tuple(centers), paths, tuple(channels), {})

@@ -9,18 +9,16 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad import naming
+from minigrad.graph import Graph
 from minigrad.render import style
 from minigrad.render.groups import Groups
 from minigrad.render.names import MANY, constant_name, is_number, line_of
 from minigrad.render.picture import Box, End, Link, Panel, Picture, Tap
 from minigrad.render.places import FOLDED, PARTED, TURNS, forward_of, op_name, role_of
-
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
-    from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor
 
 
 class Viewer(Groups):

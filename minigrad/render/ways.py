@@ -14,7 +14,7 @@ from minigrad.render.paths import Path, Point, joined, rounded, straight, swing
 from minigrad.render.picture import Link
 
 if TYPE_CHECKING:
-    from minigrad.render.grid import Grid, Place
+    from minigrad.render.grid import Grid
 
 TRACK = 6.0
 OVER = -1  # in place of a level: the corridor over all bands of a line
@@ -83,10 +83,7 @@ def under(grid: Grid, corridor: tuple[int, int], a: int, b: int, value: Any) -> 
 
 def track_x(grid: Grid, side: Side, n: int) -> float:
     """The x of a track beside a column."""
-    column, right = side
-    if column < 0:
-        return grid.edge + 24 + 5.0 * n
-    return grid.rights[column] + 8 + 5.0 * n if right else grid.lefts[column] - 8 - 5.0 * n
+    return grid.edge + 24 + 5.0 * n if side[0] < 0 else grid.border(side, 8 + 5.0 * n)
 
 
 def track_y(grid: Grid, corridor: tuple[int, int], n: int) -> float:
@@ -98,9 +95,10 @@ def track_y(grid: Grid, corridor: tuple[int, int], n: int) -> float:
 
 def leave(grid: Grid, link: Link) -> Path:
     """The way from a box to the border that it leaves its panel by."""
-    place, (column, right) = grid.places[link.source.panel], grid.side(link.source.panel, True)
-    path = place.path(place.tile.outs[place.outs.index((link.source, link.state))])
-    return joined(path, [((grid.rights if right else grid.lefts)[column], path[-1][1])])
+    place, border = grid.places[link.source.panel], grid.border(grid.side(link.source.panel, True))
+    k = place.outs.index((link.source, link.state))
+    path = place.way("out", k, place.shape.outs[k][0])
+    return joined(path, [(border, path[-1][1])])
 
 
 def whole(grid: Grid, link: Link) -> Path:
@@ -116,13 +114,13 @@ def whole(grid: Grid, link: Link) -> Path:
     target = grid.places[link.target.panel]
     side = -1 if target.panel[0].reverse else 1
     if link.target.kind == "delay":
-        x, y = grid.outer[link.target]
+        x, y = grid.at[link.target]
         x -= side * style.size("delay", link.target.label)[0] / 2
         return joined(turned(grid, begin, turns, (x - side * (12 + 5 * turns[-1][2]), y)), [(x, y)])
     k = target.port(link)
-    leg = target.path(target.tile.ins[k][target.shape.ins[k][1].index(target.boxes.index(link.target))])
-    edge = (grid.rights if side < 0 else grid.lefts)[target.column]
-    entry = (edge if target.shape.left[k] else target.channel(k), leg[0][1])
+    leg = target.way("in", k, target.boxes.index(link.target))
+    border = grid.border(grid.side(link.target.panel, False))
+    entry = (border if target.shape.left[k] else target.channel(k), leg[0][1])
     return joined(turned(grid, begin, turns, entry, upright=not target.shape.left[k]), leg)
 
 
@@ -134,14 +132,13 @@ def start(grid: Grid, link: Link) -> Path:
         if link.target in grid.bars:
             return [(right - 6, top)]
         return [((left + right) / 2, bottom)] if grid.per_row else [(right, (bottom + top) / 2)]
-    if box in grid.outer:
-        (x, y), (width, height) = grid.outer[box], style.size(box.kind, box.label)
-        right = grid.exit(link)[1] if box.kind == "input" else not box.panel[0].reverse
-        return [(x, y + height / 2) if up else (x + width / 2 * (1 if right else -1), y)]
+    if not up and not box.outside:
+        return leave(grid, link)
+    (x, y), outline = grid.at[box], grid.outline(box)
     if up:
-        (x, y), outline = grid.places[box.panel].center(box), grid.outline(box)
         return [(x, y + outline.height / 2 + outline.tag_height)]
-    return leave(grid, link)
+    to_right = grid.exit(link)[1] if box.kind == "input" else not box.panel[0].reverse
+    return [(x + outline.width / 2 * (1 if to_right else -1), y)]
 
 
 def turned(grid: Grid, begin: Path, turns: list[Turn], end: Point, upright: bool = False) -> Path:
@@ -156,16 +153,12 @@ def turned(grid: Grid, begin: Path, turns: list[Turn], end: Point, upright: bool
     return joined(begin, rounded(*points, (end[0], y) if turns[-1][0] == "y" else (x, end[1]), end))
 
 
-def gutter_middle(grid: Grid, link: Link, target: Place) -> Point | None:
+def gutter_middle(grid: Grid, link: Link) -> Point:
     """Where the name of a state stands: in the middle of the gutter that its link swings over, free of tracks."""
-    source, right = grid.places.get(link.source.panel), target.panel[0].reverse
-    side = -1 if right else 1
-    near = (grid.rights if right else grid.lefts)[target.column] - side * 5 * len(grid.tracks[target.column, right])
-    if link.source in grid.outer:
-        far = grid.outer[link.source][0] + side * style.size(link.source.kind, link.source.label)[0] / 2
-    elif source is not None:
-        far = (grid.lefts if right else grid.rights)[source.column]
-        far += side * 5 * len(grid.tracks[source.column, not right])
-    else:
-        return None
-    return (near + far) / 2, max(start(grid, link)[-1][1], target.port_y(target.port(link)))
+    target, (far, y) = grid.places[link.target.panel], start(grid, link)[-1]
+    entry = grid.side(link.target.panel, False)
+    if not link.source.outside:
+        out = grid.exit(link)[0], not entry[1]
+        far = grid.border(out, 5 * len(grid.tracks[out]))
+    near = grid.border(entry, 5 * len(grid.tracks[entry]))
+    return (near + far) / 2, max(y, target.port_y(target.port(link)))
