@@ -85,8 +85,10 @@ class Groups(Names):
         """What a part is called; in a traced backward pass after the part that it is the gradient of."""
         (row, column), kind, *_ = key
         forward = next((f for f in map(self.mirrored, nodes) if f in part and part[f] in labels), None)
+        if forward is not None:
+            return f"d{labels[part[forward]]}"
         number = self.number(column) if row.timed and self.graph.axes and kind != "cell" else ""
-        return f"{self.part_name(kind, nodes)}{number}" if forward is None else f"d{labels[part[forward]]}"
+        return self.describe(nodes[-1])[1] if row.depth else f"{self.part_name(kind, nodes)}{number}"
 
     def pieces(self, nodes: list[Tensor]) -> list[list[Tensor]]:
         """The nodes in groups: what edges join, what modules make in a step, what a line makes outside of time."""

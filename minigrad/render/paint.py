@@ -200,7 +200,8 @@ class Painter(Labels):
         """Under the steps one rail for all parameters that have none: of cells with a tap into each."""
         grid = self.grid
         cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
-        tapped = cells if len({box.panel[0] for box in cells}) == 1 and not self.look.per_row else []
+        alone = len({box.panel[0] for box in cells}) == 1 and len({box.panel for box in cells}) == len(cells)
+        tapped = cells if alone and not self.look.per_row else []
         leaves = [x for box in self.picture.boxes for x in (*box.nodes, *(tap.parameter for tap in box.taps))]
         shown = [x for x in dict.fromkeys(leaves) if x.op is None and x in self.names and x not in grid.railed]
         if not shown or not grid.places:

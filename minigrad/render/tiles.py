@@ -193,7 +193,7 @@ def _column(shape: Shape) -> Tile:
         if b - a == 1:
             return straight(start, (middle, centers[b][1] - boxes[b].height / 2))
         sides = [(middle + boxes[n].width / 2, centers[n][1]) for n in (a, b)]
-        x = middle + max(max(box.width, box.tags) for box in boxes[a : b + 1]) / 2 + 7
+        x = middle + max(max(box.width, box.tags) for box in boxes[min(a, b) : max(a, b) + 1]) / 2 + 7
         return rounded(sides[0], (x, sides[0][1]), (x, sides[1][1]), sides[1])
 
     ways = {"inner": rise, "in": enter, "out": leave}
