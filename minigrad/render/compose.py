@@ -6,7 +6,6 @@ Imports all stages of the drawing.
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
@@ -38,8 +37,15 @@ def _are_steps(steps: Any) -> bool:
     return isinstance(steps, str) and (steps in ("auto", "all") or all(map(_slice, steps.split(","))))
 
 
-def _slice(part: str) -> re.Match[str] | None:
-    return re.fullmatch(r"\s*(-?\d+)\s*|\s*(-?\d*)\s*:\s*(-?\d*)\s*", part)
+def _slice(part: str) -> slice | None:
+    """What is meant by "2", "0:2" or "-2:"; None for any other text."""
+    try:
+        first, *last = [int(number) if number.strip() else None for number in part.split(":")]
+    except ValueError:
+        return None
+    if last:
+        return slice(first, last[0]) if len(last) == 1 else None
+    return None if first is None else slice(first, first + 1 or None)
 
 
 def _any_of(*choices: Any) -> tuple[Callable[[Any], bool], str]:
@@ -205,7 +211,8 @@ def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int
         longest = max(map(len, of_axis.values()), default=0)
         much = longest > MANY_CELLS if view == "cells" else sum(n.op is not None for n in graph.nodes) > MANY
         steps = "all" if not much else "0:3,-3:" if view == "cells" else "0:2,-2:"
-    kept = {axis: set(_chosen(sorted(ts), steps)) for axis, ts in of_axis.items()}
+    parts = [_slice(part) or slice(None) for part in steps.split(",")]  # "all" is no slice
+    kept = {axis: {t for part in parts for t in sorted(ts)[part]} for axis, ts in of_axis.items()}
     if of_axis and not any(kept.values()):
         raise ValueError(f"steps: {steps!r} chooses none of the {max(map(len, of_axis.values()))} steps")
     names = {axis: name for name, axis in graph.axes.items()}
@@ -213,17 +220,6 @@ def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int
     words = [f"{n} of {len(graph.axes) and n + len(kept[graph.axes[a]])} steps of {a}" for a, n in hidden.items() if n]
     kept[None] = set().union(*kept.values())
     return (lambda axis, t: not of_axis or t in kept[axis]), f"not drawn: {', '.join(words)}" if words else ""
-
-
-def _chosen(ts: list[int], steps: str) -> list[int]:
-    chosen: list[int] = []
-    for part in steps.split(",") if steps != "all" else [":"]:
-        found = _slice(part)
-        assert found is not None  # the options were checked
-        one, *bounds = found.groups()
-        k = int(one or 0)
-        chosen += ts[slice(*[int(n) if n else None for n in bounds])] if one is None else ts[k : k + 1 or None]
-    return chosen
 
 
 def save(path: str | PathLike[str], drawing: Callable[[], Drawing]) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from minigrad.clip import norm
 from minigrad.primitive import Scatter
 from minigrad.render.picture import Box, Link, Picture, Tap
-from minigrad.render.places import PARTED
+from minigrad.render.places import PARTED, op_name
 
 DEEPEST = 12  # orders of magnitude that one scale spans at most
 
@@ -50,16 +50,14 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
     for step in itertools.islice(picture.graph.backward_steps(seed), limit):
         if step.node in speakers:
             flow.of[speakers[step.node]] = norm([step.grad])
-        parts = step.node.call is not None and step.node.op is not None and step.node.op.name in PARTED
+        parts = op_name(step.node) in PARTED
         if parts and (step.node, 0) in owners:
             flow.of[owners[step.node, 0]] = norm([step.grad])
         for k, (x, dx) in enumerate(zip(step.inputs, step.contributions(), strict=True)):
-            if dx is None:
-                continue
-            thing = None if parts else owners.get((step.node, k))
-            if x.op is None:
+            thing = owners.get((step.node, k))
+            if dx is not None and x.op is None:
                 totals[x] = _into(totals.get(x), dx, x)
-            if thing is not None:
+            if dx is not None and thing is not None and not parts:
                 part = dx.value if isinstance(dx, Scatter) else dx
                 if len(thing.ends) > 1:
                     whole = dx.dense(x) if isinstance(dx, Scatter) else dx

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from minigrad.render.names import MANY, Names, line_of
+from minigrad.render.names import MANY, Names
 from minigrad.render.picture import Panel
-from minigrad.render.places import forward_of, op_name
+from minigrad.render.places import forward_of, line_of, op_name
 from minigrad.tensor import Tensor
 
 VIEWS = ("ops", "affine", "cells")

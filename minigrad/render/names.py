@@ -5,12 +5,11 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from typing import Any
 
 from minigrad import naming
 from minigrad.graph import Graph
 from minigrad.render import style
-from minigrad.render.places import Places, forward_of, op_name, role_of
+from minigrad.render.places import Places, forward_of, line_of, op_name, role_of
 from minigrad.tensor import Tensor
 
 LONGEST = 24  # characters of a call that still serves as a name
@@ -158,8 +157,3 @@ def _operand(node: Tensor, k: int) -> str:
 def is_number(x: Tensor) -> bool:
     """Whether a leaf is an operand that the program wrote as a number."""
     return x.op is None and x._code is None and x.size == 1 and x.role is None and not x._requires_grad
-
-
-def line_of(node: Tensor) -> tuple[Any, int]:
-    """Where in the program a node was made: the same for what one line makes in all steps."""
-    return node._code, node._instruction

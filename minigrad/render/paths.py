@@ -97,33 +97,23 @@ def _cut_end(points: Path, outline: Outline, center: Point) -> Path:
     last = len(points) - 4
     while last > 0 and outline.holds(points[last][0] - center[0], points[last][1] - center[1]):
         last -= 3
-    a, b, c, d = points[last : last + 4]
-    if outline.holds(a[0] - center[0], a[1] - center[1]):
-        return points[: last + 4]
-    low, high = 0.0, 1.0
+    curve, low, high = points[last : last + 4], 0.0, 1.0
     for _ in range(10):
         t = (low + high) / 2
-        x, y = _point(a, b, c, d, t)
+        x, y = _split(curve, t)[3]
         low, high = (low, t) if outline.holds(x - center[0], y - center[1]) else (t, high)
-    return [*points[:last], *_split(a, b, c, d, low)]
+    return [*points[:last], *_split(curve, low)]
 
 
-def _point(a: Point, b: Point, c: Point, d: Point, t: float) -> Point:
-    """The point of a cubic curve at parameter t."""
-    s = 1 - t
-    p, q, r, w = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
-    return p * a[0] + q * b[0] + r * c[0] + w * d[0], p * a[1] + q * b[1] + r * c[1] + w * d[1]
-
-
-def _split(a: Point, b: Point, c: Point, d: Point, t: float) -> Path:
-    """The first part, up to parameter t, of a cubic curve."""
+def _split(curve: Path, t: float) -> Path:
+    """The first part of a cubic curve, up to its point at parameter t."""
 
     def mix(p: Point, q: Point) -> Point:
         return p[0] + (q[0] - p[0]) * t, p[1] + (q[1] - p[1]) * t
 
-    ab, bc, cd = mix(a, b), mix(b, c), mix(c, d)
+    ab, bc, cd = (mix(p, q) for p, q in pairwise(curve))
     abc, bcd = mix(ab, bc), mix(bc, cd)
-    return [a, ab, abc, mix(abc, bcd)]
+    return [curve[0], ab, abc, mix(abc, bcd)]
 
 
 def crossings(paths: Sequence[Path]) -> int:
@@ -137,8 +127,8 @@ def crossings(paths: Sequence[Path]) -> int:
 
 
 def _sampled(path: Path, pieces: int = 6) -> Path:
-    curves = [(path[k], path[k + 1], path[k + 2], path[k + 3]) for k in range(0, len(path) - 3, 3)]
-    return [path[0], *[_point(*curve, n / pieces) for curve in curves for n in range(1, pieces + 1)]]
+    curves = [path[k : k + 4] for k in range(0, len(path) - 3, 3)]
+    return [path[0], *[_split(curve, n / pieces)[3] for curve in curves for n in range(1, pieces + 1)]]
 
 
 def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:

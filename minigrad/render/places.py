@@ -81,7 +81,7 @@ class Places:
 
     def find_steps(self) -> None:
         """The step of each node; results that the program made outside of a loop, one for each step, have one too."""
-        loose: defaultdict[Any, list[Tensor]] = defaultdict(list)
+        loose: defaultdict[Any, set[int]] = defaultdict(set)
         for node in self.graph.nodes:
             if node.time is not None:
                 self.step[node] = (node.time.axis, node.time.t)
@@ -90,13 +90,9 @@ class Places:
                 steps = {self.step[x][1] for x in inputs if x in self.step}
                 if len(steps) == 1 and all(x in self.step or x.op is None for x in inputs):
                     self.step[node] = (None, steps.pop())
-                    loose[node.op, node._code, node._instruction].append(node)
-        for nodes in loose.values():
-            if len({self.step[node][1] for node in nodes}) < 2:
-                for node in nodes:
-                    del self.step[node]
+                    loose[node.op, line_of(node)].add(self.step[node][1])
         for node in [node for node, (axis, _) in self.step.items() if axis is None]:
-            if not any(x in self.step for x in self.inputs[node]):
+            if len(loose[node.op, line_of(node)]) < 2 or not any(x in self.step for x in self.inputs[node]):
                 del self.step[node]
 
     def find_layers(self) -> dict[Axis, list[str]]:
@@ -137,10 +133,9 @@ class Places:
         reached: dict[Tensor, float] = {}
         start = max(self.segments.values(), default=-1) + 0.5  # of a backward pass
         for node in self.graph.nodes:
-            forward, before = forward_of(node), [reached[x] for x in self.graph.inputs(node) if x in reached]
-            segment = max([max(math.floor(s) + 0.5, s) for s in before] or [-0.5 if forward is None else start])
-            if forward is not None:
-                segment = math.floor(segment) + 0.5
+            forward = forward_of(node)
+            latest = max([reached[x] for x in self.graph.inputs(node)], default=-1.0 if forward is None else start)
+            segment = math.floor(latest) + 0.5 if forward is not None else max(math.floor(latest) + 0.5, latest)
             mirrored = self.row.get(forward) if forward is not None and forward.op is not None else None
             if not self.graph.axes:  # a column for each stretch of one scope; the backward pass over it
                 if self.alias[node] is node and node.op is not None and mirrored is None:
@@ -226,6 +221,11 @@ def role_of(node: Tensor) -> str:
 def op_name(node: Tensor) -> str:
     """The name of a node's operation; "" of a leaf."""
     return node.op.name if node.op is not None else ""
+
+
+def line_of(node: Tensor) -> tuple[Any, int]:
+    """Where in the program a node was made: the same for what one line makes in all steps."""
+    return node._code, node._instruction
 
 
 def _common(a: str, b: str) -> str:

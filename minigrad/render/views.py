@@ -15,9 +15,9 @@ from minigrad import naming
 from minigrad.graph import Graph
 from minigrad.render import style
 from minigrad.render.groups import Groups
-from minigrad.render.names import MANY, constant_name, is_number, line_of
+from minigrad.render.names import MANY, constant_name, is_number
 from minigrad.render.picture import Box, End, Link, Panel, Picture, Tap
-from minigrad.render.places import FOLDED, PARTED, TURNS, forward_of, op_name, role_of
+from minigrad.render.places import FOLDED, PARTED, TURNS, forward_of, line_of, op_name, role_of
 from minigrad.tensor import Tensor
 
 
