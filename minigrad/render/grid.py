@@ -71,6 +71,10 @@ class Grid:
         inside = {panel: boxes for panel, boxes in inside.items() if boxes}
         self.columns = sorted({(row.segment, t) for row, t in inside})
         self.column = {key: k for k, key in enumerate(self.columns)}
+        self.ends = {  # the side where the links of a bar begin
+            bar: (max(self.side(link.source.panel, True)[0] for link in links), True)
+            for bar, links in self.bars.items()
+        }
         self.lines = self.break_lines()
         self.settle_levels(list(dict.fromkeys(row for row, _ in inside)))
         labels = [box.label for boxes in inside.values() for box in boxes if box.kind == "cell"]
@@ -90,6 +94,7 @@ class Grid:
             self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
         self.put_columns()
         self.put_bands()
+        self.corners = {box: self.bar(k, box) for k, box in enumerate(self.bars)}
         pairs = [(place, k, box) for place in self.places.values() for k, box in enumerate(place.boxes)]
         self.at = {box: place.point(place.tile.centers[k]) for place, k, box in pairs}
         self.at |= {box: at for place in self.places.values() for box, at in self.beside(place)}
@@ -177,7 +182,7 @@ class Grid:
     def exit(self, link: Link) -> Side:
         """The side of a column where a link begins."""
         if link.source in self.bars:
-            return max(self.side(other.source.panel, True)[0] for other in self.bars[link.source]), True
+            return self.ends[link.source]
         if link.source.outside and link.source.kind == "input":
             return self.side(link.source.panel, True)[0], not link.target.panel[0].reverse
         return self.side(link.source.panel, not link.source.outside)
@@ -294,9 +299,9 @@ class Grid:
         """Above all bands and bars."""
         return max(self.tops.values()) + BAR * len(self.bars) * (not self.per_row)
 
-    def bar(self, box: Box) -> tuple[Point, Point]:
+    def bar(self, k: int, box: Box) -> tuple[Point, Point]:
         """The corners of a bar: over its steps, or upright at the right of all lines."""
-        k, top = list(self.bars).index(box), max(self.tops.values())
+        top = max(self.tops.values())
         if self.per_row:
             x, width = self.upright[box]
             bottom = min(self.strip(place) for place in self.places.values())

@@ -92,6 +92,8 @@ class Groups(Names):
 
     def pieces(self, nodes: list[Tensor]) -> list[list[Tensor]]:
         """The nodes in groups: what edges join, what modules make in a step, what a line makes outside of time."""
+        if self.row[nodes[0]].timed and all(node._scope is not None for node in nodes):
+            return [nodes]
         piece: dict[Tensor, list[Tensor]] = {}
         first: dict[Any, Tensor] = {}
         for node in nodes:

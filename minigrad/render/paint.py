@@ -140,7 +140,7 @@ class Painter(Labels):
         if self.highlight.intersection(box.nodes):
             look = look._replace(border=style.RED, pen=3.2)
         if box in grid.bars:
-            (left, bottom), (right, top) = grid.bar(box)
+            (left, bottom), (right, top) = grid.corners[box]
             center, size = ((left + right) / 2, (bottom + top) / 2), (right - left, top - bottom)
             look, label = look._replace(shape="box"), "\n".join(box.label.split()) if self.look.per_row else box.label
         else:

@@ -33,6 +33,7 @@ class Places:
         self.step: dict[Tensor, tuple[Axis | None, int]] = {}
         self.rows: dict[tuple[Any, ...], Row] = {}
         self.row: dict[Tensor, Row] = {}
+        self.inside: dict[tuple[Any, ...], str | None] = {}  # the layer that a scope of an axis belongs to
         self.positions: defaultdict[Axis, dict[int, int]] = defaultdict(dict)  # t → position
         for (axis, t), position in graph._positions.items():
             self.positions[axis][t] = position
@@ -108,6 +109,8 @@ class Places:
 
     def order_axes(self) -> dict[Axis, int]:
         """Axes that run side by side share a segment; one that starts when another has ended comes after it."""
+        if len(self.graph.axes) < 2:
+            return dict.fromkeys(self.graph.axes.values(), 0)
         votes: Counter[tuple[Axis, Axis]] = Counter()
         reach: dict[Tensor, dict[Axis, int | None]] = {}  # the axes that a node depends on, and the step if it is one
         for node in self.graph.nodes:
@@ -164,8 +167,10 @@ class Places:
     def row_in_time(self, node: Tensor, axis: Axis | None, t: int) -> Row:
         """The row of the layer that the node is part of; else that of what it is made from in its step."""
         layers = self.layers.get(axis, []) if axis is not None else []
-        inside = next((path for path in layers if role_of(node) == "input" or _inside(node.scope, path)), None)
-        if inside is not None:
+        known = axis, node._scope, role_of(node) == "input"
+        if known not in self.inside:
+            self.inside[known] = next((path for path in layers if known[2] or _inside(node.scope, path)), None)
+        if (inside := self.inside[known]) is not None:
             return self.make_row((axis, inside), self.segments[axis])  # type: ignore[index]
         below = [self.row[x] for x in self.inputs[node] if x.op is not None and self.step.get(x, (0, None))[1] == t]
         rows = list(dict.fromkeys(row for row in below if row.timed and row.depth == 0))

@@ -105,7 +105,7 @@ def whole(grid: Grid, link: Link) -> Path:
     """The whole way of a link between panels."""
     begin, turns = start(grid, link), grid.turns[link]
     if link.target in grid.bars:
-        (left, bottom), _ = grid.bar(link.target)
+        (left, bottom), _ = grid.corners[link.target]
         if not turns:
             return straight(begin[-1], (begin[-1][0], bottom))
         over = grid.per_row is not None
@@ -128,7 +128,7 @@ def start(grid: Grid, link: Link) -> Path:
     """Where a link begins, on the way out of its panel if it is in one."""
     box, up = link.source, rises(grid, link)
     if box in grid.bars:
-        (left, bottom), (right, top) = grid.bar(box)
+        (left, bottom), (right, top) = grid.corners[box]
         if link.target in grid.bars:
             return [(right - 6, top)]
         return [((left + right) / 2, bottom)] if grid.per_row else [(right, (bottom + top) / 2)]
