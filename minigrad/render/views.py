@@ -114,7 +114,8 @@ class Viewer(Groups):
             thing = self.link(node, k, x, target, slot)
         if thing is None:
             return
-        thing.turned |= self.is_turned(node, k)
+        if origin is not x:
+            thing.turned |= self.is_turned(node, k)
         stands_in = isinstance(thing, Link) and self.rolled and origin.op is not None and origin not in self.box
         if not stands_in or thing.source.kind == "delay":  # type: ignore[union-attr]  # else it is another step's edge
             thing.ends.append(self.measured_at(node, k))

@@ -52,3 +52,30 @@ def test_a_scalar_that_leads_to_more_than_scalars_is_no_loss(drawing):
     share = x / x.sum()
     picture = drawing(render.to_dot(mg.Graph((share**2).sum()), view="cells").source)
     assert sum(node.label == "L" for node in picture.nodes.values()) == 1
+
+
+def test_losses_that_have_nothing_in_common_are_boxes_of_their_own(drawing):
+    w = mg.tensor(np.ones((2, 2)), requires_grad=True, name="w")
+    h = mg.tensor(np.ones((1, 2)))
+    for _ in mg.timesteps(np.ones((2, 1))):
+        h = np.tanh(h @ w)
+    first = (h @ w).sum()
+    second = (h**2).mean()
+    picture = drawing(render.to_dot(mg.Graph(first, second), view="cells").source)
+    assert {"first", "second"} <= {node.label for node in picture.nodes.values()}
+
+
+def test_runs_of_an_inner_loop_are_cells_of_their_own(drawing):
+    W, V = (mg.tensor(np.eye(2), requires_grad=True, name=name) for name in "WV")
+    h = mg.tensor(np.ones((1, 2)))
+    for t in range(3):
+        with mg.time_step(t, axis="outer"):
+            u = h
+            for s in range(2):
+                with mg.time_step(s, axis="inner"):
+                    u = np.tanh(u @ V)
+            h = np.tanh(h @ W + u)
+    picture = drawing(render.to_dot(mg.Graph(h.sum()), view="cells").source)
+    names = [node.label for node in picture.nodes.values()]
+    assert (names.count("cell\ninner\nV"), names.count("cell\nouter\nW")) == (6, 3)
+    check_order(picture)

@@ -74,3 +74,59 @@ def test_a_panel_outside_of_time_is_never_padded(network):
 
 def test_one_step_is_drawn_once_though_both_are_asked_for(network):
     assert render.to_dot(network("lstm", 1), time="both").source == render.to_dot(network("lstm", 1)).source
+
+
+def test_views_of_one_value_are_one_edge_with_the_whole_gradient():
+    H = mg.tensor([1.0, 3.0, 2.0, 5.0], requires_grad=True, name="H")
+    G = np.tanh(H)
+    B = mg.tensor(np.arange(9.0).reshape(3, 3) ** 1.5, requires_grad=True, name="B")
+    C = np.tanh(B / 9)
+    for loss, value in ((((G[1:] - G[:-1]) ** 2).sum(), G), (((C - C.T) ** 2).sum(), C)):
+        (gradient,) = mg.grad(loss, [value])
+        source = render.to_dot(mg.Graph(loss), backward=True).source
+        assert f"gradient norm {np.linalg.norm(gradient.data):.3g}" in source
+
+
+def test_a_running_total_goes_on_over_hidden_steps(network, drawing):
+    picture = drawing(render.to_dot(network("by hand", 12), view="cells", steps="0:2,-2:", backward=True).source)
+    dashed = {(tail, head) for tail, head, _, more in picture.edges if "dashed" in more.get("style", "")}
+    assert len(dashed) == 2  # of the state and of the total
+    assert picture.source.count("… 8 steps") == 2
+
+
+@pytest.mark.parametrize("view", ["ops", "cells"])
+def test_a_rolled_picture_joins_what_an_encoder_leaves_to_where_a_decoder_begins(network, drawing, view):
+    picture = drawing(render.to_dot(network("translation", 3), time="rolled", view=view).source)
+    delays = {name for name, node in picture.nodes.items() if node.label == "t−1"}
+    into = [(tail, head) for tail, head, *_ in picture.edges if head in delays]
+    assert len(delays) == 4
+    assert len(into) == 6  # a loop into each, and both states of the encoder into the decoder's
+
+
+def test_a_rolled_picture_of_a_traced_pass_has_a_delay_both_ways(twice, drawing):
+    picture = drawing(render.to_dot(twice("rnn", 4), time="rolled", view="cells").source)
+    assert {"t−1", "t+1"} <= {node.label for node in picture.nodes.values()}
+
+
+def test_a_rolled_edge_tells_the_step_that_is_shown():
+    W, h, losses = mg.tensor(np.eye(2), requires_grad=True, name="W"), mg.tensor(np.ones((1, 2))), []
+    for _, x in mg.timesteps(np.ones((4, 1, 2))):
+        h = np.tanh(h @ W + x)
+        losses.append((h**2).sum())
+    source = render.to_dot(mg.Graph(sum(losses)), time="rolled", backward=True).source
+    assert 'gradient norm 1"' in source
+    assert 'gradient norm 4"' not in source
+
+
+def test_each_delay_leads_to_what_reads_that_step(drawing):
+    picture = drawing(render.to_dot(skips(6), time="rolled").source)
+    tags = {name.removesuffix("_w0"): node.label for name, node in picture.nodes.items() if name.endswith("_w0")}
+    read = {(picture.nodes[tail].label, tags[head]) for tail, head, *_ in picture.edges
+            if picture.nodes[tail].label.startswith("t−")}  # fmt: skip
+    assert read == {("t−1", "W"), ("t−3", "U")}
+
+
+def test_how_often_each_parameter_is_used_is_told_where_it_is_not_seen(network):
+    source = render.to_dot(network("lstm", 6), time="rolled", view="cells").source
+    assert "l0.W_xh  3×16  6 times" in source
+    assert "W  4×2   b  2" in source
