@@ -51,12 +51,11 @@ def bidirectional(T: int) -> mg.Graph:
     return mg.Graph(sum(nn.mse_loss(head(y), np.zeros((1, 1), np.float32)) for y in ys))
 
 
-def mirror() -> mg.Graph:
-    """The smallest recurrence and its own backward pass."""
-    (h,) = (graph := multiplication()).outputs
-    (dw,) = mg.grad(h, graph.parameters["w"], create_graph=True)
-    assert dw is not None
-    return mg.Graph(h, dw)
+def mirror(graph: mg.Graph) -> mg.Graph:
+    """A graph and its own backward pass."""
+    (loss,) = graph.outputs
+    gradients = mg.grad(loss, list(graph.parameters.values()), create_graph=True)
+    return mg.Graph(loss, *[gradient for gradient in gradients if gradient is not None])
 
 
 def main() -> None:
@@ -73,7 +72,8 @@ def main() -> None:
         "long": (last_step(nn.RNNCell(2, 4), 500), {"view": "cells", "backward": True}),
         "losses": (losses(4), {"view": "cells", "backward": True}),
         "bidirectional": (bidirectional(3), {"view": "cells"}),
-        "mirror": (mirror(), {}),
+        "mirror": (mirror(multiplication()), {}),
+        "mirror-cells": (mirror(last_step(nn.LSTMCell(2, 4), 3)), {"view": "cells"}),
         "clipped": (graph_of(rnn(1.5), 8, 0).clip_edges(max_norm=1), {"view": "cells", "backward": True}),
     }
     for name, (graph, options) in pictures.items():

@@ -68,7 +68,7 @@ class Labels:
             lines.append(weights if len(weights) < 20 else f"{len(box.taps)} weights")
             if box in self.norms and not self.look.quiet:
                 where = f" at t = {speaker(box).t}" if self.picture.rolled else ""
-                lines.append(f"|d{main_lane(box) or 'y'}| {self.norms[box]:.2g}{where}")
+                lines.append(f"|d{main_lane(box) or 'y'}| {style.figure(self.norms[box])}{where}")
             if stacked and self.joint(box) is not None and not self.look.quiet:
                 lines.append(f"|dθ| {self.share(self.joint(box))}")
             inside, all_rows = mask_of([box])
@@ -82,7 +82,7 @@ class Labels:
 
     def share(self, norm: float | None) -> str:
         """The text beside a tap: its share of the gradient."""
-        return "" if norm is None else WIDEST if self.look.quiet else f"{norm:.2g}"
+        return "" if norm is None else WIDEST if self.look.quiet else style.figure(norm)
 
     def told(self, norm: float | None) -> str:
         """The same where it is not part of a node: nothing in a flip-book."""
@@ -103,7 +103,7 @@ class Labels:
         states = [box for box in boxes if box.lanes and not box.outside and (box in self.norms or widest)]
         if states and self.flow and not row.depth:
             box = min(states, key=lambda box: style.is_memory(main_lane(box)))
-            norm = WIDEST if widest and self.look.quiet else f"{self.norms.get(box, 0.0):.2g}"
+            norm = WIDEST if widest and self.look.quiet else style.figure(self.norms.get(box, 0.0))
             text += f"   ‖∂L/∂{main_lane(box)}‖ = {norm}"
         inside, rows = mask_of(boxes)
         return text + f"   {inside} of {rows} rows" * (inside < rows)
@@ -133,7 +133,7 @@ class Labels:
         unseen = self.picture.rolled or any(link.hidden for link in self.picture.links)
         count = len(self.picture.graph.users[x]) if unseen else 1
         text = f"{self.called(x)}  {'×'.join(map(str, x.shape))}".strip() + f"  {count} times" * (count > 1)
-        return text if total is None else f"{text}   ‖∂L/∂{self.called(x)}‖ = {total:.2g}"
+        return text if total is None else f"{text}   ‖∂L/∂{self.called(x)}‖ = {style.figure(total)}"
 
     def listed(self, parameters: list[Any], width: float) -> str:
         """Several parameters, in lines of at most this width."""

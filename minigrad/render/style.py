@@ -111,6 +111,15 @@ def size(kind: str, text: str) -> tuple[float, float]:
     return max(look.width, math.ceil(width)), height
 
 
+def figure(norm: float) -> str:
+    """A norm in two digits, or all of a whole number of up to four.
+
+    >>> figure(0.01234), figure(137.4)
+    ('0.012', '137')
+    """
+    return f"{norm:.0f}" if 99.5 <= norm < 9999.5 else f"{norm:.2g}"
+
+
 def shorten(text: str, length: int = 28) -> str:
     """A text cut in the middle to at most `length` characters; what cannot be printed shows as �."""
     text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
