@@ -182,10 +182,11 @@ class Places:
     def make_row(self, key: tuple[Any, ...], segment: float, depth: int = 0) -> Row:
         """The row of a key, made when first asked for."""
         if key not in self.rows:
-            positions = self.positions.get(key[0], {}) if not isinstance(key[0], str) else {}
+            name = "" if isinstance(key[0], str) else str(key[1] or key[0])
+            positions = self.positions.get(key[0], {})
             visits = sorted(positions, key=positions.__getitem__)
             reverse = len(visits) > 1 and visits[0] > visits[-1]
-            self.rows[key] = Row(key, _name(key), segment, depth, reverse is not (depth % 2 == 1), len(visits) or 1)
+            self.rows[key] = Row(key, name, segment, depth, reverse is not (depth % 2 == 1), len(visits) or 1)
         return self.rows[key]
 
     def put_levels(self) -> None:
@@ -197,10 +198,6 @@ class Places:
             n = count[row.depth, row.segment]
             count[row.depth, row.segment] += 1
             row.level = row.depth * layers + (layers - 1 - n if row.depth % 2 else n)
-
-
-def _name(key: tuple[Any, ...]) -> str:
-    return "" if isinstance(key[0], str) else str(key[1] or key[0])
 
 
 def forward_of(node: Tensor) -> Any:
@@ -224,12 +221,9 @@ def line_of(node: Tensor) -> tuple[Any, int]:
 
 
 def _common(a: str, b: str) -> str:
-    common = []
-    for x, y in zip(a.split("."), b.split("."), strict=False):
-        if x != y:
-            break
-        common.append(x)
-    return ".".join(common)
+    parts = a.split(".")
+    same = [x == y for x, y in zip(parts, b.split("."))]
+    return ".".join(parts[: [*same, False].index(False)])
 
 
 def _inside(scope: str, prefix: str) -> bool:
