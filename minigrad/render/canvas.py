@@ -8,6 +8,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, NamedTuple
 
 import graphviz
@@ -113,7 +114,7 @@ class Canvas:
         """The picture; its text is the same for the same items."""
         left, bottom, right, top = self.page()
         lines = self.title_lines(right - left)
-        rows = "".join(f"<tr><td>{row}</td></tr>" for row in [f"{TABLE}{self.legend}</table>", *map(_html, lines)])
+        rows = "".join(f"<tr><td>{row}</td></tr>" for row in [f"{TABLE}{self.legend}</table>", *map(escape, lines)])
         said = f"<{TABLE}{rows}</table>>" if self.legend else quoted("\n".join(lines))
         pinned = {
             "layout": "nop2", "outputorder": "edgesfirst", "notranslate": "true", "splines": "true", "pad": "0.12",
@@ -155,7 +156,3 @@ def wrapped(text: str, width: float, font: float) -> list[str]:
 def quoted(text: str) -> str:
     """A DOT string that shows exactly this text."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("&", "&amp;") + '"'
-
-
-def _html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")

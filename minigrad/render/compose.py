@@ -112,10 +112,10 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
         if crowded and attempt["per_row"] and not options["per_row"]:
             continue
         canvas = canvas_for(**attempt)
+        canvas.title = ";  ".join(filter(None, [changes(options, attempt), canvas.title]))
         left, bottom, right, top = canvas.page()
         crowded = (right - left) * (top - bottom) * (style.SMALLEST_PIXELS / style.SMALLEST) ** 2 > width * height
-        canvas.title = ";  ".join(filter(None, [changes(options, attempt), canvas.title]))
-        found = scale_of(canvas, width, height) * style.SMALLEST, canvas, attempt
+        found = min(width / (right - left + 20), height / (top - bottom + 20)) * style.SMALLEST, canvas, attempt
         best = max(best, found, key=lambda one: one[0])
         if best[0] >= style.SMALLEST_PIXELS:
             break
@@ -135,12 +135,6 @@ def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 )
                 for per_row in rows:
                     yield {**options, "time": time, "view": view, "steps": steps, "per_row": per_row}
-
-
-def scale_of(canvas: Canvas, width: float, height: float) -> float:
-    """Pixels for a point when a canvas fills so many pixels."""
-    left, bottom, right, top = canvas.page()
-    return min(width / (right - left + 20), height / (top - bottom + 20))
 
 
 def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:

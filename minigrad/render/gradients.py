@@ -56,7 +56,8 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
         for k, (x, dx) in enumerate(zip(step.inputs, step.contributions(), strict=True)):
             thing = owners.get((step.node, k))
             if dx is not None and x.op is None:
-                totals[x] = _into(totals.get(x), dx, x)
+                total = totals.setdefault(x, np.zeros(x.shape))
+                (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(total)
             if dx is not None and thing is not None and not parts:
                 part = dx.value if isinstance(dx, Scatter) else dx
                 if len(thing.ends) > 1:
@@ -77,12 +78,6 @@ def speaker(box: Box) -> Any:
         if node.role is not None and node.role.kind == "state" and not node.role.name.startswith("c"):
             return node
     return box.nodes[-1]
-
-
-def _into(total: Any, dx: Any, x: Any) -> Any:
-    total = np.zeros(x.shape) if total is None else total
-    (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(total)
-    return total
 
 
 def _added(before: Any, dx: Any) -> Any:

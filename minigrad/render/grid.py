@@ -12,7 +12,6 @@ from minigrad.render.paths import Outline, Path, Point
 from minigrad.render.picture import Box, Link, Panel, Picture, Row, Tap
 from minigrad.render.tiles import Shape, Tile, lay_out
 from minigrad.render.ways import TRACK, Side
-from minigrad.tensor import Tensor
 
 TEXTBOOK = ("cell", "output", "loss")  # the kinds of box that one step has in the view of cells
 GUTTER, HEADER, ELLIPSIS, BAR, INPUT = 30.0, 20.0, 110.0, 26.0, 38.0
@@ -57,9 +56,7 @@ class Place:
 class Grid:
     """Columns from left to right, bands from bottom to top, and the places of all panels in them."""
 
-    def __init__(
-        self, picture: Picture, railed: dict[Tensor, int], headings: dict[Panel, float], per_row: int | None
-    ) -> None:
+    def __init__(self, picture: Picture, railed: dict[Any, int], headings: dict[Panel, float], per_row: Any) -> None:
         self.picture, self.railed, self.headings, self.per_row = picture, railed, headings, per_row
         self.into: defaultdict[Panel, list[Link]] = defaultdict(list)
         self.out_of: defaultdict[Box, list[Link]] = defaultdict(list)
@@ -77,11 +74,10 @@ class Grid:
         }
         self.lines = self.break_lines()
         self.settle_levels(list(dict.fromkeys(row for row, _ in inside)))
-        labels = [box.label for boxes in inside.values() for box in boxes if box.kind == "cell"]
-        cells = [style.size("cell", label) for label in labels]
+        labels = [box.label for box in picture.boxes if box.kind == "cell"]
         if any("\n|d" in label for label in labels):  # strips of several networks stand in the same columns
-            cells.append(style.size("cell", "|dh| 0.00012"))
-        self.cell = (max(width for width, _ in cells), max(height for _, height in cells)) if cells else (0.0, 0.0)
+            labels.append("|dh| 0.00012")
+        self.cell = [max((style.size("cell", label)[n] for label in labels), default=0.0) for n in (0, 1)]
         self.places = {panel: self.plan(panel, boxes) for panel, boxes in inside.items()}
         tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()))
         for place in self.places.values():

@@ -18,6 +18,7 @@ from minigrad.render.labels import Labels, Look, legend, mask_of
 from minigrad.render.names import is_number
 from minigrad.render.paths import Path, Point, level_middle, straight
 from minigrad.render.picture import Box, Link, Panel, Picture, Tap
+from minigrad.render.places import op_name
 
 RAILS = 3  # more parameters than this are drawn as tags
 TAPPED = style.TAP, 1.0
@@ -283,7 +284,6 @@ class Painter(Labels):
 
     def sign(self, link: Link) -> str:
         """Beside an edge into − or ÷: which operand it is, if it is the second."""
-        node, k = link.ends[0] if len(link.ends) == 1 else (None, 0)
-        symbol = {"subtract": "−", "divide": "÷"}.get(node.op.name, "") if node is not None and node.op else ""
-        symbol = symbol if k == 1 and node is not None and not is_number(node.inputs[0]) else ""  # else the box says 1−
-        return symbol or "ᵀ" * link.turned
+        alone = link.ends if len(link.ends) == 1 else []
+        ops = [op_name(node) for node, k in alone if k == 1 and not is_number(node.inputs[0])]  # else the box says 1−
+        return "".join({"subtract": "−", "divide": "÷"}.get(op, "") for op in ops) or "ᵀ" * link.turned

@@ -188,19 +188,13 @@ class Places:
     def make_row(self, key: tuple[Any, ...], segment: float, depth: int = 0) -> Row:
         """The row of a key, made when first asked for."""
         if key not in self.rows:
-            positions = self.positions.get(key[0], {}) if not isinstance(key[0], str) else {}
+            axis, layer = key[:2]
+            name = "" if isinstance(axis, str) else str(layer if len(self.layers.get(axis, ())) > 1 else axis)
+            positions = self.positions.get(axis, {})
             visits = sorted(positions, key=positions.__getitem__)
             reverse = len(visits) > 1 and visits[0] > visits[-1]
-            self.rows[key] = Row(
-                key, self.row_name(*key[:2]), segment, depth, reverse is not (depth % 2 == 1), len(visits) or 1
-            )
+            self.rows[key] = Row(key, name, segment, depth, reverse is not (depth % 2 == 1), len(visits) or 1)
         return self.rows[key]
-
-    def row_name(self, axis: Any, layer: Any) -> str:
-        """What a row is called: after its axis, or after its layer if that has several."""
-        if isinstance(axis, str):
-            return ""
-        return str(layer) if len(self.layers.get(axis, ())) > 1 else str(axis)
 
     def put_levels(self) -> None:
         """The level of each row: layers from the bottom up, a traced backward pass above them as a mirror image."""
@@ -234,12 +228,9 @@ def line_of(node: Tensor) -> tuple[Any, int]:
 
 
 def _common(a: str, b: str) -> str:
-    common = []
-    for x, y in zip(a.split("."), b.split("."), strict=False):
-        if x != y:
-            break
-        common.append(x)
-    return ".".join(common)
+    parts = a.split(".")
+    same = [x == y for x, y in zip(parts, b.split("."))]
+    return ".".join(parts[: [*same, False].index(False)])
 
 
 def _inside(scope: str, prefix: str) -> bool:
