@@ -102,8 +102,8 @@ class Viewer(Groups):
     def add_edge(self, node: Tensor, k: int, x: Tensor) -> None:
         """One edge of the graph, added to the link or tap that it belongs to."""
         target, origin = self.box[node], self.alias[x]
-        slot, _ = ("", 0) if forward_of(node) is not None else self.slots.get((line_of(node), k), ("", 0))
-        plain = not slot and not role_of(origin) and origin.op is None and origin not in self.data
+        slot = ("", 1) if forward_of(node) is not None else self.slots.get((line_of(node), k), ("", 1))
+        plain = not slot[0] and not role_of(origin) and origin.op is None and origin not in self.data
         thing: Link | Tap | None
         if plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY)):
             taps = {tap.parameter: tap for tap in target.taps}  # a parameter; or a mask, say
@@ -120,7 +120,7 @@ class Viewer(Groups):
         if not stands_in or thing.source.kind == "delay":  # type: ignore[union-attr]  # else it is another step's edge
             thing.ends.append(self.measured_at(node, k))
 
-    def link(self, node: Tensor, k: int, x: Tensor, target: Box, slot: str) -> Link | None:
+    def link(self, node: Tensor, k: int, x: Tensor, target: Box, slot: tuple[str, int]) -> Link | None:
         """The link that an edge belongs to; None if it is within a box, or comes from what is not drawn."""
         origin, hidden = self.alias[x], 0
         source = self.box.get(origin) if origin.op is not None else self.leaf(origin, node, k, target, slot)
@@ -132,11 +132,13 @@ class Viewer(Groups):
         total = not state and line_of(origin) in self.totals
         state = self.totals[line_of(origin)] if total else state
         lane = source.lanes[0] if source.outside and source.lanes else state if steps else ""
+        if source.panel[0] is not target.panel[0]:  # the state of an encoder, say, where a decoder begins
+            lane = lane or slot[0]
         mark = self.marked(lane) if self.rolled and source.kind == "delay" else self.marks.get(x, "")
         found = Link(source, target, [], lane, "" if source.outside else state, hidden, mark, total=total)
         return self.links.setdefault((source, target, lane or state), found)
 
-    def leaf(self, leaf: Tensor, node: Tensor, k: int, target: Box, slot: str) -> Box | None:
+    def leaf(self, leaf: Tensor, node: Tensor, k: int, target: Box, slot: tuple[str, int]) -> Box | None:
         """The box of a leaf: an input below its panel, an initial state left of it, a constant among the others."""
         role, name, panel, known = role_of(leaf), naming.label(self.graph, leaf), target.panel, self.box.get(leaf)
         if known is not None:
@@ -146,17 +148,17 @@ class Viewer(Groups):
         if role == "input" or (leaf.time is not None and name == "x"):
             number = self.number(panel[1] if leaf.t is None else leaf.t)
             return self.add_box("input", f"{style.shorten(name)}{number}", [leaf], panel, outside=panel[0].timed)
-        if role == "state" or slot:
-            return self.initial(leaf, node, panel, slot or name.removesuffix("_init"), name, (line_of(node), k))
+        if role == "state" or slot[0]:
+            return self.initial(leaf, name, node, panel, *slot)
         if leaf in self.data:
             return self.add_box("input", "x" if name == "constant" else style.shorten(name), [leaf], panel)
         if self.view == "cells":
             return None  # targets and masks are part of what the output and the loss stand for
         return self.add_box("constant", style.shorten(constant_name(leaf, node, k, name)), [leaf], panel)
 
-    def initial(self, leaf: Tensor, node: Tensor, panel: Panel, lane: str, name: str, slot: Any) -> Box:
+    def initial(self, leaf: Tensor, name: str, node: Tensor, panel: Panel, lane: str, steps: int) -> Box:
         """The box of an initial state, at the beginning of its row also where only a later step takes it."""
-        at, (_, steps) = self.positions[node.time.axis] if node.time else {}, self.slots.get(slot, ("", 1))
+        at, lane = self.positions[node.time.axis] if node.time else {}, lane or name.removesuffix("_init")
         index = at.get(panel[1], 0) - steps
         if index < 0:
             panel = min((p for p in self.panels if p[0] is panel[0]), key=lambda p: at.get(p[1], 0))
