@@ -189,7 +189,8 @@ class Places:
         """The row of a key, made when first asked for."""
         if key not in self.rows:
             axis, layer = key[:2]
-            name = "" if isinstance(axis, str) else str(layer if len(self.layers.get(axis, ())) > 1 else axis)
+            axes = {one: name for name, one in self.graph.axes.items()}
+            name = layer if len(self.layers.get(axis, ())) > 1 else axes.get(axis, "")
             positions = self.positions.get(axis, {})
             visits = sorted(positions, key=positions.__getitem__)
             reverse = len(visits) > 1 and visits[0] > visits[-1]
