@@ -17,7 +17,6 @@ from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
 from minigrad.render.groups import VIEWS
-from minigrad.render.labels import Look
 from minigrad.render.paint import Painter
 from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
@@ -164,10 +163,9 @@ def painter(
     if rolled:
         look["per_row"] = None
     picture = Viewer(graph, view, shown, rolled, look.get("count_from", 0)).picture()
-    picture.left_out = left_out
     if not picture.boxes:
         raise ValueError(f"there is no operation to draw in {graph!r}")
-    return Painter(picture, measure(picture, limit) if backward else None, scale, Look(**look))
+    return Painter(picture, measure(picture, limit) if backward else None, scale, left_out, **look)
 
 
 def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:

@@ -40,7 +40,7 @@ class Flow:
 
 def measure(picture: Picture, limit: int | None = None) -> Flow:
     """Run the backward pass of the picture's graph, all of it or so many steps, and measure."""
-    things: list[Link | Tap] = [*picture.links, *(tap for box in picture.boxes for tap in box.taps)]
+    things: list[Link | Tap] = [*picture.links, *(tap for box in picture.boxes for tap in box.taps.values())]
     owners = {end: thing for thing in things for end in thing.ends}
     speakers = {speaker(box): box for box in picture.boxes if box.nodes}
     outputs = picture.graph.outputs

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any
 
 from minigrad import naming
@@ -17,21 +16,14 @@ TOOLTIPS = 5000  # in a graph of more nodes an SVG with tooltips takes half a mi
 WIDEST = "0.00012"  # a norm in as many letters as any
 
 
-@dataclass(slots=True)
-class Look:
-    """What changes the look of a picture but not what is in it."""
-
-    per_row: int | None = None
-    highlight: Any = ()
-    count_from: int = 0
-    quiet: bool = False  # one of a flip-book, whose pictures all have the same widths
-
-
 class Labels:
-    """What is written into one picture."""
+    """What is written into one picture; quiet: it is one of a flip-book, whose pictures all have the same widths."""
 
-    def __init__(self, picture: Picture, flow: Flow | None, look: Look) -> None:
-        self.picture, self.flow, self.look = picture, flow, look
+    def __init__(
+        self, picture: Picture, flow: Flow | None, per_row: Any, highlight: Any, count_from: int, quiet: bool = False
+    ) -> None:
+        self.picture, self.flow, self.per_row, self.quiet = picture, flow, per_row, quiet
+        self.highlight, self.count_from = set(highlight), count_from
         self.norms = flow.of if flow else {}
         self.names = {leaf: name for name, leaf in picture.graph.parameters.items()}
         self.tips = len(picture.graph) <= TOOLTIPS
@@ -46,20 +38,20 @@ class Labels:
             for k, box in enumerate(boxes):
                 box.name = f"l{rows.index(row)}_{'t' if row.timed else 'c'}{t}_k{k}".replace("-", "m")
         same: defaultdict[Any, set[Any]] = defaultdict(set)
-        taps = [(box, tap) for box in self.picture.boxes for tap in box.taps]
+        taps = [(box, tap) for box in self.picture.boxes for tap in box.taps.values()]
         for box, tap in taps:
             tap.name = self.called(tap.parameter)
             same[box.panel[0], tap.name.split(".")[-1]].add(tap.parameter)
         for box, tap in taps:  # short, where that is clear
             last = tap.name.split(".")[-1]
             short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20) + "ᵀ" * tap.turned
-            tap.label = short if self.look.quiet else f"{short} {self.share(tap)}".strip()
+            tap.label = short if self.quiet else f"{short} {self.share(tap)}".strip()
         cells = [box for box in self.picture.boxes if box.kind == "cell"]
-        stacked = self.look.per_row or len({box.panel[0] for box in cells}) > 1 or not self.picture.graph.axes
+        stacked = self.per_row or len({box.panel[0] for box in cells}) > 1 or not self.picture.graph.axes
         for box in cells:
-            weights = " ".join(tap.name.split(".")[-1] for tap in box.taps) if stacked else ""
+            weights = " ".join(tap.name.split(".")[-1] for tap in box.taps.values()) if stacked else ""
             lines = [box.label, weights if len(weights) < 20 else f"{len(box.taps)} weights"]
-            if box in self.norms and not self.look.quiet:
+            if box in self.norms and not self.quiet:
                 where = f" at t = {speaker(box).t}" if self.picture.rolled else ""
                 lines.append(f"|d{main_lane(box) or 'y'}| {self.norms[box]:.2g}{where}")
             inside, all_rows = mask_of([box])
@@ -68,11 +60,11 @@ class Labels:
 
     def share(self, tap: Tap) -> str:
         """The text beside a tap: its share of the gradient."""
-        return "" if tap not in self.norms else WIDEST if self.look.quiet else f"{self.norms[tap]:.2g}"
+        return "" if tap not in self.norms else WIDEST if self.quiet else f"{self.norms[tap]:.2g}"
 
     def heading(self, panel: Panel, widest: bool = False) -> str:
         """What stands over a panel: its step, and the gradient of its state; widest: as wide as it may get."""
-        (row, t), boxes, first = panel, self.picture.panels[panel], self.look.count_from
+        (row, t), boxes, first = panel, self.picture.panels[panel], self.count_from
         if not row.timed or not self.picture.graph.axes:
             scope = next((box.nodes[-1].scope for box in boxes if box.nodes and box.nodes[-1].op is not None), "")
             text = "backward" if row.depth else "loss" if any(box.kind == "loss" for box in boxes) else ""
@@ -85,7 +77,7 @@ class Labels:
         states = [box for box in boxes if box.lanes and not box.outside and (box in self.norms or widest)]
         if states and self.flow and not row.depth:
             box = min(states, key=lambda box: style.is_memory(main_lane(box)))
-            norm = WIDEST if widest and self.look.quiet else f"{self.norms.get(box, 0.0):.2g}"
+            norm = WIDEST if widest and self.quiet else f"{self.norms.get(box, 0.0):.2g}"
             text += f"   ‖∂L/∂{main_lane(box)}‖ = {norm}"
         inside, rows = mask_of(boxes)
         return text + f"   {inside} of {rows} rows" * (inside < rows)
@@ -111,7 +103,7 @@ class Labels:
 
     def about(self, x: Any) -> str:
         """A parameter's name, its shape, and the sum of its gradients."""
-        total = self.flow.parameters.get(x) if self.flow and not self.look.quiet else None
+        total = self.flow.parameters.get(x) if self.flow and not self.quiet else None
         text = f"{self.called(x)}  {'×'.join(map(str, x.shape))}".strip()
         return text if total is None else f"{text}   ‖∂L/∂{self.called(x)}‖ = {total:.2g}"
 

@@ -14,7 +14,7 @@ from minigrad.render import style, ways
 from minigrad.render.canvas import Canvas, Item, quoted
 from minigrad.render.gradients import Flow
 from minigrad.render.grid import Grid, Place
-from minigrad.render.labels import Labels, Look, mask_of
+from minigrad.render.labels import Labels, mask_of
 from minigrad.render.names import is_number
 from minigrad.render.paths import Path, Point, level_middle, straight
 from minigrad.render.picture import Box, Link, Panel, Picture, Tap
@@ -38,11 +38,10 @@ class Painter(Labels):
 
     grid: Grid
 
-    def __init__(self, picture: Picture, flow: Flow | None, scale: Any, look: Look) -> None:
-        super().__init__(picture, flow, look)
-        self.scale, self.canvas = scale or (flow.scale if flow else (0.0, 1.0)), Canvas(title=picture.left_out)
-        self.outputs = set(picture.graph.outputs)
-        self.highlight, self.captioned, self.sides = set(look.highlight), set[Any](), dict[Tap, float]()
+    def __init__(self, picture: Picture, flow: Flow | None, scale: Any, title: str, **look: Any) -> None:
+        super().__init__(picture, flow, **look)
+        self.scale, self.canvas = scale or (flow.scale if flow else (0.0, 1.0)), Canvas(title=title)
+        self.outputs, self.captioned, self.sides = set(picture.graph.outputs), set[Any](), dict[Tap, float]()
 
     def paint(self) -> Canvas:
         """The whole picture; rails where they fit, else tags."""
@@ -67,16 +66,16 @@ class Painter(Labels):
         """The parameters that several panels use, if they are few enough to be drawn as rails."""
         panels: defaultdict[Any, set[Panel]] = defaultdict(set)
         for box in self.picture.boxes:
-            for tap in box.taps:
+            for tap in box.taps.values():
                 panels[tap.parameter].add(box.panel)
         shared = {x: k for k, x in enumerate(x for x, found in panels.items() if len(found) > 1)}
-        one_row = len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.look.per_row
+        one_row = len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.per_row
         return shared if one_row and self.picture.view != "cells" and len(shared) <= RAILS else {}
 
     def arrange(self, railed: dict[Any, int]) -> dict[Tap, tuple[Box, Path]] | None:
         """Place everything; the way of each tap from its rail, or None if some have none."""
         widths = {p: style.text_width(self.heading(p, True), 12) + 16 for p in self.picture.panels if self.framed}
-        self.grid = Grid(self.picture, railed, widths, self.look.per_row)
+        self.grid = Grid(self.picture, railed, widths, self.per_row)
         for k, bar in enumerate(self.grid.bars):
             bar.name = f"bar{k}"
         ways_of: dict[Tap, tuple[Box, Path]] = {}
@@ -84,7 +83,7 @@ class Painter(Labels):
             return None
         for place in self.grid.places.values():
             taken: dict[Tap, float] = {}
-            for box, tap in [(b, tap) for b in place.boxes for tap in b.taps if tap.parameter in railed]:
+            for box, tap in [(b, tap) for b in place.boxes for tap in b.taps.values() if tap.parameter in railed]:
                 corners = self.way_down(place, box, list(taken.values()))
                 if not corners:
                     return None
@@ -101,8 +100,8 @@ class Painter(Labels):
 
     def way_down(self, place: Place, box: Box, taken: list[float]) -> list[Point]:
         """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from the side."""
-        (cx, cy), outline = self.grid.at[box], self.grid.outline(box)
-        others = [(self.grid.at[b], self.grid.outline(b)) for b in place.boxes if b is not box]
+        (cx, cy), outline = self.grid.at[box], self.grid.outlines[box]
+        others = [(self.grid.at[b], self.grid.outlines[b]) for b in place.boxes if b is not box]
         half = max([outline.width, *(o.width for (x, _), o in others if abs(x - cx) < 3)]) / 2 + 6
         clear = not any(y > cy and abs(x - cx) < max(o.width, o.tags) / 2 + 3 for (x, y), o in others)
         edge, y = outline.width / 2 * (0.87 if outline.round else 1), cy + outline.height / 4
@@ -139,15 +138,15 @@ class Painter(Labels):
         if box in grid.bars:
             (left, bottom), (right, top) = grid.bar(box)
             center, size = ((left + right) / 2, (bottom + top) / 2), (right - left, top - bottom)
-            look, label = look._replace(shape="box"), "\n".join(box.label.split()) if self.look.per_row else box.label
+            look, label = look._replace(shape="box"), "\n".join(box.label.split()) if self.per_row else box.label
         else:
-            center, size, label = grid.at[box], grid.outline(box)[:2], box.label
+            center, size, label = grid.at[box], grid.outlines[box][:2], box.label
             self.draw_tags(box, center)
         self.canvas.node(box.name, center, size, label, look, self.tooltip(box))
 
     def draw_tags(self, box: Box, center: Point) -> None:
         """The parameters of a box, as tags on it."""
-        outline = self.grid.outline(box)
+        outline = self.grid.outlines[box]
         x, y = center[0] - outline.tags / 2, center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5
         for k, tap in enumerate(self.grid.tags(box)):
             width, height = style.size("tag", tap.label)
@@ -184,7 +183,7 @@ class Painter(Labels):
             tip = f"used {len(self.picture.graph.users[x])} times"
             self.canvas.node(name, ((left + right) / 2, self.rail_y(x)), size, text, style.LOOKS["rail"], tip)
         for tap, (box, path) in ways_of.items():
-            at, text = (path[0][0] + self.sides[tap], grid.ceiling + 12), "" if self.look.quiet else self.share(tap)
+            at, text = (path[0][0] + self.sides[tap], grid.ceiling + 12), "" if self.quiet else self.share(tap)
             ends, sign = (names[tap.parameter], box.name), "ᵀ" * tap.turned
             self.draw_edge(*ends, path, Stroke(*TAPPED), self.norms.get(tap), text, at, sign)
 
@@ -192,8 +191,8 @@ class Painter(Labels):
         """Under the steps one rail for all parameters that have none: of cells with a tap into each."""
         grid = self.grid
         cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
-        tapped = cells if len({box.panel[0] for box in cells}) == 1 and not self.look.per_row else []
-        taps = dict.fromkeys(tap.parameter for box in self.picture.boxes for tap in box.taps)
+        tapped = cells if len({box.panel[0] for box in cells}) == 1 and not self.per_row else []
+        taps = dict.fromkeys(tap.parameter for box in self.picture.boxes for tap in box.taps.values())
         shown = [x for x in taps if x in self.names and x not in grid.railed]
         if not shown or not grid.places:
             return
@@ -204,11 +203,11 @@ class Painter(Labels):
         y = self.canvas.box()[1] - 14 - height / 2
         self.canvas.node("weights", ((left + right) / 2, y), (width, height), label, style.LOOKS["rail"], "parameters")
         for box in tapped:
-            (cx, cy), outline = grid.at[box], grid.outline(box)
-            shares = [self.norms[tap] for tap in box.taps if tap in self.norms]
+            (cx, cy), outline = grid.at[box], grid.outlines[box]
+            shares = [self.norms[tap] for tap in box.taps.values() if tap in self.norms]
             norm, x = math.hypot(*shares) if shares else None, cx - outline.width / 2 + 10
             path = straight((x, y + height / 2), (x, cy - outline.height / 2))
-            text = f"{norm:.2g}" if norm is not None and not self.look.quiet else ""
+            text = f"{norm:.2g}" if norm is not None and not self.quiet else ""
             at = (x - 4 - style.text_width(text or " ", 11) / 2, y + height / 2 + 9)
             self.draw_edge("weights", box.name, path, Stroke(*TAPPED), norm, text, at, tip="of this step")
 
@@ -244,13 +243,14 @@ class Painter(Labels):
 
     def draw_link(self, link: Link) -> None:
         """One link, inside a panel or between two."""
-        grid, lane, place = self.grid, link.lane, self.grid.places.get(link.target.panel)
-        if place is not None and not grid.is_between(link):
+        grid, lane = self.grid, link.lane
+        if link in grid.turns:
+            path = ways.whole(grid, link)
+        else:
+            place = grid.places[link.target.panel]
             pair = place.boxes.index(link.source), place.boxes.index(link.target)
             path = place.way("inner", *pair)
             lane = lane or place.tile.spine.get(("inner", *pair), "")
-        else:
-            path = ways.whole(grid, link)
         cut = link.mark.startswith("✂")
         colour = style.LOOKS["cell state" if style.is_memory(lane) else "state"].border if lane else style.DATA
         stroke = Stroke(style.LOSS if cut else colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut)
@@ -263,7 +263,7 @@ class Painter(Labels):
         key = link.source, link.lane, link.target.panel
         text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
         text = f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip() if link.hidden else text
-        swings = self.grid.is_between(link) and not self.grid.turns[link]
+        swings = self.grid.turns.get(link) == []
         named = swings and link.lane and link.source.kind != "constant"
         if key in self.captioned or not (text or named):
             return "", None

@@ -149,7 +149,8 @@ class Places:
                 row = mirrored or self.make_row(("between", segment), segment)
             reached[node] = row.segment
             if forward is not None:
-                row, reached[node] = self.mirror(row), segment + 0.01 * (row.depth + 1)
+                row = self.make_row((*row.key, "backward"), row.segment, row.depth + 1)
+                reached[node] = segment + 0.01 * row.depth
             self.row[node] = row
 
     def panel(self, node: Tensor) -> Panel:
@@ -175,10 +176,6 @@ class Places:
         segment = max((row.segment for row in rows), default=0.0)
         return self.make_row(("joint", segment), segment)
 
-    def mirror(self, row: Row) -> Row:
-        """The row in which the backward pass of a row is drawn."""
-        return self.make_row((*row.key, "backward"), row.segment, row.depth + 1)
-
     def make_row(self, key: tuple[Any, ...], segment: float, depth: int = 0) -> Row:
         """The row of a key, made when first asked for."""
         if key not in self.rows:
@@ -191,10 +188,9 @@ class Places:
 
     def put_levels(self) -> None:
         """The level of each row: layers from the bottom up, a traced backward pass above them as a mirror image."""
-        rows = sorted(self.rows.values(), key=lambda row: (row.depth, row.segment))
-        layers = max(Counter(row.segment for row in rows if row.depth == 0).values(), default=1)
+        layers = max(Counter(row.segment for row in self.rows.values() if row.depth == 0).values(), default=1)
         count: Counter[tuple[int, float]] = Counter()
-        for row in rows:
+        for row in self.rows.values():
             n = count[row.depth, row.segment]
             count[row.depth, row.segment] += 1
             row.level = row.depth * layers + (layers - 1 - n if row.depth % 2 else n)

@@ -33,7 +33,7 @@ class Viewer(Groups):
             if (steps := self.steps_between(origin, node)) > 0 and self.state(origin)
         }
         products = [node for node in graph.nodes if not graph.axes and op_name(node) in style.PRODUCTS]
-        leaves = [x for node in products for x in self.inputs[node] if x.op is None]
+        leaves = {x for node in products for x in self.inputs[node] if x.op is None}
         self.data = {x for x in leaves if not x._requires_grad}  # what a network without time takes in
         self.box: dict[Tensor, Box] = {}
         self.panels: defaultdict[Panel, list[Box]] = defaultdict(list)
@@ -89,10 +89,7 @@ class Viewer(Groups):
         plain = not slot and not role_of(origin) and origin.op is None and origin not in self.data
         thing: Link | Tap | None
         if plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY)):
-            taps = {tap.parameter: tap for tap in target.taps}  # a parameter; or a mask, say
-            if origin not in taps:
-                target.taps.append(Tap(origin, []))
-            thing = taps.get(origin, target.taps[-1])
+            thing = target.taps.setdefault(origin, Tap(origin, []))  # a parameter; or a mask, say
         else:
             thing = self.link(node, k, x, target, slot)
         if thing is not None:

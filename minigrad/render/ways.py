@@ -134,7 +134,7 @@ def start(grid: Grid, link: Link) -> Path:
         return [((left + right) / 2, bottom)] if grid.per_row else [(right, (bottom + top) / 2)]
     if not up and not box.outside:
         return leave(grid, link)
-    (x, y), outline = grid.at[box], grid.outline(box)
+    (x, y), outline = grid.at[box], grid.outlines[box]
     if up:
         return [(x, y + outline.height / 2 + outline.tag_height)]
     to_right = grid.exit(link)[1] if box.kind == "input" else not box.panel[0].reverse
