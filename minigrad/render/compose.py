@@ -195,9 +195,8 @@ def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int
     kept = {axis: {t for part in parts for t in sorted(ts)[part]} for axis, ts in of_axis.items()}
     if of_axis and not any(kept.values()):
         raise ValueError(f"steps: {steps!r} chooses none of the {max(map(len, of_axis.values()))} steps")
-    names = {axis: name for name, axis in graph.axes.items()}
-    hidden = {names[axis]: len(ts) - len(kept[axis]) for axis, ts in of_axis.items()}
-    words = [f"{n} of {len(graph.axes) and n + len(kept[graph.axes[a]])} steps of {a}" for a, n in hidden.items() if n]
+    hidden = {name: len(of_axis[axis]) - len(kept[axis]) for name, axis in graph.axes.items()}
+    words = [f"{n} of {len(of_axis[graph.axes[name]])} steps of {name}" for name, n in hidden.items() if n]
     kept[None] = set().union(*kept.values())
     return (lambda axis, t: not of_axis or t in kept[axis]), f"not drawn: {', '.join(words)}" if words else ""
 

@@ -87,11 +87,8 @@ class Viewer(Groups):
         target, origin = self.box[node], self.alias[x]
         slot, _ = ("", 0) if forward_of(node) is not None else self.slots.get((line_of(node), k), ("", 0))
         plain = not slot and not role_of(origin) and origin.op is None and origin not in self.data
-        thing: Link | Tap | None
-        if plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY)):
-            thing = target.taps.setdefault(origin, Tap(origin, []))  # a parameter; or a mask, say
-        else:
-            thing = self.link(node, k, x, target, slot)
+        tapped = plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY))  # or a mask
+        thing: Any = target.taps.setdefault(origin, Tap(origin, [])) if tapped else self.link(node, k, x, target, slot)
         if thing is not None:
             thing.ends.append((node, k))
             thing.turned |= self.is_turned(node, k)
