@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,15 +128,11 @@ def write(path: str | os.PathLike[str], text: str) -> str:
     """DOT text as a picture in the format of the path's suffix: all of it, or no file at all."""
     target, form = Path(path), check(path)
     data = text.encode() if form in ("gv", "dot") else run(text, form)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")  # moved into place when it is whole
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")  # moved into place when whole
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, target)
+        draft.write_bytes(data)
+        draft.replace(target)
     except BaseException:
-        os.unlink(name)
+        draft.unlink(missing_ok=True)
         raise
     return str(path)

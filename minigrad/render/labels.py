@@ -19,11 +19,9 @@ WIDEST = "0.00012"  # a norm in as many letters as any
 class Labels:
     """What is written into one picture; quiet: it is one of a flip-book, whose pictures all have the same widths."""
 
-    def __init__(
-        self, picture: Picture, flow: Flow | None, per_row: Any, highlight: Any, count_from: int, quiet: bool = False
-    ) -> None:
-        self.picture, self.flow, self.per_row, self.quiet = picture, flow, per_row, quiet
-        self.highlight, self.count_from = set(highlight), count_from
+    def __init__(self, picture: Picture, flow: Flow | None, look: dict[str, Any]) -> None:
+        self.picture, self.flow, self.highlight = picture, flow, set(look["highlight"])
+        self.per_row, self.count_from, self.quiet = look["per_row"], look["count_from"], look.get("quiet", False)
         self.norms = flow.of if flow else {}
         self.names = {leaf: name for name, leaf in picture.graph.parameters.items()}
         self.tips = len(picture.graph) <= TOOLTIPS

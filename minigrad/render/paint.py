@@ -39,7 +39,7 @@ class Painter(Labels):
     grid: Grid
 
     def __init__(self, picture: Picture, flow: Flow | None, scale: Any, title: str, **look: Any) -> None:
-        super().__init__(picture, flow, **look)
+        super().__init__(picture, flow, look)
         self.scale, self.canvas = scale or (flow.scale if flow else (0.0, 1.0)), Canvas(title=title)
         self.outputs, self.captioned, self.sides = set(picture.graph.outputs), set[Any](), dict[Tap, float]()
 

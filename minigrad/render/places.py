@@ -109,7 +109,7 @@ class Places:
         """Axes that run side by side share a segment; one that starts when another has ended comes after it."""
         votes: Counter[tuple[Axis, Axis]] = Counter()
         reach: dict[Tensor, dict[Axis, int | None]] = {}  # the axes that a node depends on, and the step if it is one
-        for node in self.graph.nodes:
+        for node in self.graph.nodes if len(self.graph.axes) > 1 else ():
             axis, t = self.step.get(node, (None, None))
             came: dict[Axis, int | None] = {}
             for x in self.inputs[node]:
