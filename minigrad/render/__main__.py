@@ -30,9 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Run a program up to its backward pass (`backward` or `mg.grad`) and draw the graph of the loss.  "
         "A program without one is run to its end; then its variable `loss` is drawn.",
     )
-    parser.add_argument(
-        "-o", dest="path", default="graph.svg", metavar="PATH", help="the suffix is the format (graph.svg)"
-    )
+    parser.add_argument("-o", dest="path", default="graph.svg", help="the suffix is the format (graph.svg)")
     parser.add_argument("--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)")
     for name, (default, _, needed) in OPTIONS.items():
         if name != "highlight":

@@ -49,8 +49,7 @@ def run(text: str, form: str) -> bytes:
         raise NoGraphvizError(f"no dot program and no pygraphviz; install one: {INSTALL}") from None
     if len(text) > LONG:
         return _output([sys.executable, "-c", CHILD, form], text, form, font)
-    with warnings.catch_warnings(), _silent_stderr():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), _silent_stderr():
         os.environ.update(font)
         try:
             answer = pygraphviz.AGraph(string=text).draw(format=form, prog="dot")
@@ -132,7 +131,6 @@ def write(path: str | os.PathLike[str], text: str) -> str:
     try:
         draft.write_bytes(data)
         draft.replace(target)
-    except BaseException:
+    finally:
         draft.unlink(missing_ok=True)
-        raise
     return str(path)

@@ -7,7 +7,7 @@ it, of a box that of its value, of a tap the share of its step, of a parameter t
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter
 from typing import Any, NamedTuple
 
 from minigrad.render import style, ways
@@ -17,7 +17,7 @@ from minigrad.render.grid import Grid, Place
 from minigrad.render.labels import Labels, mask_of
 from minigrad.render.names import is_number
 from minigrad.render.paths import Path, Point, level_middle, straight
-from minigrad.render.picture import Box, Link, Panel, Picture, Tap
+from minigrad.render.picture import Box, Link, Picture, Tap
 from minigrad.render.places import op_name
 
 RAILS = 3  # more parameters than this are drawn as tags
@@ -64,11 +64,9 @@ class Painter(Labels):
 
     def shared_parameters(self) -> dict[Any, int]:
         """The parameters that several panels use, if they are few enough to be drawn as rails."""
-        panels: defaultdict[Any, set[Panel]] = defaultdict(set)
-        for box in self.picture.boxes:
-            for tap in box.taps.values():
-                panels[tap.parameter].add(box.panel)
-        shared = {x: k for k, x in enumerate(x for x, found in panels.items() if len(found) > 1)}
+        used = [dict.fromkeys(x for box in boxes for x in box.taps) for boxes in self.picture.panels.values()]
+        uses = Counter(x for found in used for x in found)
+        shared = {x: k for k, x in enumerate(x for x, count in uses.items() if count > 1)}
         one_row = len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.per_row
         return shared if one_row and self.picture.view != "cells" and len(shared) <= RAILS else {}
 
@@ -83,7 +81,7 @@ class Painter(Labels):
             return None
         for place in self.grid.places.values():
             taken: dict[Tap, float] = {}
-            for box, tap in [(b, tap) for b in place.boxes for tap in b.taps.values() if tap.parameter in railed]:
+            for box, tap in [(b, tap) for b in place.boxes for x, tap in b.taps.items() if x in railed]:
                 corners = self.way_down(place, box, list(taken.values()))
                 if not corners:
                     return None
@@ -192,7 +190,7 @@ class Painter(Labels):
         grid = self.grid
         cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
         tapped = cells if len({box.panel[0] for box in cells}) == 1 and not self.per_row else []
-        taps = dict.fromkeys(tap.parameter for box in self.picture.boxes for tap in box.taps.values())
+        taps = dict.fromkeys(x for box in self.picture.boxes for x in box.taps)
         shown = [x for x in taps if x in self.names and x not in grid.railed]
         if not shown or not grid.places:
             return

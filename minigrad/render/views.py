@@ -26,12 +26,11 @@ class Viewer(Groups):
     def __init__(self, graph: Graph, view: str, shown: Callable[[Any, int], bool], rolled: bool, first: int) -> None:
         super().__init__(graph, rolled, first)
         self.view, self.shown = view, shown
-        self.slots = {  # which state of how many steps before an input of an operation is, in this step or another
-            (line_of(node), k): (self.state(origin), steps)
-            for node in graph.nodes
-            for k, origin in enumerate(self.inputs[node])
-            if (steps := self.steps_between(origin, node)) > 0 and self.state(origin)
-        }
+        self.slots: dict[Any, tuple[str, int]] = {}  # of inputs by their place in the program: state, how long before
+        for node in graph.nodes:
+            for k, origin in enumerate(self.inputs[node]):
+                if (steps := self.steps_between(origin, node)) > 0 and (state := self.state(origin)):
+                    self.slots[line_of(node), k] = state, steps
         products = [node for node in graph.nodes if not graph.axes and op_name(node) in style.PRODUCTS]
         leaves = {x for node in products for x in self.inputs[node] if x.op is None}
         self.data = {x for x in leaves if not x._requires_grad}  # what a network without time takes in
