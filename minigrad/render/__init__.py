@@ -1,4 +1,4 @@
-"""Graph → picture: a Graphviz drawing of an unrolled graph on a time grid.  Graphviz is imported only when drawing.
+"""Graph → picture: a Graphviz drawing of an unrolled graph on a time grid.  Loaded, with Graphviz, only when drawing.
 
 The stages: `places` and `views` (what is drawn) → `gradients` (how large) → `tiles`, `grid` and `ways` (where) →
 `labels` and `paint` (in which look) → `canvas` (as DOT text) → `engine` (as a file); `compose` puts them together.
@@ -10,14 +10,15 @@ import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import graphviz
+import graphviz
 
-    from minigrad.graph import Graph
-    from minigrad.render.strips import Comparison
+from minigrad.graph import Graph
+from minigrad.render.compose import checked, draw, save
+from minigrad.render.strips import Comparison, frames
 
+__all__ = ["Comparison", "compare", "frames", "mimebundle", "render", "to_dot"]
 LARGEST = 2_000_000  # bytes of SVG that a notebook still shows quickly
 
 
@@ -42,8 +43,6 @@ def to_dot(graph: Graph, **options: Any) -> graphviz.Digraph:
     >>> "layout=" in dot.source, "t = 2" in dot.source
     (True, True)
     """
-    from minigrad.render.compose import checked, draw
-
     with _uncollected():
         return draw(graph, checked(**options))
 
@@ -66,8 +65,6 @@ def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
     The options are those of `to_dot`.  Without a dot program and without pygraphviz the text of the picture is written
     as .gv, and the error says so.
     """
-    from minigrad.render.compose import checked, draw, save
-
     pixels = str(path).lower().endswith(("png", "jpg"))
     with _uncollected():
         return save(path, lambda: draw(graph, checked(**options), pixels))
@@ -94,13 +91,4 @@ def _small_svg(graph: Graph, text: str) -> dict[str, str]:
 
 def compare(graphs: Mapping[str, Graph]) -> Comparison:
     """Strips one above another, on one scale of colours: `compare({"RNN": graph, ...}).render(path)`."""
-    from minigrad.render.strips import Comparison
-
     return Comparison(graphs)
-
-
-def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **options: Any) -> list[str]:
-    """A flip-book of a backward pass, one picture for each time step it has passed; returns the paths."""
-    from minigrad.render.strips import frames
-
-    return frames(graph, folder, suffix, **options)

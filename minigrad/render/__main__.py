@@ -32,9 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="the options may stand before or behind the program; what stands behind a -- is the program's own",
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "-o", dest="path", default="graph.svg", metavar="PATH", help="the suffix is the format (graph.svg)"
-    )
+    parser.add_argument("-o", dest="path", default="graph.svg", help="the suffix is the format (graph.svg)")
     parser.add_argument("--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)")
     for name, (default, _, needed) in OPTIONS.items():
         if name != "highlight":

@@ -6,7 +6,6 @@ Nodes, edges and frames are items that differ in how their points are written; a
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, NamedTuple
@@ -127,7 +126,7 @@ class Canvas:
         order = {"frame": 0, "node": 1, "edge": 2, "line": 2}
         items = sorted(self.items, key=lambda item: order[item.kind])
         font, page, tip = quoted(style.FONT), quoted(pinned["bb"]), ' tooltip=" "' * self.tips
-        return Drawing([
+        return Drawing("minigrad", body=[
             f'\tgraph [{header}]\n\tnode [fontname={font} fixedsize=true margin=0{tip}]\n',
             f'\tedge [fontname={font} arrowsize=0.6 arrowhead=normal{tip}]\n',
             f'\tsubgraph cluster_page {{ graph [bb={page} pencolor=none label=""] }}\n',
@@ -137,10 +136,6 @@ class Canvas:
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     """A `graphviz.Digraph` that is drawn, also by a notebook, where there is no dot program but pygraphviz."""
-
-    def __init__(self, body: Iterable[str] = (), **options: Any) -> None:
-        super().__init__("minigrad", **options)
-        self.body.extend(body)
 
     def pipe(self, format: str | None = None, *_: Any, encoding: str | None = None, **options: Any) -> Any:
         """The picture in a format, as bytes or, with an encoding, as text."""

@@ -17,7 +17,6 @@ from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
 from minigrad.render.groups import VIEWS
-from minigrad.render.labels import Look
 from minigrad.render.paint import Painter
 from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
@@ -170,12 +169,12 @@ def painter(
     if strange := [node for node in marked if node not in viewer.alias]:
         raise ValueError(f"highlight: {strange[0]!r} is no node of the graph {graph!r}")
     look["highlight"] = {viewer.alias[node] for node in marked}
-    lost = len(look["highlight"].difference(viewer.box, (tap.parameter for box in picture.boxes for tap in box.taps)))
+    lost = len(look["highlight"].difference(viewer.box, *[box.taps for box in picture.boxes]))
     said = f"not drawn: {lost} of {len(look['highlight'])} highlighted nodes" if lost else ""
-    picture.left_out = ";  ".join(filter(None, [left_out, said]))
+    left_out = ";  ".join(filter(None, [left_out, said]))
     if not picture.boxes:
         raise ValueError(f"there is no operation to draw in {graph!r}")
-    return Painter(picture, measure(picture, limit) if backward else None, scale, Look(**look))
+    return Painter(picture, measure(picture, limit) if backward else None, scale, left_out, **look)
 
 
 def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:
@@ -209,9 +208,8 @@ def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int
     kept = {axis: {t for part in parts for t in sorted(ts)[part]} for axis, ts in of_axis.items()}
     if of_axis and not any(kept.values()):
         raise ValueError(f"steps: {steps!r} chooses none of the {max(map(len, of_axis.values()))} steps")
-    names = {axis: name for name, axis in graph.axes.items()}
-    hidden = {names[axis]: len(ts) - len(kept[axis]) for axis, ts in of_axis.items()}
-    words = [f"{n} of {len(graph.axes) and n + len(kept[graph.axes[a]])} steps of {a}" for a, n in hidden.items() if n]
+    hidden = {name: len(of_axis[axis]) - len(kept[axis]) for name, axis in graph.axes.items()}
+    words = [f"{n} of {len(of_axis[graph.axes[name]])} steps of {name}" for name, n in hidden.items() if n]
     kept[None] = set().union(*kept.values())
     return (lambda axis, t: not of_axis or t in kept[axis]), f"not drawn: {', '.join(words)}" if words else ""
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,8 +49,7 @@ def run(text: str, form: str) -> bytes:
         raise NoGraphvizError(f"no dot program and no pygraphviz; install one: {INSTALL}") from None
     if len(text) > LONG:
         return _output([sys.executable, "-c", CHILD, form], text, form, font)
-    with warnings.catch_warnings(), _silent_stderr():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"), _silent_stderr():
         os.environ.update(font)
         try:
             answer = pygraphviz.AGraph(string=text).draw(format=form, prog="dot")
@@ -128,18 +127,10 @@ def write(path: str | os.PathLike[str], text: str) -> str:
     """DOT text as a picture in the format of the path's suffix: all of it, or no file at all."""
     target, form = Path(path), check(path)
     data = text.encode() if form in ("gv", "dot") else run(text, form)
-    try:  # written beside it, and moved into place when it is whole
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    except OSError as error:
-        raise OSError(error.errno, f"render: cannot write there: {error.strerror}", str(target)) from None
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")  # moved into place when whole
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(name, 0o666 & ~mask)
-        os.replace(name, target)
-    except BaseException:
-        os.unlink(name)
-        raise
+        draft.write_bytes(data)
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
     return str(path)

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,12 +19,11 @@ from minigrad.render.places import PARTED, op_name
 DEEPEST = 12  # orders of magnitude that one scale spans at most
 
 
-@dataclass(slots=True)
-class Flow:
+class Flow(NamedTuple):
     """The norms of a backward pass by what is drawn; a thing that no gradient reaches is missing."""
 
-    of: dict[Box | Link | Tap, float] = field(default_factory=dict)
-    parameters: dict[Any, float] = field(default_factory=dict)
+    of: dict[Box | Link | Tap, float]
+    parameters: dict[Any, float]
 
     @property
     def scale(self) -> tuple[float, float]:
@@ -39,20 +37,19 @@ class Flow:
 
 def measure(picture: Picture, limit: int | None = None) -> Flow:
     """Run the backward pass of the picture's graph, all of it or so many steps, and measure."""
-    things: list[Link | Tap] = [*picture.links, *(tap for box in picture.boxes for tap in box.taps)]
+    things: list[Link | Tap] = [*picture.links, *(tap for box in picture.boxes for tap in box.taps.values())]
     owners = {end: thing for thing in things for end in thing.ends}
     speakers = {speaker(box): box for box in picture.boxes if box.nodes}
     outputs = picture.graph.outputs
-    seed = None  # beside a loss, outputs that are not scalars (gradients, as a rule) are seeded with zeros
-    if len({y.size == 1 for y in outputs}) == 2:
-        seed = tuple(np.full(y.shape, float(y.size == 1)) for y in outputs)
-    flow, sums, totals = Flow(), dict[Any, Any](), dict[Any, Any]()
+    zeros = len({y.size == 1 for y in outputs}) == 2  # beside a loss, of what is no scalar (gradients, as a rule)
+    seed = tuple(np.full(y.shape, float(y.size == 1)) for y in outputs) if zeros else None
+    of, sums, totals = dict[Any, float](), dict[Any, Any](), dict[Any, Any]()
     for step in itertools.islice(picture.graph.backward_steps(seed), limit):
         if step.node in speakers:
-            flow.of[speakers[step.node]] = norm([step.grad])
+            of[speakers[step.node]] = norm([step.grad])
         parts = op_name(step.node) in PARTED
         if parts and (step.node, 0) in owners:
-            flow.of[owners[step.node, 0]] = norm([step.grad])
+            of[owners[step.node, 0]] = norm([step.grad])
         for k, (x, dx) in enumerate(zip(step.inputs, step.contributions(), strict=True)):
             thing = owners.get((step.node, k))
             if dx is not None and x.op is None:
@@ -63,13 +60,12 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
                 if len(thing.ends) > 1:
                     whole = dx.dense(x) if isinstance(dx, Scatter) else dx
                     part = sums[thing] = _added(sums.get(thing), np.asarray(whole, np.float64))
-                flow.of[thing] = norm([part])
+                of[thing] = norm([part])
     for link in picture.links:
         if link.target.kind == "delay" and not link.ends:
-            flow.of[link] = max([flow.of.get(other, 0.0) for other in picture.links if other.source is link.target])
-    flow.parameters = {x: norm([total]) for x, total in totals.items()}
-    flow.of |= {speakers[x]: size for x, size in flow.parameters.items() if x in speakers}
-    return flow
+            of[link] = max([of.get(other, 0.0) for other in picture.links if other.source is link.target])
+    parameters = {x: norm([total]) for x, total in totals.items()}
+    return Flow(of | {speakers[x]: size for x, size in parameters.items() if x in speakers}, parameters)
 
 
 def speaker(box: Box) -> Any:

@@ -46,7 +46,7 @@ class Place:
 
     def port_y(self, k: int) -> float:
         """The height of an in-port."""
-        return self.way("in", k, self.shape.ins[k][1][0])[0][1]
+        return self.y + self.tile.paths["in", k, self.shape.ins[k][1][0]][0][1]
 
     def channel(self, k: int) -> float:
         """The x of the vertical by which an in-port is reached from below."""
@@ -78,13 +78,15 @@ class Grid:
         if any("\n|d" in label for label in labels):  # strips of several networks stand in the same columns
             labels.append("|dh| 0.00012")
         self.cell = [max((style.size("cell", label)[n] for label in labels), default=0.0) for n in (0, 1)]
+        self.inner = set[Link]()  # what does not leave its panel
+        self.outlines = {box: self.outline(box) for box in picture.boxes}
         self.places = {panel: self.plan(panel, boxes) for panel, boxes in inside.items()}
         tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()))
         for place in self.places.values():
             place.tile = tiles[place.shape]
         self.tracks: defaultdict[Side, dict[Any, int]] = defaultdict(dict)  # beside a column, by what they belong to
         self.taken: defaultdict[Any, dict[Any, int]] = defaultdict(dict)  # tracks of a corridor at a column, likewise
-        self.turns = {link: ways.plan(self, link) for link in picture.links if self.is_between(link)}
+        self.turns = {link: ways.plan(self, link) for link in picture.links if link not in self.inner}
         self.corridors: defaultdict[int, int] = defaultdict(int)  # how many tracks there are under each level
         for (_, level, _), taken in self.taken.items():
             self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
@@ -120,17 +122,13 @@ class Grid:
         for row in rows:
             row.level = order.index(row.level)
 
-    def is_between(self, link: Link) -> bool:
-        """Whether a link leaves its panel."""
-        place = self.places.get(link.target.panel)
-        return place is None or not (link.source in place.boxes and link.target in place.boxes)
-
     # ports
 
     def plan(self, panel: Panel, boxes: list[Box]) -> Place:
         """The ports of a panel, and its shape."""
         local = {box: k for k, box in enumerate(boxes)}
         inner = [link for link in self.into[panel] if link.source in local and link.target in local]
+        self.inner.update(inner)
         ports: defaultdict[Any, list[Link]] = defaultdict(list)
         for link in self.into[panel]:
             if link.source not in local and link.target in local:
@@ -143,7 +141,7 @@ class Grid:
             for key in order
         ]
         shape = Shape(
-            tuple(map(self.outline, boxes)),
+            tuple(self.outlines[box] for box in boxes),
             tuple(dict.fromkeys((local[link.source], local[link.target]) for link in inner)),
             tuple(ins),
             tuple((local[box], lane) for box, lane in outs),
@@ -192,7 +190,7 @@ class Grid:
 
     def tags(self, box: Box) -> list[Tap]:
         """The parameters of a box that are drawn as tags on it."""
-        return [tap for tap in box.taps if tap.parameter not in self.railed and box.kind != "cell"]
+        return [tap for tap in box.taps.values() if tap.parameter not in self.railed and box.kind != "cell"]
 
     # places
 

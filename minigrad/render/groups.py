@@ -16,12 +16,10 @@ VIEWS = ("ops", "affine", "cells")
 class Groups(Names):
     """Gathers operations; each group stands where its last operation does."""
 
-    whole: dict[Tensor, list[Tensor]]  # what is gathered into one box, by its last operation
-    kinds: dict[Tensor, tuple[str, str]]  # kind and label of such boxes
-
     def group(self, drawn: list[Tensor], view: str) -> None:
         """All groups of a view."""
-        self.whole, self.kinds = {node: [node] for node in drawn}, {}
+        self.whole = {node: [node] for node in drawn}  # what is gathered into one box, by its last operation
+        self.kinds: dict[Tensor, tuple[str, str]] = {}  # kind and label of such boxes
         self.gather_sums(drawn)
         if view == "affine":
             self.gather_affine(drawn)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from minigrad import naming
@@ -19,28 +18,18 @@ TOOLTIPS = 5000  # in a graph of more nodes an SVG with tooltips takes half a mi
 WIDEST = "0.00012"  # a norm in as many letters as any
 
 
-@dataclass(slots=True)
-class Look:
-    """What changes the look of a picture but not what is in it."""
-
-    per_row: int | None = None
-    highlight: Any = ()
-    count_from: int = 0
-    quiet: bool = False  # one of a flip-book, whose pictures all have the same widths
-
-
 class Labels:
-    """What is written into one picture."""
+    """What is written into one picture; quiet: it is one of a flip-book, whose pictures all have the same widths."""
 
-    def __init__(self, picture: Picture, flow: Flow | None, look: Look) -> None:
-        self.picture, self.flow, self.look = picture, flow, look
+    def __init__(self, picture: Picture, flow: Flow | None, look: dict[str, Any]) -> None:
+        self.picture, self.flow, self.highlight = picture, flow, set(look["highlight"])
+        self.per_row, self.count_from, self.quiet = look["per_row"], look["count_from"], look.get("quiet", False)
         self.norms = flow.of if flow else {}
         self.names = {leaf: name for name, leaf in picture.graph.parameters.items()}
         self.tips = len(picture.graph) <= TOOLTIPS
         self.axes = len({row.key[0] for row, _ in picture.panels if row.name})
-        columns = {(row, t) for row, t in picture.panels}
-        timed = any(row.timed for row, _ in columns) and bool(picture.graph.axes)
-        self.framed = picture.view != "cells" and (timed or len(columns) > 1)  # whether panels have frames and headings
+        several = bool(picture.graph.axes) or len(picture.panels) > 1
+        self.framed = picture.view != "cells" and several  # whether panels have frames and headings
 
     def write_texts(self) -> None:
         """Ids (l0_t3_k5 is box 5 of step 3 in row 0), the texts of tags, the further lines of cells."""
@@ -49,27 +38,27 @@ class Labels:
             for k, box in enumerate(boxes):
                 box.name = f"l{rows.index(row)}_{'t' if row.timed else 'c'}{t}_k{k}".replace("-", "m")
         same: defaultdict[Any, set[Any]] = defaultdict(set)
-        taps = [(box, tap) for box in self.picture.boxes for tap in box.taps]
+        taps = [(box, tap) for box in self.picture.boxes for tap in box.taps.values()]
         for box, tap in taps:
             tap.name = style.shorten(constant_name(tap.parameter, *tap.ends[0], self.called(tap.parameter)), 40)
             same[box.panel[0], tap.name.split(".")[-1]].add(tap.parameter)
         for box, tap in taps:  # short, where that is clear
             last = tap.name.split(".")[-1]
             short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20) + "ᵀ" * tap.turned
-            tap.label = short if self.look.quiet else f"{short} {self.share(self.norms.get(tap))}".strip()
+            tap.label = short if self.quiet else f"{short} {self.share(self.norms.get(tap))}".strip()
         cells = [box for box in self.picture.boxes if box.kind == "cell"]
         several = {box.panel[0] for box in cells if not box.panel[0].depth}
-        stacked = self.look.per_row or len({box.panel[0] for box in cells}) > 1
+        stacked = self.per_row or len({box.panel[0] for box in cells}) > 1
         for box in cells:
             row, dotted = box.panel[0], not self.picture.graph.axes
-            names = [tap.name if dotted else tap.name.split(".")[-1] for tap in box.taps if stacked or dotted]
+            names = [tap.name if dotted else tap.name.split(".")[-1] for tap in box.taps.values() if stacked or dotted]
             weights = " ".join(names)
             lines = [box.label, style.shorten(row.name.split(".")[-1]) if len(several) > 1 and not row.depth else ""]
             lines.append(weights if len(weights) < 20 else f"{len(box.taps)} weights")
-            if box in self.norms and not self.look.quiet:
+            if box in self.norms and not self.quiet:
                 where = f" at t = {speaker(box).t}" if self.picture.rolled else ""
                 lines.append(f"|d{main_lane(box) or 'y'}| {style.figure(self.norms[box])}{where}")
-            if stacked and self.joint(box) is not None and not self.look.quiet:
+            if stacked and self.joint(box) is not None and not self.quiet:
                 lines.append(f"|dθ| {self.share(self.joint(box))}")
             inside, all_rows = mask_of([box])
             lines.append(f"{inside} of {all_rows} rows" if inside < all_rows else "")
@@ -77,20 +66,20 @@ class Labels:
 
     def joint(self, box: Box) -> float | None:
         """The norm of all shares of a box together: of the gradient of its parameters θ in its step."""
-        shares = [self.norms[tap] for tap in box.taps if tap in self.norms and tap.parameter in self.names]
+        shares = [self.norms[tap] for x, tap in box.taps.items() if tap in self.norms and x in self.names]
         return math.hypot(*shares) if shares else None
 
     def share(self, norm: float | None) -> str:
         """The text beside a tap: its share of the gradient."""
-        return "" if norm is None else WIDEST if self.look.quiet else style.figure(norm)
+        return "" if norm is None else WIDEST if self.quiet else style.figure(norm)
 
     def told(self, norm: float | None) -> str:
         """The same where it is not part of a node: nothing in a flip-book."""
-        return "" if self.look.quiet else self.share(norm)
+        return "" if self.quiet else self.share(norm)
 
     def heading(self, panel: Panel, widest: bool = False) -> str:
         """What stands over a panel: its step, and the gradient of its state; widest: as wide as it may get."""
-        (row, t), boxes, first = panel, self.picture.panels[panel], self.look.count_from
+        (row, t), boxes, first = panel, self.picture.panels[panel], self.count_from
         if not row.timed or not self.picture.graph.axes:
             scope = next((box.nodes[-1].scope for box in boxes if box.nodes and box.nodes[-1].op is not None), "")
             text = "backward" if row.depth else "loss" if any(box.kind == "loss" for box in boxes) else ""
@@ -103,7 +92,7 @@ class Labels:
         states = [box for box in boxes if box.lanes and not box.outside and (box in self.norms or widest)]
         if states and self.flow and not row.depth:
             box = min(states, key=lambda box: style.is_memory(main_lane(box)))
-            norm = WIDEST if widest and self.look.quiet else style.figure(self.norms.get(box, 0.0))
+            norm = WIDEST if widest and self.quiet else style.figure(self.norms.get(box, 0.0))
             text += f"   ‖∂L/∂{main_lane(box)}‖ = {norm}"
         inside, rows = mask_of(boxes)
         return text + f"   {inside} of {rows} rows" * (inside < rows)
@@ -129,7 +118,7 @@ class Labels:
 
     def about(self, x: Any) -> str:
         """A parameter's name, its shape, how often it is used where that is not seen, and the sum of its gradients."""
-        total = self.flow.parameters.get(x) if self.flow and not self.look.quiet else None
+        total = self.flow.parameters.get(x) if self.flow and not self.quiet else None
         unseen = self.picture.rolled or any(link.hidden for link in self.picture.links)
         count = len(self.picture.graph.users[x]) if unseen else 1
         text = f"{self.called(x)}  {'×'.join(map(str, x.shape))}".strip() + f"  {count} times" * (count > 1)

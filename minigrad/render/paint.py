@@ -7,17 +7,17 @@ it, of a box that of its value, of a tap the share of its step, of a parameter t
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter
 from typing import Any, NamedTuple
 
 from minigrad.render import style, ways
 from minigrad.render.canvas import Canvas, Item, quoted
 from minigrad.render.gradients import Flow
 from minigrad.render.grid import Grid, Place
-from minigrad.render.labels import Labels, Look, legend, mask_of
+from minigrad.render.labels import Labels, legend, mask_of
 from minigrad.render.names import is_number
 from minigrad.render.paths import Path, Point, level_middle, straight
-from minigrad.render.picture import Box, Link, Panel, Picture, Tap
+from minigrad.render.picture import Box, Link, Picture, Tap
 from minigrad.render.places import op_name
 
 RAILS = 3  # more parameters than this are drawn as tags
@@ -39,14 +39,11 @@ class Painter(Labels):
 
     grid: Grid
 
-    def __init__(self, picture: Picture, flow: Flow | None, scale: Any, look: Look) -> None:
+    def __init__(self, picture: Picture, flow: Flow | None, scale: Any, title: str, **look: Any) -> None:
         super().__init__(picture, flow, look)
-        self.scale, self.canvas = (
-            scale or (flow.scale if flow else (0.0, 1.0)),
-            Canvas(title=picture.left_out, tips=self.tips),
-        )
-        self.outputs = set(picture.graph.outputs)
-        self.highlight, self.captioned, self.sides = set(look.highlight), set[Any](), dict[Tap, float]()
+        self.scale = scale or (flow.scale if flow else (0.0, 1.0))
+        self.canvas = Canvas(title=title, tips=self.tips)
+        self.outputs, self.captioned, self.sides = set(picture.graph.outputs), set[Any](), dict[Tap, float]()
 
     def paint(self) -> Canvas:
         """The whole picture; rails where they fit, else tags."""
@@ -69,18 +66,16 @@ class Painter(Labels):
 
     def shared_parameters(self) -> dict[Any, int]:
         """The parameters that several panels use, if they are few enough to be drawn as rails."""
-        panels: defaultdict[Any, set[Panel]] = defaultdict(set)
-        for box in self.picture.boxes:
-            for tap in box.taps:
-                panels[tap.parameter].add(box.panel)
-        shared = {x: k for k, x in enumerate(x for x, found in panels.items() if len(found) > 1)}
-        one_row = len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.look.per_row
+        used = [dict.fromkeys(x for box in boxes for x in box.taps) for boxes in self.picture.panels.values()]
+        uses = Counter(x for found in used for x in found)
+        shared = {x: k for k, x in enumerate(x for x, count in uses.items() if count > 1)}
+        one_row = len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.per_row
         return shared if one_row and self.picture.view != "cells" and len(shared) <= RAILS else {}
 
     def arrange(self, railed: dict[Any, int]) -> dict[Tap, tuple[Box, Path]] | None:
         """Place everything; the way of each tap from its rail, or None if some have none."""
         widths = {p: style.text_width(self.heading(p, True), 12) + 16 for p in self.picture.panels if self.framed}
-        self.grid = Grid(self.picture, railed, widths, self.look.per_row)
+        self.grid = Grid(self.picture, railed, widths, self.per_row)
         for k, bar in enumerate(self.grid.bars):
             bar.name = f"bar{k}"
         ways_of: dict[Tap, tuple[Box, Path]] = {}
@@ -88,7 +83,7 @@ class Painter(Labels):
             return None
         for place in self.grid.places.values():
             taken: dict[Tap, float] = {}
-            for box, tap in [(b, tap) for b in place.boxes for tap in b.taps if tap.parameter in railed]:
+            for box, tap in [(b, tap) for b in place.boxes for x, tap in b.taps.items() if x in railed]:
                 corners = self.way_down(place, box, list(taken.values()))
                 if not corners:
                     return None
@@ -105,8 +100,8 @@ class Painter(Labels):
 
     def way_down(self, place: Place, box: Box, taken: list[float]) -> list[Point]:
         """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from the side."""
-        (cx, cy), outline = self.grid.at[box], self.grid.outline(box)
-        others = [(self.grid.at[b], self.grid.outline(b)) for b in place.boxes if b is not box]
+        (cx, cy), outline = self.grid.at[box], self.grid.outlines[box]
+        others = [(self.grid.at[b], self.grid.outlines[b]) for b in place.boxes if b is not box]
         half = max([outline.width, *(o.width for (x, _), o in others if abs(x - cx) < 3)]) / 2 + 6
         clear = not any(y > cy and abs(x - cx) < max(o.width, o.tags) / 2 + 3 for (x, y), o in others)
         edge, y = outline.width / 2 * (0.87 if outline.round else 1), cy + outline.height / 4
@@ -143,15 +138,15 @@ class Painter(Labels):
         if box in grid.bars:
             (left, bottom), (right, top) = grid.corners[box]
             center, size = ((left + right) / 2, (bottom + top) / 2), (right - left, top - bottom)
-            look, label = look._replace(shape="box"), "\n".join(box.label.split()) if self.look.per_row else box.label
+            look, label = look._replace(shape="box"), "\n".join(box.label.split()) if self.per_row else box.label
         else:
-            center, size, label = grid.at[box], grid.outline(box)[:2], box.label
+            center, size, label = grid.at[box], grid.outlines[box][:2], box.label
             self.draw_tags(box, center)
         self.canvas.node(box.name, center, size, label, look, self.tooltip(box))
 
     def draw_tags(self, box: Box, center: Point) -> None:
         """The parameters of a box, as tags on it."""
-        outline = self.grid.outline(box)
+        outline = self.grid.outlines[box]
         x, y = center[0] - outline.tags / 2, center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5
         for k, tap in enumerate(self.grid.tags(box)):
             width, height = style.size("tag", tap.label)
@@ -190,10 +185,7 @@ class Painter(Labels):
             look = look._replace(border=style.RED, pen=2.4) if x in self.highlight else look
             self.canvas.node(name, ((left + right) / 2, self.rail_y(x)), size, text, look, tip)
         for tap, (box, path) in ways_of.items():
-            at, text = (
-                (path[0][0] + self.sides[tap], grid.ceiling + 12),
-                "" if self.look.quiet else self.share(self.norms.get(tap)),
-            )
+            at, text = (path[0][0] + self.sides[tap], grid.ceiling + 12), self.told(self.norms.get(tap))
             ends, sign = (names[tap.parameter], box.name), "ᵀ" * tap.turned
             self.draw_edge(*ends, path, Stroke(*TAPPED), self.norms.get(tap), text, at, sign)
 
@@ -202,8 +194,8 @@ class Painter(Labels):
         grid = self.grid
         cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
         alone = len({box.panel[0] for box in cells}) == 1 and len({box.panel for box in cells}) == len(cells)
-        tapped = cells if alone and not self.look.per_row else []
-        leaves = [x for box in self.picture.boxes for x in (*box.nodes, *(tap.parameter for tap in box.taps))]
+        tapped = cells if alone and not self.per_row else []
+        leaves = [x for box in self.picture.boxes for x in (*box.nodes, *box.taps)]
         shown = [x for x in dict.fromkeys(leaves) if x.op is None and x in self.names and x not in grid.railed]
         if not shown or not grid.places:
             return
@@ -214,7 +206,7 @@ class Painter(Labels):
         y = self.canvas.box()[1] - 14 - height / 2
         self.canvas.node("weights", ((left + right) / 2, y), (width, height), label, style.LOOKS["rail"], "parameters")
         for box in tapped:
-            (cx, cy), outline = grid.at[box], grid.outline(box)
+            (cx, cy), outline = grid.at[box], grid.outlines[box]
             norm, x = self.joint(box), cx - outline.width / 2 + 10
             path = straight((x, y + height / 2), (x, cy - outline.height / 2))
             text = f"{'|dθ| ' * (len(box.taps) > 1)}{self.told(norm)}" if self.told(norm) else ""
@@ -253,13 +245,14 @@ class Painter(Labels):
 
     def draw_link(self, link: Link) -> None:
         """One link, inside a panel or between two."""
-        grid, lane, place = self.grid, link.lane, self.grid.places.get(link.target.panel)
-        if place is not None and not grid.is_between(link):
+        grid, lane = self.grid, link.lane
+        if link in grid.turns:
+            path = ways.whole(grid, link)
+        else:
+            place = grid.places[link.target.panel]
             pair = place.boxes.index(link.source), place.boxes.index(link.target)
             path = place.way("inner", *pair)
             lane = lane or place.tile.spine.get(("inner", *pair), "")
-        else:
-            path = ways.whole(grid, link)
         cut = link.mark.startswith("✂")
         lane = "" if link.total else lane
         colour = style.LOOKS["cell state" if style.is_memory(lane) else "state"].border if lane else style.DATA
@@ -270,10 +263,9 @@ class Painter(Labels):
 
     def caption(self, link: Link, path: Path) -> tuple[str, Point | None]:
         """The text of a link that crosses a gutter: its mark, the steps it hides, or its state; that once."""
-        between = self.grid.is_between(link)
         text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
         text = f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip() if link.hidden else text
-        swings = between and not self.grid.turns[link]
+        swings = self.grid.turns.get(link) == []
         silent = link.source.kind == "constant" or (link.total and link.source.kind != "delay")
         where = link.source if swings else text, link.lane if swings else link.source.panel, link.target.panel
         if where in self.captioned or not (text or (swings and link.lane and not silent)):

@@ -51,7 +51,7 @@ class Box:
     panel: Panel
     lanes: tuple[str, ...] = ()  # the states that it makes
     outside: bool = False  # it stands beside its panel: an input below it, an initial state or a delay in front of it
-    taps: list[Tap] = field(default_factory=list)
+    taps: dict[Tensor, Tap] = field(default_factory=dict)  # by the parameter
     name: str = ""  # in the DOT text
 
 
@@ -72,14 +72,13 @@ class Link:
 
 @dataclass(eq=False, slots=True, repr=False)
 class Picture:
-    """Rows of panels, and the links between and within them; left_out: what is not drawn, in words."""
+    """Rows of panels, and the links between and within them."""
 
     graph: Graph
     view: str
     rolled: bool
     panels: dict[Panel, list[Box]]
     links: list[Link]
-    left_out: str = ""
 
     @property
     def boxes(self) -> list[Box]:

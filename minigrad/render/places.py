@@ -113,7 +113,7 @@ class Places:
             return dict.fromkeys(self.graph.axes.values(), 0)
         votes: Counter[tuple[Axis, Axis]] = Counter()
         reach: dict[Tensor, dict[Axis, int | None]] = {}  # the axes that a node depends on, and the step if it is one
-        for node in self.graph.nodes:
+        for node in self.graph.nodes if len(self.graph.axes) > 1 else ():
             axis, t = self.step.get(node, (None, None))
             came: dict[Axis, int | None] = {}
             for x in self.inputs[node]:
@@ -153,7 +153,8 @@ class Places:
                 row = mirrored or self.make_row(("between", segment), segment)
             reached[node] = row.segment
             if forward is not None:
-                row, reached[node] = self.mirror(row), segment + 0.01 * (row.depth + 1)
+                row = self.make_row((*row.key, "backward"), row.segment, row.depth + 1)
+                reached[node] = segment + 0.01 * row.depth
             self.row[node] = row
 
     def panel(self, node: Tensor) -> Panel:
@@ -181,10 +182,6 @@ class Places:
         segment = max((row.segment for row in rows), default=0.0)
         return self.make_row(("joint", segment), segment)
 
-    def mirror(self, row: Row) -> Row:
-        """The row in which the backward pass of a row is drawn."""
-        return self.make_row((*row.key, "backward"), row.segment, row.depth + 1)
-
     def make_row(self, key: tuple[Any, ...], segment: float, depth: int = 0) -> Row:
         """The row of a key, made when first asked for."""
         if key not in self.rows:
@@ -199,10 +196,9 @@ class Places:
 
     def put_levels(self) -> None:
         """The level of each row: layers from the bottom up, a traced backward pass above them as a mirror image."""
-        rows = sorted(self.rows.values(), key=lambda row: (row.depth, row.segment))
-        layers = max(Counter(row.segment for row in rows if row.depth == 0).values(), default=1)
+        layers = max(Counter(row.segment for row in self.rows.values() if row.depth == 0).values(), default=1)
         count: Counter[tuple[int, float]] = Counter()
-        for row in rows:
+        for row in self.rows.values():
             n = count[row.depth, row.segment]
             count[row.depth, row.segment] += 1
             row.level = row.depth * layers + (layers - 1 - n if row.depth % 2 else n)

@@ -82,9 +82,8 @@ _WIDTHS = (
     *(611, 732, 684, 989, 685, 611, 685, 390, 337, 390, 838, 500, 500, 613, 635, 550, 635, 615, 352, 635, 634, 278),
     *(278, 579, 278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818, 592, 592, 525, 636, 337, 636, 838),
 )  # fmt: skip
-_NARROW = (
-    dict.fromkeys("₀₁₂₃₄₅₆₇₈₉²³ʸₜ", 401) | dict.fromkeys("‖∂", 517) | dict.fromkeys("×÷−", 840) | {"·": 318, "′": 227}
-)
+_OTHERS = {401: "₀₁₂₃₄₅₆₇₈₉²³ʸₜ", 517: "‖∂", 840: "×÷−", 318: "·", 227: "′"}
+_NARROW = {character: width for width, characters in _OTHERS.items() for character in characters}
 
 
 def text_width(text: str, font: float) -> float:

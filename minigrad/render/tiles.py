@@ -127,8 +127,7 @@ def _ranked(shape: Shape) -> engine.Layout:
     for _ in list(rank):
         rank.update({head: rank[tail] + 1 for tail, head in links if rank.get(head, 0) <= rank[tail]})
     rank.update({head: max(rank.values()) for _, head in links if head[0] == "o"})
-    names = sorted(rank, key=lambda name: rank[name])
-    at = {name: (80.0 * rank[name], 45.0 * k) for k, name in enumerate(names)}
+    at = {name: (80.0 * rank[name], 45.0 * k) for k, name in enumerate(sorted(rank, key=rank.__getitem__))}
     edges = {f"{tail}_{head}": straight(at[tail], at[head]) for tail, head in links}
     return at, edges, 80.0 * max(rank.values()), 45.0 * len(rank)
 

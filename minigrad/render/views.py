@@ -27,21 +27,17 @@ class Viewer(Groups):
     def __init__(self, graph: Graph, view: str, shown: Callable[[Any, int], bool], rolled: bool, first: int) -> None:
         super().__init__(graph, rolled, first)
         self.view, self.shown = view, shown
-        self.slots = {  # which state of how many steps before an input of an operation is, in this step or another
-            (line_of(node), k): (self.state(origin), steps)
-            for node in graph.nodes
-            for k, origin in enumerate(self.inputs[node])
-            if (steps := self.steps_between(origin, node)) > 0 and self.state(origin)
-        }
-        self.totals = {  # values that the same line adds to in the next step, by that line
-            line_of(node): self.variable(node) or "total"
-            for node in graph.nodes
-            if op_name(node) == "add" and not self.lane(node)
-            for x in self.inputs[node]
-            if line_of(x) == line_of(node) and abs(self.steps_between(x, node)) == 1
-        }
+        self.slots: dict[Any, tuple[str, int]] = {}  # of inputs by their place in the program: state, how long before
+        self.totals: dict[Any, str] = {}  # values that the same line adds to in the next step, by that line
+        for node in graph.nodes:
+            for k, origin in enumerate(self.inputs[node]):
+                steps = self.steps_between(origin, node)
+                if steps > 0 and (state := self.state(origin)):
+                    self.slots[line_of(node), k] = state, steps
+                elif steps and op_name(node) == "add" and line_of(origin) == line_of(node) and not self.lane(node):
+                    self.totals[line_of(node)] = self.variable(node) or "total"
         products = [node for node in graph.nodes if not graph.axes and op_name(node) in style.PRODUCTS]
-        leaves = [x for node in products for x in self.inputs[node] if x.op is None]
+        leaves = {x for node in products for x in self.inputs[node] if x.op is None}
         self.data = {x for x in leaves if not x._requires_grad}  # what a network without time takes in
         self.box: dict[Tensor, Box] = {}
         self.panels: defaultdict[Panel, list[Box]] = defaultdict(list)
@@ -104,20 +100,14 @@ class Viewer(Groups):
         target, origin = self.box[node], self.alias[x]
         slot = ("", 1) if forward_of(node) is not None else self.slots.get((line_of(node), k), ("", 1))
         plain = not slot[0] and not role_of(origin) and origin.op is None and origin not in self.data
-        thing: Link | Tap | None
-        if plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY)):
-            taps = {tap.parameter: tap for tap in target.taps}  # a parameter; or a mask, say
-            if origin not in taps:
-                target.taps.append(Tap(origin, []))
-            thing = taps.get(origin, target.taps[-1])
-        else:
-            thing = self.link(node, k, x, target, slot)
+        tapped = plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY))  # or a mask
+        thing: Any = target.taps.setdefault(origin, Tap(origin, [])) if tapped else self.link(node, k, x, target, slot)
         if thing is None:
             return
         if origin is not x:
             thing.turned |= self.is_turned(node, k)
-        stands_in = isinstance(thing, Link) and self.rolled and origin.op is not None and origin not in self.box
-        if not stands_in or thing.source.kind == "delay":  # type: ignore[union-attr]  # else it is another step's edge
+        stands_in = self.rolled and origin.op is not None and origin not in self.box
+        if not stands_in or thing.source.kind == "delay":  # else it is another step's edge
             thing.ends.append(self.measured_at(node, k))
 
     def link(self, node: Tensor, k: int, x: Tensor, target: Box, slot: tuple[str, int]) -> Link | None:

@@ -106,11 +106,8 @@ def whole(grid: Grid, link: Link) -> Path:
     begin, turns = start(grid, link), grid.turns[link]
     if link.target in grid.bars:
         (left, bottom), _ = grid.corners[link.target]
-        if not turns:
-            return straight(begin[-1], (begin[-1][0], bottom))
-        over = grid.per_row is not None
-        end = (left, track_y(grid, *turns[1][1:])) if over else (track_x(grid, *turns[0][1:]), bottom)
-        return turned(grid, begin, turns, end)
+        x, y = corners(grid, begin[-1], turns)[-1]
+        return turned(grid, begin, turns, (left, y) if len(turns) > 1 else (x, bottom), upright=True)
     target = grid.places[link.target.panel]
     side = -1 if target.panel[0].reverse else 1
     if link.target.kind == "delay":
@@ -134,7 +131,7 @@ def start(grid: Grid, link: Link) -> Path:
         return [((left + right) / 2, bottom)] if grid.per_row else [(right, (bottom + top) / 2)]
     if not up and not box.outside:
         return leave(grid, link)
-    (x, y), outline = grid.at[box], grid.outline(box)
+    (x, y), outline = grid.at[box], grid.outlines[box]
     if up:
         return [(x, y + outline.height / 2 + outline.tag_height)]
     to_right = grid.exit(link)[1] if box.kind == "input" else not box.panel[0].reverse
@@ -145,12 +142,18 @@ def turned(grid: Grid, begin: Path, turns: list[Turn], end: Point, upright: bool
     """From the end of `begin` by all turns to `end`; without any, over a gutter, or straight up."""
     if not turns:
         return joined(begin, straight(begin[-1], end) if upright else swing(begin[-1], end))
-    points = [begin[-1]]
+    points = corners(grid, begin[-1], turns)
+    x, y = points[-1]
+    return joined(begin, rounded(*points, (end[0], y) if turns[-1][0] == "y" else (x, end[1]), end))
+
+
+def corners(grid: Grid, begin: Point, turns: list[Turn]) -> Path:
+    """The points where a way turns, from its first point on."""
+    points = [begin]
     for axis, where, n in turns:
         x, y = points[-1]
         points.append((track_x(grid, where, n), y) if axis == "x" else (x, track_y(grid, where, n)))
-    x, y = points[-1]
-    return joined(begin, rounded(*points, (end[0], y) if turns[-1][0] == "y" else (x, end[1]), end))
+    return points
 
 
 def gutter_middle(grid: Grid, link: Link) -> Point:
