@@ -73,8 +73,7 @@ def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
     try:
-        text = repr(graph)
-        return {"text/plain": text} | _small_svg(graph, text)
+        return _small_svg(graph, repr(graph))
     except Exception as error:
         return {"text/plain": f"Graph (no picture: {type(error).__name__}: {error})"}
 

@@ -26,8 +26,8 @@ class Labels:
         self.names = {leaf: name for name, leaf in picture.graph.parameters.items()}
         self.tips = len(picture.graph) <= TOOLTIPS
         self.axes = len({row.key[0] for row, _ in picture.panels if row.name})
-        columns = {(row.segment, t) for row, t in picture.panels}
-        self.framed = picture.view != "cells" and len(columns) > 1  # whether panels have frames and headings
+        # whether panels have frames and headings
+        self.framed = picture.view != "cells" and len({(row.segment, t) for row, t in picture.panels}) > 1
 
     def write_texts(self) -> None:
         """Ids (l0_t3_k5 is box 5 of step 3 in row 0), the texts of tags, the further lines of cells."""
