@@ -74,8 +74,7 @@ def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[s
     """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
     text = "Graph"
     try:
-        text = repr(graph)
-        return {"text/plain": text} | _small_svg(graph, text)
+        return _small_svg(graph, repr(graph))
     except Exception as error:
         return {"text/plain": f"{text}\n(no picture: {type(error).__name__}: {error})"}
 

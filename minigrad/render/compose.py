@@ -21,7 +21,6 @@ from minigrad.render.paint import Painter
 from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
 
-TIMES = ("unrolled", "rolled", "both")
 FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels
 MANY, MANY_CELLS = 400, 40  # operations, or steps of cells, that one picture holds before it leaves steps out
 WIDEST = 24_000.0  # points: at 96 dots an inch what a PNG of 32 767 pixels holds
@@ -53,7 +52,7 @@ def _any_of(*choices: Any) -> tuple[Callable[[Any], bool], str]:
 
 OPTIONS: dict[str, tuple[Any, Callable[[Any], bool], str]] = {  # the default, what is allowed, and that in words
     "view": (VIEWS[0], *_any_of(*VIEWS)),
-    "time": (TIMES[0], *_any_of(*TIMES)),
+    "time": ("unrolled", *_any_of("unrolled", "rolled", "both")),
     "steps": ("auto", _are_steps, '"auto", "all" or slices such as "0:2,-2:"'),
     "backward": (False, *_any_of(False, True)),
     "fit": (None, *_any_of(None, *FITS)),
@@ -162,10 +161,9 @@ def painter(
     """What paints a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
     rolled = time == "rolled" and bool(graph.axes)
     shown, left_out = one_step(graph) if rolled else shown_steps(graph, view, steps)
-    if rolled:
-        look["per_row"] = None
-    viewer = Viewer(graph, view, shown, rolled, look.get("count_from", 0))
-    picture, marked = viewer.picture(), look.get("highlight", ())
+    look["per_row"] = None if rolled else look["per_row"]
+    viewer = Viewer(graph, view, shown, rolled, look["count_from"])
+    picture, marked = viewer.picture(), look["highlight"]
     if strange := [node for node in marked if node not in viewer.alias]:
         raise ValueError(f"highlight: {strange[0]!r} is no node of the graph {graph!r}")
     look["highlight"] = {viewer.alias[node] for node in marked}

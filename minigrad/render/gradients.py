@@ -28,9 +28,7 @@ class Flow(NamedTuple):
     @property
     def scale(self) -> tuple[float, float]:
         """The decades that hold every norm but exact zeros: (lo, hi), at most twelve of them."""
-        norms = [n for n in self.of.values() if 0 < n < math.inf]
-        if not norms:
-            return -1.0, 0.0
+        norms = [n for n in self.of.values() if 0 < n < math.inf] or [1.0]
         hi = math.ceil(math.log10(max(norms)) - 1e-9)
         return float(max(min(math.floor(math.log10(min(norms)) + 1e-9), hi - 1), hi - DEEPEST)), float(hi)
 
@@ -40,9 +38,9 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
     things: list[Link | Tap] = [*picture.links, *(tap for box in picture.boxes for tap in box.taps.values())]
     owners = {end: thing for thing in things for end in thing.ends}
     speakers = {speaker(box): box for box in picture.boxes if box.nodes}
-    outputs = picture.graph.outputs
-    zeros = len({y.size == 1 for y in outputs}) == 2  # beside a loss, of what is no scalar (gradients, as a rule)
-    seed = tuple(np.full(y.shape, float(y.size == 1)) for y in outputs) if zeros else None
+    # beside a loss, outputs that are not scalars (gradients, as a rule) are seeded with zeros
+    mixed = len({y.size == 1 for y in picture.graph.outputs}) == 2
+    seed = tuple(np.full(y.shape, float(y.size == 1)) for y in picture.graph.outputs) if mixed else None
     of, sums, totals = dict[Any, float](), dict[Any, Any](), dict[Any, Any]()
     for step in itertools.islice(picture.graph.backward_steps(seed), limit):
         if step.node in speakers:

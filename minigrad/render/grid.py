@@ -93,8 +93,7 @@ class Grid:
         self.put_columns()
         self.put_bands()
         self.corners = {box: self.bar(k, box) for k, box in enumerate(self.bars)}
-        pairs = [(place, k, box) for place in self.places.values() for k, box in enumerate(place.boxes)]
-        self.at = {box: place.point(place.tile.centers[k]) for place, k, box in pairs}
+        self.at = {b: p.point(at) for p in self.places.values() for b, at in zip(p.boxes, p.tile.centers)}
         self.at |= {box: at for place in self.places.values() for box, at in self.beside(place)}
 
     def gathered(self, box: Box) -> list[Link]:

@@ -48,7 +48,7 @@ class Painter(Labels):
     def paint(self) -> Canvas:
         """The whole picture; rails where they fit, else tags."""
         self.write_texts()
-        rails = self.arrange(shared) if (shared := self.shared_parameters()) else None
+        rails = self.arrange(self.shared_parameters())
         if rails is None:
             self.arrange({})
         for box in self.picture.boxes:

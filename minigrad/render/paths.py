@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import NamedTuple
 
 Point = tuple[float, float]
@@ -121,14 +121,13 @@ def crossings(paths: Sequence[Path]) -> int:
     lines = [_sampled(path)[1:-1] for path in paths]
     return sum(
         any(_cross(a, b, c, d) for a, b in pairwise(first) for c, d in pairwise(second))
-        for k, first in enumerate(lines)
-        for second in lines[:k]
+        for first, second in combinations(lines, 2)
     )
 
 
-def _sampled(path: Path, pieces: int = 6) -> Path:
+def _sampled(path: Path) -> Path:
     curves = [path[k : k + 4] for k in range(0, len(path) - 3, 3)]
-    return [path[0], *[_split(curve, n / pieces)[3] for curve in curves for n in range(1, pieces + 1)]]
+    return [path[0], *[_split(curve, n / 6)[3] for curve in curves for n in range(1, 7)]]
 
 
 def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:

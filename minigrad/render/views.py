@@ -39,9 +39,8 @@ class Viewer(Groups):
         products = [node for node in graph.nodes if not graph.axes and op_name(node) in style.PRODUCTS]
         leaves = {x for node in products for x in self.inputs[node] if x.op is None}
         self.data = {x for x in leaves if not x._requires_grad}  # what a network without time takes in
-        self.box: dict[Tensor, Box] = {}
+        self.box, self.links = dict[Tensor, Box](), dict[Any, Link]()
         self.panels: defaultdict[Panel, list[Box]] = defaultdict(list)
-        self.links: dict[Any, Link] = {}
 
     def picture(self) -> Picture:
         """All of it."""

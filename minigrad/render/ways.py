@@ -25,13 +25,10 @@ Turn = tuple[str, tuple[int, Any], int]  # "x" at a side of a column or "y" in a
 def plan(grid: Grid, link: Link) -> list[Turn]:
     """Where a link turns on its way; nowhere if it only swings over a gutter, or rises into the panel above."""
     value: Any = (link.source, link.state)
-    bar, end = link.source in grid.bars, len(grid.columns) - 1
-    if link.target in grid.bars and bar:
-        return []
-    out = grid.exit(link)
+    bar, end, out = link.source in grid.bars, len(grid.columns) - 1, grid.exit(link)
     if link.target in grid.bars:
         over: Turn = ("y", (grid.lines[out[0]], OVER), list(grid.bars).index(link.target))
-        return [beside(grid, out, link), over][: 1 + bool(grid.per_row)]
+        return [] if bar else [beside(grid, out, link), over][: 1 + bool(grid.per_row)]
     target = grid.places[link.target.panel]
     corridor, below = (target.line, target.panel[0].level), (grid.lines[out[0]], 0)
     if link.target.kind == "delay":
