@@ -59,7 +59,7 @@ class Item(NamedTuple):
             return ""
         (ax, ay), (bx, by) = self.points[-2:]
         length = max(((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5, 1e-6)
-        at = bx - 6 * (by - ay) / length, by + 6 * (bx - ax) / length
+        at = bx - (8 * (by - ay) + 5 * (bx - ax)) / length, by + (8 * (bx - ax) - 5 * (by - ay)) / length
         return f'headlabel="{self.sign}" head_lp="{_at(at)}" labelfontsize=12 labelfontcolor="{style.GREY}" '
 
 
@@ -74,6 +74,7 @@ class Canvas:
     items: list[Item] = field(default_factory=list)
     legend: str = ""
     title: str = ""
+    columns: int = 0  # how many there are
     tips: bool = True  # whether things say what they are when pointed at
 
     def node(self, name: str, center: Point, size: tuple[float, float], label: str, look: style.Look, tip: str) -> None:

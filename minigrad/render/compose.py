@@ -6,7 +6,7 @@ Imports all stages of the drawing.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike
 from pathlib import Path
@@ -18,10 +18,12 @@ from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
 from minigrad.render.groups import VIEWS
 from minigrad.render.paint import Painter
+from minigrad.render.places import forward_of
 from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
 
 FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels
+HOPELESS = 6.0  # times as much as a page holds: not tried in lines
 MANY, MANY_CELLS = 400, 40  # operations, or steps of cells, that one picture holds before it leaves steps out
 WIDEST = 24_000.0  # points: at 96 dots an inch what a PNG of 32 767 pixels holds
 
@@ -105,18 +107,20 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
     """
     width, height = FITS[fit]
     best: tuple[float, Any, Any] = (0.0, None, None)
-    crowded = False  # more is drawn than even a wrapped picture could show
-    for attempt in attempts(options):
-        if crowded and attempt["per_row"] and not options["per_row"]:
-            continue
+    queue = list(attempts(options))
+    while queue and best[0] < style.SMALLEST_PIXELS:
+        attempt = queue.pop(0)
         canvas = canvas_for(**attempt)
         canvas.title = ";  ".join(filter(None, [changes(options, attempt), canvas.title]))
         left, bottom, right, top = canvas.page()
-        crowded = (right - left) * (top - bottom) * (style.SMALLEST_PIXELS / style.SMALLEST) ** 2 > width * height
         found = min(width / (right - left + 20), height / (top - bottom + 20)) * style.SMALLEST, canvas, attempt
         best = max(best, found, key=lambda one: one[0])
-        if best[0] >= style.SMALLEST_PIXELS:
-            break
+        fullness = (right - left) * (top - bottom) * (style.SMALLEST_PIXELS / style.SMALLEST) ** 2 / (width * height)
+        if attempt["per_row"] is None and attempt["time"] == "unrolled" and fullness < HOPELESS:
+            row = canvas.columns * math.sqrt(
+                (top - bottom) * width / ((right - left) * height)
+            )
+            queue[:0] = [attempt | {"per_row": n} for n in (math.ceil(row), math.floor(row)) if 0 < n < canvas.columns]
     pixels, canvas, attempt = best
     if pixels < style.SMALLEST_PIXELS:
         canvas.title += f";  text of {pixels:.0f} pixels: no smaller picture of it is known"
@@ -124,15 +128,11 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
 
 
 def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """The options as asked, then ever smaller pictures: fewer steps, wrapped, folded operations, cells, rolled."""
+    """The options as asked, then ever smaller pictures: fewer steps, folded operations, cells, rolled."""
     for time in dict.fromkeys((options["time"], "rolled" if options["time"] == "both" else options["time"], "rolled")):
         for view in VIEWS[VIEWS.index(options["view"]) :]:
             for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
-                rows = (
-                    (options["per_row"],) if options["per_row"] or time != "unrolled" else (None, 24, 12, 6, 4, 3, 2, 1)
-                )
-                for per_row in rows:
-                    yield {**options, "time": time, "view": view, "steps": steps, "per_row": per_row}
+                yield {**options, "time": time, "view": view, "steps": steps}
 
 
 def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:
@@ -160,7 +160,7 @@ def painter(
 ) -> Painter:
     """What paints a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
     rolled = time == "rolled" and bool(graph.axes)
-    shown, left_out = one_step(graph) if rolled else shown_steps(graph, view, steps)
+    shown, left_out = one_step(graph, look["count_from"]) if rolled else shown_steps(graph, view, steps)
     look["per_row"] = None if rolled else look["per_row"]
     viewer = Viewer(graph, view, shown, rolled, look["count_from"])
     picture, marked = viewer.picture(), look["highlight"]
@@ -175,22 +175,34 @@ def painter(
     return Painter(picture, measure(picture, limit) if backward else None, scale, left_out, **look)
 
 
-def one_step(graph: Graph) -> tuple[Callable[[Any, int], bool], str]:
-    """The step that stands for all: the one that holds most, of several the one that most edges join to others."""
-    at, axes = graph._positions, list(graph.axes.values())
-    timed = [node for node in graph.nodes if node.time and node.op]
-    holds = Counter((node.time.axis, node.time.t) for node in timed if node.time)
-    ends = [(x.time, node.time) for node in timed for x in graph.inputs(node) if x.time and node.time]
-    joined = Counter(end[:2] for pair in ends if pair[0][:2] != pair[1][:2] for end in pair)
-    have = {t: [axis for axis in axes if (axis, t) in at] for _, t in at}  # the same step of all axes if there is one
+def one_step(graph: Graph, first: int) -> tuple[Callable[[Any, int], bool], str]:
+    """The step that stands for all: the one with most kinds of edges to others, then the one that holds most."""
+    at, axes = graph._positions, graph.axes
+    traced = any(forward_of(node) is not None for node in graph.nodes)
+    holds: Counter[Any] = Counter()
+    joined: defaultdict[Any, set[Any]] = defaultdict(set)
+    for node in [node for node in graph.nodes if node.op]:
+        here = node.time[:2] if node.time else None
+        holds[here] += 1
+        for there in [x.time[:2] for x in graph.inputs(node) if x.time]:
+            if here is None or there[0] is not here[0]:
+                joined[there].add("out of time" if here is None and not traced else "")
+            elif there != here:
+                steps = forward_of(node) is None, at[here] - at[there]
+                joined[here].add(steps)
+                joined[there].add(("to", *steps))
+    have = {t: [axis for axis in axes.values() if (axis, t) in at] for _, t in at}  # if there is one, of all
 
     def rank(t: int) -> tuple[int, ...]:
         found = [(axis, t) for axis in have[t]]
-        return len(found), sum(holds[s] for s in found), sum(joined[s] for s in found), min(at[s] for s in found), -t
+        kinds = sum(len(joined[s]) for s in found)
+        return len(found), kinds, sum(holds[s] for s in found), min(at[s] for s in found), -t
 
-    chosen: dict[Any, int] = {axis: max((t for t in have if axis in have[t]), key=rank) for axis in axes}
-    chosen[None] = chosen[axes[0]]
-    return (lambda axis, t: chosen[axis] == t), ""
+    chosen: dict[Any, int] = {axis: max((t for t in have if axis in have[t]), key=rank) for axis in axes.values()}
+    differ = [name for name, axis in axes.items() if len({holds[s] for s in at if s[0] is axis}) > 1]
+    words = [f"t = {chosen[axes[name]] + first} of {name}" for name in differ]
+    chosen[None] = next(iter(chosen.values()))
+    return (lambda axis, t: chosen[axis] == t), f"steps differ, drawn is {', '.join(words)}" if words else ""
 
 
 def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int], bool], str]:

@@ -219,9 +219,10 @@ class Grid:
             k = place.column + place.panel[0].reverse
             aside = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
             loops = sum(box.kind == "delay" for box in aside)
-            free = 26 + 25 * (loops > 0) + 5 * loops + self.marked(place)
+            free, texts = 26 + 25 * (loops > 0) + 5 * loops + self.marked(place), self.marked(place) + 16
+            wide = [style.size(box.kind, box.label)[0] + free for box in aside]
             hidden = any(link.hidden for links in place.ins for link in links)
-            room[k] = max([room[k], ELLIPSIS * hidden, *(style.size(box.kind, box.label)[0] + free for box in aside)])
+            room[k] = max([room[k], ELLIPSIS * hidden, texts, *wide])
         tracks = [len(self.tracks[k - 1, True]) + len(self.tracks[k, False]) for k in range(count)]
         gaps = [max(GUTTER * (k > 0), room[k]) + 5.0 * tracks[k] for k in range(count)]
         first = [k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]]  # one below another
@@ -247,7 +248,7 @@ class Grid:
         for place in sorted(self.places.values(), key=lambda place: place.column):
             bands[place.panel[0].level][place.panel[0]].append(place)
         self.strips, self.tops, self.input_y = dict[int, float](), dict[int, float](), dict[int, float]()
-        header, y = HEADER * (self.picture.view != "cells" and len(self.columns) > 1), 0.0
+        header, y = HEADER * bool(self.headings), 0.0
         for level, rows in sorted(bands.items()):
             places = [place for row in rows.values() for place in row]
             inputs = any(box.outside and box.kind == "input" for p in places for box in self.picture.panels[p.panel])
@@ -318,8 +319,8 @@ class Grid:
                     count += 1
 
     def marked(self, place: Place) -> float:
-        """How much room the texts between delays and a rolled panel need."""
-        links = [link for links in place.ins for link in links if link.source.kind == "delay"]
+        """How much room the texts need that stand in front of a panel: marks, and the states of delays."""
+        links = [link for links in place.ins for link in links if link.mark or link.source.kind == "delay"]
         return max((style.text_width(link.mark or link.lane, 11) for link in links), default=0.0)
 
     def aside(self, place: Place) -> dict[Box, float]:

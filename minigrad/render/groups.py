@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
+from functools import cached_property
 from typing import Any
 
 from minigrad.render.names import MANY, Names
@@ -63,6 +64,8 @@ class Groups(Names):
             if node not in self.kinds and not self.is_input(node) and not self.gathers_steps(node):
                 panels[self.panel(node)].append(node)
         core, ends = self.find_core(panels), self.find_ends()
+        if not core:  # a single step, written out
+            core = {node for panel, nodes in panels.items() if panel[0].timed for node in nodes if node not in ends}
         part: dict[Tensor, tuple[Any, ...]] = {}
         labels: dict[tuple[Any, ...], str] = {}
         for panel, nodes in panels.items():
@@ -94,15 +97,27 @@ class Groups(Names):
             return [nodes]
         piece: dict[Tensor, list[Tensor]] = {}
         first: dict[Any, Tensor] = {}
+        again: Counter[Any] = Counter()
         for node in nodes:
-            piece[node] = [node]
-            kin = line_of(node) if not self.row[node].timed else node._scope is None and node
-            for x in [x for x in (*self.inputs[node], first.setdefault(kin, node)) if x in piece]:
+            line, piece[node] = line_of(node), [node]
+            again[line] += 1
+            run = node._scope is None and (self.kin.get(line, line), again[line])  # those of an inner loop differ
+            like = first.setdefault(run if self.row[node].timed else line, node)
+            for x in [x for x in (*self.inputs[node], like) if x in piece]:
                 if piece[x] is not piece[node]:
                     small, large = sorted((piece[x], piece[node]), key=len)
                     large += small
                     piece |= dict.fromkeys(small, large)
         return [sorted(found, key=lambda node: node.serial) for found in {id(p): p for p in piece.values()}.values()]
+
+    @cached_property
+    def kin(self) -> dict[Any, Any]:
+        """The lines that states join from step to step, each with one that stands for all of them."""
+        found: dict[Any, Any] = {}
+        for source, target in {(line_of(self.alias[e.source]), line_of(e.target)) for e in self.graph.state_edges}:
+            a, b = found.setdefault(source, source), found.setdefault(target, target)
+            found |= {line: a for line, kin in found.items() if kin == b}
+        return found
 
     def mirrored(self, node: Tensor) -> Tensor | None:
         """The drawn node whose rule made this one in a traced backward pass."""
@@ -120,7 +135,8 @@ class Groups(Names):
         ends: set[Tensor] = set()
         for node in reversed(self.graph.nodes):
             users = [edge.target for edge in self.graph.users[node] if forward_of(edge.target) is None]
-            if node.ndim == 0 and ends.issuperset(users):
+            listed = op_name(node) == "stack" and not any(x.ndim for x in self.inputs[node])
+            if (node.ndim == 0 or listed) and ends.issuperset(users):
                 ends.add(node)
         return ends
 

@@ -121,16 +121,17 @@ class Labels:
         total = self.flow.parameters.get(x) if self.flow and not self.quiet else None
         unseen = self.picture.rolled or any(link.hidden for link in self.picture.links)
         count = len(self.picture.graph.users[x]) if unseen else 1
-        text = f"{self.called(x)}  {'×'.join(map(str, x.shape))}".strip() + f"  {count} times" * (count > 1)
+        text = "▶ " * (x in self.highlight) + f"{self.called(x)}  {'×'.join(map(str, x.shape))}".strip()
+        text += f" ({count} times)" * (count > 1)
         return text if total is None else f"{text}   ‖∂L/∂{self.called(x)}‖ = {style.figure(total)}"
 
     def listed(self, parameters: list[Any], width: float) -> str:
         """Several parameters, in lines of at most this width."""
         lines = [""]
         for text in map(self.about, parameters):
-            if lines[-1] and style.text_width(f"{lines[-1]}   {text}", style.SMALLEST) > width:
+            if lines[-1] and style.text_width(f"{lines[-1]}  ·  {text}", style.SMALLEST) > width:
                 lines.append("")
-            lines[-1] += f"   {text}" if lines[-1] else text
+            lines[-1] += f"  ·  {text}" if lines[-1] else text
         return "\n".join(lines)
 
 

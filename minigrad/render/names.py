@@ -30,6 +30,13 @@ class Names(Places):
         parts = {x: (name.split(".")[-1], name) for name, x in graph.parameters.items()}
         self.short = {x: end if last[end] == 1 else name for x, (end, name) in parts.items()}  # of parameters
         self.gradient = self.gradients()
+        self.totals = {  # values that the same line adds to in the next step, by that line
+            line_of(node): self.variable(node) or "total"
+            for node in graph.nodes
+            if op_name(node) == "add" and not self.lane(node)
+            for x in self.inputs[node]
+            if line_of(x) == line_of(node) and abs(self.steps_between(x, node)) == 1
+        }
         scalars = [y for y in dict.fromkeys(graph.outputs) if y.size == 1 and not self.state(y)]
         self.losses = {y: name for name, y in naming.unique((self.outer_name([y]) or "L", y) for y in scalars).items()}
 
@@ -77,14 +84,16 @@ class Names(Places):
 
     def numbers(self, node: Tensor) -> list[str]:
         """For each input the number that it is, or "" where it is not a bare number."""
-        return [f"{x.item():g}" if is_number(x) else "" for x in self.graph.inputs(node)]
+        numbers = [f"{x.item():g}" if is_number(x) else "" for x in self.graph.inputs(node)]
+        return [""] * len(numbers) if op_name(node) == "add" and "0" in numbers else numbers  # what a sum begins with
 
     def describe(self, node: Tensor) -> tuple[str, str]:
         """Kind and label of an operation."""
         op, lane, numbers = op_name(node), self.state(node), self.numbers(node)
         if self.is_input(node):
             return "input", f"{node.role.name}{self.number(self.panel(node)[1])}"  # type: ignore[union-attr]
-        if node in self.losses and forward_of(node) is None:
+        loss = node in self.losses and forward_of(node) is None
+        if loss and line_of(node) not in self.totals:
             return "loss", self.losses[node]
         symbol, name = style.SYMBOLS.get(op, op), "" if lane else self.variable(node)
         if op == "power" and numbers[1]:
@@ -93,13 +102,15 @@ class Names(Places):
             symbol = symbol.join(numbers) if len(numbers) > 1 else symbol
         elif op in ("stack", "concatenate") and len(node.inputs) > MANY:
             symbol = f"{symbol} of {len(node.inputs)}"
+        states = {self.lane(x) for x in self.inputs[node]} if op in ("stack", "concatenate") and not name else ()
+        name = name or "".join(states) * (len(states) == 1)
         kind = "nonlinear" if op in style.NONLINEAR else "matmul" if op in style.PRODUCTS else "operation"
         sign = op in style.ELEMENTWISE and len(symbol) == 1
         if lane:
             kind = "state box" if not sign else "cell state" if style.is_memory(lane) else "state"
         elif sign and not name:
             kind = "elementwise"
-        return kind, style.shorten(f"{symbol} {name}" if name and name != op else symbol)
+        return "loss" if loss else kind, style.shorten(f"{symbol} {name}" if name and name != op else symbol)
 
     def part_name(self, kind: str, nodes: list[Tensor]) -> str:
         """What a cell, an output or a loss of several operations is called."""

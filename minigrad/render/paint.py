@@ -43,7 +43,7 @@ class Painter(Labels):
         super().__init__(picture, flow, look)
         self.scale = scale or (flow.scale if flow else (0.0, 1.0))
         self.canvas = Canvas(title=title, tips=self.tips)
-        self.outputs, self.captioned, self.sides = set(picture.graph.outputs), set[Any](), dict[Tap, float]()
+        self.captioned, self.sides = set[Any](), dict[Tap, float]()
 
     def paint(self) -> Canvas:
         """The whole picture; rails where they fit, else tags."""
@@ -51,6 +51,7 @@ class Painter(Labels):
         rails = self.arrange(self.shared_parameters())
         if rails is None:
             self.arrange({})
+        self.canvas.columns = len(self.grid.columns)
         for box in self.picture.boxes:
             self.draw_box(box)
         for link in self.picture.links:
@@ -131,7 +132,7 @@ class Painter(Labels):
             look = self.coloured(look if plain else look._replace(border=style.GREY), box)
         if mask_of([box])[0] == 0:
             look = look._replace(dashed=True)
-        if box.kind not in STATES and self.outputs.intersection(box.nodes):
+        if self.picture.outputs.intersection(box.nodes):
             look = look._replace(border=style.LOSS, pen=2.0)
         if self.highlight.intersection(box.nodes):
             look = look._replace(border=style.RED, pen=3.2)
@@ -195,14 +196,13 @@ class Painter(Labels):
         cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
         alone = len({box.panel[0] for box in cells}) == 1 and len({box.panel for box in cells}) == len(cells)
         tapped = cells if alone and not self.per_row else []
-        leaves = [x for box in self.picture.boxes for x in (*box.nodes, *box.taps)]
-        shown = [x for x in dict.fromkeys(leaves) if x.op is None and x in self.names and x not in grid.railed]
+        shown = [x for x in self.names if x not in grid.railed]
         if not shown or not grid.places:
             return
         columns = [grid.places[box.panel].column for box in tapped] or range(len(grid.columns))
         left, right = min(grid.lefts[k] for k in columns), max(grid.rights[k] for k in columns)
         label = self.listed(shown, max(right - left, 300.0))
-        width, height = max(right - left, style.size("rail", label)[0]), style.RAIL_HEIGHT + 13 * label.count("\n")
+        width, height = max(right - left, style.size("rail", label)[0]), style.RAIL_HEIGHT + 14.5 * label.count("\n")
         y = self.canvas.box()[1] - 14 - height / 2
         self.canvas.node("weights", ((left + right) / 2, y), (width, height), label, style.LOOKS["rail"], "parameters")
         for box in tapped:
@@ -268,6 +268,7 @@ class Painter(Labels):
         swings = self.grid.turns.get(link) == []
         silent = link.source.kind == "constant" or (link.total and link.source.kind != "delay")
         where = link.source if swings else text, link.lane if swings else link.source.panel, link.target.panel
+        where = (link.lane, link.mark, link.target.panel) if link.source.kind == "delay" else where
         if where in self.captioned or not (text or (swings and link.lane and not silent)):
             return "", None  # lines that run side by side have one text
         self.captioned.add(where)

@@ -79,6 +79,7 @@ class Picture:
     rolled: bool
     panels: dict[Panel, list[Box]]
     links: list[Link]
+    outputs: set[Tensor]  # or what is drawn in their place
 
     @property
     def boxes(self) -> list[Box]:

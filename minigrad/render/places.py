@@ -161,6 +161,13 @@ class Places:
         """The panel that a node is drawn in."""
         return self.row[node], self.step[node][1] if node in self.step else 0
 
+    def steps_between(self, origin: Tensor, node: Tensor) -> int:
+        """How many steps of their axis lie from one node to another; 0 if they have none in common."""
+        if origin.time is None or node.time is None or origin.time.axis is not node.time.axis:
+            return 0
+        at = self.positions[node.time.axis]
+        return at[node.time.t] - at[origin.time.t]
+
     def is_input(self, node: Tensor) -> bool:
         """Whether a node is an x_t, and not itself made of steps as that of a layer above another is."""
         return role_of(node) == "input" and not any(x in self.step and x.op for x in self.inputs.get(node, ()))
@@ -191,7 +198,9 @@ class Places:
             positions = self.positions.get(axis, {})
             visits = sorted(positions, key=positions.__getitem__)
             reverse = len(visits) > 1 and visits[0] > visits[-1]
-            self.rows[key] = Row(key, name, segment, depth, reverse is not (depth % 2 == 1), len(visits) or 1)
+            longest = max(map(len, self.positions.values()), default=1) if axis == "joint" else 1
+            total = len(visits) or longest
+            self.rows[key] = Row(key, name, segment, depth, reverse is not (depth % 2 == 1), total)
         return self.rows[key]
 
     def put_levels(self) -> None:

@@ -28,14 +28,10 @@ class Viewer(Groups):
         super().__init__(graph, rolled, first)
         self.view, self.shown = view, shown
         self.slots: dict[Any, tuple[str, int]] = {}  # of inputs by their place in the program: state, how long before
-        self.totals: dict[Any, str] = {}  # values that the same line adds to in the next step, by that line
         for node in graph.nodes:
             for k, origin in enumerate(self.inputs[node]):
-                steps = self.steps_between(origin, node)
-                if steps > 0 and (state := self.state(origin)):
+                if (steps := self.steps_between(origin, node)) > 0 and (state := self.state(origin)):
                     self.slots[line_of(node), k] = state, steps
-                elif steps and op_name(node) == "add" and line_of(origin) == line_of(node) and not self.lane(node):
-                    self.totals[line_of(node)] = self.variable(node) or "total"
         products = [node for node in graph.nodes if not graph.axes and op_name(node) in style.PRODUCTS]
         leaves = {x for node in products for x in self.inputs[node] if x.op is None}
         self.data = {x for x in leaves if not x._requires_grad}  # what a network without time takes in
@@ -58,7 +54,10 @@ class Viewer(Groups):
         panels = {panel: self.panels[panel] for panel in order}
         for boxes in panels.values() if self.view == "cells" else ():  # from the bottom up
             boxes.sort(key=lambda box: box.kind != "input")
-        return Picture(self.graph, self.view, self.rolled, panels, list(self.links.values()))
+        outputs = {self.alias[y] for y in self.graph.outputs}
+        if self.rolled:
+            outputs |= {y for y in map(self.stand_in_of, outputs) if y is not None}
+        return Picture(self.graph, self.view, self.rolled, panels, list(self.links.values()), outputs)
 
     def add_box(
         self, kind: str, label: str, nodes: list[Tensor], panel: Panel, lanes: Any = (), outside: bool = False
@@ -71,13 +70,6 @@ class Viewer(Groups):
         return box
 
     # edges
-
-    def steps_between(self, origin: Tensor, node: Tensor) -> int:
-        """How many steps of their axis lie from one node to another; 0 if they have none in common."""
-        if origin.time is None or node.time is None or origin.time.axis is not node.time.axis:
-            return 0
-        at = self.positions[node.time.axis]
-        return at[node.time.t] - at[origin.time.t]
 
     def is_turned(self, node: Tensor, k: int) -> bool:
         """Whether an input of an operation is the transpose of what is drawn there."""
@@ -137,7 +129,7 @@ class Viewer(Groups):
         if role == "input" or (leaf.time is not None and name == "x"):
             number = self.number(panel[1] if leaf.t is None else leaf.t)
             return self.add_box("input", f"{style.shorten(name)}{number}", [leaf], panel, outside=panel[0].timed)
-        if role == "state" or slot[0]:
+        if role == "state" or slot[0] or name.endswith("_init"):
             return self.initial(leaf, name, node, panel, *slot)
         if leaf in self.data:
             return self.add_box("input", "x" if name == "constant" else style.shorten(name), [leaf], panel)
@@ -206,7 +198,7 @@ class Viewer(Groups):
         row = self.row[origin if stand_in is None else stand_in]
         if row is not target.panel[0] or origin.time is None or (maker is not None and maker.panel != target.panel):
             return maker, 0
-        lane, steps = self.lane(origin) or naming.label(self.graph, origin), self.steps_between(origin, node)
+        lane, steps = self.lane(origin) or naming.label(self.graph, origin), node.t - origin.t  # type: ignore[operator]
         label, boxes = f"t{'−' if steps > 0 else '+'}{abs(steps)}", self.panels[target.panel]
         like = [box for box in boxes if (box.kind, box.label, box.lanes) == ("delay", label, (lane,))]
         delay = like[0] if like else self.add_box("delay", label, [], target.panel, [lane], outside=True)
@@ -214,10 +206,11 @@ class Viewer(Groups):
             loop = Link(maker, delay, [], lane, self.lane(origin), total=not self.lane(origin))
             self.links.setdefault((maker, delay, ""), loop)
         first = self.first_twin[self.twin[node]]
-        begun = self.inputs[first][k]  # what the first step takes in its place
+        begun = [*self.inputs[first], *[first] * k][k]  # what the first step takes in its place
         before = self.box.get(stand_in) if (stand_in := self.stand_in_of(begun)) is not None else None
         if before is not None and before.panel != target.panel:
-            self.links.setdefault((before, delay, ""), Link(before, delay, [(first, k)], lane, self.lane(begun)))
+            begin = Link(before, delay, [], lane, self.lane(begun))
+            self.links.setdefault((before, delay, ""), begin).ends.append((first, k))
         return delay, 0
 
     def marked(self, lane: str) -> str:

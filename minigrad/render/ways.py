@@ -125,7 +125,10 @@ def start(grid: Grid, link: Link) -> Path:
         (left, bottom), (right, top) = grid.corners[box]
         if link.target in grid.bars:
             return [(right - 6, top)]
-        return [((left + right) / 2, bottom)] if grid.per_row else [(right, (bottom + top) / 2)]
+        if grid.per_row:
+            return [((left + right) / 2, bottom)]
+        x = corners(grid, (right, top), grid.turns[link][:1])[-1][0]  # straight down where that is under the bar
+        return [(x, bottom)] if left < x < right else [(right, (bottom + top) / 2)]
     if not up and not box.outside:
         return leave(grid, link)
     (x, y), outline = grid.at[box], grid.outlines[box]

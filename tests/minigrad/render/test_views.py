@@ -32,7 +32,7 @@ def test_what_a_layer_takes_from_two_directions_is_no_input(network, drawing):
     for view in ("ops", "cells"):
         picture = drawing(render.to_dot(network("deep bidirectional", 2), view=view).source)
         names = [node.label for node in picture.nodes.values()]
-        assert (names.count("x₀"), names.count("x₁"), names.count("concat")) == (1, 1, 4)
+        assert (names.count("x₀"), names.count("x₁"), names.count("concat h")) == (1, 1, 4)
 
 
 @pytest.mark.parametrize("view", ["ops", "cells"])
@@ -128,5 +128,5 @@ def test_each_delay_leads_to_what_reads_that_step(drawing):
 
 def test_how_often_each_parameter_is_used_is_told_where_it_is_not_seen(network):
     source = render.to_dot(network("lstm", 6), time="rolled", view="cells").source
-    assert "l0.W_xh  3×16  6 times" in source
-    assert "W  4×2   b  2" in source
+    assert "l0.W_xh  3×16 (6 times)" in source
+    assert "W  4×2  ·  b  2" in source
