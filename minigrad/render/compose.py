@@ -18,7 +18,6 @@ from minigrad.render.canvas import Canvas, Drawing
 from minigrad.render.gradients import measure
 from minigrad.render.groups import VIEWS
 from minigrad.render.paint import Painter
-from minigrad.render.places import forward_of
 from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
 
@@ -117,9 +116,8 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
         best = max(best, found, key=lambda one: one[0])
         fullness = (right - left) * (top - bottom) * (style.SMALLEST_PIXELS / style.SMALLEST) ** 2 / (width * height)
         if attempt["per_row"] is None and attempt["time"] == "unrolled" and fullness < HOPELESS:
-            row = canvas.columns * math.sqrt(
-                (top - bottom) * width / ((right - left) * height)
-            )
+            proportions = (top - bottom) * width / ((right - left) * height)
+            row = canvas.columns * math.sqrt(proportions)
             queue[:0] = [attempt | {"per_row": n} for n in (math.ceil(row), math.floor(row)) if 0 < n < canvas.columns]
     pixels, canvas, attempt = best
     if pixels < style.SMALLEST_PIXELS:
@@ -160,10 +158,10 @@ def painter(
 ) -> Painter:
     """What paints a graph, rolled or unrolled; of the backward pass all, or only the first steps of it."""
     rolled = time == "rolled" and bool(graph.axes)
-    shown, left_out = one_step(graph, look["count_from"]) if rolled else shown_steps(graph, view, steps)
     look["per_row"] = None if rolled else look["per_row"]
-    viewer = Viewer(graph, view, shown, rolled, look["count_from"])
-    picture, marked = viewer.picture(), look["highlight"]
+    viewer = Viewer(graph, view, rolled, look["count_from"])
+    shown, left_out = one_step(viewer) if rolled else shown_steps(graph, view, steps)
+    picture, marked = viewer.picture(shown), look["highlight"]
     if strange := [node for node in marked if node not in viewer.alias]:
         raise ValueError(f"highlight: {strange[0]!r} is no node of the graph {graph!r}")
     look["highlight"] = {viewer.alias[node] for node in marked}
@@ -175,22 +173,22 @@ def painter(
     return Painter(picture, measure(picture, limit) if backward else None, scale, left_out, **look)
 
 
-def one_step(graph: Graph, first: int) -> tuple[Callable[[Any, int], bool], str]:
+def one_step(viewer: Viewer) -> tuple[Callable[[Any, int], bool], str]:
     """The step that stands for all: the one with most kinds of edges to others, then the one that holds most."""
-    at, axes = graph._positions, graph.axes
-    traced = any(forward_of(node) is not None for node in graph.nodes)
+    at, axes = viewer.graph._positions, viewer.graph.axes
+    traced = any(row.depth for row in viewer.rows.values())
     holds: Counter[Any] = Counter()
     joined: defaultdict[Any, set[Any]] = defaultdict(set)
-    for node in [node for node in graph.nodes if node.op]:
+    for node in viewer.drawn:
         here = node.time[:2] if node.time else None
         holds[here] += 1
-        for there in [x.time[:2] for x in graph.inputs(node) if x.time]:
-            if here is None or there[0] is not here[0]:
-                joined[there].add("out of time" if here is None and not traced else "")
-            elif there != here:
-                steps = forward_of(node) is None, at[here] - at[there]
+        for there in [x.time[:2] for x in viewer.inputs[node] if x.time]:
+            if here is not None and there != here and there[0] is here[0]:
+                steps = viewer.row[node].depth, at[here] - at[there]
                 joined[here].add(steps)
                 joined[there].add(("to", *steps))
+            elif here is None and not traced:
+                joined[there].add("out of time")
     have = {t: [axis for axis in axes.values() if (axis, t) in at] for _, t in at}  # if there is one, of all
 
     def rank(t: int) -> tuple[int, ...]:
@@ -200,7 +198,7 @@ def one_step(graph: Graph, first: int) -> tuple[Callable[[Any, int], bool], str]
 
     chosen: dict[Any, int] = {axis: max((t for t in have if axis in have[t]), key=rank) for axis in axes.values()}
     differ = [name for name, axis in axes.items() if len({holds[s] for s in at if s[0] is axis}) > 1]
-    words = [f"t = {chosen[axes[name]] + first} of {name}" for name in differ]
+    words = [f"t = {chosen[axes[name]] + viewer.first} of {name}" for name in differ]
     chosen[None] = next(iter(chosen.values()))
     return (lambda axis, t: chosen[axis] == t), f"steps differ, drawn is {', '.join(words)}" if words else ""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -22,11 +22,11 @@ from minigrad.tensor import Tensor
 
 
 class Viewer(Groups):
-    """Turns a graph into a picture; shown: which steps are drawn; rolled: the one that is stands for all."""
+    """Turns a graph into a picture; rolled: one step is drawn and stands for all."""
 
-    def __init__(self, graph: Graph, view: str, shown: Callable[[Any, int], bool], rolled: bool, first: int) -> None:
+    def __init__(self, graph: Graph, view: str, rolled: bool, first: int) -> None:
         super().__init__(graph, rolled, first)
-        self.view, self.shown = view, shown
+        self.view, self.drawn = view, [n for n in graph.nodes if self.alias[n] is n and n.op and self.users[n]]
         self.slots: dict[Any, tuple[str, int]] = {}  # of inputs by their place in the program: state, how long before
         for node in graph.nodes:
             for k, origin in enumerate(self.inputs[node]):
@@ -38,11 +38,11 @@ class Viewer(Groups):
         self.box, self.links = dict[Tensor, Box](), dict[Any, Link]()
         self.panels: defaultdict[Panel, list[Box]] = defaultdict(list)
 
-    def picture(self) -> Picture:
-        """All of it."""
-        drawn = [node for node in self.graph.nodes if self.alias[node] is node and node.op and self.users[node]]
-        self.find_twins(drawn if self.rolled else ())
-        drawn = [node for node in drawn if node not in self.step or self.shown(*self.step[node])]
+    def picture(self, shown: Callable[[Any, int], bool]) -> Picture:
+        """The picture of the steps that are shown."""
+        drawn = [node for node in self.drawn if node not in self.step or shown(*self.step[node])]
+        if self.rolled:
+            self.find_twins(set(drawn))
         self.group(drawn, self.view)
         for node in sorted(self.whole, key=lambda node: node.serial):
             self.add_box(*self.kinds.get(node) or self.describe(node), self.whole[node], self.panel(node))
@@ -91,7 +91,8 @@ class Viewer(Groups):
         target, origin = self.box[node], self.alias[x]
         slot = ("", 1) if forward_of(node) is not None else self.slots.get((line_of(node), k), ("", 1))
         plain = not slot[0] and not role_of(origin) and origin.op is None and origin not in self.data
-        tapped = plain and (origin._requires_grad or (origin.time is None and self.users[origin] > MANY))  # or a mask
+        often = origin.time is None and self.users[origin] > MANY  # a mask, say
+        tapped = plain and (origin._requires_grad or (often and not naming.label(self.graph, origin).endswith("_init")))
         thing: Any = target.taps.setdefault(origin, Tap(origin, [])) if tapped else self.link(node, k, x, target, slot)
         if thing is None:
             return
@@ -172,19 +173,19 @@ class Viewer(Groups):
 
     # rolled
 
-    def find_twins(self, drawn: Iterable[Tensor]) -> None:
+    def find_twins(self, shown: set[Tensor]) -> None:
         """One key for nodes of different steps that are made in the same way: the one that is drawn stands for all."""
         count: Counter[Any] = Counter()
         self.twin: dict[Tensor, Any] = {}
         self.first_twin: dict[Any, Tensor] = {}  # the one of the first step
-        for node in drawn:
+        for node in self.drawn:
             forward = self.mirrored(node)
             made = line_of(node) if forward is None else self.twin.get(forward)
             key = (self.row[node], made, node.op, node.call and node.call.which)
             count[self.panel(node), key] += 1
             self.twin[node] = (*key, count[self.panel(node), key])
             self.first_twin.setdefault(self.twin[node], node)
-        self.stand_in = {twin: n for n, twin in self.twin.items() if n not in self.step or self.shown(*self.step[n])}
+        self.stand_in = {twin: node for node, twin in self.twin.items() if node in shown}
 
     def stand_in_of(self, origin: Tensor) -> Tensor | None:
         """The drawn node that stands for a node in all steps."""
