@@ -174,7 +174,7 @@ def painter(
 
 
 def one_step(viewer: Viewer) -> tuple[Callable[[Any, int], bool], str]:
-    """The step that stands for all: the one with most kinds of edges to others, then the one that holds most."""
+    """The step that stands for all: the one with most kinds of edges from others, then the one that holds most."""
     at, axes = viewer.graph._positions, viewer.graph.axes
     traced = any(row.depth for row in viewer.rows.values())
     holds: Counter[Any] = Counter()
@@ -184,17 +184,15 @@ def one_step(viewer: Viewer) -> tuple[Callable[[Any, int], bool], str]:
         holds[here] += 1
         for there in [x.time[:2] for x in viewer.inputs[node] if x.time]:
             if here is not None and there != here and there[0] is here[0]:
-                steps = viewer.row[node].depth, at[here] - at[there]
-                joined[here].add(steps)
-                joined[there].add(("to", *steps))
+                joined[here].add((viewer.row[node].depth, at[here] - at[there]))
             elif here is None and not traced:
                 joined[there].add("out of time")
     have = {t: [axis for axis in axes.values() if (axis, t) in at] for _, t in at}  # if there is one, of all
 
     def rank(t: int) -> tuple[int, ...]:
         found = [(axis, t) for axis in have[t]]
-        kinds = sum(len(joined[s]) for s in found)
-        return len(found), kinds, sum(holds[s] for s in found), min(at[s] for s in found), -t
+        kinds = [len(joined[s]) for s in found]
+        return len(found), min(kinds), sum(kinds), sum(holds[s] for s in found), min(at[s] for s in found), -t
 
     chosen: dict[Any, int] = {axis: max((t for t in have if axis in have[t]), key=rank) for axis in axes.values()}
     differ = [name for name, axis in axes.items() if len({holds[s] for s in at if s[0] is axis}) > 1]
