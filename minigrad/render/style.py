@@ -59,7 +59,7 @@ LOOKS = {
     "constant tag": Look("box", "#F1F3F4", "#80868B", 0.9, 13, TAG_HEIGHT, SMALLEST),
     "constant": Look("box", "#F1F3F4", "#80868B", 1.0, 26, 21, 12),
     "bar": Look("box", "#FFFFFF", "#5F6368", 1.1, 26, RAIL_HEIGHT, 12),
-    "loss": Look("box", "#FCE8E6", "#D93025", 2.0, 34, 25, 13),
+    "loss": Look("box", "#FCE8E6", "#D93025", 2.0, 26, 23, 12),
     "delay": Look("square", "#202124", "#202124", 1.0, 30, 16, SMALLEST, "#FFFFFF"),
 }
 

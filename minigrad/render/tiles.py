@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from minigrad.render import engine, style
 from minigrad.render.paths import Outline, Path, Point, clipped, crossings, rounded, straight, swing
@@ -44,9 +45,12 @@ class Tile(NamedTuple):
 
 
 def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
-    """A tile for each shape, the states in one order in all of them; all in one run of dot."""
-    shapes = list(shapes)
-    tried = [shape for shape in shapes if not shape.column]
+    """A tile for each shape, the same for all with the same boxes, the states in one order; in one run of dot."""
+    alike: defaultdict[Any, list[Shape]] = defaultdict(list)
+    for shape in shapes:
+        alike[shape.column and shape, shape.outlines, frozenset(shape.inner)].append(shape)
+    whole = {shape: _united(group) for group in alike.values() for shape in group}
+    tried = list(dict.fromkeys(shape for shape in whole.values() if not shape.column))
     orders = _orders(tried)
     try:
         answers = engine.layouts([_template(shape, order) for order in orders for shape in tried])
@@ -60,7 +64,31 @@ def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
         cost += 300.0 * any(map(style.is_memory, order[1:]))  # the memory runs on top
         if cost < best[0] - 200:
             best = (cost, tiles)
-    return {shape: best[1].get(shape) or _column(shape) for shape in shapes}
+    return {s: _column(s) if s.column else _restricted(best[1][w], w, s) for s, w in whole.items()}
+
+
+def _ports(shape: Shape) -> tuple[list[Any], list[Any]]:
+    """The ports of a shape, each with how many equal ones are before it."""
+    ins, outs = list(zip(shape.ins, shape.left, strict=True)), shape.outs
+    return [(p, ins[:k].count(p)) for k, p in enumerate(ins)], [(p, outs[:k].count(p)) for k, p in enumerate(outs)]
+
+
+def _united(shapes: list[Shape]) -> Shape:
+    """The shape of panels with the same boxes: with the ports of all, so that a first and a last step look like any."""
+    ins = dict.fromkeys(port for shape in shapes for port in _ports(shape)[0])
+    outs = dict.fromkeys(port for shape in shapes for port in _ports(shape)[1])
+    order = sorted(ins, key=lambda port: (not port[0][1], not style.is_memory(port[0][0][0])))
+    entered, left = (tuple(part) for part in zip(*[port for port, _ in order], strict=True)) if order else ((), ())
+    return shapes[0]._replace(ins=entered, left=left, outs=tuple(port for port, _ in outs))
+
+
+def _restricted(tile: Tile, whole: Shape, shape: Shape) -> Tile:
+    """The tile without the ports that a panel does not have."""
+    at = [{port: k for k, port in enumerate(ports)} for ports in _ports(whole)]
+    ins, outs = ([found[port] for port in ports] for found, ports in zip(at, _ports(shape), strict=True))
+    number = {"inner": range(len(shape.outlines)), "in": ins, "out": outs}
+    paths = {(kind, a, b): tile.paths[kind, number[kind][a], b] for kind, a, b, *_ in _links(shape)}
+    return tile._replace(paths=paths, channels=tuple(tile.channels[k] for k in ins), spine=spine_of(shape))
 
 
 def _orders(shapes: Iterable[Shape]) -> list[tuple[str, ...]]:
