@@ -182,7 +182,7 @@ class Grid:
 
     def outline(self, box: Box) -> Outline:
         """The size of a box, and the tags on it; all cells have one size."""
-        tags = [style.size("tag", tap.label)[0] + 2 for tap in self.tags(box)]
+        tags = [tap.width + 2 for tap in self.tags(box)]
         width, height = self.cell if box.kind == "cell" else style.size(box.kind, box.label)
         round_ = style.LOOKS[box.kind].shape == "circle"
         return Outline(width, height, round_, max(sum(tags) - 2, 0.0), style.TAG_HEIGHT * bool(tags))

@@ -42,10 +42,14 @@ class Labels:
         for box, tap in taps:
             tap.name = style.shorten(constant_name(tap.parameter, *tap.ends[0], self.called(tap.parameter)), 40)
             same[box.panel[0], tap.name.split(".")[-1]].add(tap.parameter)
+        widths: defaultdict[Any, float] = defaultdict(float)
         for box, tap in taps:  # short, where that is clear
             last = tap.name.split(".")[-1]
             short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20) + "ᵀ" * tap.turned
             tap.label = short if self.quiet else f"{short} {self.share(self.norms.get(tap))}".strip()
+            widths[tap.parameter] = max(widths[tap.parameter], style.size("tag", tap.label)[0])
+        for _, tap in taps:  # as wide in all steps, which then look alike
+            tap.width = widths[tap.parameter]
         cells = [box for box in self.picture.boxes if box.kind == "cell"]
         several = {box.panel[0] for box in cells if not box.panel[0].depth}
         stacked = self.per_row or len({box.panel[0] for box in cells}) > 1

@@ -150,7 +150,7 @@ class Painter(Labels):
         outline = self.grid.outlines[box]
         x, y = center[0] - outline.tags / 2, center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5
         for k, tap in enumerate(self.grid.tags(box)):
-            width, height = style.size("tag", tap.label)
+            width, height = tap.width, style.TAG_HEIGHT
             look = self.coloured(style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"], tap)
             look = look._replace(border=style.RED, pen=2.4) if tap.parameter in self.highlight else look
             name, at = f"{box.name}_w{k}", (x + width / 2, y)

@@ -39,6 +39,7 @@ class Tap:
     name: str = ""
     turned: bool = False  # it is transposed there
     label: str = ""  # the name, and in a backward picture the share of the gradient
+    width: float = 0.0  # as a tag
 
 
 @dataclass(eq=False, slots=True, repr=False)
