@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+import nn
 from minigrad import render
 
 NAMES = (
@@ -79,3 +80,21 @@ def test_runs_of_an_inner_loop_are_cells_of_their_own(drawing):
     names = [node.label for node in picture.nodes.values()]
     assert (names.count("cell\ninner\nV"), names.count("cell\nouter\nW")) == (6, 3)
     check_order(picture)
+
+
+def test_states_that_feed_each_other_are_one_cell(drawing):
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    p, q = mg.tensor(np.ones((1, 2)), name="p_init"), mg.tensor(np.ones((1, 2)), name="q_init")
+    for _ in mg.timesteps(np.ones((3, 1))):
+        p, q = np.tanh(q @ W), mg.sigmoid(p @ W) * q
+    picture = drawing(render.to_dot(mg.Graph(p.sum() + q.sum()), view="cells").source)
+    assert sum(node.label == "cell" for node in picture.nodes.values()) == 3
+    assert sum(tail == "weights" for tail, *_ in picture.edges) == 3
+
+
+def test_losses_in_a_list_stand_over_their_cells(drawing):
+    ys, _ = nn.RNN(3, 4)(np.ones((3, 2, 3), np.float32))
+    head = nn.Linear(4, 2)
+    losses = [nn.mse_loss(head(ys[t]), np.zeros((2, 2), np.float32)) for t in range(3)]
+    picture = drawing(render.to_dot(mg.Graph(mg.stack(losses).mean()), view="cells").source)
+    assert {"L₀", "L₁", "L₂", "L"} <= {node.label for node in picture.nodes.values()}

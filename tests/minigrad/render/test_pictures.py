@@ -644,3 +644,33 @@ def test_each_part_of_a_sequence_has_its_own_gradient():
 
 def test_steps_that_hide_are_told_once_for_each_state(network):
     assert render.to_dot(network("gru", 60), steps="0:1,-1:").source.count("… 58 steps") == 1
+
+
+@pytest.mark.parametrize("name", ["by hand", "lstm", "gru, loss at every step"])
+@pytest.mark.parametrize("backward", [False, True])
+def test_every_step_looks_alike(network, drawing, name, backward):
+    picture = drawing(render.to_dot(network(name, 4), backward=backward).source)
+    steps = [
+        [
+            (node.x, node.y)
+            for key, node in picture.nodes.items()
+            if re.match(rf"l0_t{t}_k\d+$", key) and "_init" not in node.label
+        ]
+        for t in range(4)
+    ]
+    places = [[(round(x - step[0][0], 1), round(y, 1)) for x, y in step] for step in steps]
+    assert places[1] == places[2]
+    assert sorted(places[0])[:5] == sorted(places[3])[:5] == sorted(places[1])[:5]
+
+
+@pytest.mark.parametrize("fit", ["column", "slide"])
+def test_a_deep_network_without_time_is_wrapped_to_fit(drawing, fit):
+    y = mg.tensor(np.ones((2, 3)))
+    for _ in range(8):
+        y = y + np.tanh(nn.Linear(3, 3)(y))
+    source = render.to_dot(mg.Graph((y**2).mean()), fit=fit, backward=True).source
+    left, bottom, right, top = map(float, re.search(r' bb="([^"]*)"', source)[1].split(","))
+    width, height = (800, 1200) if fit == "column" else (1920, 1080)
+    pixels = 11 * min(width / (right - left + 20), height / (top - bottom + 20))
+    assert pixels >= 12 or f"text of {pixels:.0f} pixels" in source
+    assert pixels > 8

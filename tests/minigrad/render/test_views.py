@@ -130,3 +130,65 @@ def test_how_often_each_parameter_is_used_is_told_where_it_is_not_seen(network):
     source = render.to_dot(network("lstm", 6), time="rolled", view="cells").source
     assert "l0.W_xh  3×16 (6 times)" in source
     assert "W  4×2  ·  b  2" in source
+
+
+def test_a_rolled_picture_of_attention_over_the_past_has_a_delay_for_each_step_back(drawing):
+    W, states = mg.tensor(np.eye(2), requires_grad=True, name="W"), [mg.tensor(np.ones((1, 2)))]
+    for _, x in mg.timesteps(np.ones((4, 1, 2))):
+        past = np.stack(states)
+        shares = mg.softmax((past * states[-1]).sum(axis=-1), axis=0)
+        states.append(np.tanh(x + (np.expand_dims(shares, -1) * past).sum(axis=0) @ W))
+    picture = drawing(render.to_dot(mg.Graph(states[-1].sum()), time="rolled").source)
+    assert {"t−1", "t−2", "t−3"} <= {node.label for node in picture.nodes.values()}
+
+
+def test_a_reversed_layer_takes_its_state_from_the_step_after(network, drawing):
+    for view in ("ops", "cells"):
+        picture = drawing(render.to_dot(network("bidirectional", 4), time="rolled", view=view).source)
+        assert {"t−1", "t+1"} <= {node.label for node in picture.nodes.values()}
+
+
+def test_a_rolled_picture_shows_the_step_that_the_loss_enters(network, drawing):
+    source = render.to_dot(network("lstm", 4), time="rolled", view="cells", backward=True).source
+    assert "at t = 3" in source
+    assert "dir=none" not in next(line for line in source.splitlines() if "-> l0_t3_k1 [" in line and "l1_" in line)
+
+
+def test_a_rolled_picture_says_where_steps_differ(network):
+    w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0, name="h_init")
+    for t in range(4):
+        with mg.time_step(t):
+            h = np.tanh(w * h) if t % 2 else w * h
+    assert "steps differ, drawn is t" in render.to_dot(mg.Graph(h), time="rolled").source
+    assert "steps differ" not in render.to_dot(network("gru", 4), time="rolled").source
+
+
+def test_the_edge_from_an_encoder_tells_the_gradient_that_it_has_unrolled(network):
+    graph = network("translation", 3)
+    (h,) = [x for x in graph.nodes if x.role and x.role.name == "h" and x.op and x.t == 2 and x.scope.endswith("cell")][
+        :1
+    ]
+    (gradient,) = [step.grad for step in graph.backward_steps() if step.node is h]
+    for time in ("rolled", "unrolled"):
+        source = render.to_dot(graph, time=time, view="cells", backward=True).source
+        assert f'tooltip="h  gradient norm {np.linalg.norm(gradient):.3g}"' in source
+
+
+def test_a_learned_initial_state_is_listed_though_its_step_is_not_drawn():
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    h = mg.tensor(np.ones((1, 2)), requires_grad=True, name="h_init")
+    for _ in mg.timesteps(np.ones((5, 1))):
+        h = np.tanh(h @ W)
+    graph = mg.Graph(h.sum())
+    for options in ({"time": "rolled"}, {"steps": "2:"}, {"view": "cells"}):
+        assert "h_init  1×2   ‖∂L/∂h_init‖" in render.to_dot(graph, backward=True, **options).source
+
+
+def test_a_single_step_that_is_written_out_is_a_cell_too(drawing):
+    W, U = (mg.tensor(np.eye(2), requires_grad=True, name=name) for name in "WU")
+    h, c = mg.tensor(np.ones((1, 2)), name="h_init"), mg.tensor(np.ones((1, 2)), name="c_init")
+    for _, x in mg.timesteps(np.ones((1, 1, 2))):
+        c = np.tanh(h @ W) * c + x @ U
+        h = np.tanh(c)
+    picture = drawing(render.to_dot(mg.Graph((h**2).sum()), view="cells").source)
+    assert {"cell", "h_init", "c_init", "x₀"} <= {node.label for node in picture.nodes.values()}
