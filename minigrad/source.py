@@ -70,16 +70,16 @@ class Source:
         """
         listing = _instructions(self.code) if self.code else []
         first = bisect_right(listing, self.instruction, key=_OFFSET)  # an offset in a call's cache belongs to the call
-        if first < len(listing) and listing[first].opname == "JUMP_FORWARD":  # x = ... if c else ...
+        first += first > 0 and listing[first - 1].opname == "PRECALL"  # where a builtin was called often, it calls
+        if listing[first:] and listing[first].opname == "JUMP_FORWARD":  # x = ... if c else ...
             first = bisect_left(listing, listing[first].argval, key=_OFFSET)
         steps = listing[first : first + 40]
         if output is not None:
             steps = steps[1:] if steps and steps[0].opname == "UNPACK_SEQUENCE" else []
         if steps and _loads(steps[0]):  # self.h = ... loads self
             steps = [step for step in islice(dropwhile(_loads, steps), 1) if step.opname == "STORE_ATTR"]
-        names = [name for step in takewhile(_stores, steps) for name in _targets(step)]
-        name = names[output or 0] if len(names) > (output or 0) else ""
-        return name if name.isidentifier() else ""  # pytest's own variables are none
+        names = [name for step in takewhile(_stores, steps) for name in _targets(step)][output or 0 :]
+        return names[0] if names and names[0].isidentifier() else ""  # pytest's own variables are none
 
     def __str__(self) -> str:
         name = self.file

@@ -26,6 +26,16 @@ def test_file_line_expression_and_variable() -> None:
     assert str(gate.source).endswith(f"test_source.py:{gate.source.line}")
 
 
+def test_a_variable_keeps_its_name_however_often_its_line_runs() -> None:
+    def run() -> mg.Tensor:
+        w = mg.tensor(1.0, requires_grad=True)
+        losses = [w * 1.0, w * 2.0]
+        loss: mg.Tensor = sum(losses)  # Python calls a builtin in another way once it is called often
+        return loss
+
+    assert [label_of(run()) for _ in range(30)] == ["loss"] * 30
+
+
 def test_an_expression_over_several_lines_is_joined() -> None:
     w = mg.tensor(2.0, requires_grad=True)
     # fmt: off
