@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from functools import cached_property
 from typing import Any
 
-from minigrad.render.names import MANY, Names
+from minigrad.render.names import MANY, Names, is_number
 from minigrad.render.picture import Panel
 from minigrad.render.places import forward_of, line_of, op_name
 from minigrad.tensor import Tensor
@@ -41,7 +41,8 @@ class Groups(Names):
                 chains[node] = [*(chains.pop(before) if before is not None else ()), node]
         for node, chain in chains.items():
             if len(chain) >= MANY:
-                count, name = len(chain) + (not any(self.numbers(chain[0]))), self.losses.get(node, self.variable(node))
+                begun = any(map(is_number, self.graph.inputs(chain[0])))  # Python's sum begins with 0
+                count, name = len(chain) + (not begun), self.losses.get(node, self.variable(node))
                 self.gather(chain, "loss" if node in self.losses else "bar", f"Σ of {count}  {name}".strip())
 
     def gather_affine(self, drawn: list[Tensor]) -> None:

@@ -92,6 +92,10 @@ def test_states_that_feed_each_other_are_one_cell(drawing):
     assert sum(tail == "weights" for tail, *_ in picture.edges) == 3
 
 
+def test_a_sum_says_of_how_many(network):
+    assert "Σ of 3" in render.to_dot(network("rnn, loss at every step", 3), view="cells").source
+
+
 def test_losses_in_a_list_stand_over_their_cells(drawing):
     ys, _ = nn.RNN(3, 4)(np.ones((3, 2, 3), np.float32))
     head = nn.Linear(4, 2)
