@@ -174,7 +174,7 @@ def painter(
 
 
 def one_step(viewer: Viewer) -> tuple[Callable[[Any, int], bool], str]:
-    """The step that stands for all: the one with most kinds of edges from others, then the one that holds most."""
+    """The step that stands for all: one that others lead to, which holds most, and has edges of most kinds."""
     at, axes = viewer.graph._positions, viewer.graph.axes
     traced = any(row.depth for row in viewer.rows.values())
     holds: Counter[Any] = Counter()
@@ -191,8 +191,9 @@ def one_step(viewer: Viewer) -> tuple[Callable[[Any, int], bool], str]:
 
     def rank(t: int) -> tuple[int, ...]:
         found = [(axis, t) for axis in have[t]]
-        kinds = [len(joined[s]) for s in found]
-        return len(found), min(kinds), sum(kinds), sum(holds[s] for s in found), min(at[s] for s in found), -t
+        entered = all(joined[s] - {"out of time"} for s in found)
+        most = sum(holds[s] for s in found), sum(len(joined[s]) for s in found)
+        return len(found), entered, *most, min(at[s] for s in found), -t
 
     chosen: dict[Any, int] = {axis: max((t for t in have if axis in have[t]), key=rank) for axis in axes.values()}
     differ = [name for name, axis in axes.items() if len({holds[s] for s in at if s[0] is axis}) > 1]
