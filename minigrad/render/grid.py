@@ -14,7 +14,7 @@ from minigrad.render.tiles import Shape, Tile, lay_out
 from minigrad.render.ways import TRACK, Side
 
 TEXTBOOK = ("cell", "output", "loss")  # the kinds of box that one step has in the view of cells
-GUTTER, HEADER, ELLIPSIS, BAR, INPUT = 30.0, 20.0, 110.0, 26.0, 38.0
+GUTTER, HEADER, ELLIPSIS, BAR, INPUT = 38.0, 20.0, 110.0, 26.0, 38.0
 
 
 @dataclass(eq=False, slots=True)
