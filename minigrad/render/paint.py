@@ -252,7 +252,7 @@ class Painter(Labels):
             place = grid.places[link.target.panel]
             pair = place.boxes.index(link.source), place.boxes.index(link.target)
             path = place.way("inner", *pair)
-            lane = lane or place.tile.spine.get(("inner", *pair), "")
+            lane = lane or grid.spines[place.shape].get(("inner", *pair), "")
         cut = link.mark.startswith("✂")
         lane = "" if link.total else lane
         colour = style.LOOKS["cell state" if style.is_memory(lane) else "state"].border if lane else style.DATA
