@@ -67,10 +67,6 @@ class Grid:
         inside = {panel: boxes for panel, boxes in inside.items() if boxes}
         self.columns = sorted({(row.segment, t) for row, t in inside})
         self.column = {key: k for k, key in enumerate(self.columns)}
-        self.ends = {  # the side where the links of a bar begin
-            bar: (max(self.side(link.source.panel, True)[0] for link in links), True)
-            for bar, links in self.bars.items()
-        }
         self.lines = self.break_lines()
         self.settle_levels(list(dict.fromkeys(row for row, _ in inside)))
         labels = [box.label for box in picture.boxes if box.kind == "cell"]
@@ -92,7 +88,9 @@ class Grid:
             self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
         self.put_columns()
         self.put_bands()
-        self.corners = {box: self.bar(k, box) for k, box in enumerate(self.bars)}
+        self.corners: dict[Box, tuple[Point, Point]] = {}
+        for k, box in enumerate(self.bars):
+            self.corners[box] = self.bar(k, box)
         self.at = {b: p.point(at) for p in self.places.values() for b, at in zip(p.boxes, p.tile.centers)}
         self.at |= {box: at for place in self.places.values() for box, at in self.beside(place)}
 
@@ -176,7 +174,7 @@ class Grid:
     def exit(self, link: Link) -> Side:
         """The side of a column where a link begins."""
         if link.source in self.bars:
-            return self.ends[link.source]
+            return max(self.side(part.source.panel, True)[0] for part in self.bars[link.source]), True
         if link.source.outside and link.source.kind == "input":
             return self.side(link.source.panel, True)[0], not link.target.panel[0].reverse
         return self.side(link.source.panel, not link.source.outside)
@@ -233,11 +231,6 @@ class Grid:
             x = self.lefts[k] + width
             self.rights.append(x)
         self.edge = max(right + wide for right, wide in zip(self.rights, room[1:], strict=True))
-        self.upright, x = dict[Box, tuple[float, float]](), self.edge + 40  # of wrapped lines: bars at the right of all
-        for box in self.bars:
-            words = [style.text_width(word, 12) + 6 for word in box.label.split()]
-            self.upright[box] = x, max([style.RAIL_HEIGHT, *words])
-            x += self.upright[box][1] + 38
         for place in self.places.values():
             left, right = self.lefts[place.column], self.rights[place.column]
             slack = right - left - place.tile.width
@@ -298,9 +291,10 @@ class Grid:
         """The corners of a bar: over its steps, or upright at the right of all lines."""
         top = max(self.tops.values())
         if self.per_row:
-            x, width = self.upright[box]
+            x = max([self.edge + 2, *(right for _, (right, _) in self.corners.values())]) + 38  # beside those before
+            words = [style.text_width(word, 12) + 6 for word in box.label.split()]
             bottom = min(self.strip(place) for place in self.places.values())
-            return (x, bottom - 4), (x + width, top + 14 + 8 * k)
+            return (x, bottom - 4), (x + max([style.RAIL_HEIGHT, *words]), top + 14 + 8 * k)
         ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
         ends += [self.rights[self.exit(link)[0]] for link in self.out_of[box] if link.target not in self.bars]
         ends.append(max(ends) + 14 - style.text_width(box.label, 12))
