@@ -72,11 +72,10 @@ def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
-    text = "Graph"
     try:
         return _small_svg(graph, repr(graph))
     except Exception as error:
-        return {"text/plain": f"{text}\n(no picture: {type(error).__name__}: {error})"}
+        return {"text/plain": f"Graph\n(no picture: {type(error).__name__}: {error})"}
 
 
 def _small_svg(graph: Graph, text: str) -> dict[str, str]:

@@ -203,15 +203,13 @@ def one_step(viewer: Viewer) -> tuple[Callable[[Any, int], bool], str]:
 
 def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int], bool], str]:
     """Which steps of which axis are drawn, and what is left out, in words."""
-    of_axis: dict[Any, list[int]] = {}
-    for (axis, t), _ in sorted(graph._positions.items(), key=lambda item: item[1]):
-        of_axis.setdefault(axis, []).append(t)
+    of_axis: dict[Any, list[int]] = {a: sorted(t for b, t in graph._positions if b is a) for a in graph.axes.values()}
     if steps == "auto":
         longest = max(map(len, of_axis.values()), default=0)
         much = longest > MANY_CELLS if view == "cells" else sum(n.op is not None for n in graph.nodes) > MANY
         steps = "all" if not much else "0:3,-3:" if view == "cells" else "0:2,-2:"
     parts = [_slice(part) or slice(None) for part in steps.split(",")]  # "all" is no slice
-    kept = {axis: {t for part in parts for t in sorted(ts)[part]} for axis, ts in of_axis.items()}
+    kept = {axis: {t for part in parts for t in ts[part]} for axis, ts in of_axis.items()}
     if of_axis and not any(kept.values()):
         raise ValueError(f"steps: {steps!r} chooses none of the {max(map(len, of_axis.values()))} steps")
     hidden = {name: len(of_axis[axis]) - len(kept[axis]) for name, axis in graph.axes.items()}

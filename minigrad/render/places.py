@@ -109,8 +109,6 @@ class Places:
 
     def order_axes(self) -> dict[Axis, int]:
         """Axes that run side by side share a segment; one that starts when another has ended comes after it."""
-        if len(self.graph.axes) < 2:
-            return dict.fromkeys(self.graph.axes.values(), 0)
         votes: Counter[tuple[Axis, Axis]] = Counter()
         reach: dict[Tensor, dict[Axis, int | None]] = {}  # the axes that a node depends on, and the step if it is one
         for node in self.graph.nodes if len(self.graph.axes) > 1 else ():

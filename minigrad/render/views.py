@@ -96,8 +96,7 @@ class Viewer(Groups):
         thing: Any = target.taps.setdefault(origin, Tap(origin, [])) if tapped else self.link(node, k, x, target, slot)
         if thing is None:
             return
-        if origin is not x:
-            thing.turned |= self.is_turned(node, k)
+        thing.turned |= self.is_turned(node, k)
         stands_in = self.rolled and origin.op is not None and origin not in self.box
         if not stands_in or thing.source.kind == "delay":  # else it is another step's edge
             thing.ends.append(self.measured_at(node, k))
