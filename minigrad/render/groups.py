@@ -49,8 +49,8 @@ class Groups(Names):
         affine: set[Tensor] = set()
         for node in drawn:
             weights = sum(x.op is None and x._requires_grad for x in self.inputs[node])
-            parts = {x: None for x in self.inputs[node] if x in affine and self.users[x] == 1 and x in self.whole}
-            parts = {x: None for x in parts if self.panel(x) == self.panel(node)}
+            once = [x for x in self.inputs[node] if x in affine and self.users[x] == 1 and x in self.whole]
+            parts = [x for x in once if self.panel(x) == self.panel(node)]
             product = op_name(node) == "matmul" and weights
             if product or (op_name(node) == "add" and parts and len(parts) + weights == 2):
                 affine.add(node)
