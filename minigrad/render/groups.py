@@ -23,7 +23,7 @@ class Groups(Names):
         self.kinds: dict[Tensor, tuple[str, str]] = {}  # kind and label of such boxes
         self.gather_sums(drawn)
         if view == "affine":
-            self.gather_affine(drawn)
+            self.gather_affine()
         elif view == "cells":
             self.gather_cells()
 
@@ -44,12 +44,12 @@ class Groups(Names):
                 count, name = len(chain) + (not any(self.numbers(chain[0]))), self.losses.get(node, self.variable(node))
                 self.gather(chain, "loss" if node in self.losses else "bar", f"Σ of {count}  {name}".strip())
 
-    def gather_affine(self, drawn: list[Tensor]) -> None:
+    def gather_affine(self) -> None:
         """Each sum of products with parameters becomes one box: x W + h U + b."""
         affine: set[Tensor] = set()
-        for node in drawn:
+        for node in [node for node in self.whole if node not in self.kinds]:
             weights = sum(x.op is None and x._requires_grad for x in self.inputs[node])
-            once = [x for x in self.inputs[node] if x in affine and self.users[x] == 1 and x in self.whole]
+            once = [x for x in self.inputs[node] if x in affine and self.users[x] == 1]
             parts = [x for x in once if self.panel(x) == self.panel(node)]
             product = op_name(node) == "matmul" and weights
             if product or (op_name(node) == "add" and parts and len(parts) + weights == 2):

@@ -79,3 +79,15 @@ def test_runs_of_an_inner_loop_are_cells_of_their_own(drawing):
     names = [node.label for node in picture.nodes.values()]
     assert (names.count("cell\ninner\nV"), names.count("cell\nouter\nW")) == (6, 3)
     check_order(picture)
+
+
+@pytest.mark.parametrize("view", ["ops", "affine", "cells"])
+def test_a_sum_outside_of_time_may_hold_products(view: str) -> None:
+    W, b = (mg.tensor(np.ones((3, 3)), requires_grad=True, name=name) for name in "Wb")
+    h, states = mg.tensor(np.ones((2, 3))), []
+    for _, x in mg.timesteps(np.ones((3, 2, 3))):
+        h = np.tanh(h @ W + x)
+        states.append(h)
+    mean = mg.stack(states).mean(axis=0)
+    y = mean @ W + (mean * 2) @ W + b[0]
+    assert "Σ of 3" in render.to_dot(mg.Graph((y**2).sum()), view=view).source or view == "cells"
