@@ -153,14 +153,13 @@ class Painter(Labels):
         outline = self.grid.outlines[box]
         x, y = center[0] - outline.tags / 2, center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5
         for k, tap in enumerate(self.grid.tags(box)):
-            width, height = tap.width, style.TAG_HEIGHT
             look = self.coloured(style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"], tap)
             look = look._replace(border=style.RED, pen=2.4) if tap.parameter in self.highlight else look
-            name, at = f"{box.name}_w{k}", (x + width / 2, y)
-            self.canvas.node(name, at, (width, height), tap.label, look, f"{tap.name} {tap.parameter.shape}")
+            name, at, size = f"{box.name}_w{k}", (x + tap.width / 2, y), (tap.width, style.TAG_HEIGHT)
+            self.canvas.node(name, at, size, tap.label, look, f"{tap.name} {tap.parameter.shape}")
             line = f'dir=none color="{look.border}" penwidth=0.9'
             self.canvas.items.append(Item("line", (name, box.name), straight(at, center), line))
-            x += width + 2
+            x += tap.width + 2
 
     def draw_frame(self, place: Place) -> None:
         """A panel with its heading: out of the way of taps it stands below."""

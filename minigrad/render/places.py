@@ -195,7 +195,7 @@ class Places:
             name = layer if len(self.layers.get(axis, ())) > 1 else axes.get(axis, "")
             positions = self.positions.get(axis, {})
             visits = sorted(positions, key=positions.__getitem__)
-            reverse = len(visits) > 1 and visits[0] > visits[-1]
+            reverse = visits[:1] > visits[-1:]
             longest = max(map(len, self.positions.values()), default=1) if axis == "joint" else 1
             total = len(visits) or longest
             self.rows[key] = Row(key, name, segment, depth, reverse is not (depth % 2 == 1), total)
