@@ -130,15 +130,15 @@ class Grid:
         for link in self.into[panel]:
             if link.source not in local and link.target in local:
                 ports[link.source, link.lane, self.is_beside(link)].append(link)
-        order = sorted(ports, key=lambda key: (not key[2], not style.is_memory(ports[key][0].lane)))
         leaving = [(link.source, link.state) for box in boxes for link in self.out_of[box] if link.target not in local]
         outs = list(dict.fromkeys([*((box, lane) for box in boxes for lane in box.lanes), *leaving]))
         ins: dict[Port, list[Link]] = {}
-        for key in order:
-            targets = tuple(dict.fromkeys(local[link.target] for link in ports[key]))
-            port = Port(self.passing(ports[key][0]), targets, left=key[2])
+        order = sorted(ports.items(), key=lambda item: (not item[0][2], not style.is_memory(item[0][1])))
+        for (source, lane, left), links in order:
+            skips = source.kind == "delay" and source.label[1:] not in ("−1", "+1")  # no state comes from further away
+            port = Port(lane * (not skips), tuple(dict.fromkeys(local[link.target] for link in links)), left)
             like = sum(port == other._replace(again=0) for other in ins)
-            ins[port._replace(again=like)] = ports[key]
+            ins[port._replace(again=like)] = links
         shape = Shape(
             tuple(self.outlines[box] for box in boxes),
             tuple(dict.fromkeys((local[link.source], local[link.target]) for link in inner)),
@@ -148,10 +148,6 @@ class Grid:
         )
         column = self.column[panel[0].segment, panel[1]]
         return Place(panel, boxes, column, self.lines[column], ins, shape)
-
-    def passing(self, link: Link) -> str:
-        """The state that passes through the panel that a link enters, on from the step before."""
-        return "" if link.source.kind == "delay" and link.source.label[1:] not in ("−1", "+1") else link.lane
 
     def is_beside(self, link: Link) -> bool:
         """Whether a link comes over the gutter beside its target's panel."""
