@@ -72,20 +72,15 @@ def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
-    text = "Graph"
     try:
-        return _small_svg(graph, repr(graph))
+        for options in ({}, {"steps": "0:1,-1:"}, {"view": "cells"}, {"view": "cells", "steps": "0:1,-1:"}):
+            svg = to_dot(graph, **options).pipe("svg", encoding="utf-8")
+            if len(svg) < LARGEST:
+                note = f"\ndrawn with {options}: more than {LARGEST // 10**6} MB otherwise" if options else ""
+                return {"image/svg+xml": svg, "text/plain": f"{graph!r}{note}"}
+        return {"text/plain": f"{graph!r}\nno picture: more than {LARGEST // 10**6} MB in every view"}
     except Exception as error:
-        return {"text/plain": f"{text}\n(no picture: {type(error).__name__}: {error})"}
-
-
-def _small_svg(graph: Graph, text: str) -> dict[str, str]:
-    for options in ({}, {"steps": "0:1,-1:"}, {"view": "cells"}, {"view": "cells", "steps": "0:1,-1:"}):
-        svg = to_dot(graph, **options).pipe("svg", encoding="utf-8")
-        if len(svg) < LARGEST:
-            note = f"\ndrawn with {options}: more than {LARGEST // 10**6} MB otherwise" if options else ""
-            return {"image/svg+xml": svg, "text/plain": text + note}
-    return {"text/plain": f"{text}\nno picture: more than {LARGEST // 10**6} MB in every view"}
+        return {"text/plain": f"Graph\n(no picture: {type(error).__name__}: {error})"}
 
 
 def compare(graphs: Mapping[str, Graph]) -> Comparison:

@@ -116,8 +116,7 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
         best = max(best, found, key=lambda one: one[0])
         fullness = (right - left) * (top - bottom) * (style.SMALLEST_PIXELS / style.SMALLEST) ** 2 / (width * height)
         if attempt["per_row"] is None and attempt["time"] == "unrolled" and fullness < HOPELESS:
-            proportions = (top - bottom) * width / ((right - left) * height)
-            row = canvas.columns * math.sqrt(proportions)
+            row = canvas.columns * math.sqrt((top - bottom) * width / ((right - left) * height))
             queue[:0] = [attempt | {"per_row": n} for n in (math.ceil(row), math.floor(row)) if 0 < n < canvas.columns]
     pixels, canvas, attempt = best
     if pixels < style.SMALLEST_PIXELS:
@@ -127,7 +126,7 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
 
 def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The options as asked, then ever smaller pictures: fewer steps, folded operations, cells, rolled."""
-    for time in dict.fromkeys((options["time"], "rolled" if options["time"] == "both" else options["time"], "rolled")):
+    for time in dict.fromkeys((options["time"], "rolled")):
         for view in VIEWS[VIEWS.index(options["view"]) :]:
             for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
                 yield {**options, "time": time, "view": view, "steps": steps}
@@ -160,7 +159,7 @@ def painter(
     rolled = time == "rolled" and bool(graph.axes)
     look["per_row"] = None if rolled else look["per_row"]
     viewer = Viewer(graph, view, rolled, look["count_from"])
-    shown, left_out = one_step(viewer) if rolled else shown_steps(graph, view, steps)
+    shown, left_out = one_step(viewer) if rolled else shown_steps(viewer, steps)
     picture, marked = viewer.picture(shown), look["highlight"]
     if strange := [node for node in marked if node not in viewer.alias]:
         raise ValueError(f"highlight: {strange[0]!r} is no node of the graph {graph!r}")
@@ -202,17 +201,16 @@ def one_step(viewer: Viewer) -> tuple[Callable[[Any, int], bool], str]:
     return (lambda axis, t: chosen[axis] == t), f"steps differ, drawn is {', '.join(words)}" if words else ""
 
 
-def shown_steps(graph: Graph, view: str, steps: str) -> tuple[Callable[[Any, int], bool], str]:
+def shown_steps(viewer: Viewer, steps: str) -> tuple[Callable[[Any, int], bool], str]:
     """Which steps of which axis are drawn, and what is left out, in words."""
-    of_axis: dict[Any, list[int]] = {}
-    for (axis, t), _ in sorted(graph._positions.items(), key=lambda item: item[1]):
-        of_axis.setdefault(axis, []).append(t)
+    graph, cells = viewer.graph, viewer.view == "cells"
+    of_axis: dict[Any, list[int]] = {axis: sorted(at) for axis, at in viewer.positions.items()}
     if steps == "auto":
         longest = max(map(len, of_axis.values()), default=0)
-        much = longest > MANY_CELLS if view == "cells" else sum(n.op is not None for n in graph.nodes) > MANY
-        steps = "all" if not much else "0:3,-3:" if view == "cells" else "0:2,-2:"
+        much = longest > MANY_CELLS if cells else sum(n.op is not None for n in graph.nodes) > MANY
+        steps = "all" if not much else "0:3,-3:" if cells else "0:2,-2:"
     parts = [_slice(part) or slice(None) for part in steps.split(",")]  # "all" is no slice
-    kept = {axis: {t for part in parts for t in sorted(ts)[part]} for axis, ts in of_axis.items()}
+    kept = {axis: {t for part in parts for t in ts[part]} for axis, ts in of_axis.items()}
     if of_axis and not any(kept.values()):
         raise ValueError(f"steps: {steps!r} chooses none of the {max(map(len, of_axis.values()))} steps")
     hidden = {name: len(of_axis[axis]) - len(kept[axis]) for name, axis in graph.axes.items()}

@@ -10,7 +10,7 @@ from typing import Any
 from minigrad.render import style, ways
 from minigrad.render.paths import Outline, Path, Point
 from minigrad.render.picture import Box, Link, Panel, Picture, Row, Tap
-from minigrad.render.tiles import Shape, Tile, lay_out
+from minigrad.render.tiles import Port, Shape, Tile, lay_out, spine_of
 from minigrad.render.ways import TRACK, Side
 
 TEXTBOOK = ("cell", "output", "loss")  # the kinds of box that one step has in the view of cells
@@ -25,8 +25,7 @@ class Place:
     boxes: list[Box]
     column: int
     line: int
-    ins: list[list[Link]]
-    outs: list[tuple[Box, str]]  # the box, and the state that leaves it ("" for other values)
+    ins: dict[Port, list[Link]]
     shape: Shape
     tile: Tile = None  # type: ignore[assignment]  # all tiles are laid out together
     x: float = 0.0
@@ -36,21 +35,21 @@ class Place:
         """A point of the tile on the page."""
         return (self.x + (self.tile.width - p[0] if self.panel[0].reverse else p[0]), self.y + p[1])
 
-    def way(self, kind: str, a: int, b: int) -> Path:
+    def way(self, kind: str, a: Any, b: int) -> Path:
         """The path of a link of the tile on the page."""
         return [self.point(p) for p in self.tile.paths[kind, a, b]]
 
-    def port(self, link: Link) -> int:
-        """The number of the in-port of a link."""
-        return next(k for k, links in enumerate(self.ins) if link in links)
+    def port(self, link: Link) -> Port:
+        """The in-port of a link."""
+        return next(port for port, links in self.ins.items() if link in links)
 
-    def port_y(self, k: int) -> float:
+    def port_y(self, port: Port) -> float:
         """The height of an in-port."""
-        return self.y + self.tile.paths["in", k, self.shape.ins[k][1][0]][0][1]
+        return self.y + self.tile.paths["in", port, port.boxes[0]][0][1]
 
-    def channel(self, k: int) -> float:
+    def channel(self, port: Port) -> float:
         """The x of the vertical by which an in-port is reached from below."""
-        return self.point((self.tile.channels[k], 0.0))[0]
+        return self.point((self.tile.channels[port], 0.0))[0]
 
 
 class Grid:
@@ -68,10 +67,6 @@ class Grid:
         inside = {panel: boxes for panel, boxes in inside.items() if boxes}
         self.columns = sorted({(row.segment, t) for row, t in inside})
         self.column = {key: k for k, key in enumerate(self.columns)}
-        self.ends = {  # the side where the links of a bar begin
-            bar: (max(self.side(link.source.panel, True)[0] for link in links), True)
-            for bar, links in self.bars.items()
-        }
         self.lines = self.break_lines()
         self.settle_levels(list(dict.fromkeys(row for row, _ in inside)))
         labels = [box.label for box in picture.boxes if box.kind == "cell"]
@@ -84,6 +79,7 @@ class Grid:
         tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()))
         for place in self.places.values():
             place.tile = tiles[place.shape]
+        self.spines = {shape: spine_of(shape) for shape in tiles}
         self.tracks: defaultdict[Side, dict[Any, int]] = defaultdict(dict)  # beside a column, by what they belong to
         self.taken: defaultdict[Any, dict[Any, int]] = defaultdict(dict)  # tracks of a corridor at a column, likewise
         self.turns = {link: ways.plan(self, link) for link in picture.links if link not in self.inner}
@@ -92,7 +88,9 @@ class Grid:
             self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
         self.put_columns()
         self.put_bands()
-        self.corners = {box: self.bar(k, box) for k, box in enumerate(self.bars)}
+        self.corners: dict[Box, tuple[Point, Point]] = {}
+        for k, box in enumerate(self.bars):
+            self.corners[box] = self.bar(k, box)
         self.at = {b: p.point(at) for p in self.places.values() for b, at in zip(p.boxes, p.tile.centers)}
         self.at |= {box: at for place in self.places.values() for box, at in self.beside(place)}
 
@@ -132,27 +130,24 @@ class Grid:
         for link in self.into[panel]:
             if link.source not in local and link.target in local:
                 ports[link.source, link.lane, self.is_beside(link)].append(link)
-        order = sorted(ports, key=lambda key: (not key[2], not style.is_memory(ports[key][0].lane)))
         leaving = [(link.source, link.state) for box in boxes for link in self.out_of[box] if link.target not in local]
         outs = list(dict.fromkeys([*((box, lane) for box in boxes for lane in box.lanes), *leaving]))
-        ins = [
-            (self.passing(ports[key][0]), tuple(dict.fromkeys(local[link.target] for link in ports[key])))
-            for key in order
-        ]
+        ins: dict[Port, list[Link]] = {}
+        order = sorted(ports.items(), key=lambda item: (not item[0][2], not style.is_memory(item[0][1])))
+        for (source, lane, left), links in order:
+            skips = source.kind == "delay" and source.label[1:] not in ("−1", "+1")  # no state comes from further away
+            port = Port(lane * (not skips), tuple(dict.fromkeys(local[link.target] for link in links)), left)
+            like = sum(port == other._replace(again=0) for other in ins)
+            ins[port._replace(again=like)] = links
         shape = Shape(
             tuple(self.outlines[box] for box in boxes),
             tuple(dict.fromkeys((local[link.source], local[link.target]) for link in inner)),
             tuple(ins),
             tuple((local[box], lane) for box, lane in outs),
-            tuple(left for *_, left in order),
             self.picture.view == "cells" and (len(boxes) == 1 or any(box.kind in TEXTBOOK for box in boxes)),
         )
         column = self.column[panel[0].segment, panel[1]]
-        return Place(panel, boxes, column, self.lines[column], [ports[key] for key in order], outs, shape)
-
-    def passing(self, link: Link) -> str:
-        """The state that passes through the panel that a link enters, on from the step before."""
-        return "" if link.source.kind == "delay" and link.source.label[1:] not in ("−1", "+1") else link.lane
+        return Place(panel, boxes, column, self.lines[column], ins, shape)
 
     def is_beside(self, link: Link) -> bool:
         """Whether a link comes over the gutter beside its target's panel."""
@@ -175,7 +170,7 @@ class Grid:
     def exit(self, link: Link) -> Side:
         """The side of a column where a link begins."""
         if link.source in self.bars:
-            return self.ends[link.source]
+            return max(self.side(part.source.panel, True)[0] for part in self.bars[link.source]), True
         if link.source.outside and link.source.kind == "input":
             return self.side(link.source.panel, True)[0], not link.target.panel[0].reverse
         return self.side(link.source.panel, not link.source.outside)
@@ -202,13 +197,13 @@ class Grid:
                 cell = next((k for k, box in enumerate(place.boxes) if box.kind == "cell"), 0)
                 shift[place.shape] = -place.tile.centers[cell][1]
             elif place.shape not in shift:
-                ports = [(k, lane) for k, (lane, _) in enumerate(place.shape.ins) if place.shape.left[k]]
-                gaps = [heights[lane] - place.port_y(k) for k, lane in ports if lane in heights]
+                ports = [port for port in place.ins if port.left and port.lane in heights]
+                gaps = [heights[port.lane] - place.port_y(port) for port in ports]
                 shift[place.shape] = sum(gaps) / len(gaps) if gaps else 0.0
             place.y = shift[place.shape]
-            for k, (box, lane) in enumerate(place.shape.outs):
+            for box, lane in place.shape.outs:
                 if lane:
-                    heights[lane] = place.way("out", k, box)[-1][1]
+                    heights[lane] = place.way("out", lane, box)[-1][1]
 
     def put_columns(self) -> None:
         """The x of each column, with gutters that hold tracks, initial states and the dots of hidden steps."""
@@ -221,7 +216,7 @@ class Grid:
             loops = sum(box.kind == "delay" for box in aside)
             free, texts = 26 + 25 * (loops > 0) + 5 * loops + self.marked(place), self.marked(place) + 16
             wide = [style.size(box.kind, box.label)[0] + free for box in aside]
-            hidden = any(link.hidden for links in place.ins for link in links)
+            hidden = any(link.hidden for links in place.ins.values() for link in links)
             room[k] = max([room[k], ELLIPSIS * hidden, texts, *wide])
         tracks = [len(self.tracks[k - 1, True]) + len(self.tracks[k, False]) for k in range(count)]
         gaps = [max(GUTTER * (k > 0), room[k]) + 5.0 * tracks[k] for k in range(count)]
@@ -232,11 +227,6 @@ class Grid:
             x = self.lefts[k] + width
             self.rights.append(x)
         self.edge = max(right + wide for right, wide in zip(self.rights, room[1:], strict=True))
-        self.upright, x = dict[Box, tuple[float, float]](), self.edge + 40  # of wrapped lines: bars at the right of all
-        for box in self.bars:
-            words = [style.text_width(word, 12) + 6 for word in box.label.split()]
-            self.upright[box] = x, max([style.RAIL_HEIGHT, *words])
-            x += self.upright[box][1] + 38
         for place in self.places.values():
             left, right = self.lefts[place.column], self.rights[place.column]
             slack = right - left - place.tile.width
@@ -273,10 +263,10 @@ class Grid:
 
     def face_source(self, place: Place, header: float) -> None:
         """Move a panel outside of time to the height of what enters it."""
-        for k, links in enumerate(place.ins):
-            source = self.places.get(links[0].source.panel)
-            if place.shape.left[k] and source is not None and (links[0].source, links[0].state) in source.outs:
-                y = place.y + ways.leave(self, links[0])[-1][1] - place.port_y(k)
+        for port, (link, *_) in place.ins.items():
+            source = self.places.get(link.source.panel)
+            if port.left and source is not None and link.source in source.boxes:
+                y = place.y + ways.leave(self, link)[-1][1] - place.port_y(port)
                 place.y = max(self.strip(place), min(self.top(place) - header - place.tile.height, y))
                 return
 
@@ -297,9 +287,10 @@ class Grid:
         """The corners of a bar: over its steps, or upright at the right of all lines."""
         top = max(self.tops.values())
         if self.per_row:
-            x, width = self.upright[box]
+            x = max([self.edge + 2, *(right for _, (right, _) in self.corners.values())]) + 38  # beside those before
+            words = [style.text_width(word, 12) + 6 for word in box.label.split()]
             bottom = min(self.strip(place) for place in self.places.values())
-            return (x, bottom - 4), (x + width, top + 14 + 8 * k)
+            return (x, bottom - 4), (x + max([style.RAIL_HEIGHT, *words]), top + 14 + 8 * k)
         ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
         ends += [self.rights[self.exit(link)[0]] for link in self.out_of[box] if link.target not in self.bars]
         ends.append(max(ends) + 14 - style.text_width(box.label, 12))
@@ -312,20 +303,20 @@ class Grid:
         for box, y in self.aside(place).items():
             yield box, (edge - side * style.size(box.kind, box.label)[0] / 2, y)
         y, count = self.input_y[place.panel[0].level] - self.line_height * place.line, 0
-        for k, links in sorted(enumerate(place.ins), key=lambda port: place.port_y(port[0]), reverse=True):
-            for box in dict.fromkeys(link.source for link in links):
+        for port in sorted(place.ins, key=place.port_y, reverse=True):
+            for box in dict.fromkeys(link.source for link in place.ins[port]):
                 if box.outside and box.kind == "input" and box.panel == place.panel:
-                    yield box, (place.channel(k) + side * 33.0 * count, y)
+                    yield box, (place.channel(port) + side * 33.0 * count, y)
                     count += 1
 
     def marked(self, place: Place) -> float:
         """How much room the texts need that stand in front of a panel: marks, and the states of delays."""
-        links = [link for links in place.ins for link in links if link.mark or link.source.kind == "delay"]
+        links = [link for links in place.ins.values() for link in links if link.mark or link.source.kind == "delay"]
         return max((style.text_width(link.mark or link.lane, 11) for link in links), default=0.0)
 
     def aside(self, place: Place) -> dict[Box, float]:
         """The heights of the initial states and delays beside a panel: those of their ports, but one below another."""
-        ports = {link.source: k for k, links in reversed(list(enumerate(place.ins))) for link in links}
+        ports = {link.source: port for port, links in reversed(place.ins.items()) for link in links}
         boxes = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
         heights = {box: place.port_y(ports[box]) if box in ports else place.y for box in boxes}
         lowest = float("inf")

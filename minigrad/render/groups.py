@@ -23,7 +23,7 @@ class Groups(Names):
         self.kinds: dict[Tensor, tuple[str, str]] = {}  # kind and label of such boxes
         self.gather_sums(drawn)
         if view == "affine":
-            self.gather_affine(drawn)
+            self.gather_affine()
         elif view == "cells":
             self.gather_cells()
 
@@ -45,13 +45,13 @@ class Groups(Names):
                 count, name = len(chain) + (not begun), self.losses.get(node, self.variable(node))
                 self.gather(chain, "loss" if node in self.losses else "bar", f"Σ of {count}  {name}".strip())
 
-    def gather_affine(self, drawn: list[Tensor]) -> None:
+    def gather_affine(self) -> None:
         """Each sum of products with parameters becomes one box: x W + h U + b."""
         affine: set[Tensor] = set()
-        for node in drawn:
+        for node in [node for node in self.whole if node not in self.kinds]:
             weights = sum(x.op is None and x._requires_grad for x in self.inputs[node])
-            parts = {x: None for x in self.inputs[node] if x in affine and self.users[x] == 1 and x in self.whole}
-            parts = {x: None for x in parts if self.panel(x) == self.panel(node)}
+            once = [x for x in self.inputs[node] if x in affine and self.users[x] == 1]
+            parts = [x for x in once if self.panel(x) == self.panel(node)]
             product = op_name(node) == "matmul" and weights
             if product or (op_name(node) == "add" and parts and len(parts) + weights == 2):
                 affine.add(node)
@@ -67,28 +67,24 @@ class Groups(Names):
         core, ends = self.find_core(panels), self.find_ends()
         if not core:  # a single step, written out
             core = {node for panel, nodes in panels.items() if panel[0].timed for node in nodes if node not in ends}
-        part: dict[Tensor, tuple[Any, ...]] = {}
-        labels: dict[tuple[Any, ...], str] = {}
+        part: dict[Tensor | None, tuple[str, int, Tensor]] = {}  # kind, number, and the last operation of it
         for panel, nodes in panels.items():
-            kinds: defaultdict[tuple[Any, ...], list[Tensor]] = defaultdict(list)
+            parts: defaultdict[tuple[str, int], list[Tensor]] = defaultdict(list)
             for node in nodes:
                 kind = "cell" if node in core else "loss" if node in ends else "output" if self.graph.axes else "cell"
-                forward = part.get(self.mirrored(node), (0, "output"))  # type: ignore[arg-type]
-                kinds[(kind,) if forward_of(node) is None else forward[1:]].append(node)
-            for key, found in kinds.items():
-                for n, piece in enumerate(self.pieces(found) if len(key) == 1 else [found]):
-                    whole = (panel, *key, n) if len(key) == 1 else (panel, *key)
-                    part |= dict.fromkeys(piece, whole)
-                    labels[whole] = self.part_label(whole, piece, part, labels)
-                    lost = key[0] == "loss" and panel[0].depth
-                    self.gather(piece, "output" if lost else key[0], labels[whole])
+                of, n, _ = part.get(self.mirrored(node), (kind if forward_of(node) is None else "output", -1, None))
+                parts[of, n].append(node)
+            for (kind, n), found in parts.items():
+                for k, piece in enumerate(self.pieces(found) if n < 0 else [found], max(n, 0)):
+                    part |= dict.fromkeys(piece, (kind, k, piece[-1]))
+                    label = self.part_label(panel, kind, piece, part.get(self.mirrored(piece[0])))
+                    self.gather(piece, "output" if kind == "loss" and panel[0].depth else kind, label)
 
-    def part_label(self, key: tuple[Any, ...], nodes: list[Tensor], part: Any, labels: Any) -> str:
+    def part_label(self, panel: Panel, kind: str, nodes: list[Tensor], forward: Any) -> str:
         """What a part is called; in a traced backward pass after the part that it is the gradient of."""
-        (row, column), kind, *_ = key
-        forward = next((f for f in map(self.mirrored, nodes) if f in part and part[f] in labels), None)
         if forward is not None:
-            return f"d{labels[part[forward]]}"
+            return f"d{self.kinds[forward[-1]][1]}"
+        row, column = panel
         number = self.number(column) if row.timed and self.graph.axes and kind != "cell" else ""
         return self.describe(nodes[-1])[1] if row.depth else f"{self.part_name(kind, nodes)}{number}"
 

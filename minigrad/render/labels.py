@@ -46,24 +46,23 @@ class Labels:
         for box, tap in taps:  # short, where that is clear
             last = tap.name.split(".")[-1]
             short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20) + "ᵀ" * tap.turned
-            tap.label = short if self.quiet else f"{short} {self.share(self.norms.get(tap))}".strip()
+            tap.label = f"{short} {self.told(self.norms.get(tap))}".strip()
             widths[tap.parameter] = max(widths[tap.parameter], style.size("tag", tap.label)[0])
         for _, tap in taps:  # as wide in all steps, which then look alike
             tap.width = widths[tap.parameter]
-        cells = [box for box in self.picture.boxes if box.kind == "cell"]
+        cells, dotted = [box for box in self.picture.boxes if box.kind == "cell"], not self.picture.graph.axes
         several = {box.panel[0] for box in cells if not box.panel[0].depth}
         stacked = self.per_row or len({box.panel[0] for box in cells}) > 1
         for box in cells:
-            row, dotted = box.panel[0], not self.picture.graph.axes
-            names = [tap.name if dotted else tap.name.split(".")[-1] for tap in box.taps.values() if stacked or dotted]
-            weights = " ".join(names)
+            row, names = box.panel[0], [tap.name for tap in box.taps.values() if stacked or dotted]
+            weights = " ".join(names if dotted else [name.split(".")[-1] for name in names])
             lines = [box.label, style.shorten(row.name.split(".")[-1]) if len(several) > 1 and not row.depth else ""]
             lines.append(weights if len(weights) < 20 else f"{len(box.taps)} weights")
             if box in self.norms and not self.quiet:
                 where = f" at t = {speaker(box).t}" if self.picture.rolled else ""
                 lines.append(f"|d{main_lane(box) or 'y'}| {style.figure(self.norms[box])}{where}")
-            if stacked and self.joint(box) is not None and not self.quiet:
-                lines.append(f"|dθ| {self.share(self.joint(box))}")
+            share = self.told(self.joint(box)) if stacked else ""
+            lines.append(f"|dθ| {share}" if share else "")
             inside, all_rows = mask_of([box])
             lines.append(f"{inside} of {all_rows} rows" if inside < all_rows else "")
             box.label = "\n".join(filter(None, lines))
@@ -73,13 +72,9 @@ class Labels:
         shares = [self.norms[tap] for x, tap in box.taps.items() if tap in self.norms and x in self.names]
         return math.hypot(*shares) if shares else None
 
-    def share(self, norm: float | None) -> str:
-        """The text beside a tap: its share of the gradient."""
-        return "" if norm is None else WIDEST if self.quiet else style.figure(norm)
-
     def told(self, norm: float | None) -> str:
-        """The same where it is not part of a node: nothing in a flip-book."""
-        return "" if self.quiet else self.share(norm)
+        """The text beside a tap: its share of the gradient; nothing in a flip-book."""
+        return "" if norm is None or self.quiet else style.figure(norm)
 
     def heading(self, panel: Panel, widest: bool = False) -> str:
         """What stands over a panel: its step, and the gradient of its state; widest: as wide as it may get."""

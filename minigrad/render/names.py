@@ -22,10 +22,9 @@ class Names(Places):
     def __init__(self, graph: Graph, rolled: bool, first: int) -> None:
         super().__init__(graph)
         self.rolled, self.first = rolled, first
+        # of loops that are written out
         made = {line_of(x): x for x, _ in reversed(graph.crossings) if x.op is not None and x.role is None}
-        self.states = {
-            line: naming.variable(graph, x) or x.name or "h" for line, x in made.items()
-        }  # of written-out loops
+        self.states = {line: naming.variable(graph, x) or x.name or "h" for line, x in made.items()}
         last = Counter(name.split(".")[-1] for name in graph.parameters)
         parts = {x: (name.split(".")[-1], name) for name, x in graph.parameters.items()}
         self.short = {x: end if last[end] == 1 else name for x, (end, name) in parts.items()}  # of parameters

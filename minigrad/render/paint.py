@@ -14,14 +14,13 @@ from minigrad.render import style, ways
 from minigrad.render.canvas import Canvas, Item, quoted
 from minigrad.render.gradients import Flow
 from minigrad.render.grid import Grid, Place
-from minigrad.render.labels import Labels, legend, mask_of
+from minigrad.render.labels import WIDEST, Labels, legend, mask_of
 from minigrad.render.names import is_number
 from minigrad.render.paths import Path, Point, level_middle, straight
 from minigrad.render.picture import Box, Link, Picture, Tap
 from minigrad.render.places import op_name
 
 RAILS = 3  # more parameters than this are drawn as tags
-TAPPED = style.TAP, 1.0
 STATES = ("state", "state box", "cell state")
 
 
@@ -32,6 +31,9 @@ class Stroke(NamedTuple):
     pen: float
     dashed: bool = False
     fixed: bool = False
+
+
+TAPPED = Stroke(style.TAP, 1.0)
 
 
 class Painter(Labels):
@@ -92,7 +94,8 @@ class Painter(Labels):
                 top = self.rail_y(tap.parameter) - style.RAIL_HEIGHT / 2
                 ways_of[tap] = box, straight((corners[0][0], top), *corners)
             for tap, x in taken.items():  # its share stands at the side where no other tap is
-                width = style.text_width(self.share(self.norms.get(tap)) or " ", 11) + 5
+                share = WIDEST if self.quiet and tap in self.norms else self.told(self.norms.get(tap))
+                width = style.text_width(share or " ", 11) + 5
                 right = not any(x < other < x + width for other in taken.values())
                 if not right and any(x - 2 * width < other < x for other in taken.values()):
                     return None
@@ -150,14 +153,13 @@ class Painter(Labels):
         outline = self.grid.outlines[box]
         x, y = center[0] - outline.tags / 2, center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5
         for k, tap in enumerate(self.grid.tags(box)):
-            width, height = tap.width, style.TAG_HEIGHT
             look = self.coloured(style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"], tap)
             look = look._replace(border=style.RED, pen=2.4) if tap.parameter in self.highlight else look
-            name, at = f"{box.name}_w{k}", (x + width / 2, y)
-            self.canvas.node(name, at, (width, height), tap.label, look, f"{tap.name} {tap.parameter.shape}")
+            name, at, size = f"{box.name}_w{k}", (x + tap.width / 2, y), (tap.width, style.TAG_HEIGHT)
+            self.canvas.node(name, at, size, tap.label, look, f"{tap.name} {tap.parameter.shape}")
             line = f'dir=none color="{look.border}" penwidth=0.9'
             self.canvas.items.append(Item("line", (name, box.name), straight(at, center), line))
-            x += width + 2
+            x += tap.width + 2
 
     def draw_frame(self, place: Place) -> None:
         """A panel with its heading: out of the way of taps it stands below."""
@@ -188,7 +190,7 @@ class Painter(Labels):
         for tap, (box, path) in ways_of.items():
             at, text = (path[0][0] + self.sides[tap], grid.ceiling + 12), self.told(self.norms.get(tap))
             ends, sign = (names[tap.parameter], box.name), "ᵀ" * tap.turned
-            self.draw_edge(*ends, path, Stroke(*TAPPED), self.norms.get(tap), text, at, sign)
+            self.draw_edge(*ends, path, TAPPED, self.norms.get(tap), text, at, sign)
 
     def draw_weights(self) -> None:
         """Under the steps one rail for all parameters that have none: of cells with a tap into each."""
@@ -211,7 +213,7 @@ class Painter(Labels):
             path = straight((x, y + height / 2), (x, cy - outline.height / 2))
             text = f"{'|dθ| ' * (len(box.taps) > 1)}{self.told(norm)}" if self.told(norm) else ""
             at = (x - 4 - style.text_width(text or " ", 11) / 2, y + height / 2 + 9)
-            self.draw_edge("weights", box.name, path, Stroke(*TAPPED), norm, text, at, tip="of this step")
+            self.draw_edge("weights", box.name, path, TAPPED, norm, text, at, tip="of this step")
 
     # lines
 
@@ -252,7 +254,7 @@ class Painter(Labels):
             place = grid.places[link.target.panel]
             pair = place.boxes.index(link.source), place.boxes.index(link.target)
             path = place.way("inner", *pair)
-            lane = lane or place.tile.spine.get(("inner", *pair), "")
+            lane = lane or grid.spines[place.shape].get(("inner", *pair), "")
         cut = link.mark.startswith("✂")
         lane = "" if link.total else lane
         colour = style.LOOKS["cell state" if style.is_memory(lane) else "state"].border if lane else style.DATA

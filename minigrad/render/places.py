@@ -109,8 +109,6 @@ class Places:
 
     def order_axes(self) -> dict[Axis, int]:
         """Axes that run side by side share a segment; one that starts when another has ended comes after it."""
-        if len(self.graph.axes) < 2:
-            return dict.fromkeys(self.graph.axes.values(), 0)
         votes: Counter[tuple[Axis, Axis]] = Counter()
         reach: dict[Tensor, dict[Axis, int | None]] = {}  # the axes that a node depends on, and the step if it is one
         for node in self.graph.nodes if len(self.graph.axes) > 1 else ():
@@ -197,7 +195,7 @@ class Places:
             name = layer if len(self.layers.get(axis, ())) > 1 else axes.get(axis, "")
             positions = self.positions.get(axis, {})
             visits = sorted(positions, key=positions.__getitem__)
-            reverse = len(visits) > 1 and visits[0] > visits[-1]
+            reverse = visits[:1] > visits[-1:]
             longest = max(map(len, self.positions.values()), default=1) if axis == "joint" else 1
             total = len(visits) or longest
             self.rows[key] = Row(key, name, segment, depth, reverse is not (depth % 2 == 1), total)

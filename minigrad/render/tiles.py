@@ -16,10 +16,19 @@ from typing import Any, NamedTuple
 from minigrad.render import engine, style
 from minigrad.render.paths import Outline, Path, Point, clipped, crossings, rounded, straight, swing
 
-Key = tuple[str, int, int]  # a link of a panel: "inner", two boxes; "in" or "out", the port, the box
+Key = tuple[str, Any, int]  # a link of a panel: "inner", two boxes; "in", the port, the box; "out", the state, the box
 SPINE = 60  # the weight of the edges on a state's way
 CHANNEL = 7.0  # between the vertical lines of inputs from below
 PAD = 9.0
+
+
+class Port(NamedTuple):
+    """Where one value enters a panel."""
+
+    lane: str  # the state that comes from the left, or ""
+    boxes: tuple[int, ...]  # that it enters
+    left: bool  # whether it is reached from the left; else from below
+    again: int = 0  # how many ports of the panel are like it
 
 
 class Shape(NamedTuple):
@@ -27,9 +36,8 @@ class Shape(NamedTuple):
 
     outlines: tuple[Outline, ...]  # of the boxes
     inner: tuple[tuple[int, int], ...]  # links from box to box
-    ins: tuple[tuple[str, tuple[int, ...]], ...]  # ports: the state that comes from the left or ""; the boxes it enters
+    ins: tuple[Port, ...]
     outs: tuple[tuple[int, str], ...]  # ports at the right: the box it leaves, and the state that it is or ""
-    left: tuple[bool, ...]  # for each in-port whether it is reached from the left; else from below
     column: bool = False
 
 
@@ -40,8 +48,7 @@ class Tile(NamedTuple):
     height: float
     centers: tuple[Point, ...]
     paths: dict[Key, Path]
-    channels: tuple[float, ...]  # the x of the vertical by which each in-port is reached from below
-    spine: dict[Key, str]  # the links on a state's way → the state
+    channels: dict[Port, float]  # the x of the verticals by which in-ports are reached from below
 
 
 def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
@@ -64,66 +71,51 @@ def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
         cost += 300.0 * any(map(style.is_memory, order[1:]))  # the memory runs on top
         if cost < best[0] - 200:
             best = (cost, tiles)
-    return {s: _column(s) if s.column else _restricted(best[1][w], w, s) for s, w in whole.items()}
-
-
-def _ports(shape: Shape) -> tuple[list[Any], list[Any]]:
-    """The ports of a shape, each with how many equal ones are before it."""
-    ins, outs = list(zip(shape.ins, shape.left, strict=True)), shape.outs
-    return [(p, ins[:k].count(p)) for k, p in enumerate(ins)], [(p, outs[:k].count(p)) for k, p in enumerate(outs)]
+    return {s: _column(s) if s.column else best[1][w] for s, w in whole.items()}
 
 
 def _united(shapes: list[Shape]) -> Shape:
     """The shape of panels with the same boxes: with the ports of all, so that a first and a last step look like any."""
-    ins = dict.fromkeys(port for shape in shapes for port in _ports(shape)[0])
-    outs = dict.fromkeys(port for shape in shapes for port in _ports(shape)[1])
-    order = sorted(ins, key=lambda port: (not port[0][1], not style.is_memory(port[0][0][0])))
-    entered, left = (tuple(part) for part in zip(*[port for port, _ in order], strict=True)) if order else ((), ())
-    return shapes[0]._replace(ins=entered, left=left, outs=tuple(port for port, _ in outs))
-
-
-def _restricted(tile: Tile, whole: Shape, shape: Shape) -> Tile:
-    """The tile without the ports that a panel does not have."""
-    at = [{port: k for k, port in enumerate(ports)} for ports in _ports(whole)]
-    ins, outs = ([found[port] for port in ports] for found, ports in zip(at, _ports(shape), strict=True))
-    number = {"inner": range(len(shape.outlines)), "in": ins, "out": outs}
-    paths = {(kind, a, b): tile.paths[kind, number[kind][a], b] for kind, a, b, *_ in _links(shape)}
-    return tile._replace(paths=paths, channels=tuple(tile.channels[k] for k in ins), spine=spine_of(shape))
+    ins = dict.fromkeys(port for shape in shapes for port in shape.ins)
+    outs = dict.fromkeys(port for shape in shapes for port in shape.outs)
+    order = sorted(ins, key=lambda port: (not port.left, not style.is_memory(port.lane)))
+    return shapes[0]._replace(ins=tuple(order), outs=tuple(outs))
 
 
 def _orders(shapes: Iterable[Shape]) -> list[tuple[str, ...]]:
     """The orders of the states from top to bottom that are tried."""
-    ports = [(lane, left) for shape in shapes for (lane, _), left in zip(shape.ins, shape.left, strict=True)]
-    ports += [(lane, True) for shape in shapes for _, lane in shape.outs]
-    lanes = sorted({lane: None for lane, left in ports if lane and left}, key=lambda lane: not style.is_memory(lane))
+    passing = [port.lane for shape in shapes for port in shape.ins if port.left]
+    passing += [lane for shape in shapes for _, lane in shape.outs]
+    lanes = sorted(filter(None, dict.fromkeys(passing)), key=lambda lane: not style.is_memory(lane))
     return list(itertools.permutations(lanes)) if len(lanes) <= 3 else [tuple(lanes)]
 
 
 def spine_of(shape: Shape) -> dict[Key, str]:
-    """The links on the shortest way of each state from its in-port to its out-port → the state."""
-    lanes = {lane: k for k, (lane, _) in enumerate(shape.ins) if lane and shape.left[k]}
+    """The links on the shortest way of each state from its in-port to its out-port → the state; in a column none."""
+    ports = {port.lane: port for port in shape.ins if port.lane and port.left}
     spine: dict[Key, str] = {}
-    for out, (goal, lane) in enumerate(shape.outs):
-        port = lanes.get(lane, -1)
-        before: dict[int, int] = dict.fromkeys(shape.ins[port][1], -1) if port >= 0 else {}
+    for goal, lane in () if shape.column else shape.outs:
+        before: dict[int, int] = dict.fromkeys(ports[lane].boxes, -1) if lane in ports else {}
         queue = list(before)
         for a in queue:  # grows while it is walked
             for b in [b for source, b in shape.inner if source == a and b not in before]:
                 before[b] = a
                 queue.append(b)
         if goal in before:
-            spine["out", out, goal] = lane
+            spine["out", lane, goal] = lane
             while before[goal] >= 0:
                 spine["inner", before[goal], goal] = lane
                 goal = before[goal]
-            spine["in", port, goal] = lane
+            spine["in", ports[lane], goal] = lane
     return spine
 
 
 def _template(shape: Shape, order: tuple[str, ...]) -> str:
     """The DOT text of a panel without any text in it."""
     spine, rank_of = spine_of(shape), {lane: k for k, lane in enumerate(order)}
-    ins = sorted(range(len(shape.ins)), key=lambda k: (not shape.left[k], rank_of.get(shape.ins[k][0], len(order))))
+    ins = sorted(
+        range(len(shape.ins)), key=lambda k: (not shape.ins[k].left, rank_of.get(shape.ins[k].lane, len(order)))
+    )
     outs = sorted(range(len(shape.outs)), key=lambda k: rank_of.get(shape.outs[k][1], -1))
     lines = ["digraph {graph [rankdir=LR nodesep=0.13 ranksep=0.26 splines=true]"]
     lines += ['node [shape=box fixedsize=true label="" width=0.02 height=0.2]']
@@ -135,22 +127,22 @@ def _template(shape: Shape, order: tuple[str, ...]) -> str:
         if ports:
             chain = f"{'->'.join(ports)} [style=invis]" if len(ports) > 1 else ports[0]
             lines.append(f"{{rank={rank}; {'; '.join(ports)}; {chain}}}")
-    for kind, a, b, tail, head in _links(shape):
-        weight = SPINE if (kind, a, b) in spine else 1 if kind == "inner" else 2
+    for key, tail, head in _links(shape):
+        weight = SPINE if key in spine else 1 if key[0] == "inner" else 2
         lines.append(f"{tail}->{head} [id={tail}_{head} weight={weight}]")
     return "\n".join([*lines, "}"])
 
 
-def _links(shape: Shape) -> list[tuple[str, int, int, str, str]]:
-    """All links of a panel: kind, two numbers, and the names of their ends in the template."""
-    links = [("inner", a, b, f"n{a}", f"n{b}") for a, b in shape.inner]
-    links += [("in", k, b, f"i{k}", f"n{b}") for k, (_, targets) in enumerate(shape.ins) for b in targets]
-    return links + [("out", k, a, f"n{a}", f"o{k}") for k, (a, _) in enumerate(shape.outs)]
+def _links(shape: Shape) -> list[tuple[Key, str, str]]:
+    """All links of a panel, and the names of their ends in the template."""
+    links: list[tuple[Key, str, str]] = [(("inner", a, b), f"n{a}", f"n{b}") for a, b in shape.inner]
+    links += [(("in", port, b), f"i{k}", f"n{b}") for k, port in enumerate(shape.ins) for b in port.boxes]
+    return links + [(("out", lane, a), f"n{a}", f"o{k}") for k, (a, lane) in enumerate(shape.outs)]
 
 
 def _ranked(shape: Shape) -> engine.Layout:
     """In place of dot's layout: what is as far from the ports stands one below another, joined by straight lines."""
-    links = [(tail, head) for *_, tail, head in _links(shape)]
+    links = [(tail, head) for _, tail, head in _links(shape)]
     rank = {f"n{k}": 1 for k in range(len(shape.outlines))} | {tail: 0 for tail, _ in links if tail[0] == "i"}
     for _ in list(rank):
         rank.update({head: rank[tail] + 1 for tail, head in links if rank.get(head, 0) <= rank[tail]})
@@ -163,8 +155,8 @@ def _ranked(shape: Shape) -> engine.Layout:
 def _read(shape: Shape, answer: engine.Layout) -> Tile:
     """The tile from what dot answered: ports moved to the borders, links clipped to the outlines."""
     nodes, edges, width, height = answer
-    below = [not left for left in shape.left]
-    shift = PAD + CHANNEL * sum(below)
+    below = [port for port in shape.ins if not port.left]
+    shift = PAD + CHANNEL * len(below)
 
     def moved(points: Iterable[Point]) -> Path:
         return [(x + shift, y + PAD) for x, y in points]
@@ -172,48 +164,47 @@ def _read(shape: Shape, answer: engine.Layout) -> Tile:
     at = dict(zip(nodes, moved(nodes.values())))
     outlines = {f"n{k}": outline for k, outline in enumerate(shape.outlines)}
     paths: dict[Key, Path] = {}
-    for kind, a, b, tail, head in _links(shape):
+    for key, tail, head in _links(shape):
         path = moved(edges[f"{tail}_{head}"])
-        paths[kind, a, b] = clipped(path, outlines.get(tail), at[tail], outlines.get(head), at[head])
+        paths[key] = clipped(path, outlines.get(tail), at[tail], outlines.get(head), at[head])
     centers = tuple(at[name] for name in outlines)
-    channels = tuple(PAD + CHANNEL * sum(below[:k]) for k in range(len(below)))
-    return Tile(width + shift + PAD, height + 2 * PAD, centers, paths, channels, spine_of(shape))
+    channels = {port: PAD + CHANNEL * k for k, port in enumerate(below)}
+    return Tile(width + shift + PAD, height + 2 * PAD, centers, paths, channels)
 
 
 def _column(shape: Shape) -> Tile:
     """The textbook's layout: a cell, above it its output and its loss; states pass through at fixed heights."""
-    boxes, lanes = shape.outlines, [k for k, left in enumerate(shape.left) if left]
-    below = [k for k, (_, targets) in enumerate(shape.ins) if not shape.left[k] and targets == (0,)]
-    aside = [k for k in range(len(shape.ins)) if k not in lanes and k not in below]  # into the output, say
+    boxes = shape.outlines
+    below = [port for port in shape.ins if not port.left and port.boxes == (0,)]
+    aside = [port for port in shape.ins if not port.left and port not in below]  # into the output, say
     width = max(max(box.width, box.tags) for box in boxes) + 2 * (PAD + CHANNEL * len(aside))
     middle, centers, y = width / 2, list[Point](), PAD
     for box in boxes:
         centers.append((middle, y + box.height / 2))
         y += box.height + 22 + box.tag_height
-    coming = {k: (shape.ins[k][0], min(shape.ins[k][1])) for k in lanes}
+    coming = [(port.lane, min(port.boxes)) for port in shape.ins if port.left]
     leaving = sorted([(lane, b) for b, lane in shape.outs], key=lambda out: not style.is_memory(out[0]))
-    passing = list(dict.fromkeys(state for state in (*coming.values(), *leaving) if state[0]))  # states, by box
+    passing = list(dict.fromkeys(state for state in (*coming, *leaving) if state[0]))  # states, by box
     heights: dict[tuple[str, int], float] = {}
     for lane, b in passing:
         beside = [other for other, box in passing if box == b]
         spread = 0.25 - 0.5 * beside.index(lane) / (len(beside) - 1) if len(beside) > 1 else 0.0
         heights[lane, b] = centers[b][1] + boxes[b].height * spread
     full = {b for _, b in passing}
-    channels = [4.0 + CHANNEL * aside.index(k) if k in aside else middle for k in range(len(shape.ins))]
-    for n, k in enumerate(below):
-        channels[k] += 14.0 * (n - (len(below) - 1) / 2)
+    channels = {port: middle + 14.0 * (k - (len(below) - 1) / 2) for k, port in enumerate(below)}
+    channels |= {port: 4.0 + CHANNEL * k for k, port in enumerate(aside)}
 
-    def enter(k: int, b: int) -> Path:
-        x, y = centers[b][0] - boxes[b].width / 2, centers[b][1]
-        if k in below:
-            return straight((channels[k], 0.0), (channels[k], y - boxes[b].height / 2))
-        start = (0.0, heights.get(coming[k], y - 6.0 * (b in full))) if k in coming else (channels[k] + 1, y)
+    def enter(port: Port, b: int) -> Path:
+        x, y = middle - boxes[b].width / 2, centers[b][1]
+        if port in below:
+            return straight((channels[port], 0.0), (channels[port], y - boxes[b].height / 2))
+        passed = heights.get((port.lane, min(port.boxes)), y - 6.0 * (b in full))
+        start = (0.0, passed) if port.left else (channels[port] + 1, y)
         return straight(start, (x, start[1])) if abs(start[1] - y) < boxes[b].height / 2 - 4 else swing(start, (x, y))
 
-    def leave(k: int, b: int) -> Path:
-        lane, others = shape.outs[k][1], [n for n, out in enumerate(shape.outs) if out == (b, "")]
-        y = heights[lane, b] if lane else centers[b][1] - 6.0 * others.index(k) - 4.0 * (b in full)
-        return straight((centers[b][0] + boxes[b].width / 2, y), (width, y))
+    def leave(lane: str, b: int) -> Path:
+        y = heights[lane, b] if lane else centers[b][1] - 4.0 * (b in full)
+        return straight((middle + boxes[b].width / 2, y), (width, y))
 
     def rise(a: int, b: int) -> Path:
         start = (middle, centers[a][1] + boxes[a].height / 2 + boxes[a].tag_height)
@@ -223,6 +214,6 @@ def _column(shape: Shape) -> Tile:
         x = middle + max(max(box.width, box.tags) for box in boxes[min(a, b) : max(a, b) + 1]) / 2 + 7
         return rounded(sides[0], (x, sides[0][1]), (x, sides[1][1]), sides[1])
 
-    ways = {"inner": rise, "in": enter, "out": leave}
-    paths = {(kind, a, b): ways[kind](a, b) for kind, a, b, *_ in _links(shape)}
-    return Tile(width, PAD + y - 22, tuple(centers), paths, tuple(channels), {})
+    ways: dict[str, Any] = {"inner": rise, "in": enter, "out": leave}
+    paths: dict[Key, Path] = {(kind, a, b): ways[kind](a, b) for (kind, a, b), *_ in _links(shape)}
+    return Tile(width, PAD + y - 22, tuple(centers), paths, channels)

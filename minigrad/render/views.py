@@ -35,7 +35,7 @@ class Viewer(Groups):
         products = [node for node in graph.nodes if not graph.axes and op_name(node) in style.PRODUCTS]
         leaves = {x for node in products for x in self.inputs[node] if x.op is None}
         self.data = {x for x in leaves if not x._requires_grad}  # what a network without time takes in
-        self.box, self.links = dict[Tensor, Box](), dict[Any, Link]()
+        self.box, self.links = dict[Any, Box](), dict[Any, Link]()  # by the nodes in it; by its two boxes and its state
         self.panels: defaultdict[Panel, list[Box]] = defaultdict(list)
 
     def picture(self, shown: Callable[[Any, int], bool]) -> Picture:
@@ -54,9 +54,8 @@ class Viewer(Groups):
         panels = {panel: self.panels[panel] for panel in order}
         for boxes in panels.values() if self.view == "cells" else ():  # from the bottom up
             boxes.sort(key=lambda box: box.kind != "input")
-        outputs = {self.alias[y] for y in self.graph.outputs}
-        if self.rolled:
-            outputs |= {y for y in map(self.stand_in_of, outputs) if y is not None}
+        outputs: set[Any] = {self.alias[y] for y in self.graph.outputs}
+        outputs.update(map(self.stand_in_of, outputs.copy()) if self.rolled else ())
         return Picture(self.graph, self.view, self.rolled, panels, list(self.links.values()), outputs)
 
     def add_box(
@@ -96,8 +95,7 @@ class Viewer(Groups):
         thing: Any = target.taps.setdefault(origin, Tap(origin, [])) if tapped else self.link(node, k, x, target, slot)
         if thing is None:
             return
-        if origin is not x:
-            thing.turned |= self.is_turned(node, k)
+        thing.turned |= self.is_turned(node, k)
         stands_in = self.rolled and origin.op is not None and origin not in self.box
         if not stands_in or thing.source.kind == "delay":  # else it is another step's edge
             thing.ends.append(self.measured_at(node, k))
@@ -194,10 +192,8 @@ class Viewer(Groups):
     def delayed(self, node: Tensor, k: int, target: Box) -> tuple[Box | None, int]:
         """The box that stands for an input in all steps; in its own panel, through a delay."""
         origin = self.inputs[node][k]
-        stand_in = self.stand_in_of(origin)
-        maker = None if stand_in is None else self.box.get(stand_in)
-        row = self.row[origin if stand_in is None else stand_in]
-        if row is not target.panel[0] or origin.time is None or (maker is not None and maker.panel != target.panel):
+        maker, elsewhere = self.box.get(self.stand_in_of(origin)), self.row[origin] is not target.panel[0]
+        if elsewhere or origin.time is None or (maker is not None and maker.panel != target.panel):
             return maker, 0
         lane, steps = self.lane(origin) or naming.label(self.graph, origin), node.t - origin.t  # type: ignore[operator]
         label, boxes = f"t{'−' if steps > 0 else '+'}{abs(steps)}", self.panels[target.panel]
@@ -208,7 +204,7 @@ class Viewer(Groups):
             self.links.setdefault((maker, delay, ""), loop)
         first = self.first_twin[self.twin[node]]
         begun = [*self.inputs[first], *[first] * k][k]  # what the first step takes in its place
-        before = self.box.get(stand_in) if (stand_in := self.stand_in_of(begun)) is not None else None
+        before = self.box.get(self.stand_in_of(begun))
         if before is not None and before.panel != target.panel:
             begin = Link(before, delay, [], lane, self.lane(begun))
             self.links.setdefault((before, delay, ""), begin).ends.append((first, k))

@@ -93,8 +93,7 @@ def track_y(grid: Grid, corridor: tuple[int, int], n: int) -> float:
 def leave(grid: Grid, link: Link) -> Path:
     """The way from a box to the border that it leaves its panel by."""
     place, border = grid.places[link.source.panel], grid.border(grid.side(link.source.panel, True))
-    k = place.outs.index((link.source, link.state))
-    path = place.way("out", k, place.shape.outs[k][0])
+    path = place.way("out", link.state, place.boxes.index(link.source))
     return joined(path, [(border, path[-1][1])])
 
 
@@ -111,11 +110,11 @@ def whole(grid: Grid, link: Link) -> Path:
         x, y = grid.at[link.target]
         x -= side * style.size("delay", link.target.label)[0] / 2
         return joined(turned(grid, begin, turns, (x - side * (12 + 5 * turns[-1][2]), y)), [(x, y)])
-    k = target.port(link)
-    leg = target.way("in", k, target.boxes.index(link.target))
+    port = target.port(link)
+    leg = target.way("in", port, target.boxes.index(link.target))
     border = grid.border(grid.side(link.target.panel, False))
-    entry = (border if target.shape.left[k] else target.channel(k), leg[0][1])
-    return joined(turned(grid, begin, turns, entry, upright=not target.shape.left[k]), leg)
+    entry = (border if port.left else target.channel(port), leg[0][1])
+    return joined(turned(grid, begin, turns, entry, upright=not port.left), leg)
 
 
 def start(grid: Grid, link: Link) -> Path:

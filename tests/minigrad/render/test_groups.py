@@ -102,3 +102,15 @@ def test_losses_in_a_list_stand_over_their_cells(drawing):
     losses = [nn.mse_loss(head(ys[t]), np.zeros((2, 2), np.float32)) for t in range(3)]
     picture = drawing(render.to_dot(mg.Graph(mg.stack(losses).mean()), view="cells").source)
     assert {"L₀", "L₁", "L₂", "L"} <= {node.label for node in picture.nodes.values()}
+
+
+@pytest.mark.parametrize("view", ["ops", "affine"])
+def test_a_sum_outside_of_time_may_hold_products(view: str) -> None:
+    W, b = (mg.tensor(np.ones((3, 3)), requires_grad=True, name=name) for name in "Wb")
+    h, states = mg.tensor(np.ones((2, 3))), []
+    for _, x in mg.timesteps(np.ones((3, 2, 3))):
+        h = np.tanh(h @ W + x)
+        states.append(h)
+    mean = mg.stack(states).mean(axis=0)
+    y = mean @ W + (mean * 2) @ W + b[0]
+    assert "Σ of 3" in render.to_dot(mg.Graph((y**2).sum()), view=view).source
