@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ("tensor", "primitive", "graph", "backward", "scope", "source", "__init__")
 TOOLS = ("edits", "clip", "flow", "by_step", "reports", "anomaly", "gradcheck", "functional", "explain", "pickling")
-# part: its budget, the ceiling that the check enforces, its files.  A part that outgrew its budget does not grow unseen:
+# part: its budget, the ceiling that the check enforces, its files.  A part over its budget does not grow unseen:
 # its ceiling is what it has, and who raises it says in the message of that change what for.
 BUDGETS = {
     "engine core": (800, 1025, [f"minigrad/{name}.py" for name in CORE]),
