@@ -130,10 +130,9 @@ class Groups(Names):
     def find_ends(self) -> set[Tensor]:
         """The scalars that only lead to scalars: losses, and what they are made of."""
         ends: set[Tensor] = set()
-        for node in reversed(self.graph.nodes):
+        for node in [node for node in reversed(self.graph.nodes) if node.ndim == 0 or op_name(node) == "stack"]:
             users = [edge.target for edge in self.graph.users[node] if forward_of(edge.target) is None]
-            listed = op_name(node) == "stack" and not any(x.ndim for x in self.inputs[node])
-            if (node.ndim == 0 or listed) and ends.issuperset(users):
+            if ends.issuperset(users) and not (node.ndim and any(x.ndim for x in self.inputs[node])):
                 ends.add(node)
         return ends
 

@@ -32,9 +32,9 @@ class Names(Places):
         self.totals = {  # values that the same line adds to in the next step, by that line
             line_of(node): self.variable(node) or "total"
             for node in graph.nodes
-            if op_name(node) == "add" and not self.lane(node)
             for x in self.inputs[node]
-            if line_of(x) == line_of(node) and abs(self.steps_between(x, node)) == 1
+            if x._instruction == node._instruction and abs(self.steps_between(x, node)) == 1
+            if op_name(node) == "add" and line_of(x) == line_of(node) and not self.lane(node)
         }
         scalars = [y for y in dict.fromkeys(graph.outputs) if y.size == 1 and not self.state(y)]
         self.losses = {y: name for name, y in naming.unique((self.outer_name([y]) or "L", y) for y in scalars).items()}
@@ -58,7 +58,7 @@ class Names(Places):
     def state(self, node: Tensor) -> str:
         """The name of the state that a node is, or "" if it is none."""
         if role_of(node) != "state":
-            return "" if forward_of(node) is not None else self.states.get(line_of(node), "")
+            return self.states.get(line_of(node), "") if self.states and forward_of(node) is None else ""
         own = naming.variable(self.graph, node) if re.fullmatch(r"s\d+", node.role.name) else ""  # type: ignore[union-attr]
         return own or node.role.name  # type: ignore[union-attr]  # a state without names is called s0, s1
 

@@ -94,7 +94,7 @@ class Painter(Labels):
                 top = self.rail_y(tap.parameter) - style.RAIL_HEIGHT / 2
                 ways_of[tap] = box, straight((corners[0][0], top), *corners)
             for tap, x in taken.items():  # its share stands at the side where no other tap is
-                share = WIDEST if self.quiet and tap in self.norms else self.told(self.norms.get(tap))
+                share = WIDEST if self.quiet else self.told(self.norms.get(tap))
                 width = style.text_width(share or " ", 11) + 5
                 right = not any(x < other < x + width for other in taken.values())
                 if not right and any(x - 2 * width < other < x for other in taken.values()):

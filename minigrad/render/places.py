@@ -135,6 +135,10 @@ class Places:
         start = max(self.segments.values(), default=-1) + 0.5  # of a backward pass
         for node in self.graph.nodes:
             forward = forward_of(node)
+            if forward is None and node in self.step and self.graph.axes:
+                row = self.row[node] = self.row_in_time(node, *self.step[node])
+                reached[node] = row.segment
+                continue
             latest = max([reached[x] for x in self.graph.inputs(node)], default=-1.0 if forward is None else start)
             segment = math.floor(latest) + 0.5 if forward is not None else max(math.floor(latest) + 0.5, latest)
             mirrored = self.row.get(forward) if forward is not None and forward.op is not None else None

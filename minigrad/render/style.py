@@ -119,6 +119,7 @@ def figure(norm: float) -> str:
     return f"{norm:.0f}" if 99.5 <= norm < 9999.5 else f"{norm:.2g}"
 
 
+@lru_cache(maxsize=4096)
 def shorten(text: str, length: int = 28) -> str:
     """A text cut in the middle to at most `length` characters; what cannot be printed shows as �."""
     text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))

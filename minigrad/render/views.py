@@ -88,6 +88,8 @@ class Viewer(Groups):
     def add_edge(self, node: Tensor, k: int, x: Tensor) -> None:
         """One edge of the graph, added to the link or tap that it belongs to."""
         target, origin = self.box[node], self.alias[x]
+        if origin.op is not None and self.box.get(origin) is target:
+            return
         slot = ("", 1) if forward_of(node) is not None else self.slots.get((line_of(node), k), ("", 1))
         plain = not slot[0] and not role_of(origin) and origin.op is None and origin not in self.data
         often = origin.time is None and self.users[origin] > MANY  # a mask, say
