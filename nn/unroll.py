@@ -50,9 +50,10 @@ def unroll(
             result = cell.forward(x_t, state)
             y, new = cell.pair(result, state) if t - start == first else result
             if t - start in masks:
-                made, new = new, map_state(partial(_kept, masks[t - start]), new, state)
+                kept: dict[Any, Any] = {}
+                new = map_state(partial(_kept, masks[t - start], kept), new, state)
                 # a y_t that is the state stays it, so that one value has the whole gradient of step t
-                y = {s: kept for (_, s), (_, kept) in zip(leaves(made), leaves(new), strict=True)}.get(y, y)
+                y = kept.get(y, y)
             for name, leaf in leaves(new):
                 leaf.place("state", name)
             ys[t - start], state = y, new
@@ -145,11 +146,11 @@ def stacked(ys: list[mg.Tensor], inside: Array | None, axis: int = 0) -> mg.Tens
     return y if inside is None else mg.where(_wide(np.moveaxis(inside, 0, axis), y.ndim), y, 0)
 
 
-def _kept(mask: mg.Tensor, s: mg.Tensor, s_prev: mg.Tensor) -> Any:
-    """The new state where the mask (B, 1) is True; rows that have ended keep the old one."""
-    if s is s_prev:
-        return s
-    return mg.where(mask if s.ndim == 2 else _wide(mask.data[:, 0], s.ndim), s, s_prev)
+def _kept(mask: mg.Tensor, kept: dict[Any, Any], s: mg.Tensor, s_prev: mg.Tensor) -> Any:
+    """The new state where the mask (B, 1) is True; rows that have ended keep the old one.  Also noted in a table."""
+    if s is not s_prev:
+        kept[s] = mg.where(mask if s.ndim == 2 else _wide(mask.data[:, 0], s.ndim), s, s_prev)
+    return kept.get(s, s)
 
 
 def _wide(mask: Array, ndim: int) -> mg.Tensor:
