@@ -21,6 +21,7 @@ from minigrad.render.paint import Painter
 from minigrad.render.views import Viewer
 from minigrad.tensor import Tensor
 
+Options = dict[str, Any]  # of a picture, by name
 FITS = {"slide": (1920.0, 1080.0), "column": (800.0, 1200.0)}  # pixels
 HOPELESS = 6.0  # times as much as a page holds: not tried in lines
 MANY, MANY_CELLS = 400, 40  # operations, or steps of cells, that one picture holds before it leaves steps out
@@ -64,7 +65,7 @@ OPTIONS: dict[str, tuple[Any, Callable[[Any], bool], str]] = {  # the default, w
 }
 
 
-def checked(**options: Any) -> dict[str, Any]:
+def checked(**options: Any) -> Options:
     """All options of a picture; those not given have their defaults.  Raises for what is not one."""
     if unknown := [name for name in options if name not in OPTIONS]:
         raise TypeError(f"there is no option {unknown[0]!r} of a picture; the options: {', '.join(OPTIONS)}")
@@ -77,11 +78,12 @@ def checked(**options: Any) -> dict[str, Any]:
     return asked
 
 
-def draw(graph: Graph, options: dict[str, Any], pixels: bool = False) -> Drawing:
+def draw(graph: Graph, options: Options, pixels: bool = False) -> Drawing:
     """The picture; pixels: it has to fit into the 32 767 of a PNG, so that a long one is wrapped."""
     fit = options.pop("fit")
     if fit is not None:
-        return fitted(fit, options, lambda **asked: canvas_of(graph, **asked))[0].digraph(sized(fit))
+        canvas, _ = fitted(fit, options, lambda **asked: canvas_of(graph, **asked), bool(graph.axes))
+        return canvas.digraph(sized(fit))
     canvas = canvas_of(graph, **options)
     left, bottom, right, top = canvas.box()
     if pixels and right - left > WIDEST and not options["per_row"]:
@@ -99,14 +101,14 @@ def sized(fit: str) -> dict[str, str]:
     return {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
 
 
-def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas]) -> tuple[Canvas, dict[str, Any]]:
+def fitted(fit: str, options: Options, canvas_for: Callable[..., Canvas], timed: bool) -> tuple[Canvas, Options]:
     """The largest picture of those with fewer steps or folded operations whose text is readable at a size in pixels.
 
     With the options that it is drawn with.
     """
     width, height = FITS[fit]
     best: tuple[float, Any, Any] = (0.0, None, None)
-    queue = list(attempts(options))
+    queue = list(attempts(options, timed))
     while queue and best[0] < style.SMALLEST_PIXELS:
         attempt = queue.pop(0)
         canvas = canvas_for(**attempt)
@@ -124,15 +126,15 @@ def fitted(fit: str, options: dict[str, Any], canvas_for: Callable[..., Canvas])
     return canvas, attempt
 
 
-def attempts(options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def attempts(options: Options, timed: bool) -> Iterator[Options]:
     """The options as asked, then ever smaller pictures: fewer steps, folded operations, cells, rolled."""
-    for time in dict.fromkeys((options["time"], "rolled")):
+    for time in dict.fromkeys((options["time"], "rolled")) if timed else (options["time"],):
         for view in VIEWS[VIEWS.index(options["view"]) :]:
-            for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")):
+            for steps in dict.fromkeys((options["steps"], "0:2,-2:", "0:1,-1:")) if timed else (options["steps"],):
                 yield {**options, "time": time, "view": view, "steps": steps}
 
 
-def changes(asked: dict[str, Any], drawn: dict[str, Any]) -> str:
+def changes(asked: Options, drawn: Options) -> str:
     """What is not as it was asked for, in words."""
     words = [f'{key}="{drawn[key]}"' for key in ("time", "view", "steps") if drawn[key] != asked[key]]
     return f"drawn with {' and '.join(words)}: more does not fit" if words else ""

@@ -32,24 +32,32 @@ class Labels:
         self.framed = picture.view != "cells" and several  # whether panels have frames and headings
 
     def write_texts(self) -> None:
-        """Ids (l0_t3_k5 is box 5 of step 3 in row 0), the texts of tags, the further lines of cells."""
+        """Ids (l0_t3_k5 is box 5 of step 3 in row 0), the texts of tags and of cells."""
         rows = list(dict.fromkeys(row for row, _ in self.picture.panels))
         for (row, t), boxes in self.picture.panels.items():
             for k, box in enumerate(boxes):
                 box.name = f"l{rows.index(row)}_{'t' if row.timed else 'c'}{t}_k{k}".replace("-", "m")
+        self.write_tags()
+        self.write_cells()
+
+    def write_tags(self) -> None:
+        """The names of parameters, as short as is clear, and their shares."""
         same: defaultdict[Any, set[Any]] = defaultdict(set)
         taps = [(box, tap) for box in self.picture.boxes for tap in box.taps.values()]
         for box, tap in taps:
             tap.name = style.shorten(constant_name(tap.parameter, *tap.ends[0], self.called(tap.parameter)), 40)
             same[box.panel[0], tap.name.split(".")[-1]].add(tap.parameter)
         widths: defaultdict[Any, float] = defaultdict(float)
-        for box, tap in taps:  # short, where that is clear
+        for box, tap in taps:
             last = tap.name.split(".")[-1]
             short = style.shorten(last if len(same[box.panel[0], last]) < 2 else tap.name, 20) + "ᵀ" * tap.turned
             tap.label = f"{short} {self.told(self.norms.get(tap))}".strip()
             widths[tap.parameter] = max(widths[tap.parameter], style.size("tag", tap.label)[0])
         for _, tap in taps:  # as wide in all steps, which then look alike
             tap.width = widths[tap.parameter]
+
+    def write_cells(self) -> None:
+        """The further lines of cells: their row, weights, gradients, and how many rows of the batch they compute."""
         cells, dotted = [box for box in self.picture.boxes if box.kind == "cell"], not self.picture.graph.axes
         several = {box.panel[0] for box in cells if not box.panel[0].depth}
         stacked = self.per_row or len({box.panel[0] for box in cells}) > 1

@@ -49,10 +49,10 @@ class Names(Places):
             for x in self.inputs[node]:
                 if self.row[x].depth == depth and forward_of(x) is not forward:
                     found.setdefault(x, forward)
-        for y in [y for y in self.graph.outputs if forward_of(y) is not None]:  # of a parameter that is used once
-            leaves = [x for x in forward_of(y).inputs if x.op is None and x._requires_grad and x.shape == y.shape]
-            if len(leaves) == 1:
-                found.setdefault(self.alias[y], leaves[0])
+        for y in [y for y in self.graph.outputs if forward_of(y) is not None]:  # of what is used once
+            sources = [x for x in forward_of(y).inputs if x._requires_grad and x.shape == y.shape]
+            if len(sources) == 1:
+                found.setdefault(self.alias[y], sources[0])
         return found
 
     def state(self, node: Tensor) -> str:

@@ -134,13 +134,7 @@ class Places:
         reached: dict[Tensor, float] = {}
         start = max(self.segments.values(), default=-1) + 0.5  # of a backward pass
         for node in self.graph.nodes:
-            forward = forward_of(node)
-            if forward is None and node in self.step and self.graph.axes:
-                row = self.row[node] = self.row_in_time(node, *self.step[node])
-                reached[node] = row.segment
-                continue
-            latest = max([reached[x] for x in self.graph.inputs(node)], default=-1.0 if forward is None else start)
-            segment = math.floor(latest) + 0.5 if forward is not None else max(math.floor(latest) + 0.5, latest)
+            forward, segment = forward_of(node), 0.0
             mirrored = self.row.get(forward) if forward is not None and forward.op is not None else None
             if not self.graph.axes:  # a column for each stretch of one scope; the backward pass over it
                 if self.alias[node] is node and node.op is not None and mirrored is None:
@@ -149,10 +143,12 @@ class Places:
                         column, count = column + (scope is not None), 0
                     scope = (node._scope, forward is None)
                 self.step[node] = (None, column) if mirrored is None else self.step[forward]
-            if mirrored is None and node in self.step and self.graph.axes:
-                row = self.row_in_time(node, *self.step[node])
-            else:
-                row = mirrored or self.make_row(("between", segment), segment)
+            timed = node in self.step and self.graph.axes
+            row = mirrored or (self.row_in_time(node, *self.step[node]) if timed else None)
+            if row is None or forward is not None:
+                latest = max([reached[x] for x in self.graph.inputs(node)], default=-1.0 if forward is None else start)
+                segment = math.floor(latest) + 0.5 if forward is not None else max(math.floor(latest) + 0.5, latest)
+            row = row or self.make_row(("between", segment), segment)
             reached[node] = row.segment
             if forward is not None:
                 row = self.make_row((*row.key, "backward"), row.segment, row.depth + 1)

@@ -30,8 +30,8 @@ class Comparison:
             raise ValueError("compare: strips are unrolled; time= is not an option of theirs")
         if asked.pop("fit") is None:
             return self.canvas(**asked).digraph({"dpi": "144"})
-        asked["per_row"] = asked["per_row"] or 10**6
-        return fitted(str(fit), asked, self.canvas)[0].digraph(sized(str(fit)))
+        timed = any(graph.axes for graph in self.graphs.values())
+        return fitted(str(fit), asked, self.canvas, timed)[0].digraph(sized(str(fit)))
 
     def canvas(self, **options: Any) -> Canvas:
         """All strips and their titles, from the top down."""
@@ -72,7 +72,7 @@ def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **opt
     Path(folder).mkdir(parents=True, exist_ok=True)
     said, size, paths = "", {"dpi": "96"}, list[str]()
     if fit := asked.pop("fit"):
-        whole, asked = fitted(fit, asked, lambda **tried: canvas_of(graph, quiet=True, **tried))
+        whole, asked = fitted(fit, asked, lambda **tried: canvas_of(graph, quiet=True, **tried), bool(graph.axes))
         said, size = whole.title, sized(fit)
     asked["scale"] = asked["scale"] or painter(graph, **asked).scale
     times = [step.t for step in graph.backward_steps()]

@@ -113,9 +113,7 @@ def spine_of(shape: Shape) -> dict[Key, str]:
 def _template(shape: Shape, order: tuple[str, ...]) -> str:
     """The DOT text of a panel without any text in it."""
     spine, rank_of = spine_of(shape), {lane: k for k, lane in enumerate(order)}
-    ins = sorted(
-        range(len(shape.ins)), key=lambda k: (not shape.ins[k].left, rank_of.get(shape.ins[k].lane, len(order)))
-    )
+    ins = sorted(shape.ins, key=lambda port: (not port.left, rank_of.get(port.lane, len(order))))
     outs = sorted(range(len(shape.outs)), key=lambda k: rank_of.get(shape.outs[k][1], -1))
     lines = ["digraph {graph [rankdir=LR nodesep=0.13 ranksep=0.26 splines=true]"]
     lines += ['node [shape=box fixedsize=true label="" width=0.02 height=0.2]']
@@ -123,7 +121,7 @@ def _template(shape: Shape, order: tuple[str, ...]) -> str:
     for k, box in enumerate(shape.outlines):
         height = box.height + 2 * (box.tag_height + bool(box.tags))
         lines.append(f"n{k} [width={max(box.width, box.tags) / 72:.4f} height={height / 72:.4f}]")
-    for rank, ports in (("min", [f"i{k}" for k in ins]), ("max", [f"o{k}" for k in outs])):
+    for rank, ports in (("min", [f"i{shape.ins.index(port)}" for port in ins]), ("max", [f"o{k}" for k in outs])):
         if ports:
             chain = f"{'->'.join(ports)} [style=invis]" if len(ports) > 1 else ports[0]
             lines.append(f"{{rank={rank}; {'; '.join(ports)}; {chain}}}")

@@ -103,13 +103,19 @@ def test_a_gradient_that_is_not_finite_raises_with_its_name_and_changes_nothing(
     assert all(leaf.grad is grad for leaf, grad in zip(parameters, before, strict=True))
 
 
-def test_the_first_time_step_with_such_a_gradient_is_told():
+def infinite_at_step_2() -> tuple[mg.Tensor, mg.Tensor]:
+    """A parameter whose gradient is infinite from step 2 on, and the loss after its backward pass."""
     w, h = mg.tensor(0.0, requires_grad=True, name="w"), mg.tensor(1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         for t in range(4):
             with mg.time_step(t):
                 h = np.sqrt(w) + h if t == 2 else w + h
         h.backward()
+    return w, h
+
+
+def test_the_first_time_step_with_such_a_gradient_is_told():
+    w, h = infinite_at_step_2()
     for target in (h, mg.Graph(h)):
         with pytest.raises(FloatingPointError) as error:
             mg.clip_grad_norm_(target, 1.0)
@@ -206,12 +212,7 @@ def test_blocks_are_clipped_all_or_none():
 
 
 def test_a_module_is_told_the_time_step_of_the_last_loss():
-    w, h = mg.tensor(0.0, requires_grad=True, name="w"), mg.tensor(1.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        for t in range(4):
-            with mg.time_step(t):
-                h = np.sqrt(w) + h if t == 2 else w + h
-        h.backward()
+    w, _loss = infinite_at_step_2()
     with pytest.raises(FloatingPointError, match="gradient of w is not finite.*first time step .* is t = 2"):
         mg.clip_grad_norm_([w], 1.0)
     with pytest.raises(FloatingPointError, match="gradient of W_hh is not finite.*t = 2"):

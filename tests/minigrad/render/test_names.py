@@ -53,3 +53,11 @@ def test_an_initial_value_is_called_after_the_step_it_stands_for(drawing):
         where = {node.label: node.x for node in picture.nodes.values()}
         first = min(node.x for node in picture.nodes.values() if node.label in ("cell", "@"))
         assert max(where[name] for name in ("h_init", "h₋₂", "h₋₃")) < first
+
+
+def test_a_gradient_is_not_called_after_another_value_of_its_shape():
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    h = np.tanh(mg.tensor(np.ones((2, 2)), requires_grad=True, name="x"))
+    loss = ((h @ W) ** 2).sum()
+    graph = mg.Graph(loss, *mg.grad(loss, [h], create_graph=True))
+    assert not any("dW" in render.to_dot(graph, view=view).source for view in ("ops", "cells"))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -311,9 +312,17 @@ def test_a_flip_book_keeps_its_layout_and_colours_step_by_step(network, drawing,
     assert "4 of 4: back to t = 0" in pictures[-1].source
 
 
-def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def command_line(monkeypatch):
+    """The command, with what it changes of the running Python put back."""
     from minigrad.render.__main__ import main
 
+    monkeypatch.setattr("sys.argv", ["render"])
+    monkeypatch.setattr("sys.path", list(sys.path))
+    return main
+
+
+def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, capsys, command_line):
     program = tmp_path / "train.py"
     program.write_text(
         "import numpy as np, nn, sys\n"
@@ -321,29 +330,25 @@ def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, caps
         "loss = (y[-1] ** 2).mean()\n"
         "if len(sys.argv) > 1: loss.backward(); print('not reached')\n"
     )
-    monkeypatch.setattr("sys.argv", ["render"])
-    monkeypatch.setattr("sys.path", list(__import__("sys").path))
     for k, arguments in enumerate([[str(program)], [str(program), "--train"], [str(program), "--", "-o"]]):
         path = tmp_path / f"picture{k}.svg"  # the options before the program or behind it
         own = ["-o", str(path), "--view", "cells"]
-        assert main([*own, *arguments] if k != 1 else [*arguments, *own]) == 0
+        assert command_line([*own, *arguments] if k != 1 else [*arguments, *own]) == 0
         assert path.read_text().startswith("<?xml")
     out = capsys.readouterr().out
     assert "Graph: 4 time steps" in out
     assert "not reached" not in out
     for wrong in (["-o", str(tmp_path / "p.bmpx")], ["--steps", "some"], ["--pass", "0"]):  # before the program is run
         with pytest.raises(SystemExit):
-            main([*wrong, str(program)])
+            command_line([*wrong, str(program)])
     assert "suffix" in (said := capsys.readouterr().err)
     assert "slices" in said
     assert "counts from 1" in said
-    assert main(["-o", str(tmp_path / "third.svg"), "--pass", "3", str(program)]) == 1
+    assert command_line(["-o", str(tmp_path / "third.svg"), "--pass", "3", str(program)]) == 1
     assert "no backward pass number 3" in capsys.readouterr().err
 
 
-def test_the_command_line_draws_what_mg_grad_walks(tmp_path, capsys, monkeypatch):
-    from minigrad.render.__main__ import main
-
+def test_the_command_line_draws_what_mg_grad_walks(tmp_path, capsys, command_line):
     program = tmp_path / "train.py"
     program.write_text(
         "import minigrad as mg\n"
@@ -352,9 +357,7 @@ def test_the_command_line_draws_what_mg_grad_walks(tmp_path, capsys, monkeypatch
         "except: pass\n"
         "print('went on')\n"
     )
-    monkeypatch.setattr("sys.argv", ["render"])
-    monkeypatch.setattr("sys.path", list(__import__("sys").path))
-    assert main(["-o", str(tmp_path / "p.svg"), str(program)]) == 0
+    assert command_line(["-o", str(tmp_path / "p.svg"), str(program)]) == 0
     assert "1 operation" in capsys.readouterr().out
 
 
