@@ -13,12 +13,13 @@ from typing import Any, NamedTuple
 from minigrad.render import style, ways
 from minigrad.render.canvas import Canvas, Item, quoted
 from minigrad.render.gradients import Flow
-from minigrad.render.grid import Grid, Place
+from minigrad.render.grid import Grid
 from minigrad.render.labels import WIDEST, Labels, legend, mask_of
 from minigrad.render.names import is_number
 from minigrad.render.paths import Path, Point, level_middle, straight
 from minigrad.render.picture import Box, Link, Picture, Tap
 from minigrad.render.places import op_name
+from minigrad.render.ports import Place
 
 RAILS = 3  # more parameters than this are drawn as tags
 STATES = ("state", "state box", "cell state")
