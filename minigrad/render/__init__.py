@@ -1,8 +1,8 @@
 """Graph → picture: a Graphviz drawing of an unrolled graph on a time grid.  Loaded, with Graphviz, only when drawing.
 
 The stages: `places`, `names`, `groups` and `views` (what is drawn) → `gradients` (how large) → `tiles`, `ports`, `grid`
-and `ways` (where) → `labels` and `paint` (in which look) → `canvas` (as DOT text) → `engine` (as a file); `compose` puts
-them together.
+and `ways` (where) → `labels` and `paint` (in which look) → `canvas` (as DOT text) → `engine` (as a file); `compose`
+puts them together.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The columns and lines of a picture, and where values enter and leave each panel.  Imports `tiles`, `ways`, `style`."""
+"""The columns and lines of a picture, and where values enter and leave a panel.  Imports `tiles`, `ways`, `style`."""
 
 from __future__ import annotations
 
