@@ -15,7 +15,6 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python tests/line_budget.py
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks

@@ -25,7 +25,9 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which ones (default: all)")
-    parser.add_argument("--quick", action="store_true", help="few repeats: to see that it runs, not how fast")
+    parser.add_argument(
+        "--quick", action="store_true", help="few repeats: to see that it runs, not how fast"
+    )
     args = parser.parse_args()
     unknown = [name for name in args.names if name not in BENCHMARKS]
     if unknown:

@@ -84,7 +84,11 @@ def mygrad() -> np.ndarray:
 def contestants() -> dict[str, Callable[[], np.ndarray]]:
     """Everybody who can take part here."""
     peers = {"torch": torch_eager, "autograd": autograd, "mygrad": mygrad}
-    return {"numpy by hand": by_hand, "minigrad": minigrad, **{n: run for n, run in peers.items() if peer(n)}}
+    return {
+        "numpy by hand": by_hand,
+        "minigrad": minigrad,
+        **{n: run for n, run in peers.items() if peer(n)},
+    }
 
 
 def main(quick: bool = False) -> None:
@@ -93,7 +97,12 @@ def main(quick: bool = False) -> None:
     count = TURNS * PER_TURN
     ours, hand = times["minigrad"], times["numpy by hand"]
     rows = [
-        [name, f"{t.best / count * 1e6:.2f}", f"{t.median / count * 1e6:.2f}", f"{ours.best / t.best:.2f}"]
+        [
+            name,
+            f"{t.best / count * 1e6:.2f}",
+            f"{t.median / count * 1e6:.2f}",
+            f"{ours.best / t.best:.2f}",
+        ]
         for name, t in times.items()
     ]
     table(

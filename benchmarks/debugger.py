@@ -17,7 +17,17 @@ from minigrad.debugger import Debugger
 
 T, B, D, H = 1000, 32, 40, 64
 CONDITIONS = ("t == 5000", "h[5000]", "norm > 1e9", "op == tan and t > 0", "pass == 7", "nonfinite")
-COMMANDS = ("step", "flow", "contributions", "pending", "where", "until h[500]", "undo", "goto t=900", "restart")
+COMMANDS = (
+    "step",
+    "flow",
+    "contributions",
+    "pending",
+    "where",
+    "until h[500]",
+    "undo",
+    "goto t=900",
+    "restart",
+)
 
 
 def seconds(run: Callable[[], object]) -> float:
@@ -62,7 +72,11 @@ def main(quick: bool = False) -> None:
             best[name] = min(best[name], seconds(run))
     plain = best["no debugger"]
     rows = [[name, f"{1e3 * s:.0f}", verdict(s / plain, 1.5)] for name, s in best.items()]
-    table(f"breakpoints that are not hit, LSTM, T = {T}, {len(graph)} nodes", ("condition", "ms", "ratio"), rows)
+    table(
+        f"breakpoints that are not hit, LSTM, T = {T}, {len(graph)} nodes",
+        ("condition", "ms", "ratio"),
+        rows,
+    )
     clock = Clocked(COMMANDS)
     mg.debug(graph, stdin=clock, stdout=io.StringIO())
     answers = [[name, f"{1e3 * s:.0f}"] for name, s in clock.asked[:-1]]

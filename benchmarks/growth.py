@@ -25,7 +25,10 @@ def lstm_loss(T: int) -> mg.Tensor:
 
 def sliced_loss(T: int) -> mg.Tensor:
     """A recurrence on a tensor that requires grad and is sliced once a step."""
-    xs, h = mg.tensor(np.ones((T, B, D), np.float32), requires_grad=True), mg.tensor(np.zeros((B, D), np.float32))
+    xs, h = (
+        mg.tensor(np.ones((T, B, D), np.float32), requires_grad=True),
+        mg.tensor(np.zeros((B, D), np.float32)),
+    )
     for t in range(T):
         with mg.time_step(t):
             h = np.tanh(0.5 * h + xs[t])
@@ -52,14 +55,33 @@ def measure(make: object, T: int, repeats: int) -> list[str]:
     tracemalloc.stop()
     nodes = len(mg.Graph(loss))
     total = min(forward) + min(backward)
-    figures = [min(forward) * 1e3, min(backward) * 1e3, total / T * 1e6, total / nodes * 1e6, held / nodes, peak / held]
+    figures = [
+        min(forward) * 1e3,
+        min(backward) * 1e3,
+        total / T * 1e6,
+        total / nodes * 1e6,
+        held / nodes,
+        peak / held,
+    ]
     return [f"{T:,}", f"{nodes:,}", *(f"{x:,.{d}f}" for x, d in zip(figures, (1, 1, 1, 2, 0, 2)))]
 
 
 def main(quick: bool = False) -> None:
     """Measure and print; the recursion limit stays at Python's own 1000."""
     sys.setrecursionlimit(1000)
-    header = ["T", "nodes", "forward ms", "backward ms", "µs/step", "µs/node", "bytes/node", "peak/held"]
-    for title, make in {"nn.LSTM(8, 16)": lstm_loss, "a (T, B, D) tensor sliced in a loop": sliced_loss}.items():
+    header = [
+        "T",
+        "nodes",
+        "forward ms",
+        "backward ms",
+        "µs/step",
+        "µs/node",
+        "bytes/node",
+        "peak/held",
+    ]
+    for title, make in {
+        "nn.LSTM(8, 16)": lstm_loss,
+        "a (T, B, D) tensor sliced in a loop": sliced_loss,
+    }.items():
         rows = [measure(make, T, 1 if quick else 5) for T in (STEPS[:2] if quick else STEPS)]
         table(f"growth with T: {title}", header, rows)

@@ -19,7 +19,10 @@ print(middle - start, time.perf_counter() - middle)
 def main(quick: bool = False) -> None:
     """Start interpreters, print the best and the middle one."""
     runs = [
-        [float(x) for x in subprocess.check_output([sys.executable, "-c", PROGRAM], text=True).split()]
+        [
+            float(x)
+            for x in subprocess.check_output([sys.executable, "-c", PROGRAM], text=True).split()
+        ]
         for _ in range(3 if quick else 15)
     ]
     rows = [

@@ -12,14 +12,29 @@ import minigrad as mg
 import nn
 from benchmarks.measure import peer, race, table, verdict
 
-SIZES = {(50, 1, 16, 32): 0.85, (50, 16, 32, 64): 0.85, (100, 32, 64, 128): 1.5}  # (T, B, D, H): target against torch
+SIZES = {
+    (50, 1, 16, 32): 0.85,
+    (50, 16, 32, 64): 0.85,
+    (100, 32, 64, 128): 1.5,
+}  # (T, B, D, H): target against torch
 
 
 def arrays(T: int, B: int, D: int, H: int) -> list[np.ndarray]:
     """xs (T, B, D), W_xh (D, 4H), W_hh (H, 4H), b_h (4H), and the zeros that h and c start from; float32."""
     rng = np.random.default_rng(0)
-    xs, W_xh, W_hh = rng.standard_normal((T, B, D)), rng.standard_normal((D, 4 * H)), rng.standard_normal((H, 4 * H))
-    parts = [xs, W_xh / np.sqrt(D), W_hh / np.sqrt(H), np.zeros(4 * H), np.zeros((B, H)), np.zeros((B, H))]
+    xs, W_xh, W_hh = (
+        rng.standard_normal((T, B, D)),
+        rng.standard_normal((D, 4 * H)),
+        rng.standard_normal((H, 4 * H)),
+    )
+    parts = [
+        xs,
+        W_xh / np.sqrt(D),
+        W_hh / np.sqrt(H),
+        np.zeros(4 * H),
+        np.zeros((B, H)),
+        np.zeros((B, H)),
+    ]
     return [part.astype(np.float32) for part in parts]
 
 
@@ -28,7 +43,14 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 0.5 * np.tanh(0.5 * x) + 0.5
 
 
-def by_hand(xs: np.ndarray, W_xh: np.ndarray, W_hh: np.ndarray, b_h: np.ndarray, h: np.ndarray, c: np.ndarray) -> tuple:
+def by_hand(
+    xs: np.ndarray,
+    W_xh: np.ndarray,
+    W_hh: np.ndarray,
+    b_h: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray,
+) -> tuple:
     """BPTT as one writes it for one cell, step by step: (dW_xh, dW_hh, db_h)."""
     tape = []
     for x in xs:
@@ -42,7 +64,12 @@ def by_hand(xs: np.ndarray, W_xh: np.ndarray, W_hh: np.ndarray, b_h: np.ndarray,
     dh, dc = 2 * h / h.size, np.zeros_like(c)
     for x, h_prev, c_prev, i, f, g, o, y in reversed(tape):
         dc = dc + dh * o * (1 - y * y)
-        gates = [dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - g * g), dh * y * o * (1 - o)]
+        gates = [
+            dc * g * i * (1 - i),
+            dc * c_prev * f * (1 - f),
+            dc * i * (1 - g * g),
+            dh * y * o * (1 - o),
+        ]
         dz = np.concatenate(gates, axis=1)
         dW_xh += x.T @ dz
         dW_hh += h_prev.T @ dz
@@ -52,7 +79,12 @@ def by_hand(xs: np.ndarray, W_xh: np.ndarray, W_hh: np.ndarray, b_h: np.ndarray,
 
 
 def minigrad(
-    xs: np.ndarray, W_xh: np.ndarray, W_hh: np.ndarray, b_h: np.ndarray, h: np.ndarray, c: np.ndarray
+    xs: np.ndarray,
+    W_xh: np.ndarray,
+    W_hh: np.ndarray,
+    b_h: np.ndarray,
+    h: np.ndarray,
+    c: np.ndarray,
 ) -> tuple:
     """The cell in minigrad's operations."""
     W_xh, W_hh, b_h = weights = [mg.tensor(W, requires_grad=True) for W in (W_xh, W_hh, b_h)]
@@ -109,7 +141,9 @@ def contestants(size: tuple[int, int, int, int]) -> dict[str, Callable[[], objec
     data = arrays(*size)
     written = {"numpy by hand": by_hand, "minigrad": minigrad}
     written |= {"torch": torch_eager} if peer("torch") else {}
-    runs: dict[str, Callable[[], object]] = {name: lambda run=run: run(*data) for name, run in written.items()}
+    runs: dict[str, Callable[[], object]] = {
+        name: lambda run=run: run(*data) for name, run in written.items()
+    }
     runs["nn.LSTM"] = layer(*size)
     return runs | ({"torch LSTMCell": torch_cells(*size)} if peer("torch") else {})
 

@@ -57,6 +57,7 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
     print(f"\n{title}")
     for row in [header, ["-" * width for width in widths], *rows]:
         first, *others = (
-            cell.rjust(width) if k else cell.ljust(width) for k, (cell, width) in enumerate(zip(row, widths))
+            cell.rjust(width) if k else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths))
         )
         print("  " + "  ".join([first, *others]).rstrip())

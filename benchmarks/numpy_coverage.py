@@ -30,21 +30,34 @@ INPUTS = {
     "s": np.array([[3.0, 0.4, -0.2], [0.4, 2.0, 0.3], [-0.2, 0.3, 1.0]]),
     "c": np.array(0.7),
 }
-CONSTANTS = {"M": np.array([[True, False, True], [False, True, True]]), "N": np.array([1.0, np.nan, 2.0])}
+CONSTANTS = {
+    "M": np.array([[True, False, True], [False, True, True]]),
+    "N": np.array([1.0, np.nan, 2.0]),
+}
 UNARY = "negative positive exp exp2 expm1 sin cos sinh cosh tanh arctan arcsinh square absolute fabs cbrt sinc deg2rad "
 UNARY += "rad2deg degrees radians sign floor ceil rint trunc fix nan_to_num conjugate real copy"
 POSITIVE = "log log2 log10 log1p sqrt reciprocal"
-BINARY = (
-    "add subtract multiply divide true_divide maximum minimum fmax fmin hypot arctan2 logaddexp logaddexp2 copysign"
-)
+BINARY = "add subtract multiply divide true_divide maximum minimum fmax fmin hypot arctan2 logaddexp logaddexp2 copysign"
 REDUCE = "sum mean max min amax amin prod var std ptp median nansum nanmean nanmax nanmin nanprod nanvar nanstd average"
 FAMILIES: dict[str, list[str]] = {
     "elementwise": [
         *[f"np.{name}({x})" for name in UNARY.split() for x in ("x", "c")],
         *[f"np.{name}(p)" for name in POSITIVE.split()],
         *[f"np.{name}(u)" for name in ["arcsin", "arccos", "arctanh", "tan"]],
-        *["np.arccosh(1 + p)", "np.round(x, 1)", "np.around(x)", "np.clip(x, -1, 1)", "np.clip(x, None, y)"],
-        *["np.clip(x, a_min=-1, a_max=None)", "np.modf(x)[0]", "np.ldexp(x, 2)", "np.unwrap(4 * v)", "np.i0(x)"],
+        *[
+            "np.arccosh(1 + p)",
+            "np.round(x, 1)",
+            "np.around(x)",
+            "np.clip(x, -1, 1)",
+            "np.clip(x, None, y)",
+        ],
+        *[
+            "np.clip(x, a_min=-1, a_max=None)",
+            "np.modf(x)[0]",
+            "np.ldexp(x, 2)",
+            "np.unwrap(4 * v)",
+            "np.i0(x)",
+        ],
         *[
             "np.nan_to_num(np.where(M, x, np.nan))",
             "np.heaviside(x, y)",
@@ -55,41 +68,126 @@ FAMILIES: dict[str, list[str]] = {
     ],
     "two operands": [
         *[f"np.{name}({a})" for name in BINARY.split() for a in ("x, y", "x, 0.3", "c, x")],
-        *["np.power(p, y)", "np.power(p, 2)", "np.power(2.0, x)", "np.float_power(p, x)", "x ** 2", "p ** -0.5"],
-        *["np.remainder(p, q)", "np.mod(x, 0.7)", "np.fmod(x, q)", "np.floor_divide(x, q)", "np.divmod(p, q)[1]"],
-        *["x + y", "y - x", "x * 2", "1 / p", "abs(x)", "-x", "np.maximum(x, x)", "np.minimum(x, x)", "x @ y"],
-        *["np.where(M, x, y)", "np.where(x > 0, x, 0.0)", "np.select([M, ~M], [x, 2 * x], 0.0)", "np.fmax(x, N)"],
+        *[
+            "np.power(p, y)",
+            "np.power(p, 2)",
+            "np.power(2.0, x)",
+            "np.float_power(p, x)",
+            "x ** 2",
+            "p ** -0.5",
+        ],
+        *[
+            "np.remainder(p, q)",
+            "np.mod(x, 0.7)",
+            "np.fmod(x, q)",
+            "np.floor_divide(x, q)",
+            "np.divmod(p, q)[1]",
+        ],
+        *[
+            "x + y",
+            "y - x",
+            "x * 2",
+            "1 / p",
+            "abs(x)",
+            "-x",
+            "np.maximum(x, x)",
+            "np.minimum(x, x)",
+            "x @ y",
+        ],
+        *[
+            "np.where(M, x, y)",
+            "np.where(x > 0, x, 0.0)",
+            "np.select([M, ~M], [x, 2 * x], 0.0)",
+            "np.fmax(x, N)",
+        ],
     ],
     "reductions": [
-        *[f"np.{name}({a})" for name in REDUCE.split() for a in ("z", "z, axis=0", "z, axis=(0, -1)")],
+        *[
+            f"np.{name}({a})"
+            for name in REDUCE.split()
+            for a in ("z", "z, axis=0", "z, axis=(0, -1)")
+        ],
         *[f"np.{name}(x, axis=1, keepdims=True)" for name in REDUCE.split()],
         *[f"np.{name}(x, axis=-1, where=M)" for name in ("sum", "mean", "prod", "var", "std")],
-        *["np.max(x, axis=1, where=M, initial=-9)", "np.min(x, where=M, initial=9)", "np.sum(x, initial=2)"],
+        *[
+            "np.max(x, axis=1, where=M, initial=-9)",
+            "np.min(x, where=M, initial=9)",
+            "np.sum(x, initial=2)",
+        ],
         *[
             "np.nansum(np.where(M, x, np.nan))",
             "np.nanmean(np.where(M, x, np.nan), axis=1)",
             "np.nanstd(np.where(M, x, np.nan))",
             "np.nanmax(np.where(M, x, np.nan), axis=1)",
         ],
-        *["np.var(x, ddof=1)", "np.std(x, axis=0, ddof=1)", "np.average(x, axis=1, weights=q)", "np.quantile(x, 0.3)"],
-        *["np.percentile(x, [20, 60], axis=1)", "np.cumsum(x)", "np.cumsum(x, axis=1)", "np.cumprod(x)"],
+        *[
+            "np.var(x, ddof=1)",
+            "np.std(x, axis=0, ddof=1)",
+            "np.average(x, axis=1, weights=q)",
+            "np.quantile(x, 0.3)",
+        ],
+        *[
+            "np.percentile(x, [20, 60], axis=1)",
+            "np.cumsum(x)",
+            "np.cumsum(x, axis=1)",
+            "np.cumprod(x)",
+        ],
         *[
             "np.cumprod(x, axis=0)",
             "np.nancumsum(np.where(M, x, np.nan), axis=1)",
             "np.linalg.norm(x)",
             "np.linalg.norm(x, axis=1)",
         ],
-        *["np.linalg.norm(y, 1)", "np.linalg.norm(y, np.inf)", "np.linalg.norm(y, 3)", "np.linalg.norm(x, 'fro')"],
-        *["np.trapezoid(v)", "np.trapezoid(x, dx=0.5)", "np.diff(v)", "np.diff(x, 2, axis=1)", "np.gradient(v)"],
-        *["np.add.reduce(x)", "np.multiply.reduce(x, axis=1)", "np.maximum.reduce(x)", "np.minimum.reduce(x, axis=1)"],
+        *[
+            "np.linalg.norm(y, 1)",
+            "np.linalg.norm(y, np.inf)",
+            "np.linalg.norm(y, 3)",
+            "np.linalg.norm(x, 'fro')",
+        ],
+        *[
+            "np.trapezoid(v)",
+            "np.trapezoid(x, dx=0.5)",
+            "np.diff(v)",
+            "np.diff(x, 2, axis=1)",
+            "np.gradient(v)",
+        ],
+        *[
+            "np.add.reduce(x)",
+            "np.multiply.reduce(x, axis=1)",
+            "np.maximum.reduce(x)",
+            "np.minimum.reduce(x, axis=1)",
+        ],
         *["np.add.accumulate(x)", "np.multiply.accumulate(x, axis=1)", "np.maximum.accumulate(v)"],
         *["x.sum()", "x.mean(axis=0)", "x.max(axis=1)", "x.std()", "x.prod()", "x.cumsum(axis=0)"],
     ],
     "shape and order": [
-        *["np.reshape(x, (3, 2))", "np.reshape(x, -1)", "x.reshape(3, 2)", "np.ravel(x)", "x.flatten()", "x.ravel()"],
-        *["np.transpose(z)", "np.transpose(z, (2, 0, 1))", "z.transpose(1, 0, 2)", "x.T", "np.swapaxes(z, 0, -1)"],
-        *["np.moveaxis(z, 0, -1)", "np.rollaxis(z, 2)", "np.matrix_transpose(z)", "np.expand_dims(x, (0, -1))"],
-        *["np.squeeze(x[None])", "np.broadcast_to(y, (4, 3))", "np.broadcast_arrays(x, y)[1]", "np.flip(x)"],
+        *[
+            "np.reshape(x, (3, 2))",
+            "np.reshape(x, -1)",
+            "x.reshape(3, 2)",
+            "np.ravel(x)",
+            "x.flatten()",
+            "x.ravel()",
+        ],
+        *[
+            "np.transpose(z)",
+            "np.transpose(z, (2, 0, 1))",
+            "z.transpose(1, 0, 2)",
+            "x.T",
+            "np.swapaxes(z, 0, -1)",
+        ],
+        *[
+            "np.moveaxis(z, 0, -1)",
+            "np.rollaxis(z, 2)",
+            "np.matrix_transpose(z)",
+            "np.expand_dims(x, (0, -1))",
+        ],
+        *[
+            "np.squeeze(x[None])",
+            "np.broadcast_to(y, (4, 3))",
+            "np.broadcast_arrays(x, y)[1]",
+            "np.flip(x)",
+        ],
         *[
             "np.flip(z, (0, 2))",
             "np.fliplr(x)",
@@ -98,15 +196,47 @@ FAMILIES: dict[str, list[str]] = {
             "np.roll(x, 2)",
             "np.roll(x, 1, axis=1)",
         ],
-        *["np.roll(x, (1, 2), (0, 1))", "np.repeat(x, 2)", "np.repeat(x, [1, 2, 0], axis=1)", "np.tile(x, 2)"],
-        *["np.tile(y, (2, 2))", "np.resize(x, (3, 3))", "np.pad(x, 1)", "np.pad(x, ((1, 0), (0, 2)), 'edge')"],
-        *["np.pad(y, 2, mode='reflect')", "np.pad(y, 2, mode='wrap')", "np.atleast_1d(c)", "np.atleast_2d(y)"],
-        *["np.atleast_3d(x)", "np.diag(y)", "np.diag(s, 1)", "np.diagonal(s)", "np.diagflat(x)", "np.tril(s)"],
-        *["np.triu(s, 1)", "np.meshgrid(y, v)[0]", "np.sort(x)", "np.sort(x, axis=None)", "np.partition(v, 2)[2]"],
+        *[
+            "np.roll(x, (1, 2), (0, 1))",
+            "np.repeat(x, 2)",
+            "np.repeat(x, [1, 2, 0], axis=1)",
+            "np.tile(x, 2)",
+        ],
+        *[
+            "np.tile(y, (2, 2))",
+            "np.resize(x, (3, 3))",
+            "np.pad(x, 1)",
+            "np.pad(x, ((1, 0), (0, 2)), 'edge')",
+        ],
+        *[
+            "np.pad(y, 2, mode='reflect')",
+            "np.pad(y, 2, mode='wrap')",
+            "np.atleast_1d(c)",
+            "np.atleast_2d(y)",
+        ],
+        *[
+            "np.atleast_3d(x)",
+            "np.diag(y)",
+            "np.diag(s, 1)",
+            "np.diagonal(s)",
+            "np.diagflat(x)",
+            "np.tril(s)",
+        ],
+        *[
+            "np.triu(s, 1)",
+            "np.meshgrid(y, v)[0]",
+            "np.sort(x)",
+            "np.sort(x, axis=None)",
+            "np.partition(v, 2)[2]",
+        ],
         *["np.unique(v)", "np.astype(x, np.float64)", "x.astype(np.float64)", "np.trim_zeros(v)"],
     ],
     "join, split, pick": [
-        *["np.concatenate([x, 2 * x])", "np.concatenate([x, x], axis=1)", "np.concatenate([x, y], axis=None)"],
+        *[
+            "np.concatenate([x, 2 * x])",
+            "np.concatenate([x, x], axis=1)",
+            "np.concatenate([x, y], axis=None)",
+        ],
         *[
             "np.stack([x, p])",
             "np.stack([x, x], axis=-1)",
@@ -114,7 +244,12 @@ FAMILIES: dict[str, list[str]] = {
             "np.vstack([x, y])",
             "np.dstack([x, p])",
         ],
-        *["np.column_stack([x, x])", "np.append(x, y)", "np.append(x, p, axis=0)", "np.block([[x, p], [p, x]])"],
+        *[
+            "np.column_stack([x, x])",
+            "np.append(x, y)",
+            "np.append(x, p, axis=0)",
+            "np.block([[x, p], [p, x]])",
+        ],
         *[
             "np.insert(x, 1, 3.0, axis=1)",
             "np.delete(x, 1, axis=1)",
@@ -128,9 +263,26 @@ FAMILIES: dict[str, list[str]] = {
             "np.dsplit(z, 2)[0]",
             "np.unstack(x)[1]",
         ],
-        *["x[0]", "x[:, 1:]", "x[..., None]", "x[::-1, ::2]", "x[[0, 0, 1]]", "x[M]", "x[x > 0]", "x[[1, 0], [2, 2]]"],
-        *["np.take(x, [0, 4])", "np.take(x, [0, 2, 2], axis=1)", "np.take_along_axis(x, np.argsort(INDEX, 1), 1)"],
-        *["np.compress([True, False, True], x, axis=1)", "np.extract(M, x)", "np.choose([0, 1, 0], [y, q])"],
+        *[
+            "x[0]",
+            "x[:, 1:]",
+            "x[..., None]",
+            "x[::-1, ::2]",
+            "x[[0, 0, 1]]",
+            "x[M]",
+            "x[x > 0]",
+            "x[[1, 0], [2, 2]]",
+        ],
+        *[
+            "np.take(x, [0, 4])",
+            "np.take(x, [0, 2, 2], axis=1)",
+            "np.take_along_axis(x, np.argsort(INDEX, 1), 1)",
+        ],
+        *[
+            "np.compress([True, False, True], x, axis=1)",
+            "np.extract(M, x)",
+            "np.choose([0, 1, 0], [y, q])",
+        ],
         *["np.interp([0.1, 0.5], [0.0, 1.0, 2.0], y)", "list(x)[0]", "[row for row in x][1]"],
     ],
     "products": [
@@ -150,15 +302,60 @@ FAMILIES: dict[str, list[str]] = {
             "np.vecdot(x, y)",
             "np.tensordot(x, s, 1)",
         ],
-        *["np.tensordot(x, p, ([0, 1], [0, 1]))", "np.einsum('ij,jk->ik', x, s)", "np.einsum('ij,j', x, y)"],
-        *["np.einsum('ii->i', s)", "np.einsum('ii', s)", "np.einsum('...ij,j->...i', z.transpose(0, 2, 1), y)"],
-        *["np.kron(x, y)", "np.kron(s, x)", "np.cross(x, y)", "np.trace(s)", "np.trace(z, axis1=0, axis2=2)"],
-        *["np.convolve(v, y)", "np.convolve(v, y, 'valid')", "np.correlate(v, y)", "np.cov(x)", "np.corrcoef(x)"],
-        *["np.polyval(y, v)", "np.multiply.outer(y, v)", "np.add.outer(y, v)", "np.maximum.outer(y, v)"],
-        *["np.linalg.multi_dot([x, s, y])", "np.linalg.matrix_power(s, 3)", "np.linalg.inv(s)", "np.linalg.det(s)"],
-        *["np.linalg.slogdet(s)[1]", "np.linalg.solve(s, y)", "np.linalg.solve(s, x.T)", "np.linalg.cholesky(s)"],
-        *["np.linalg.eigh(s)[0]", "np.linalg.eigh(s)[1] ** 2", "np.linalg.eigvalsh(s)", "np.linalg.pinv(x)"],
-        *["np.linalg.svd(x)[1]", "np.linalg.qr(s)[1]", "np.linalg.lstsq(s, y)[0]", "np.linalg.cond(s)"],
+        *[
+            "np.tensordot(x, p, ([0, 1], [0, 1]))",
+            "np.einsum('ij,jk->ik', x, s)",
+            "np.einsum('ij,j', x, y)",
+        ],
+        *[
+            "np.einsum('ii->i', s)",
+            "np.einsum('ii', s)",
+            "np.einsum('...ij,j->...i', z.transpose(0, 2, 1), y)",
+        ],
+        *[
+            "np.kron(x, y)",
+            "np.kron(s, x)",
+            "np.cross(x, y)",
+            "np.trace(s)",
+            "np.trace(z, axis1=0, axis2=2)",
+        ],
+        *[
+            "np.convolve(v, y)",
+            "np.convolve(v, y, 'valid')",
+            "np.correlate(v, y)",
+            "np.cov(x)",
+            "np.corrcoef(x)",
+        ],
+        *[
+            "np.polyval(y, v)",
+            "np.multiply.outer(y, v)",
+            "np.add.outer(y, v)",
+            "np.maximum.outer(y, v)",
+        ],
+        *[
+            "np.linalg.multi_dot([x, s, y])",
+            "np.linalg.matrix_power(s, 3)",
+            "np.linalg.inv(s)",
+            "np.linalg.det(s)",
+        ],
+        *[
+            "np.linalg.slogdet(s)[1]",
+            "np.linalg.solve(s, y)",
+            "np.linalg.solve(s, x.T)",
+            "np.linalg.cholesky(s)",
+        ],
+        *[
+            "np.linalg.eigh(s)[0]",
+            "np.linalg.eigh(s)[1] ** 2",
+            "np.linalg.eigvalsh(s)",
+            "np.linalg.pinv(x)",
+        ],
+        *[
+            "np.linalg.svd(x)[1]",
+            "np.linalg.qr(s)[1]",
+            "np.linalg.lstsq(s, y)[0]",
+            "np.linalg.cond(s)",
+        ],
     ],
     "has to refuse": [
         *[
@@ -168,7 +365,11 @@ FAMILIES: dict[str, list[str]] = {
             "np.sum(x, out=np.zeros(()))",
         ],
         *["np.asarray(x) * 2", "np.array([v[0], v[1]]) * 2", "np.exp(1j * x).real", "np.array(x)"],
-        *["np.apply_along_axis(np.sum, 0, x)", "np.copyto(np.zeros((2, 3)), x)", "np.fill_diagonal(s, 0)"],
+        *[
+            "np.apply_along_axis(np.sum, 0, x)",
+            "np.copyto(np.zeros((2, 3)), x)",
+            "np.fill_diagonal(s, 0)",
+        ],
     ],
 }
 
@@ -181,11 +382,19 @@ def plain(text: str, values: dict[str, Any], module: Any = np) -> Any:
 
 def used(text: str) -> list[str]:
     """The inputs that a pattern uses."""
-    return [name for name in INPUTS if name in compile(text, "", "eval").co_names or name in _inner_names(text)]
+    return [
+        name
+        for name in INPUTS
+        if name in compile(text, "", "eval").co_names or name in _inner_names(text)
+    ]
 
 
 def _inner_names(text: str) -> set[str]:
-    codes = [constant for constant in compile(text, "", "eval").co_consts if hasattr(constant, "co_names")]
+    codes = [
+        constant
+        for constant in compile(text, "", "eval").co_consts
+        if hasattr(constant, "co_names")
+    ]
     return {name for code in codes for name in code.co_names}
 
 
@@ -202,7 +411,9 @@ def differences(text: str, names: list[str]) -> tuple[Any, dict[str, Any]]:
             for sign in (1, -1):
                 moved = x.copy()
                 moved[index] += sign * 1e-6
-                ends.append(np.sum(w * np.asarray(plain(text, {**INPUTS, name: moved}), float) ** 2))
+                ends.append(
+                    np.sum(w * np.asarray(plain(text, {**INPUTS, name: moved}), float) ** 2)
+                )
             grads[name][index] = (ends[0] - ends[1]) / 2e-6
     return y, grads
 
@@ -224,7 +435,9 @@ def minigrad_answer(text: str, names: list[str]) -> Answer:
         return y, dict.fromkeys(names)
     total = (y * y * weights(y.shape)).sum()
     found = mg.grad(total, list(tensors.values()), allow_unused=True)
-    return y.data, {name: None if dx is None else dx.data for name, dx in zip(names, found, strict=True)}
+    return y.data, {
+        name: None if dx is None else dx.data for name, dx in zip(names, found, strict=True)
+    }
 
 
 def mygrad_answer(text: str, names: list[str]) -> Answer:
@@ -266,7 +479,9 @@ def same(found: Any, expected: Any, tolerance: float) -> bool:
         array = np.asarray(found, float)
     except (TypeError, ValueError):  # an array of boxes: neither numbers nor part of the graph
         return False
-    return array.shape == expected.shape and np.allclose(array, expected, tolerance, tolerance, equal_nan=True)
+    return array.shape == expected.shape and np.allclose(
+        array, expected, tolerance, tolerance, equal_nan=True
+    )
 
 
 def judge(text: str, library: str) -> str:
@@ -294,7 +509,10 @@ def main(quick: bool = False) -> None:
     libraries = [name for name in LIBRARIES if importlib.util.find_spec(name)]
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        verdicts = {library: {text: judge(text, library) for text in all_patterns()} for library in libraries}
+        verdicts = {
+            library: {text: judge(text, library) for text in all_patterns()}
+            for library in libraries
+        }
     print("numpy call patterns" + "".join(f"{name:>27}" for name in libraries))
     print(f"{'':<19}" + f"{'correct wrong refused':>27}" * len(libraries))
     for family, texts in [*FAMILIES.items(), ("all", all_patterns())]:
@@ -304,8 +522,14 @@ def main(quick: bool = False) -> None:
             line += f"{counts['correct']:>13}{counts['wrong']:>6}{counts['refused']:>8}"
         print(line)
     for library in libraries:
-        print(f"wrong in {library}: " + (", ".join(t for t, v in verdicts[library].items() if v == "wrong") or "none"))
-    print("refused by minigrad: " + ", ".join(t for t, v in verdicts["minigrad"].items() if v == "refused"))
+        print(
+            f"wrong in {library}: "
+            + (", ".join(t for t, v in verdicts[library].items() if v == "wrong") or "none")
+        )
+    print(
+        "refused by minigrad: "
+        + ", ".join(t for t, v in verdicts["minigrad"].items() if v == "refused")
+    )
 
 
 def all_patterns() -> list[str]:

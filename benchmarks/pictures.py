@@ -43,7 +43,9 @@ def cpu(run: Callable[[], object]) -> float:
     return spent() - before
 
 
-def measure(graph: mg.Graph, form: str, options: dict[str, Any], repeats: int) -> tuple[float, int, int]:
+def measure(
+    graph: mg.Graph, form: str, options: dict[str, Any], repeats: int
+) -> tuple[float, int, int]:
     """The least CPU seconds, the bytes of the picture, and how often a layout was asked for."""
     sizes: list[int] = []
 
@@ -96,10 +98,12 @@ def peers(quick: bool) -> list[list[str]]:
         sizes: list[int] = []
         with tempfile.TemporaryDirectory() as folder:
             try:
-                seconds = f"{cpu(lambda: sizes.append(draw_with(name, net, xs, folder))):.2f}"  # noqa: B023
+                seconds = f"{cpu(lambda: sizes.append(draw_with(name, net, xs, folder))):.2f}"
             except Exception as error:  # of a peer, whose names change from version to version
                 seconds = type(error).__name__
-        rows.append([name, f"{T:,}", seconds, "", *(f"{size / 1000:,.0f}" for size in sizes or [0]), ""])
+        rows.append(
+            [name, f"{T:,}", seconds, "", *(f"{size / 1000:,.0f}" for size in sizes or [0]), ""]
+        )
     return rows
 
 
@@ -114,9 +118,18 @@ def main(quick: bool = False) -> None:
             seconds, size, runs = measure(graph, title[-3:], options, 1 if quick or T > 1000 else 3)
             kept = "kept" if seconds <= target else "MISSED"
             rows.append(
-                [f"{title}", f"{T:,}", f"{seconds:.2f}", f"{target:g} {kept}", f"{size / 1000:,.0f}", f"{runs}"]
+                [
+                    f"{title}",
+                    f"{T:,}",
+                    f"{seconds:.2f}",
+                    f"{target:g} {kept}",
+                    f"{size / 1000:,.0f}",
+                    f"{runs}",
+                ]
             )
     rows += peers(quick)
     table("pictures of nn.LSTM", ["picture", "T", "CPU s", "target", "kB", "layouts"], rows)
     if not rows[len(rows) - 1][0].startswith("torch"):
-        print("  with a dot program and:  pip install -e '.[peers]'  torchviz, torchview and torchlens stand beside it")
+        print(
+            "  with a dot program and:  pip install -e '.[peers]'  torchviz, torchview and torchlens stand beside it"
+        )

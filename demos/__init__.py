@@ -34,7 +34,9 @@ def refuse_unknown(name: str) -> None:
 
 
 if sys.argv[:1] == ["-m"]:  # so it is while Python looks for the module of `python -m demos.NAME`
-    asked = next((sys.orig_argv[k:] for k, word in enumerate(sys.orig_argv) if word == "-m"), ["-m", "demos"])[1]
+    asked = next(
+        (sys.orig_argv[k:] for k, word in enumerate(sys.orig_argv) if word == "-m"), ["-m", "demos"]
+    )[1]
     module = asked.removeprefix("demos.").split(".")[0]
     if module not in ("demos", "__main__", "medians"):
         refuse_unknown(module)

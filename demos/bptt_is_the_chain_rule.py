@@ -85,7 +85,14 @@ def main(args) -> None:
         start = time.perf_counter()
         dW = way(W, xs)
         apart = np.abs(dW - exact).max() / np.abs(exact).max()
-        rows.append([name, f"{dW[0, 0]:+.12f}", f"{apart:.0e}", f"{1000 * (time.perf_counter() - start):.1f}"])
+        rows.append(
+            [
+                name,
+                f"{dW[0, 0]:+.12f}",
+                f"{apart:.0e}",
+                f"{1000 * (time.perf_counter() - start):.1f}",
+            ]
+        )
     cli.table([f"∂loss/∂W, T = {T}, H = {H}", "W[0, 0]", "relative error", "ms"], rows)
 
     weight = mg.tensor(W, requires_grad=True, name="W")
@@ -93,7 +100,9 @@ def main(args) -> None:
     parts = graph.grad_by_step("W", norms=True)
     print(f"\n|what each step adds to ∂loss/∂W|, t = 0 ... {T - 1}:  {cli.bars(parts)}")
     total = graph.grad_by_step("W").sum(axis=0)
-    print(f"the parts of all steps add up to the gradient: relative error {np.abs(total / exact - 1).max():.0e}")
+    print(
+        f"the parts of all steps add up to the gradient: relative error {np.abs(total / exact - 1).max():.0e}"
+    )
     print("\nThe first three stops of the backward loop, which does nothing else:")
     for step in list(graph.backward_steps())[:3]:
         print(f"  {step}")
@@ -101,5 +110,8 @@ def main(args) -> None:
 
 
 if __name__ == "__main__":
-    steps = ("-T", {"type": cli.positive, "default": 40, "metavar": "T", "help": "steps (default 40)"})
+    steps = (
+        "-T",
+        {"type": cli.positive, "default": 40, "metavar": "T", "help": "steps (default 40)"},
+    )
     cli.run(main, "bptt_is_the_chain_rule", __doc__, steps)

@@ -24,19 +24,32 @@ class UsageError(Exception):
     """A request that cannot be met: the message is printed and the exit status is 2."""
 
 
-def run(main: Callable[[argparse.Namespace], None], name: str, doc: str, *options: tuple[Any, dict[str, Any]]) -> None:
+def run(
+    main: Callable[[argparse.Namespace], None],
+    name: str,
+    doc: str,
+    *options: tuple[Any, dict[str, Any]],
+) -> None:
     """Parse the common options and the demo's own, seed the generators, make the folder, run, say how long it took.
 
     main gets the options, and in `args.out` an `Out`.  options: pairs (flag, keywords of add_argument).
     """
     parser = argparse.ArgumentParser(
-        f"python -m demos.{name}", description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
+        f"python -m demos.{name}",
+        description=doc,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for flag, keywords in options:
         parser.add_argument(flag, **keywords)
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="start of all random numbers (default 0)")
-    parser.add_argument("--out", default="out", metavar="DIR", help="folder for the pictures (default out/)")
-    parser.add_argument("--quick", action="store_true", help="seconds instead of a minute: to see that it runs")
+    parser.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="start of all random numbers (default 0)"
+    )
+    parser.add_argument(
+        "--out", default="out", metavar="DIR", help="folder for the pictures (default out/)"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="seconds instead of a minute: to see that it runs"
+    )
     args = parser.parse_args()
     start = time.perf_counter()
     try:
@@ -45,7 +58,9 @@ def run(main: Callable[[argparse.Namespace], None], name: str, doc: str, *option
         main(args)
     except UsageError as refusal:
         parser.exit(2, f"{parser.prog}: {refusal}\n")
-    print(f"\n{time.perf_counter() - start:.0f} s; written: {', '.join(args.out.written) or 'nothing'}")
+    print(
+        f"\n{time.perf_counter() - start:.0f} s; written: {', '.join(args.out.written) or 'nothing'}"
+    )
     for line in dict.fromkeys(args.out.missing):
         print(line)
 
@@ -70,7 +85,9 @@ class Out:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UsageError(f"--out {folder}: cannot write there ({error.strerror}); name another folder") from None
+            raise UsageError(
+                f"--out {folder}: cannot write there ({error.strerror}); name another folder"
+            ) from None
 
     def path(self, name: str) -> Path:
         """Where a file of this demo goes: its name with the demo's in front."""
@@ -91,12 +108,16 @@ class Out:
         except RuntimeError as error:
             self.missing.append(f"not drawn: {folder}: {error}")
 
-    def plot(self, name: str, draw: Callable[[Any], None], size: tuple[float, float] = (7, 3.5)) -> None:
+    def plot(
+        self, name: str, draw: Callable[[Any], None], size: tuple[float, float] = (7, 3.5)
+    ) -> None:
         """Let `draw(axes)` plot into a file; without matplotlib the demo goes on and says what to install."""
         try:
             matplotlib = importlib.import_module("matplotlib.figure")
         except ImportError:
-            self.missing.append("curves are not drawn without matplotlib; install it:  pip install -e '.[plot]'")
+            self.missing.append(
+                "curves are not drawn without matplotlib; install it:  pip install -e '.[plot]'"
+            )
             return
         figure = matplotlib.Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
@@ -130,18 +151,28 @@ def progress(items: Iterable[Any], what: str, total: int | None = None) -> Itera
             yield item
             end = "\r" if shown else "\n"
             if shown or k == total:
-                print(f"{what}: {k}/{total}", end=end if k != total else "\n", file=sys.stderr, flush=True)
+                print(
+                    f"{what}: {k}/{total}",
+                    end=end if k != total else "\n",
+                    file=sys.stderr,
+                    flush=True,
+                )
         return
     yield from tqdm(items, what, total, mininterval=0.1 if shown else 5, leave=True)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print columns, the first one to the left; floats with three decimals."""
-    text = [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    text = [
+        [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows
+    ]
     widths = [max(len(row[k]) for row in [header, *text]) for k in range(len(header))]
     print()
     for row in [header, ["─" * width for width in widths], *text]:
-        cells = [cell.rjust(width) if k else cell.ljust(width) for k, (cell, width) in enumerate(zip(row, widths))]
+        cells = [
+            cell.rjust(width) if k else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths))
+        ]
         print("  " + "  ".join(cells).rstrip())
 
 

@@ -45,7 +45,9 @@ def backward(net: Adder, loss: mg.Tensor, way: str) -> None:
 
 def norm(net: Adder) -> float:
     """The norm of all gradients together."""
-    return float(np.sqrt(sum(np.sum(np.square(p.grad.data, dtype=np.float64)) for p in net.parameters())))
+    return float(
+        np.sqrt(sum(np.sum(np.square(p.grad.data, dtype=np.float64)) for p in net.parameters()))
+    )
 
 
 def train(way: str, updates: int, seed: int) -> tuple[list[float], list[float]]:
@@ -72,9 +74,21 @@ def main(args) -> None:
     runs = {way: train(way, updates, args.seed) for way in WAYS}
     rows = []
     for way, (losses, norms) in runs.items():
-        end = f"diverged after {len(losses)}" if not losses[-1] < 1e6 else f"{np.mean(losses[-50:]):.3f}"
+        end = (
+            f"diverged after {len(losses)}"
+            if not losses[-1] < 1e6
+            else f"{np.mean(losses[-50:]):.3f}"
+        )
         rows.append([way, f"{norms[0]:.3g}", f"{max(norms):.3g}", end])
-    cli.table(["clipping", "first norm used", "largest norm used", "loss at the end (always the mean: 0.167)"], rows)
+    cli.table(
+        [
+            "clipping",
+            "first norm used",
+            "largest norm used",
+            "loss at the end (always the mean: 0.167)",
+        ],
+        rows,
+    )
 
     def draw(axes) -> None:
         for way, (losses, _) in runs.items():
@@ -91,5 +105,8 @@ def main(args) -> None:
 
 
 if __name__ == "__main__":
-    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 300)"})
+    updates = (
+        "--updates",
+        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 300)"},
+    )
     cli.run(main, "clipping", __doc__, updates)

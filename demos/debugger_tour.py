@@ -67,22 +67,30 @@ def explosive(T: int, seed: int) -> mg.Tensor:
 def main(args) -> None:
     T = args.T or 30
     if T < 12:
-        raise cli.UsageError(f"-T {T}: at least 12 steps are needed for this gradient to exceed 100")
+        raise cli.UsageError(
+            f"-T {T}: at least 12 steps are needed for this gradient to exceed 100"
+        )
     with np.errstate(invalid="ignore"):
         lost = poisoned(T, args.seed)
     hunt = [command.format(t=T // 2) for command in HUNT]
-    print("\n".join(f"  {command:18}{meaning}" for command, meaning in zip(hunt, HUNT.values())), "\n")
+    print(
+        "\n".join(f"  {command:18}{meaning}" for command, meaning in zip(hunt, HUNT.values())), "\n"
+    )
     with Debugger(["nonfinite"], hunt, io.StringIO(), sys.stdout):
         lost.backward()
     print()
     loss = explosive(T, args.seed)
     print("\n".join(f"  {command:18}{meaning}" for command, meaning in TOUR.items()), "\n")
     typed = [] if args.interactive else list(TOUR)
-    with Debugger(["norm > 100"], typed, sys.stdin if args.interactive else io.StringIO(), sys.stdout):
+    with Debugger(
+        ["norm > 100"], typed, sys.stdin if args.interactive else io.StringIO(), sys.stdout
+    ):
         loss.backward()
     graph = mg.Graph(loss)
     args.out.graph("before.svg", graph, view="cells", steps="0:3,-3:", backward=True)
-    args.out.graph("after.svg", graph.clip_edges(max_norm=1), view="cells", steps="0:3,-3:", backward=True)
+    args.out.graph(
+        "after.svg", graph.clip_edges(max_norm=1), view="cells", steps="0:3,-3:", backward=True
+    )
 
 
 if __name__ == "__main__":

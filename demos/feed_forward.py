@@ -57,7 +57,9 @@ def forecast(updates: int, rng: np.random.Generator) -> list[list]:
 
         descend(net, loss, updates, 0.003, name)
         with mg.no_grad():
-            rows.append([name, nn.mse_loss(net(days(xs, slice(cut, None))), y[cut:]).item() * scale**2])
+            rows.append(
+                [name, nn.mse_loss(net(days(xs, slice(cut, None))), y[cut:]).item() * scale**2]
+            )
     return rows
 
 
@@ -84,7 +86,9 @@ def main(args) -> None:
     cli.table(["next day's log range", "MSE"], forecast(30 if args.quick else 1500, rng))
     rows, without, recurrent = echo(30 if args.quick else 400, rng)
     cli.table(["the coin of three steps ago", "right"], [["guessing", "50.0 %"], *rows])
-    print("\n  Where the past matters and is not laid out in a window, a network needs a state: memory.")
+    print(
+        "\n  Where the past matters and is not laid out in a window, a network needs a state: memory."
+    )
     args.out.graph("two-layers.svg", without, view="ops")
     args.out.graph("rnn.svg", recurrent, view="ops")
 

@@ -60,7 +60,10 @@ class NGrams:
 
     def bits(self, text: str) -> float:
         """Bits per character."""
-        logs = [math.log2(self.probability(text[max(0, k - self.n + 1) : k], text[k])) for k in range(len(text))]
+        logs = [
+            math.log2(self.probability(text[max(0, k - self.n + 1) : k], text[k]))
+            for k in range(len(text))
+        ]
         return -sum(logs) / len(logs)
 
 
@@ -90,11 +93,15 @@ def bits(net: Writer, ids: np.ndarray) -> float:
     with mg.no_grad():
         for start in range(0, length, 200):
             scores, state = net(xs[start : start + 200], state)
-            losses += [nn.cross_entropy(scores, ys[start : start + 200]).item()] * len(xs[start : start + 200])
+            losses += [nn.cross_entropy(scores, ys[start : start + 200]).item()] * len(
+                xs[start : start + 200]
+            )
     return float(np.mean(losses)) / math.log(2)
 
 
-def sample(net: Writer, alphabet: list[str], first: str, count: int, temperature: float, rng) -> str:
+def sample(
+    net: Writer, alphabet: list[str], first: str, count: int, temperature: float, rng
+) -> str:
     """Letters drawn one by one from softmax(scores / temperature)."""
     written, state = list(first), None
     with mg.no_grad():
@@ -125,10 +132,15 @@ def main(args) -> None:
         written = sample(net, alphabet, first, 20 if args.quick else count, temperature, rng)
         print(f"\ntemperature {temperature}:\n{written.strip()}")
     scores, _ = net(ids[:5, None])
-    args.out.graph("graph.svg", mg.Graph(nn.cross_entropy(scores, ids[1:6, None])), view="cells", backward=True)
+    args.out.graph(
+        "graph.svg", mg.Graph(nn.cross_entropy(scores, ids[1:6, None])), view="cells", backward=True
+    )
 
 
 if __name__ == "__main__":
     text = ("--text", {"choices": list(FILES), "default": "shakespeare", "help": "what to read"})
-    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 620)"})
+    updates = (
+        "--updates",
+        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 620)"},
+    )
     cli.run(main, "language_model", __doc__, text, updates)

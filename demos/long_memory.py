@@ -45,13 +45,21 @@ def digit_task(rng: np.random.Generator) -> tuple[Task, tuple]:
         chosen = rng.choice(np.arange(360, 1797), B, replace=False)
         return xs[:, chosen], labels[None, chosen], last
 
-    return Task("name a digit read pixel by pixel", 1, 10, np.log(10), batch), (xs[:, :360], labels[None, :360], last)
+    return Task("name a digit read pixel by pixel", 1, 10, np.log(10), batch), (
+        xs[:, :360],
+        labels[None, :360],
+        last,
+    )
 
 
 def flow(net: Net, task: Task, sample: tuple) -> str:
     """What a step back does to the gradient of the state that keeps most of it."""
     xs, targets, counts = sample
-    paths = mg.Graph(task.loss(net(xs[:, :4], counts), targets[:, :4])).gradient_flow(jacobians=False).paths
+    paths = (
+        mg.Graph(task.loss(net(xs[:, :4], counts), targets[:, :4]))
+        .gradient_flow(jacobians=False)
+        .paths
+    )
     best = max(paths, key=lambda path: path.mean_ratio if path.mean_ratio < 1.1 else 0)
     return f"{best.state} ×{best.mean_ratio:.2f}, {best.verdict}"
 
@@ -68,7 +76,9 @@ def score(net: Net, task: Task, sample: tuple) -> str:
 
 def main(args) -> None:
     rng = np.random.default_rng(args.seed)
-    steps = args.T or ([5] if args.quick else {"adding": [10, 40], "copying": [5, 20], "digits": [64]}[args.task])
+    steps = args.T or (
+        [5] if args.quick else {"adding": [10, 40], "copying": [5, 20], "digits": [64]}[args.task]
+    )
     chance = {
         "adding": "always the mean: MSE 0.167",
         "copying": "guessing: 12 % right",
@@ -88,14 +98,25 @@ def main(args) -> None:
 
             descend(net, loss, updates, 0.005, f"{name}, T = {T}")
             rows.append([f"{name}, T = {T}", flow(net, task, sample), score(net, task, sample)])
-    cli.table([f"{args.task}: {task.about}", "one step back, after training", chance[args.task]], rows)
+    cli.table(
+        [f"{args.task}: {task.about}", "one step back, after training", chance[args.task]], rows
+    )
     graph = mg.Graph(task.loss(net(sample[0][:, :1], sample[2]), sample[1][:, :1]))
     args.out.graph(f"{args.task}.svg", graph, view="cells", backward=True)
 
 
 if __name__ == "__main__":
-    task = ("--task", {"choices": ["adding", "copying", "digits"], "default": "adding", "help": "default adding"})
-    steps = ("--T", {"type": cli.positive, "nargs": "+", "metavar": "T", "help": "numbers of steps to try"})
-    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 600)"})
+    task = (
+        "--task",
+        {"choices": ["adding", "copying", "digits"], "default": "adding", "help": "default adding"},
+    )
+    steps = (
+        "--T",
+        {"type": cli.positive, "nargs": "+", "metavar": "T", "help": "numbers of steps to try"},
+    )
+    updates = (
+        "--updates",
+        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 600)"},
+    )
     cell = ("--cell", {"metavar": "module:Class", "help": "a cell of yours, made as Class(D, H)"})
     cli.run(main, "long_memory", __doc__, task, steps, updates, cell)

@@ -15,11 +15,22 @@ NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*\.?\d*")
 def rows(name: str, seed: int, *options: str) -> list[str]:
     """The lines of a demo's first table."""
     with tempfile.TemporaryDirectory() as folder:
-        words = [sys.executable, "-m", f"demos.{name}", "--seed", str(seed), "--out", folder, *options]
+        words = [
+            sys.executable,
+            "-m",
+            f"demos.{name}",
+            "--seed",
+            str(seed),
+            "--out",
+            folder,
+            *options,
+        ]
         text = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
     lines = text.splitlines()
     start = next(k for k, line in enumerate(lines) if "──" in line)
-    return lines[start - 1 : next((k for k in range(start, len(lines)) if not lines[k]), len(lines))]
+    return lines[
+        start - 1 : next((k for k in range(start, len(lines)) if not lines[k]), len(lines))
+    ]
 
 
 def median(lines: tuple[str, ...]) -> str:

@@ -30,7 +30,9 @@ class Reader(nn.Module):
 
     def __init__(self, words: int, layer: type[nn.Module]) -> None:
         self.embedding = nn.Embedding(words, WIDTH, padding=PAD)
-        self.embedding.W.data = 0.1 * self.embedding.W.data  # near 0 at first: 5 points better in validation
+        self.embedding.W.data = (
+            0.1 * self.embedding.W.data
+        )  # near 0 at first: 5 points better in validation
         self.rnn = layer(WIDTH, HIDDEN)
         self.dropout = nn.Dropout(0.5)
         self.head = nn.Linear(2 * HIDDEN, 1)
@@ -52,7 +54,9 @@ def sentences(rng: np.random.Generator) -> tuple[list[list[str]], np.ndarray]:
     """The words of each sentence and its class, in random order."""
     lines = [line.split("\t") for line in cli.text("sentiment-sentences.tsv.gz").splitlines()]
     order = rng.permutation(len(lines))
-    words = [re.findall(r"[a-z']+|[0-9]+|[!?]", lines[k][1].lower())[:LONGEST] or ["?"] for k in order]
+    words = [
+        re.findall(r"[a-z']+|[0-9]+|[!?]", lines[k][1].lower())[:LONGEST] or ["?"] for k in order
+    ]
     return words, np.array([int(lines[k][0]) for k in order])
 
 
@@ -66,7 +70,9 @@ def tokens(sentences: list[list[str]], vocabulary: dict[str, int]) -> np.ndarray
 
 def naive_bayes(words: list[list[str]], y: np.ndarray, test: list[list[str]]) -> np.ndarray:
     """Verdicts from the presence of words, counts smoothed by one."""
-    counts = [Counter(w for s, label in zip(words, y) if label == k for w in set(s)) for k in (0, 1)]
+    counts = [
+        Counter(w for s, label in zip(words, y) if label == k for w in set(s)) for k in (0, 1)
+    ]
     score = {w: np.log((counts[1][w] + 1) / (counts[0][w] + 1)) for w in counts[0] | counts[1]}
     return np.array([sum(score.get(w, 0) for w in set(s)) > 0 for s in test])
 
@@ -80,7 +86,9 @@ def batches(words: list, epochs: int, rng: np.random.Generator) -> Iterator[np.n
         yield from (parts[k] for k in rng.permutation(len(parts)))
 
 
-def train(net: Reader, words: list, y: np.ndarray, vocabulary: dict, epochs: int, rng: np.random.Generator) -> float:
+def train(
+    net: Reader, words: list, y: np.ndarray, vocabulary: dict, epochs: int, rng: np.random.Generator
+) -> float:
     """Returns seconds an epoch."""
     chosen, start = batches(words, epochs, rng), time.perf_counter()
 
@@ -114,7 +122,9 @@ def show(net: Reader, words: list[list[str]], vocabulary: dict[str, int], out: c
     rows = [(s, *moved(net, s, vocabulary)) for s in [s for s in words if 7 <= len(s) <= 12][:5]]
     print("\nhow much each word would move the verdict (its length: ‖∂logit/∂x_t‖)")
     for s, norms, logit in rows:
-        strength = "  ".join(f"{w} {cli.BLOCKS[1 + round(7 * n / norms.max())]}" for w, n in zip(s, norms))
+        strength = "  ".join(
+            f"{w} {cli.BLOCKS[1 + round(7 * n / norms.max())]}" for w, n in zip(s, norms)
+        )
         print(f"  {'praise   ' if logit > 0 else 'complaint'}  {strength}")
 
     shades = [list(zip(s, norms / norms.max())) for s, norms, _ in rows]
@@ -130,7 +140,10 @@ def main(args) -> None:
     counts = Counter(word for s in words[cut:] for word in s)
     vocabulary = {word: k for k, (word, n) in enumerate(counts.most_common(), 2) if n > 1}
     common, bayes = y[cut:].mean() > 0.5, naive_bayes(words[cut:], y[cut:], words[:cut])
-    rows = [["the commoner class", "", "", common == y[:cut]], ["naive Bayes", "", "", bayes == y[:cut]]]
+    rows = [
+        ["the commoner class", "", "", common == y[:cut]],
+        ["naive Bayes", "", "", bayes == y[:cut]],
+    ]
     nets = {}
     for layer in (nn.GRU, nn.LSTM):
         net = nets[layer.__name__] = Reader(len(vocabulary) + 2, layer)
@@ -145,5 +158,8 @@ def main(args) -> None:
 
 
 if __name__ == "__main__":
-    epochs = ("--epochs", {"type": cli.positive, "default": 10, "metavar": "N", "help": "passes (default 10)"})
+    epochs = (
+        "--epochs",
+        {"type": cli.positive, "default": 10, "metavar": "N", "help": "passes (default 10)"},
+    )
     cli.run(main, "sentiment", __doc__, epochs)

@@ -15,7 +15,13 @@ import nn
 from demos import cli
 from demos.training import descend
 
-HIDDEN, BATCH, STACKED, BLANK, ZERO = 48, 32, 2, 10, -1e30  # ZERO: log 0, finite so that differences stay numbers
+HIDDEN, BATCH, STACKED, BLANK, ZERO = (
+    48,
+    32,
+    2,
+    10,
+    -1e30,
+)  # ZERO: log 0, finite so that differences stay numbers
 
 
 class CTCCell(nn.Cell):
@@ -75,7 +81,9 @@ def recordings() -> tuple[list[np.ndarray], np.ndarray]:
     return np.split(frames, np.cumsum(data["lengths"].astype(int))[:-1]), data["digit"].astype(int)
 
 
-def strings(digits: list, names: np.ndarray, count: int, rng) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
+def strings(
+    digits: list, names: np.ndarray, count: int, rng
+) -> tuple[np.ndarray, np.ndarray, list[list[int]]]:
     """Strings of 3 to 5 digits, two frames to a step: xs (T, B, 26), lengths (B), labels."""
     chosen = [rng.integers(0, len(digits), rng.integers(3, 6)) for _ in range(count)]
     sounds = [np.concatenate([digits[k] for k in ks]) for ks in chosen]
@@ -135,15 +143,26 @@ def main(args) -> None:
         heard = [written(log_p[:, b], lengths[b]) for b in range(len(labels))]
         errors = np.array(list(map(distance, heard, labels)))
         rows.append(
-            [name, f"{100 * np.mean(errors == 0):.1f} %", f"{100 * errors.sum() / sum(map(len, labels)):.1f} %"]
+            [
+                name,
+                f"{100 * np.mean(errors == 0):.1f} %",
+                f"{100 * errors.sum() / sum(map(len, labels)):.1f} %",
+            ]
         )
         align(log_p[: lengths[0], 0], args.out, name.split()[0], labels[0])
-    cli.table([f"{len(labels)} strings of 3 to 5 digits", "exactly right", "errors in digits"], rows)
-    log_p = mg.log_softmax(mg.tensor(np.zeros((5, 1, 11)), requires_grad=True, name="scores"), axis=-1)
+    cli.table(
+        [f"{len(labels)} strings of 3 to 5 digits", "exactly right", "errors in digits"], rows
+    )
+    log_p = mg.log_softmax(
+        mg.tensor(np.zeros((5, 1, 11)), requires_grad=True, name="scores"), axis=-1
+    )
     short = ctc_loss(log_p, np.array([5]), [[7, 7]])
     args.out.graph("ctc.svg", mg.Graph(short), view="ops", backward=True)
 
 
 if __name__ == "__main__":
-    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 330)"})
+    updates = (
+        "--updates",
+        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 330)"},
+    )
     cli.run(main, "speech", __doc__, updates)

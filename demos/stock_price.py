@@ -26,7 +26,9 @@ class Forecaster(nn.Module):
         self.rnn = nn.RNN(1, HIDDEN)
         self.head = nn.Linear(HIDDEN, 1)
         for W in (self.rnn.l0.W_xh, self.head.W):
-            W.data = 0.4 * W.data  # one column or row alone: a smaller start did better in validation
+            W.data = (
+                0.4 * W.data
+            )  # one column or row alone: a smaller start did better in validation
 
     def forward(self, xs):
         """xs (T, B, 1) -> forecast (B, 1)."""
@@ -36,7 +38,9 @@ class Forecaster(nn.Module):
 
 def series(target: str) -> np.ndarray:
     """One number a day: the log range, or the log return of the adjusted close."""
-    days = np.array([line.split(",")[1:] for line in cli.text("ibm-daily-2000-2013.csv.gz").split()[1:]], float)
+    days = np.array(
+        [line.split(",")[1:] for line in cli.text("ibm-daily-2000-2013.csv.gz").split()[1:]], float
+    )
     _, high, low, _, _, adjusted = days.T
     return np.log(np.log(high / low) + 0.001) if target == "range" else np.diff(np.log(adjusted))
 
@@ -48,15 +52,28 @@ def baselines(X: np.ndarray, y: np.ndarray, cut: int, target: str) -> dict[str, 
         A = np.column_stack([X[:, -days:], np.ones(len(X))])
         return A[cut:] @ np.linalg.lstsq(A[:cut], y[:cut], rcond=None)[0]
 
-    same = X[cut:, -1] if target == "range" else np.zeros(len(y) - cut)  # the same price: a return of 0
+    same = (
+        X[cut:, -1] if target == "range" else np.zeros(len(y) - cut)
+    )  # the same price: a return of 0
     mean = np.full(len(y) - cut, y[:cut].mean())
     drift = "training mean" if target == "range" else "training mean (drift)"
-    return {"same as today": same, drift: mean, "line through today": line(1), "linear, 10 days": line(10)}
+    return {
+        "same as today": same,
+        drift: mean,
+        "line through today": line(1),
+        "linear, 10 days": line(10),
+    }
 
 
-def train(net: Forecaster, X: np.ndarray, y: np.ndarray, epochs: int, rng: np.random.Generator) -> None:
+def train(
+    net: Forecaster, X: np.ndarray, y: np.ndarray, epochs: int, rng: np.random.Generator
+) -> None:
     """Adam on the mean squared error; gradients clipped to a total norm of 1 after each pass."""
-    steps = [batch for _ in range(epochs) for batch in np.array_split(rng.permutation(len(X)), len(X) // BATCH + 1)]
+    steps = [
+        batch
+        for _ in range(epochs)
+        for batch in np.array_split(rng.permutation(len(X)), len(X) // BATCH + 1)
+    ]
     optimizer = nn.Adam(net.parameters(), lr=RATE)
     for k, batch in enumerate(cli.progress(steps, "training")):
         optimizer.groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * k / len(steps)))
@@ -85,9 +102,13 @@ def show(net: Forecaster, X: np.ndarray, y: np.ndarray, out: cli.Out) -> None:
         out.graph(f"{view}-backward.svg", short, view=view, backward=True)
     norms = state_gradients(mg.Graph(nn.mse_loss(net(X[:BATCH].T[..., None]), y[:BATCH, None])))
     factor = (norms[0] / norms[-1]) ** (1 / (len(norms) - 1))
-    print(f"\n‖dloss/dh_t‖, t = 0 … {len(norms) - 1}   {cli.bars(norms)}   {norms[0]:.1e} … {norms[-1]:.1e}")
+    print(
+        f"\n‖dloss/dh_t‖, t = 0 … {len(norms) - 1}   {cli.bars(norms)}   {norms[0]:.1e} … {norms[-1]:.1e}"
+    )
     left = 100 * norms[0] / norms[-1]
-    print(f"one step back multiplies it by {factor:.2f}; of the last day's gradient the first day gets {left:.2g} %")
+    print(
+        f"one step back multiplies it by {factor:.2f}; of the last day's gradient the first day gets {left:.2g} %"
+    )
 
     def draw(axes) -> None:
         axes.semilogy(norms, ".-")
@@ -120,17 +141,34 @@ def main(args) -> None:
     with mg.no_grad():
         ours = net(X_unit[cut:].T[..., None]).data[:, 0] * scale + mean
     forecasts = baselines(X, y, cut, args.target) | {f"RNN, {HIDDEN} states, {WINDOW} days": ours}
-    errors = {name: float(np.mean((forecast - y[cut:]) ** 2)) for name, forecast in forecasts.items()}
+    errors = {
+        name: float(np.mean((forecast - y[cut:]) ** 2)) for name, forecast in forecasts.items()
+    }
     unit = 1 if args.target == "range" else 1e-4
     what = "log range" if args.target == "range" else "log price, in units of 1e-4"
     persistence = errors["same as today"]
-    rows = [[name, error / unit, f"{100 * (error / persistence - 1):+.1f} %"] for name, error in errors.items()]
-    cli.table([f"next day's {what}: {len(y) - cut} test days", "MSE", "against same as today"], rows)
+    rows = [
+        [name, error / unit, f"{100 * (error / persistence - 1):+.1f} %"]
+        for name, error in errors.items()
+    ]
+    cli.table(
+        [f"next day's {what}: {len(y) - cut} test days", "MSE", "against same as today"], rows
+    )
     print(f"\n  {conclusion(errors, args.target)}")
     show(net, X_unit[cut:], y_unit[cut:], args.out)
 
 
 if __name__ == "__main__":
-    target = ("--target", {"choices": ["range", "price"], "default": "range", "help": "what to forecast"})
-    epochs = ("--epochs", {"type": cli.positive, "metavar": "N", "help": "passes over the training days (default 20)"})
+    target = (
+        "--target",
+        {"choices": ["range", "price"], "default": "range", "help": "what to forecast"},
+    )
+    epochs = (
+        "--epochs",
+        {
+            "type": cli.positive,
+            "metavar": "N",
+            "help": "passes over the training days (default 20)",
+        },
+    )
     cli.run(main, "stock_price", __doc__, target, epochs)

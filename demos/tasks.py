@@ -30,7 +30,9 @@ class Task(NamedTuple):
 
     def loss(self, o: Any, targets: Any) -> Any:
         """Mean squared error of floats, cross entropy of classes."""
-        return nn.mse_loss(o, targets) if targets.dtype.kind == "f" else nn.cross_entropy(o, targets)
+        return (
+            nn.mse_loss(o, targets) if targets.dtype.kind == "f" else nn.cross_entropy(o, targets)
+        )
 
 
 def adding(T: int, B: int, rng: np.random.Generator) -> tuple[Any, Any, slice]:
@@ -41,11 +43,17 @@ def adding(T: int, B: int, rng: np.random.Generator) -> tuple[Any, Any, slice]:
     return np.stack([values, marks], 2), (values * marks).sum(0)[None, :, None], slice(T - 1, T)
 
 
-def copying(T: int, B: int, rng: np.random.Generator, symbols: int = 8, length: int = 4) -> tuple[Any, Any, slice]:
+def copying(
+    T: int, B: int, rng: np.random.Generator, symbols: int = 8, length: int = 4
+) -> tuple[Any, Any, slice]:
     """Four symbols, then T blanks, then say the four.  (Arjovsky, Shah & Bengio 2016)"""
     shown = rng.integers(0, symbols, (length, B))
     blanks, ask = np.full((T, B), symbols), np.full((length, B), symbols + 1)
-    return np.eye(symbols + 2)[np.concatenate([shown, blanks, ask])], shown, slice(T + length, T + 2 * length)
+    return (
+        np.eye(symbols + 2)[np.concatenate([shown, blanks, ask])],
+        shown,
+        slice(T + length, T + 2 * length),
+    )
 
 
 def echo(T: int, B: int, rng: np.random.Generator, delay: int = 3) -> tuple[Any, Any, slice]:
@@ -76,7 +84,9 @@ def load_cell(name: str, sizes: tuple[int, int]) -> nn.Cell:
         kind = getattr(importlib.import_module(module), attribute)
         cell = kind(*sizes)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise cli.UsageError(f"--cell {name}: write module:Class, where Class(D, H) is an nn.Cell; {error}") from None
+        raise cli.UsageError(
+            f"--cell {name}: write module:Class, where Class(D, H) is an nn.Cell; {error}"
+        ) from None
     finally:
         sys.path.pop(0)
     if not isinstance(cell, nn.Cell):

@@ -8,7 +8,12 @@ from demos import cli
 
 
 def descend(
-    net: nn.Module, loss: Callable[[], mg.Tensor], updates: int, lr: float, what: str, max_norm: float = 1.0
+    net: nn.Module,
+    loss: Callable[[], mg.Tensor],
+    updates: int,
+    lr: float,
+    what: str,
+    max_norm: float = 1.0,
 ) -> list[float]:
     """Adam on `loss()`, once a step: gradients clipped, the rate falling in a line to a tenth.  Returns the losses."""
     optimizer, losses = nn.Adam(net.parameters(), lr=lr), []

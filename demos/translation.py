@@ -43,7 +43,9 @@ class Translator(nn.Module):
         hs, state = self.decoder(self.target(tokens), state)
         if not self.attention:
             return self.head(hs), None, state
-        scores = np.transpose(hs, (1, 0, 2)) @ np.transpose(ys, (1, 2, 0)) / HIDDEN**0.5  # (B, T, S)
+        scores = (
+            np.transpose(hs, (1, 0, 2)) @ np.transpose(ys, (1, 2, 0)) / HIDDEN**0.5
+        )  # (B, T, S)
         weights = mg.softmax(np.where(padding, -1e9, scores), axis=-1)
         context = np.transpose(weights @ np.transpose(ys, (1, 0, 2)), (1, 0, 2))
         return self.head(np.concatenate([hs, context], axis=-1)), weights, state
@@ -71,11 +73,19 @@ def pairs(count: int, rng: np.random.Generator) -> tuple[Tokens, Tokens]:
     try:
         format_date = importlib.import_module("babel.dates").format_date
     except ImportError:
-        raise cli.UsageError("the dates are written by Babel; install it:  pip install -e '.[demos]'") from None
+        raise cli.UsageError(
+            "the dates are written by Babel; install it:  pip install -e '.[demos]'"
+        ) from None
     first = datetime.date(1950, 1, 1)
-    dates = [first + datetime.timedelta(days=int(day)) for day in rng.choice(36_525, count, replace=False)]
+    dates = [
+        first + datetime.timedelta(days=int(day))
+        for day in rng.choice(36_525, count, replace=False)
+    ]
     return tuple(
-        [re.findall(r"\d\d(?=\d\d)|\w+|,", format_date(date, "full", locale=locale)) for date in dates]
+        [
+            re.findall(r"\d\d(?=\d\d)|\w+|,", format_date(date, "full", locale=locale))
+            for date in dates
+        ]
         for locale in ("en", "vi")
     )
 
@@ -95,7 +105,14 @@ def words(column: np.ndarray, vocabulary: list[str]) -> list[str]:
     return [vocabulary[k] for k in column]
 
 
-def train(net: Translator, xs: np.ndarray, ys: np.ndarray, updates: int, rng: np.random.Generator, what: str) -> None:
+def train(
+    net: Translator,
+    xs: np.ndarray,
+    ys: np.ndarray,
+    updates: int,
+    rng: np.random.Generator,
+    what: str,
+) -> None:
     """Teacher forcing: the decoder is shown the right token before each one."""
 
     def loss():
@@ -106,7 +123,9 @@ def train(net: Translator, xs: np.ndarray, ys: np.ndarray, updates: int, rng: np
     descend(net, loss, updates, 0.01, what)
 
 
-def look(weights: np.ndarray, source: list[str], target: list[str], out: cli.Out, name: str) -> None:
+def look(
+    weights: np.ndarray, source: list[str], target: list[str], out: cli.Out, name: str
+) -> None:
     """The attention of one translation as a heat map: rows are written, columns are read."""
 
     def draw(axes) -> None:
@@ -120,7 +139,9 @@ def look(weights: np.ndarray, source: list[str], target: list[str], out: cli.Out
 def main(args) -> None:
     rng = np.random.default_rng(args.seed)
     texts = dict(zip(("English", "Vietnamese"), pairs(1000 if args.quick else 5500 + TEST, rng)))
-    vocabulary = {k: ["·", "<", ">", *sorted({w for s in text for w in s})] for k, text in texts.items()}
+    vocabulary = {
+        k: ["·", "<", ">", *sorted({w for s in text for w in s})] for k, text in texts.items()
+    }
     table = {k: numbers(text, vocabulary[k]) for k, text in texts.items()}
     rows, there, back = [], list(texts), list(texts)[::-1]
     for (source, target), attention in ((there, False), (there, True), (back, True)):
@@ -133,15 +154,28 @@ def main(args) -> None:
         said = [words(column, vocabulary[target]) for column in written.T]
         right = np.mean([a == b for a, b in zip(said, texts[target])])
         rows.append([what, f"{100 * right:.1f} %"])
-        print(f"\n{' '.join(texts[source][0])}  →  {' '.join(said[0])}    (right: {' '.join(texts[target][0])})")
+        print(
+            f"\n{' '.join(texts[source][0])}  →  {' '.join(said[0])}    (right: {' '.join(texts[target][0])})"
+        )
         if weights is not None:
-            look(weights[0], texts[source][0], said[0], args.out, f"{source[:2]}-{target[:2]}".lower())
-    cli.table([f"{TEST} unseen dates", "exactly right"], [["the commonest translation", "0.0 %"], *rows])
+            look(
+                weights[0],
+                texts[source][0],
+                said[0],
+                args.out,
+                f"{source[:2]}-{target[:2]}".lower(),
+            )
+    cli.table(
+        [f"{TEST} unseen dates", "exactly right"], [["the commonest translation", "0.0 %"], *rows]
+    )
     before = np.concatenate([np.full((1, 1), START), ys[:-1, :1]])
     graph = mg.Graph(nn.cross_entropy(net(xs[:, :1], before), ys[:, :1], ignore_index=PAD))
     args.out.graph("graph.svg", graph, view="cells")
 
 
 if __name__ == "__main__":
-    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (1000; attention 300)"})
+    updates = (
+        "--updates",
+        {"type": cli.positive, "metavar": "N", "help": "steps of training (1000; attention 300)"},
+    )
     cli.run(main, "translation", __doc__, updates)

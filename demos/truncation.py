@@ -38,7 +38,11 @@ def main(args) -> None:
     rows = [
         [
             f"window k = {k}",
-            *(cell for gain in found for cell in (f"{found[gain][n][0]:.3f}", f"{found[gain][n][1]:.0f}°")),
+            *(
+                cell
+                for gain in found
+                for cell in (f"{found[gain][n][0]:.3f}", f"{found[gain][n][1]:.0f}°")
+            ),
         ]
         for n, k in enumerate(windows)
     ]
@@ -47,7 +51,13 @@ def main(args) -> None:
 
     def draw(axes) -> None:
         for gain, values in found.items():
-            axes.loglog(windows, [max(error, 1e-8) for error, _ in values], "o-", base=2, label=f"gain {gain}")
+            axes.loglog(
+                windows,
+                [max(error, 1e-8) for error, _ in values],
+                "o-",
+                base=2,
+                label=f"gain {gain}",
+            )
         axes.set(xlabel="window k", ylabel="|truncated − full| / |full|", yscale="log")
         axes.legend()
 

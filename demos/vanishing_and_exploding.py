@@ -66,13 +66,17 @@ def verdict(path, clipped: bool) -> str:
 def main(args) -> None:
     T = args.T or (8 if args.quick else 30)
     if T < 2:
-        raise cli.UsageError(f"-T {T}: at least 2 steps are needed, for something to flow between them")
+        raise cli.UsageError(
+            f"-T {T}: at least 2 steps are needed, for something to flow between them"
+        )
     cells = {f"RNN {gain}": rnn(gain) for gain in (0.5, 1.0, 1.5)} | {"LSTM": lstm(), "GRU": gru()}
     if args.cell:
         cells[args.cell.rpartition(":")[2]] = load_cell(args.cell, (INPUT, HIDDEN))
     graphs = {title: graph_of(cell, T, args.seed) for title, cell in cells.items()}
     graphs["RNN 1.5 clipped"] = graphs["RNN 1.5"].clip_edges(max_norm=1)
-    paths = {title: clearest(graph.gradient_flow(jacobians=False)) for title, graph in graphs.items()}
+    paths = {
+        title: clearest(graph.gradient_flow(jacobians=False)) for title, graph in graphs.items()
+    }
     scale = 1e-4, max(path.total.max() for path in paths.values())
     rows = [
         [
@@ -84,20 +88,31 @@ def main(args) -> None:
         ]
         for title, path in paths.items()
     ]
-    cli.table(["", "‖dloss/dh_t‖ over t, log scale from 1e-4", "at t = 0", f"at t = {T - 1}", ""], rows)
-    print("\n" + " | ".join(f"{title} {verdict(path, 'clip' in title)}" for title, path in paths.items()))
+    cli.table(
+        ["", "‖dloss/dh_t‖ over t, log scale from 1e-4", "at t = 0", f"at t = {T - 1}", ""], rows
+    )
+    print(
+        "\n"
+        + " | ".join(f"{title} {verdict(path, 'clip' in title)}" for title, path in paths.items())
+    )
 
     def draw(axes) -> None:
         for title, path in paths.items():
             axes.semilogy(path.t, path.total, ".-", label=title)
-        axes.set(xlabel="t", ylabel="‖∂loss/∂state‖", title="the gradient, from the loss at the right back to t = 0")
+        axes.set(
+            xlabel="t",
+            ylabel="‖∂loss/∂state‖",
+            title="the gradient, from the loss at the right back to t = 0",
+        )
         axes.legend()
         axes.grid(alpha=0.3)
 
     args.out.plot("curves.png", draw)
     args.out.graph("flow.svg", mg.compare(graphs))
     if args.frames:
-        args.out.frames(args.frames, graph_of(cells["RNN 0.5"], min(T, 12), args.seed), view="cells")
+        args.out.frames(
+            args.frames, graph_of(cells["RNN 0.5"], min(T, 12), args.seed), view="cells"
+        )
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def run(source: str, namespace: dict) -> list[dict]:
     outputs = [{"output_type": "stream", "name": "stdout", "text": text}] if text else []
     if value is not None:
         data = value._repr_mimebundle_(None, None)
-        outputs.append({"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data})
+        outputs.append(
+            {"output_type": "execute_result", "execution_count": None, "metadata": {}, "data": data}
+        )
     return outputs
 
 
@@ -64,7 +66,11 @@ def notebook() -> dict:
     for k, source in enumerate(CELLS):
         cell = {"id": f"c{k}", "metadata": {}, "source": source.splitlines(keepends=True)}
         if k % 2:
-            cell |= {"cell_type": "code", "execution_count": k // 2 + 1, "outputs": run(source, namespace)}
+            cell |= {
+                "cell_type": "code",
+                "execution_count": k // 2 + 1,
+                "outputs": run(source, namespace),
+            }
         else:
             cell |= {"cell_type": "markdown"}
         cells.append(cell)

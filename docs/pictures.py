@@ -8,10 +8,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import minigrad as mg  # noqa: E402 - the clone itself, installed or not
-import nn  # noqa: E402
-from demos.custom_cells.minimal_gated import MinimalGatedCell  # noqa: E402
-from demos.vanishing_and_exploding import graph_of, gru, lstm, rnn  # noqa: E402
+import minigrad as mg
+import nn
+from demos.custom_cells.minimal_gated import MinimalGatedCell
+from demos.vanishing_and_exploding import graph_of, gru, lstm, rnn
 
 FOLDER = ROOT / "docs" / "pictures"
 
@@ -74,7 +74,10 @@ def main() -> None:
         "bidirectional": (bidirectional(3), {"view": "cells"}),
         "mirror": (mirror(multiplication()), {}),
         "mirror-cells": (mirror(last_step(nn.LSTMCell(2, 4), 3)), {"view": "cells"}),
-        "clipped": (graph_of(rnn(1.5), 8, 0).clip_edges(max_norm=1), {"view": "cells", "backward": True}),
+        "clipped": (
+            graph_of(rnn(1.5), 8, 0).clip_edges(max_norm=1),
+            {"view": "cells", "backward": True},
+        ),
     }
     for name, (graph, options) in pictures.items():
         print(graph.render(FOLDER / f"{name}.png", **options))

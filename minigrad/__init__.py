@@ -4,25 +4,64 @@ from typing import TYPE_CHECKING, Any
 
 from minigrad import ops
 from minigrad.anomaly import detect_anomaly
+from minigrad.backward import grad
 from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_
 from minigrad.explain import Explanation, explain
 from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
-from minigrad.graph import Edge, Graph, grad
+from minigrad.graph import Edge
 from minigrad.ops import *
 from minigrad.primitive import Primitive, Scatter, primitive
+from minigrad.public import Graph
 from minigrad.reports import clip_report
-from minigrad.scope import Axis, Role, no_grad, scope, time_step, timesteps
+from minigrad.scope import Axis, Role, no_grad, scope, time_step
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
+from minigrad.timesteps import timesteps
 
 if TYPE_CHECKING:
     from minigrad.debugger import Breakpoint, debug
     from minigrad.render import compare
 
-__all__ = ["Axis", "Breakpoint", "Edge", "Explanation", "GradcheckError", "Graph", "Primitive", "Role", "Scatter"]
-__all__ += ["Tensor", "clip_grad_adaptive_", "clip_grad_blocks_", "clip_grad_norm_", "clip_grad_value_"]
-__all__ += ["clip_report", "compare", "debug", "detect_anomaly", "explain", "generator", "get_default_dtype", "grad"]
-__all__ += ["gradcheck", "gradgradcheck", "hessian", "hvp", "jacobian", "jvp", "no_grad", "ops", "primitive", "scope"]
+__all__ = [
+    "Axis",
+    "Breakpoint",
+    "Edge",
+    "Explanation",
+    "GradcheckError",
+    "Graph",
+    "Primitive",
+    "Role",
+    "Scatter",
+]
+__all__ += [
+    "Tensor",
+    "clip_grad_adaptive_",
+    "clip_grad_blocks_",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+]
+__all__ += [
+    "clip_report",
+    "compare",
+    "debug",
+    "detect_anomaly",
+    "explain",
+    "generator",
+    "get_default_dtype",
+    "grad",
+]
+__all__ += [
+    "gradcheck",
+    "gradgradcheck",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "no_grad",
+    "ops",
+    "primitive",
+    "scope",
+]
 __all__ += ["seed", "set_default_dtype", "tensor", "time_step", "timesteps", "vjp"]
 __all__ += ops.__all__
 __all__.remove("call_function")  # the doors through which NumPy enters are no functions for users

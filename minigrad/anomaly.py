@@ -1,12 +1,9 @@
-"""What goes wrong unnoticed: numbers that stop being finite, and history that is walked twice.  Imports `graph`."""
+"""Numbers that stop being finite, found where they do.  Imports `backward`, `history`."""
 
 from __future__ import annotations
 
 import math
-import sys
 import threading
-import warnings
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Numbers, Step, backward_steps, walk
+from minigrad.backward import Numbers, Step, backward_steps, begin, walk
 from minigrad.graph import Graph
+from minigrad.history import last_loss
 from minigrad.primitive import Primitive
-from minigrad.scope import caller
 from minigrad.tensor import Array, Tensor
 
 _watching: ContextVar[bool] = ContextVar("minigrad.watching", default=False)
@@ -57,16 +54,24 @@ def _swap_in(change: int) -> None:
         Primitive._record = _checked_record if _users[0] else _plain_record  # type: ignore[assignment, method-assign]
 
 
-def _checked_record(self: Primitive, results: Any, outputs: Any, needs_grad: bool, args: Any, *call: Any) -> Any:
+def _checked_record(
+    self: Primitive, results: Any, outputs: Any, needs_grad: bool, args: Any, *call: Any
+) -> Any:
     made = _plain_record(self, results, outputs, needs_grad, args, *call)
     if not _finite(*results) and _watching.get() and _finite(*(arrays := call[1])):
         node = next(y for y in made if not _finite(y))
-        where = naming.describe(Graph(node), node, "in ") if node.op else f"in {self.name}, {node.source}"
+        where = (
+            naming.describe(Graph(node), node, "in ")
+            if node.op
+            else f"in {self.name}, {node.source}"
+        )
         raise _error(self.name, node, where, zip(_names(self, arrays), arrays))
     return made
 
 
-def _checked_walk(outside: Callable[[Graph, Numbers], Iterable[Step]]) -> Callable[[Graph, Numbers], Iterator[Step]]:
+def _checked_walk(
+    outside: Callable[[Graph, Numbers], Iterable[Step]],
+) -> Callable[[Graph, Numbers], Iterator[Step]]:
     """A walk through a backward pass that looks at each gradient once; the second walk, after a find, at each part."""
 
     def steps(graph: Graph, pending: Numbers) -> Iterator[Step]:
@@ -87,16 +92,28 @@ def _find_producer(graph: Graph, seeds: Any) -> bool:
     for node, k, dx, dy in not_finite(graph, seeds):
         outputs = (node._array,) if node.call is None else node.call.outputs
         if k is None and node not in passed_on:
-            what = "a hook" if node._hooks else "the sum of gradients" if node.op else "the sum over its uses"
-            raise _error(what, dx, naming.describe(graph, node, "at ") if node.op else f"as the gradient of {node!r}")
+            what = (
+                "a hook"
+                if node._hooks
+                else "the sum of gradients"
+                if node.op
+                else "the sum over its uses"
+            )
+            raise _error(
+                what,
+                dx,
+                naming.describe(graph, node, "at ") if node.op else f"as the gradient of {node!r}",
+            )
         if k is not None and _finite(dy, *node.arrays, *outputs):
             names, where = _names(node.op, node.arrays), naming.describe(graph, node, "in ")
             operands = zip(["dy", *names], [dy, *node.arrays])
-            raise _error(f"the gradient {node.op.name}_d{names[k]}", dx, where, operands)  # type: ignore[union-attr]
+            raise _error(f"the gradient {node.op.name}_d{names[k]}", dx, where, operands)
         passed_on.add(node if k is None else graph.inputs(node)[k])
     came = [naming.label(graph, leaf) for leaf in graph.leaves if not _finite(leaf)]
     if passed_on and came:
-        raise FloatingPointError(f"the gradients are not finite: {', '.join(came)} came in with NaN or infinity")
+        raise FloatingPointError(
+            f"the gradients are not finite: {', '.join(came)} came in with NaN or infinity"
+        )
     return False
 
 
@@ -105,7 +122,7 @@ def not_finite(graph: Graph, seeds: Any) -> Iterator[tuple[Tensor, int | None, A
 
     The number is None where the sum of what a node gets is not finite.
     """
-    pending = graph._pending(seeds, False)
+    pending = begin(graph, seeds)
     for step in backward_steps(graph, pending):
         for k, dx in ((None, step.grad), *enumerate(step.contributions())):
             if not _finite(dx):
@@ -120,7 +137,12 @@ def origin(graph: Graph | None, leaf: Tensor) -> str:
     if graph is None or leaf not in graph.users:
         return ""
     with np.errstate(all="ignore"):
-        found = [node for node, *_ in not_finite(graph, tuple(np.ones(y.shape, y.dtype) for y in graph.outputs))]
+        found = [
+            node
+            for node, *_ in not_finite(
+                graph, tuple(np.ones(y.shape, y.dtype) for y in graph.outputs)
+            )
+        ]
     if not found:
         return "; the backward pass of this graph alone is finite"
     first = naming.describe(graph, found[0], "; it appeared first in the backward pass of ")
@@ -147,45 +169,14 @@ def _finite(*values: Any) -> bool:
     return True
 
 
-def _error(what: str, result: Any, where: str, operands: Iterable[tuple[str, Any]] = ()) -> FloatingPointError:
+def _error(
+    what: str, result: Any, where: str, operands: Iterable[tuple[str, Any]] = ()
+) -> FloatingPointError:
     array = _array(result)
     wrong = array[~np.isfinite(array)]
-    lines = [f"{what} made {wrong.flat[0]} out of finite inputs ({wrong.size} of {array.size} entries), {where}"]
+    lines = [
+        f"{what} made {wrong.flat[0]} out of finite inputs ({wrong.size} of {array.size} entries), {where}"
+    ]
     for name, x in [(name, _array(x)) for name, x in operands if np.size(x)]:
         lines.append(f"  {name} {x.shape} {x.dtype} in [{x.min():.6g}, {x.max():.6g}]")
     return FloatingPointError("\n".join(lines))
-
-
-# history that is walked twice
-
-last_loss: list[weakref.ref[Tensor]] = []  # of the last training pass: what `explain` speaks of unless told
-_latest = [0.0]  # the last loss that was walked: what is newer cannot have been walked
-
-
-def note_walk(graph: Graph) -> None:
-    """Remember which nodes a training pass walks; warn, once per network, of time steps that another loss walked."""
-    last_loss[:] = [weakref.ref(graph.outputs[-1])]
-    loss, order, leaves = graph.outputs[-1].serial, graph.order, graph.parameters.values
-    if order and order[-1].serial <= _latest[0]:
-        again = [node for node in order if node.time is not None and getattr(node, "walked", loss) != loss]
-        if again and not any(hasattr(leaf, "walked") for leaf in leaves()):
-            for leaf in leaves():
-                leaf.walked = math.inf
-            _warn_of_history(graph, again)
-    for node in order:
-        node.walked = loss
-    _latest[0] = max(_latest[0], loss)
-
-
-def _warn_of_history(graph: Graph, again: list[Tensor]) -> None:
-    state, frame = again[0], caller(sys._getframe(1))
-    name, scope = state.role.name if state.role else naming.label(graph, state), state._scope
-    line = f"{state.source}" + (f", called from {scope.called_from}" if scope else "")
-    steps = len({node.time[:2] for node in again if node.time})
-    text = (
-        f"this backward pass walks again through {steps} time step{'s' * (steps > 1)} that another loss has walked "
-        f"already: the state {name} ({line}) still carries its history.  If the losses are those of successive "
-        f"windows, cut it between them, with state = nn.detach_state(state); if both are meant, add them and call "
-        f"backward once"
-    )
-    warnings.warn_explicit(text, UserWarning, frame.f_code.co_filename if frame else "", frame.f_lineno if frame else 0)

@@ -1,4 +1,4 @@
-"""The backward pass: one loop over the graph, last node first.  Imports `primitive`, `tensor`, `scope`, `naming`.
+"""The backward pass: one loop over the graph, last node first.  Imports `graph`, `primitive`, `naming`.
 
 `backward_steps` is all of backpropagation.  On the graph of an unrolled cell it is backpropagation through time.
 """
@@ -7,27 +7,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from minigrad import naming
+from minigrad import history, naming
+from minigrad.graph import Graph
 from minigrad.primitive import Primitive, Rule, Scatter, primitive
 from minigrad.scope import Scope, recorded, recording
-from minigrad.tensor import Array, Tensor, fitted
-
-if TYPE_CHECKING:
-    from minigrad.graph import Graph
+from minigrad.tensor import Array, Tensor, constant, fitted
 
 
-def backward_steps(graph: Graph, pending: Numbers, start: int = 0, index: int = 0) -> Generator[Step, None, None]:
+def backward_steps(
+    graph: Graph, pending: Numbers, start: int = 0, index: int = 0
+) -> Generator[Step, None, None]:
     """Yield one step for every node that has a gradient; then `pending` holds the gradients of the leaves.
 
     start, index: where in `graph.order` to begin, and how many steps went before (to go on from a snapshot).
     """
     sums = pending.sums
     for node in graph.order[start:]:
-        dy = pending.pop(node) if node.call is None else pending.pop_sibling(node, graph.is_first(node))
+        dy = (
+            pending.pop(node)
+            if node.call is None
+            else pending.pop_sibling(node, graph.is_first(node))
+        )
         if dy is None:
             continue
         step = Step(graph, node, dy, index, pending)
@@ -40,7 +44,9 @@ def backward_steps(graph: Graph, pending: Numbers, start: int = 0, index: int = 
 
 
 # How `Graph.backward` and `grad` walk a pass; a debugger puts itself here.
-walk: ContextVar[Callable[[Graph, Numbers], Iterable[Step]]] = ContextVar("minigrad.walk", default=backward_steps)
+walk: ContextVar[Callable[[Graph, Numbers], Iterable[Step]]] = ContextVar(
+    "minigrad.walk", default=backward_steps
+)
 
 
 class Step:
@@ -74,28 +80,38 @@ class Step:
     @property
     def input_grads(self) -> tuple[Any, ...]:
         """∂loss/∂input along each edge into the node (None where none is needed); runs the rule on first access."""
-        return tuple([self._pending.shown(x, dx) for x, dx in zip(self.inputs, self.contributions())])
+        return tuple(
+            [self._pending.shown(x, dx) for x, dx in zip(self.inputs, self.contributions())]
+        )
 
     def contributions(self) -> Sequence[Any]:
         """As `input_grads`, in the form that the loop adds up: of an indexing, a `Scatter` of the part that it took."""
         if self._input_grads is None:
             node, dy, pending = self.node, self._grad, self._pending
-            if node.call is not None:  # the first of the outputs, which is reached last, runs the rule for all
+            if (
+                node.call is not None
+            ):  # the first of the outputs, which is reached last, runs the rule for all
                 group = pending.siblings[id(node.call.outputs)]
                 group[node.call.which] = dy
                 dy = tuple(group) if self.graph.is_first(node) else None
             try:
-                self._input_grads = [None] * len(self.inputs) if dy is None else pending.rules(node, dy, self.inputs)
+                self._input_grads = (
+                    [None] * len(self.inputs)
+                    if dy is None
+                    else pending.rules(node, dy, self.inputs)
+                )
             except Exception as error:
                 error.add_note(naming.describe(self.graph, node, "in the backward pass of "))
                 raise
         return self._input_grads
 
     def __str__(self) -> str:
-        return naming.step_line(self, self.contributions())
+        return step_line(self, self.contributions())
 
-    def __repr__(self) -> str:  # what a debugger shows, also from inside the rule: it must not run the rule
-        return naming.step_line(self, self._input_grads or ())
+    def __repr__(
+        self,
+    ) -> str:  # what a debugger shows, also from inside the rule: it must not run the rule
+        return step_line(self, self._input_grads or ())
 
 
 class Numbers:
@@ -103,8 +119,12 @@ class Numbers:
 
     def __init__(self, masking: bool = False) -> None:
         self.sums: dict[Tensor, Any] = {}  # arrays and scatters; tensors under create_graph
-        self.owned: set[Tensor] = set()  # whose sum is a buffer made here, so that adding in place is safe
-        self.siblings: dict[int, list[Any]] = {}  # the gradients of all outputs of a call with several
+        self.owned: set[Tensor] = (
+            set()
+        )  # whose sum is a buffer made here, so that adding in place is safe
+        self.siblings: dict[
+            int, list[Any]
+        ] = {}  # the gradients of all outputs of a call with several
         self.masking = masking  # whether some `where` of the graph hides values that are not finite
 
     def join(self, x: Tensor, before: Any, dx: Any) -> Any:
@@ -146,15 +166,19 @@ class Numbers:
         """A gradient that comes from the user, checked, as this pass keeps it."""
         return fitted(grad, x, "a gradient of")._array
 
-    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any = None, values: Any = ()) -> list[Any]:
+    def rules(
+        self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any = None, values: Any = ()
+    ) -> list[Any]:
         """The gradient of each input that needs one (else None), from the rules, in the input's shape and dtype."""
-        op: Primitive = node.op  # type: ignore[assignment]  # only operations are visited
+        op: Primitive = node.op
         if y is None:
             y, values = node._array if node.call is None else node.call.outputs, node.arrays
         if op.joint is not None:
             grads = op.joint(dy, y, *values, **node.constants)
             if not isinstance(grads, tuple | list) or len(grads) != len(inputs):
-                raise TypeError(f"{op.joint.__name__} must return a gradient for each of the {len(inputs)} inputs")
+                raise TypeError(
+                    f"{op.joint.__name__} must return a gradient for each of the {len(inputs)} inputs"
+                )
             return [fit(dx, x) if x._requires_grad else None for x, dx in zip(inputs, grads)]
         grads, arguments, constants = [], (dy, y, *values), node.constants
         for x, rule in zip(inputs, op.rules):
@@ -184,33 +208,200 @@ class Traced(Numbers):
 
     def shown(self, x: Tensor, dx: Any) -> Any:
         if isinstance(dx, list | Scatter):
-            parts = [p if isinstance(p, Scatter) else Scatter(..., p) for p in (dx if isinstance(dx, list) else [dx])]
+            parts = [
+                p if isinstance(p, Scatter) else Scatter(..., p)
+                for p in (dx if isinstance(dx, list) else [dx])
+            ]
             places = tuple([part.index for part in parts])
             with self.recorded(x):
-                dx = add_up(*[part.value for part in parts], places=places, shape=x.shape, dtype=x.dtype)
+                dx = add_up(
+                    *[part.value for part in parts], places=places, shape=x.shape, dtype=x.dtype
+                )
         return dx
 
     def own(self, grad: Any, x: Tensor) -> Any:
         return fitted(grad, x, "a gradient of")
 
     def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
-        op: Primitive = node.op  # type: ignore[assignment]  # only operations are visited
+        op: Primitive = node.op
         for k, (x, value) in enumerate(zip(node.inputs, node.arrays)):
             if isinstance(value, Array) and x._array is not value:
-                which = f"create_graph=True: input {op.input_name(k)} of {op.name}, {x.name or x!r},"
-                raise RuntimeError(f"{which} was rebound after the forward pass; run the forward pass again")
+                which = (
+                    f"create_graph=True: input {op.input_name(k)} of {op.name}, {x.name or x!r},"
+                )
+                raise RuntimeError(
+                    f"{which} was rebound after the forward pass; run the forward pass again"
+                )
         with self.recorded(node):
             if op.once:
-                arrays = tuple([None if d is None else d._array for d in dy]) if node.call else dy._array
+                arrays = (
+                    tuple([None if d is None else d._array for d in dy]) if node.call else dy._array
+                )
                 grads = super().rules(node, arrays, inputs)
-                return [None if dx is None else once_differentiated(dx, *inputs, op=op.name) for dx in grads]
+                return [
+                    None if dx is None else once_differentiated(dx, *inputs, op=op.name)
+                    for dx in grads
+                ]
             y = node if node.call is None else op(*node.inputs, **node.constants)
-            values = [x if isinstance(value, Array) else value for x, value in zip(node.inputs, node.arrays)]
+            values = [
+                x if isinstance(value, Array) else value
+                for x, value in zip(node.inputs, node.arrays)
+            ]
             return super().rules(node, dy, inputs, y, values)
 
     def recorded(self, node: Tensor) -> recorded:
         scope = Scope("backward", node._scope, None, node)
         return recorded(enabled=True, tracing=True, time=node.time, scope=scope)
+
+
+class Sparse(Numbers):
+    """A pass over arrays that leaves out what is exactly zero, so that a cut saves the work behind it."""
+
+    def pop(self, x: Tensor) -> Any:
+        """As in every pass; but for an operation, no gradient in place of zeros."""
+        dy = super().pop(x)
+        return dy if dy is None or x.op is None or not dy.size or dy.item(0) or dy.any() else None
+
+
+def begin(graph: Graph, grad: Any = None, create_graph: bool = False) -> Numbers:
+    """The start of a pass: ∂loss/∂output at each output."""
+    pending = (Traced if create_graph else Sparse if graph.cuts else Numbers)(graph.masking)
+    for output, seed in zip(graph.outputs, seeds(graph, grad), strict=True):
+        own = pending.own(seed, output)
+        pending.sums[output] = (
+            pending.join(output, pending.sums[output], own) if output in pending.sums else own
+        )
+    return pending
+
+
+def seeds(graph: Graph, grad: Any) -> list[Any]:
+    """∂loss/∂output for each output, checked."""
+    one = len(graph.outputs) == 1
+    several = isinstance(grad, tuple | list) and (
+        not one or np.shape(grad[0]) == graph.outputs[0].shape
+    )
+    grads = grad if several else [grad] * len(graph.outputs)
+    if len(grads) != len(graph.outputs):
+        raise ValueError(
+            f"grad: one for each of the {len(graph.outputs)} outputs is needed, found {len(grads)}"
+        )
+    return [_seed(graph, output, seed) for output, seed in zip(graph.outputs, grads)]
+
+
+def _seed(graph: Graph, y: Tensor, seed: Any) -> Any:
+    value = np.ones(y.shape) if seed is None else getattr(seed, "_array", seed)
+    if not y._requires_grad:
+        problem = "does not depend on any tensor that requires grad"
+    elif seed is None and y.size != 1:
+        problem = (
+            f"has shape {y.shape}; reduce it with .mean() or .sum(), or pass grad=∂loss/∂output"
+        )
+    elif np.shape(value) != y.shape:
+        problem = f"has shape {y.shape}, and grad= has shape {np.shape(value)}"
+    elif not np.isfinite(value).all():
+        problem = "cannot start from a gradient that is not finite: grad= holds NaN or infinity"
+    else:
+        return value if seed is None else seed
+    raise ValueError(f"backward: {naming.label(graph, y)} {problem}")
+
+
+def run(
+    graph: Graph, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False
+) -> None:
+    """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
+    pending = begin(graph, grad, create_graph)
+    if not create_graph:
+        history.note_walk(graph)
+    retained = [step for step in walk.get()(graph, pending) if retain_grads]
+    for step in retained:
+        step.node._grad = _as_tensor(step.grad)
+    for leaf, dx in pending.sums.items():
+        leaf._grad = _as_tensor(dx if leaf._grad is None else leaf._grad + dx)
+
+
+def _as_tensor(grad: Any) -> Tensor:
+    return grad if isinstance(grad, Tensor) else constant(grad)
+
+
+Tensors = Tensor | Iterable[Tensor]
+
+
+def grad(
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Any = None,
+    *,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """∂(sum of outputs)/∂input for each input, interior ones too; never writes `.grad`.
+
+    Raises ValueError for an input that the outputs do not depend on, unless allow_unused (then: None).
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor(3.0, requires_grad=True)
+    >>> (dx,) = mg.grad(x**3, x, create_graph=True)
+    >>> dx, mg.grad(dx, x)
+    (tensor(27, op=multiply), (tensor(18),))
+    """
+    graph = Graph(*([outputs] if isinstance(outputs, Tensor) else outputs))
+    wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+    if strangers := [type(x).__name__ for x in wanted if not isinstance(x, Tensor)]:
+        raise TypeError(f"grad: the inputs must be tensors, found {', '.join(strangers)}")
+    pending, interior = (
+        begin(graph, grad_outputs, create_graph),
+        {x for x in wanted if x.op is not None},
+    )
+    found = {step.node: step for step in walk.get()(graph, pending) if step.node in interior}
+    grads = {node: step.grad for node, step in found.items()} | pending.sums
+    for k, x in enumerate(wanted):
+        if x not in grads and not allow_unused:
+            why = (
+                "the outputs do not depend on it"
+                if x._requires_grad
+                else "it does not require grad"
+            )
+            hint = "or pass allow_unused=True"
+            raise ValueError(
+                f"grad: no gradient for input number {k}, {x.name or x!r}: {why}; {hint}"
+            )
+    return tuple([_as_tensor(grads[x]) if x in grads else None for x in wanted])
+
+
+def step_line(step: Step, input_grads: Sequence[Any]) -> str:
+    """One step on one line: where, what, the gradient that came and those that go on."""
+    graph, node = step.graph, step.node
+    name, text = naming.label(graph, node), naming.expression(graph, node)
+    what = text if name == text else f"{name} = {text}"
+    parts = []
+    for x, dx in zip(graph.inputs(node), input_grads):
+        if dx is not None:
+            here, there = graph.position(node), graph.position(x)
+            earlier = (
+                here is not None
+                and there is not None
+                and here[0] is there[0]
+                and there[1] < here[1]
+            )
+            parts.append(
+                (
+                    f"d{naming.spaceless(naming.label(graph, x))}{'_prev' if earlier else ''} {naming.number(dx)}",
+                    x,
+                )
+            )
+    if len(parts) > _MOST:  # of a long stack, the last steps are those that the pass reaches next
+        text, x = parts[-1]
+        parts = [(f"{text}{'' if x.t is None else f' (t={x.t})'}  and {len(parts) - 1} more", node)]
+    place = "" if step.t is None else f"t={step.t}  "
+    going = "  ".join(text for text, _ in parts)
+    return (
+        f"{place}{what}   d{naming.spaceless(name)} {naming.number(step.grad)} -> {going}".rstrip(
+            " ->"
+        )
+    )
+
+
+_MOST = 6  # inputs that a step's line shows one by one
 
 
 def masked(rule: Rule) -> Rule:
@@ -235,7 +426,9 @@ def fit(dx: Any, x: Tensor) -> Any:
     if dx.shape != x.shape:
         shape = (1,) * (dx.ndim - x.ndim) + x.shape
         if len(shape) != dx.ndim or any(n not in (1, m) for n, m in zip(shape, dx.shape)):
-            raise ValueError(f"a rule returned a gradient of shape {dx.shape} for an input of shape {x.shape}")
+            raise ValueError(
+                f"a rule returned a gradient of shape {dx.shape} for an input of shape {x.shape}"
+            )
         stretched = tuple(k for k, n in enumerate(shape) if n != dx.shape[k])
         dx = dx.sum(axis=stretched).reshape(x.shape)
     return dx if dx.dtype == x.dtype else dx.astype(x.dtype)
@@ -251,7 +444,9 @@ def add_up(*parts: Any, places: Any, shape: Any, dtype: Any) -> Any:
 
 
 @add_up.gradients
-def add_up_dparts(dy: Any, y: Any, *parts: Any, places: Any, shape: Any, dtype: Any) -> tuple[Any, ...]:
+def add_up_dparts(
+    dy: Any, y: Any, *parts: Any, places: Any, shape: Any, dtype: Any
+) -> tuple[Any, ...]:
     return tuple(dy if place is ... else dy[place] for place in places)
 
 
@@ -263,4 +458,6 @@ def once_differentiated(dx: Any, *sources: Any, op: str) -> Any:
 
 @once_differentiated.gradients
 def once_differentiated_dsources(dy: Any, y: Any, dx: Any, *sources: Any, op: str) -> Any:
-    raise NotImplementedError(f"{op} is a primitive(once=True): its rules cannot be differentiated a second time")
+    raise NotImplementedError(
+        f"{op} is a primitive(once=True): its rules cannot be differentiated a second time"
+    )

@@ -62,10 +62,14 @@ def _scale(what: str, groups: list[Gradients], max_norm: float, norm_type: float
     norms = [norm(group.values(), p) for group in groups]
     if not all(map(math.isfinite, norms)):
         peak, name = max(
-            (np.abs(dx).max(), f"{x.name or 'a parameter'} {x.shape}") for g in groups for x, dx in g.items()
+            (np.abs(dx).max(), f"{x.name or 'a parameter'} {x.shape}")
+            for g in groups
+            for x, dx in g.items()
         )
         largest = f"the largest gradient is that of {name}, up to {peak:.3g}"
-        raise FloatingPointError(f"{what}: the norm is beyond float64 ({largest}); no gradient was changed")
+        raise FloatingPointError(
+            f"{what}: the norm is beyond float64 ({largest}); no gradient was changed"
+        )
     for group, before in zip(groups, norms, strict=True):
         factor = min(1.0, limit / (before + EPSILON))
         for leaf, grad in group.items() if factor < 1 else ():
@@ -105,7 +109,9 @@ def clip_grad_adaptive_(target: Any, ratio: float = 0.01, epsilon: float = 1e-3)
     def limited(leaf: Tensor, grad: Arrays) -> Arrays:
         (weight, weights), (peak, norms) = _unit_norms(leaf.data), _unit_norms(grad)
         longest = limit * np.maximum(weight * weights, least)
-        return np.where(norms > longest / peak, grad / peak * (longest / np.maximum(norms, 1)), grad)
+        return np.where(
+            norms > longest / peak, grad / peak * (longest / np.maximum(norms, 1)), grad
+        )
 
     _limit_each(target, "clip_grad_adaptive_", limited)
 
@@ -148,16 +154,30 @@ def norm(arrays: Iterable[Any], p: float = 2.0) -> float:
 
 def gradients(target: Any, what: str) -> Gradients:
     """The gradient of each parameter of the target that has one; FloatingPointError if some entry is not finite."""
-    graph = target if isinstance(target, Graph) else Graph(target) if getattr(target, "op", None) else None
-    named = graph.parameters.items() if graph else flatten([*target] if isinstance(target, Iterator) else target)
+    graph = (
+        target
+        if isinstance(target, Graph)
+        else Graph(target)
+        if getattr(target, "op", None)
+        else None
+    )
+    named = (
+        graph.parameters.items()
+        if graph
+        else flatten([*target] if isinstance(target, Iterator) else target)
+    )
     found: Gradients = {}
     for name, leaf in named:
         if not isinstance(leaf, Tensor):
-            raise TypeError(f"{what}: parameters, a module, a loss or a Graph is needed, found {type(leaf).__name__}")
+            raise TypeError(
+                f"{what}: parameters, a module, a loss or a Graph is needed, found {type(leaf).__name__}"
+            )
         if leaf.grad is not None and leaf not in found:
             found[leaf] = grad = leaf.grad.data
             if wrong := grad.size - np.count_nonzero(np.isfinite(grad)):
                 name = name if name[:1] not in ("", "[") else leaf.name or f"parameter {name}"
                 text = f"the gradient of {name} is not finite: {wrong} of {grad.size} entries are NaN or infinite"
-                raise FloatingPointError(f"{what}: {text}{anomaly.origin(graph, leaf)}; no gradient was changed")
+                raise FloatingPointError(
+                    f"{what}: {text}{anomaly.origin(graph, leaf)}; no gradient was changed"
+                )
     return found

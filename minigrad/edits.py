@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Numbers
 from minigrad.clip import check_limit, norm
 from minigrad.graph import Edge, Graph
 from minigrad.primitive import Primitive, primitive
@@ -25,10 +22,17 @@ from minigrad.reports import open_report, record
 from minigrad.scope import Axis, recorded
 from minigrad.tensor import Tensor
 
+G = TypeVar("G", bound=Graph)
 Edges = Edge | Iterable[Edge] | Callable[[Edge], bool] | None
 Constants = Callable[[Edge], dict[str, Any]]  # of the identity node on an edge
 MOST = 8  # choices that an error names one by one
-TRAITS = "name", "op", "t", "axis", "scope"  # by which edges are chosen: of the source, but for t and axis
+TRAITS = (
+    "name",
+    "op",
+    "t",
+    "axis",
+    "scope",
+)  # by which edges are chosen: of the source, but for t and axis
 NO_TIME = "the graph has no time labels: loop over mg.timesteps(xs), write `with mg.time_step(t):`, or use nn.Unroll"
 
 
@@ -36,6 +40,9 @@ NO_TIME = "the graph has no time labels: loop over mg.timesteps(xs), write `with
 def cut(x: Any, *, rows: Any = None) -> Any:
     """The identity, through which no gradient flows back; with rows, only into those that are False."""
     return x
+
+
+cut.blocks = True
 
 
 @cut.gradient
@@ -51,18 +58,29 @@ def clip_gradient(x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any
 
 
 @clip_gradient.gradient
-def clip_gradient_dx(dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any) -> Any:
+def clip_gradient_dx(
+    dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any
+) -> Any:
     """Each entry into [-max_value, max_value], then the norm down to max_norm; what is within passes bit for bit."""
     peak = float(np.max(np.abs(getattr(dy, "_array", dy)), initial=0.0)) or 1.0
     if not np.isfinite(peak):
-        raise FloatingPointError(f"clip_edges: the gradient that crosses by {what[0]} is not finite")
+        raise FloatingPointError(
+            f"clip_edges: the gradient that crosses by {what[0]} is not finite"
+        )
     dx = dy if max_value is None else np.clip(dy, -max_value, max_value)
     if max_norm is not None:
         scaled = dx.astype(np.float64) / peak  # so that no square leaves the range
-        square = np.sum(scaled * scaled, axis=None if rows is None else tuple(range(1, dy.ndim)), keepdims=True)
-        over, least = square > (max_norm / peak) ** 2, 1 - 2 * np.finfo(dy.dtype).eps  # rounding leaves it in the limit
+        square = np.sum(
+            scaled * scaled, axis=None if rows is None else tuple(range(1, dy.ndim)), keepdims=True
+        )
+        over, least = (
+            square > (max_norm / peak) ** 2,
+            1 - 2 * np.finfo(dy.dtype).eps,
+        )  # rounding leaves it in the limit
         if getattr(over, "_array", over).any():
-            dx = dx * np.where(over, least * max_norm / peak / np.sqrt(np.where(over, square, 1)), 1)
+            dx = dx * np.where(
+                over, least * max_norm / peak / np.sqrt(np.where(over, square, 1)), 1
+            )
     dx = dx if rows is None else np.where(rows, dx, dy)
     if open_report.get() is not None:  # norms cost time
         arrays = (getattr(d, "_array", d) for d in (dy, dx))
@@ -70,65 +88,15 @@ def clip_gradient_dx(dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, 
     return dx
 
 
-clip_gradient.name = "clip"  # what it is called in a graph; the function `np.clip` is the other one of that name
-
-
-class Sparse(Numbers):
-    """A pass over arrays that leaves out what is exactly zero, so that a cut saves the work behind it."""
-
-    def pop(self, x: Tensor) -> Any:
-        """As in every pass; but for an operation, no gradient in place of zeros."""
-        dy = super().pop(x)
-        return dy if dy is None or x.op is None or not dy.size or dy.item(0) or dy.any() else None
-
-
-class EditedGraph(Graph):
-    """A graph in which identity nodes stand on some edges."""
-
-    def __init__(self, outputs: Iterable[Tensor], rewired: Mapping[Tensor, tuple[Tensor, ...]]) -> None:
-        self.rewired = rewired  # what flows into a node, where that differs from its own inputs
-        super().__init__(*outputs)
-        self.cuts = {node for node in self.nodes if node.op is cut and node.constants["rows"] is None}
-        self.numbers = Sparse if self.cuts else Numbers
-
-    def inputs(self, node: Tensor) -> tuple[Tensor, ...]:
-        """The tensors that flow into a node, identity nodes among them."""
-        return self.rewired.get(node, node.inputs)
-
-    @cached_property
-    def reached(self) -> set[Tensor]:
-        """The nodes from which a path that is not cut leads to an output."""
-        found = set(self.outputs)
-        for node in reversed(self.nodes):
-            if node in found and node not in self.cuts:
-                found.update(self._taken(node))
-        return found
-
-    def _taken(self, node: Tensor) -> Iterable[Tensor]:
-        """The inputs that a gradient other than zero may reach: of a stack that is only indexed, the parts taken."""
-        inputs, op = self.inputs(node), node.op and node.op.name
-        if op != "stack" or node.constants["axis"] != 0 or node in {*self.outputs}:
-            return inputs
-        indices = [edge.target.constants.get("index") for edge in self.users[node]]
-        firsts = [index[0] if isinstance(index, tuple) and index else index for index in indices]  # None: no `getitem`
-        if not all(isinstance(first, int | slice | np.ndarray) for first in firsts):
-            return inputs
-        return [inputs[k] for first in firsts for k in np.atleast_1d(np.arange(len(inputs))[first])]
-
-    @cached_property
-    def order(self) -> list[Tensor]:
-        """The nodes that the backward loop visits: those that a gradient reaches, last first."""
-        return [node for node in super().order if node in self.reached]
-
-    def __repr__(self) -> str:
-        edits = Counter(node.op.name for node in self.nodes if node.op in (cut, clip_gradient))
-        return f"{super().__repr__()}; edited: " + ", ".join(f"{name} × {count}" for name, count in edits.items())
+clip_gradient.name = (
+    "clip"  # what it is called in a graph; the function `np.clip` is the other one of that name
+)
 
 
 # the edits
 
 
-def cut_edges(graph: Graph, edges: Edges = None, *, mask: Any = None, **where: Any) -> Graph:
+def cut_edges(graph: G, edges: Edges = None, *, mask: Any = None, **where: Any) -> G:
     """See `Graph.cut`."""
     rows = _rows(graph, mask)
 
@@ -139,7 +107,7 @@ def cut_edges(graph: Graph, edges: Edges = None, *, mask: Any = None, **where: A
     return _warned(graph, rewire(graph, select(graph, edges, **where), cut, constants))
 
 
-def truncate(graph: Graph, k: int) -> Graph:
+def truncate(graph: G, k: int) -> G:
     """See `Graph.truncate`."""
     return _warned(graph, rewire(graph, windows(graph, k, "truncate"), cut))
 
@@ -147,26 +115,42 @@ def truncate(graph: Graph, k: int) -> Graph:
 def windows(graph: Graph, k: int, who: str) -> list[Edge]:
     """The edges between windows of k steps, which are counted back from the last step of each axis."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(f"{who}: k, the number of steps that a gradient may go back, must be ≥ 1, found {k!r}")
+        raise ValueError(
+            f"{who}: k, the number of steps that a gradient may go back, must be ≥ 1, found {k!r}"
+        )
     if not graph.axes:
         raise ValueError(f"{who}: {NO_TIME}")
-    last = {axis: position for (axis, _), position in graph._positions.items()}  # which are in order
+    last = {
+        axis: position for (axis, _), position in graph._positions.items()
+    }  # which are in order
 
     def window(node: Tensor) -> tuple[Axis, int]:
         axis, position = graph.position(node)  # type: ignore[misc]  # asked of timed nodes only
         return axis, (last[axis] - position) // k
 
-    between = ((edge, window(edge.source), window(edge.target)) for edge in graph._between_steps() if edge.source.op)
+    between = (
+        (edge, window(edge.source), window(edge.target))
+        for edge in graph._between_steps()
+        if edge.source.op
+    )
     return [e for e, a, b in between if a[0] is b[0] and a != b and not graph._accumulates_loss(e)]
 
 
-def clip_edges(graph: Graph, edges: Edges, max_norm: Any, max_value: Any, mask: Any = None, **where: Any) -> Graph:
+def clip_edges(
+    graph: G, edges: Edges, max_norm: Any, max_value: Any, mask: Any = None, **where: Any
+) -> G:
     """See `Graph.clip_edges`."""
     if max_norm is None and max_value is None:
         raise ValueError("clip_edges: a limit is needed, max_norm= or max_value=")
     limits = {"max_norm": max_norm, "max_value": max_value}
-    limits = {name: None if value is None else check_limit(name, value) for name, value in limits.items()}
-    rows, name_of, names = _rows(graph, mask), state_names(graph), {axis: name for name, axis in graph.axes.items()}
+    limits = {
+        name: None if value is None else check_limit(name, value) for name, value in limits.items()
+    }
+    rows, name_of, names = (
+        _rows(graph, mask),
+        state_names(graph),
+        {axis: name for name, axis in graph.axes.items()},
+    )
 
     def constants(edge: Edge) -> dict[str, Any]:
         axis = f"{names[edge.target.time.axis]}." if edge.target.time and len(names) > 1 else ""
@@ -175,30 +159,39 @@ def clip_edges(graph: Graph, edges: Edges, max_norm: Any, max_value: Any, mask: 
     return rewire(graph, select(graph, edges, **where), clip_gradient, constants)
 
 
-def rewire(graph: Graph, edges: list[Edge], op: Primitive, constants: Constants = lambda edge: {"rows": None}) -> Graph:
+def rewire(
+    graph: G,
+    edges: list[Edge],
+    op: Primitive,
+    constants: Constants = lambda edge: {"rows": None},
+) -> G:
     """The graph with one identity node for all chosen edges from one source into one time step."""
     crossings: dict[tuple[Tensor, Any], list[Edge]] = {}
     for edge in edges:
         if edge.source._requires_grad:
             crossings.setdefault((edge.source, graph.position(edge.target)), []).append(edge)
     name_of = state_names(graph)
-    rewired = dict(getattr(graph, "rewired", {}))
+    rewired = dict(graph.rewired)
     for (source, _), group in crossings.items():
         first = min((edge.target for edge in group), key=lambda target: target.serial)
         with recorded(enabled=True, time=first.time, scope=first._scope):
             node = op(source, **constants(group[0]))
-        node._code, node.name = None, f"{op.name}({name_of(source)})"  # no line of the program made it
-        node.serial = (max(source.serial, first.serial - 1) + first.serial) / 2  # after its source, before its users
+        node._code, node.name = (
+            None,
+            f"{op.name}({name_of(source)})",
+        )  # no line of the program made it
+        node.serial = (
+            max(source.serial, first.serial - 1) + first.serial
+        ) / 2  # after its source, before its users
         for target, position in [edge[1:] for edge in group]:
             inputs = rewired.get(target, target.inputs)
             rewired[target] = (*inputs[:position], node, *inputs[position + 1 :])
-    return EditedGraph(graph.outputs, rewired) if crossings else graph
+    return graph.edited(rewired) if crossings else graph
 
 
-def _warned(before: Graph, after: Graph) -> Graph:
+def _warned(before: G, after: G) -> G:
     """The graph after a cut; warns of parameters that get no gradient any more."""
-    reached = getattr(before, "reached", before.nodes)
-    missed = {*reached} - getattr(after, "reached", {*reached})
+    missed = before.reached - after.reached
     if lost := [name for name, leaf in before.parameters.items() if leaf in missed]:
         warnings.warn(f"cut: no gradient reaches {', '.join(lost)} any more", stacklevel=4)
     return after
@@ -212,16 +205,27 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
     if edges is None and not graph.axes:
         raise ValueError(f"edit: {NO_TIME}")
     if strange := [key for key in where if key not in TRAITS]:
-        raise TypeError(f"edit: edges are chosen by {', '.join(TRAITS)}; found {', '.join(strange)}")
+        raise TypeError(
+            f"edit: edges are chosen by {', '.join(TRAITS)}; found {', '.join(strange)}"
+        )
     names, name_of = {axis: name for name, axis in graph.axes.items()}, state_names(graph)
 
     def traits(edge: Edge) -> dict[str, Any]:
         source, target = edge.source, edge.target
         axis = target.time and names[target.time.axis]
-        return dict(zip(TRAITS, (name_of(source), source.op and source.op.name, target.t, axis, source.scope)))
+        return dict(
+            zip(
+                TRAITS,
+                (name_of(source), source.op and source.op.name, target.t, axis, source.scope),
+            )
+        )
 
     if edges is None or callable(edges):
-        chosen = [edge for edge in (graph.edges if edges else graph.state_edges) if edges is None or edges(edge)]
+        chosen = [
+            edge
+            for edge in (graph.edges if edges else graph.state_edges)
+            if edges is None or edges(edge)
+        ]
     else:
         chosen, there = (
             [edges] if isinstance(edges, Edge) or not isinstance(edges, Iterable) else [*edges],
@@ -229,24 +233,43 @@ def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
         )
         for edge in chosen:
             if not isinstance(edge, Edge):
-                raise TypeError(f"edit: an Edge, several, a function of an edge or None is needed, found {edge!r:.50}")
+                raise TypeError(
+                    f"edit: an Edge, several, a function of an edge or None is needed, found {edge!r:.50}"
+                )
             if edge not in there:
                 link = f"{name_of(edge.source)} → {name_of(edge.target)} of step {edge.target.t}"
-                raise ValueError(f"edit: the edge {link} is not in this graph; take some of graph.edges")
-    chosen = [e for e in chosen if not where or all(_matches(traits(e)[k], wanted, k) for k, wanted in where.items())]
+                raise ValueError(
+                    f"edit: the edge {link} is not in this graph; take some of graph.edges"
+                )
+    chosen = [
+        e
+        for e in chosen
+        if not where or all(_matches(traits(e)[k], wanted, k) for k, wanted in where.items())
+    ]
     if not chosen and (where or edges is not None):
         asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items()) or "what was given"
-        known = {key: [*dict.fromkeys(str(traits(edge)[key]) for edge in graph.state_edges)] for key in TRAITS}
-        known = {key: v if len(v) <= MOST else [*v[:2], "...", v[-1]] for key, v in known.items() if any(v)}
+        known = {
+            key: [*dict.fromkeys(str(traits(edge)[key]) for edge in graph.state_edges)]
+            for key in TRAITS
+        }
+        known = {
+            key: v if len(v) <= MOST else [*v[:2], "...", v[-1]]
+            for key, v in known.items()
+            if any(v)
+        }
         lines = [f"{key} {', '.join(v)}" for key, v in known.items()]
-        raise ValueError(f"edit: no edge matches {asked}; state crosses at: {'; '.join(lines) or 'no edge'}")
+        raise ValueError(
+            f"edit: no edge matches {asked}; state crosses at: {'; '.join(lines) or 'no edge'}"
+        )
     return chosen
 
 
 def _matches(value: Any, wanted: Any, key: str) -> bool:
     """Whether a trait is the wanted one, or one of those; a scope holds those below it."""
     options = wanted if isinstance(wanted, list | tuple | set | range) else [wanted]
-    return value in options or (key == "scope" and value.startswith(tuple(f"{option}." for option in options)))
+    return value in options or (
+        key == "scope" and value.startswith(tuple(f"{option}." for option in options))
+    )
 
 
 def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
@@ -256,7 +279,14 @@ def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
     def name_of(node: Tensor) -> str:
         if roles and node.role is not None:
             return node.role.name
-        key = node.name, node._code, node._instruction, node.call and node.call.which, node.op, node.role
+        key = (
+            node.name,
+            node._code,
+            node._instruction,
+            node.call and node.call.which,
+            node.op,
+            node.role,
+        )
         if key not in known:
             known[key] = naming.label(graph, node)
         return known[key]
@@ -266,7 +296,10 @@ def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
 
 def _rows(graph: Graph, mask: Any) -> Callable[[Edge], Any]:
     """The rows of a batch that an edit is for, shaped like the state: from a mask (B), or (T, B) in the order of t."""
-    table, steps = np.asarray(mask), functools.cache(lambda axis: sorted(t for a, t in graph._positions if a is axis))
+    table, steps = (
+        np.asarray(mask),
+        functools.cache(lambda axis: sorted(t for a, t in graph._positions if a is axis)),
+    )
 
     def rows(edge: Edge) -> Any:
         if mask is None:

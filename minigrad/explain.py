@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import naming
-from minigrad.anomaly import last_loss
-from minigrad.backward import backward_steps
+from minigrad.backward import backward_steps, begin
 from minigrad.graph import Edge, Graph
+from minigrad.history import last_loss
 from minigrad.tensor import Tensor
 
 
@@ -61,7 +61,9 @@ def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) ->
     """
     loss = loss if loss is not None else last_loss[0]() if last_loss else None
     if loss is None:
-        raise ValueError("explain(x): there was no backward pass yet, or its loss is gone; write explain(x, loss)")
+        raise ValueError(
+            "explain(x): there was no backward pass yet, or its loss is gone; write explain(x, loss)"
+        )
     graph = loss if isinstance(loss, Graph) else Graph(loss)
     name = x.name or (naming.label(graph, x) if x in graph.users else "the tensor")
     if not x.requires_grad or x not in graph.users:
@@ -73,19 +75,23 @@ def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) ->
     grows = kind in ("finite", "huge")
     what = f"{kind}, {_text(norm)}" if grows else _text(norm)
     text = f"the gradient of {name} is {what} ({len(path)} operations from the loss)"
-    found = sorted(path, key=_growth) if grows else [link for link in path if _kind(link.sends, huge) == kind]
+    found = (
+        sorted(path, key=_growth)
+        if grows
+        else [link for link in path if _kind(link.sends, huge) == kind]
+    )
     if kind == "zero" and (not found or found[0].arrives == 0):
         text += f": what the users of {naming.label(graph, found[0].node) if found else name} send to it cancels"
     elif found:
         inputs = "".join(f"\n  {_range(graph, v)}" for v in graph.inputs(found[0].node))
         verb = "grows most" if grows else "first so"
-        text += f": {verb} at {found[0].node.op.name}\n  {found[0]}{inputs}"  # type: ignore[union-attr]  # an operation
+        text += f": {verb} at {found[0].node.op.name}\n  {found[0]}{inputs}"
     return Explanation(kind, norm, tuple(path), found[0] if found else None, text)
 
 
 def _path(graph: Graph, x: Tensor) -> tuple[list[Link], float | None]:
     """The operations between the loss and x, the loss first, along the edges that send most; and the norm at x."""
-    arrived, sent, pending = dict[Tensor, float](), dict[Edge, float](), graph._pending(None, False)
+    arrived, sent, pending = dict[Tensor, float](), dict[Edge, float](), begin(graph)
     with np.errstate(all="ignore"):
         for step in backward_steps(graph, pending):
             arrived[step.node] = _norm(step.grad)
@@ -124,7 +130,9 @@ def _kind(norm: float | None, huge: float) -> str:
 
 def _text(norm: float | None) -> str:
     kind = _kind(norm, np.inf)
-    return {"none": "None", "nan": "NaN", "finite": f"of norm {norm:.3g}" if norm else ""}.get(kind, kind)
+    return {"none": "None", "nan": "NaN", "finite": f"of norm {norm:.3g}" if norm else ""}.get(
+        kind, kind
+    )
 
 
 def _range(graph: Graph, v: Tensor) -> str:

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
+from minigrad.backward import backward_steps, begin
 from minigrad.clip import norm
-from minigrad.edits import NO_TIME, EditedGraph, state_names
+from minigrad.edits import NO_TIME, state_names
 from minigrad.graph import Edge, Graph
 from minigrad.primitive import Scatter
 from minigrad.reports import GradientFlow, Numbers, Path
@@ -40,10 +41,12 @@ def watch(graph: Graph, keys: Mapping[Any, Any], seeds: Any = None) -> Iterator[
     """
     wanted: dict[Tensor, list[tuple[int | None, Any]]] = {}
     for thing, key in keys.items():
-        node, position = (thing.target, thing.position) if isinstance(thing, Edge) else (thing, None)
+        node, position = (
+            (thing.target, thing.position) if isinstance(thing, Edge) else (thing, None)
+        )
         wanted.setdefault(node, []).append((position, key))
     left, sums = Counter(keys.values()), dict[Any, Any]()
-    for step in graph.backward_steps(seeds):
+    for step in backward_steps(graph, begin(graph, seeds)):
         for position, key in wanted.get(step.node, ()):
             dx = step.grad if position is None else step.contributions()[position]
             if dx is not None:
@@ -84,29 +87,43 @@ def state_lines(graph: Graph, who: str) -> list[Line]:
         if source.op is not None and source._requires_grad and source.time is not None:
             crossing.setdefault((source.time.axis, position), []).append(source)
     if not crossing:
-        raise ValueError(f"{who}: no state crosses a time step in this graph, so there is no flow to measure")
-    lines, name_of, names = list[Line](), state_names(graph), {axis: name for name, axis in graph.axes.items()}
+        raise ValueError(
+            f"{who}: no state crosses a time step in this graph, so there is no flow to measure"
+        )
+    lines, name_of, names = (
+        list[Line](),
+        state_names(graph),
+        {axis: name for name, axis in graph.axes.items()},
+    )
     for (axis, position), states in sorted(crossing.items(), key=lambda item: item[0][1]):
-        known = _successors([x for x in lines if (x.axis, x.end) == (axis, position - 1)], states, name_of)
+        known = _successors(
+            [x for x in lines if (x.axis, x.end) == (axis, position - 1)], states, name_of
+        )
         for state in states:
             if state not in known:
                 known[state] = Line(axis, state.scope, name_of(state), [])
                 lines.append(known[state])
             known[state].states.append(state)
             known[state].end = position
-    for axis, position in {(line.axis, line.end): None for line in lines}:  # the last state crosses nothing
+    for axis, position in {
+        (line.axis, line.end): None for line in lines
+    }:  # the last state crosses nothing
         ended = [line for line in lines if (line.axis, line.end) == (axis, position)]
         t = graph.crossings[ended[0].states[-1], position][0].target.t
         nodes = [node for node in graph.at(t, names[axis]) if node.op and node._requires_grad]  # type: ignore[arg-type]
         for state, line in _successors(ended, nodes, name_of).items():
             line.states.append(state)
     for axis in names:
-        for name, line in naming.unique((line.name, line) for line in lines if line.axis is axis).items():
+        for name, line in naming.unique(
+            (line.name, line) for line in lines if line.axis is axis
+        ).items():
             line.name = name
     return lines
 
 
-def _successors(lines: list[Line], nodes: list[Tensor], name_of: Callable[[Tensor], str]) -> dict[Tensor, Line]:
+def _successors(
+    lines: list[Line], nodes: list[Tensor], name_of: Callable[[Tensor], str]
+) -> dict[Tensor, Line]:
     """Which of a step's nodes continues which line: by name and scope; else the last that is made alike."""
     heads, as_many = [line.states[-1] for line in lines], len(lines) == len(nodes)
     if [(name_of(x), x._scope) for x in heads] == [(name_of(x), x._scope) for x in nodes]:
@@ -118,7 +135,11 @@ def _successors(lines: list[Line], nodes: list[Tensor], name_of: Callable[[Tenso
         for j, line in enumerate(named if len(alike) >= len(named) else ()):  # of several, in order
             found[alike[(j + 1) * len(alike) // len(named) - 1]] = line
     for line, head in zip(lines, heads):
-        rest = [x for x in nodes if x not in found and x.shape == head.shape and (as_many or x.op is head.op)]
+        rest = [
+            x
+            for x in nodes
+            if x not in found and x.shape == head.shape and (as_many or x.op is head.op)
+        ]
         if rest and line not in found.values():
             found[rest[-1]] = line
     return found
@@ -129,12 +150,24 @@ def gradient_flow(graph: Graph, jacobians: bool | str = True) -> GradientFlow:
     lines = state_lines(graph, "gradient_flow")
     shares = {True: JACOBIANS / len(lines), False: 0.0, "all": 1.0, "exact": 1.0}
     if jacobians not in shares:
-        raise ValueError(f"gradient_flow: jacobians= is True, False, 'all' or 'exact', found {jacobians!r}")
-    seen, slopes, names = _norms(graph, lines), _slopes(graph), {axis: name for name, axis in graph.axes.items()}
-    cuts, paths = {x.inputs[0] for x in getattr(graph, "cuts", ())}, list[Path]()
+        raise ValueError(
+            f"gradient_flow: jacobians= is True, False, 'all' or 'exact', found {jacobians!r}"
+        )
+    seen, slopes, names = (
+        _norms(graph, lines),
+        _slopes(graph),
+        {axis: name for name, axis in graph.axes.items()},
+    )
+    cuts, paths = {x.inputs[0] for x in graph.cuts}, list[Path]()
     for line in lines:
-        t, gates = [x.time.t for x in line.states if x.time], slopes.get((line.axis, line.scope), {})
-        total, crossing = (np.array([seen.get((what, x), 0.0) for x in line.states]) for what in ("total", "crossing"))
+        t, gates = (
+            [x.time.t for x in line.states if x.time],
+            slopes.get((line.axis, line.scope), {}),
+        )
+        total, crossing = (
+            np.array([seen.get((what, x), 0.0) for x in line.states])
+            for what in ("total", "crossing")
+        )
         crossing[-1] = math.nan
         with np.errstate(invalid="ignore"):  # where both are infinite
             later = np.append(total[1:], 0)
@@ -150,7 +183,11 @@ def _norms(graph: Graph, lines: list[Line]) -> dict[tuple[str, Tensor], float]:
     """The norms of what arrives at each state and of what crosses to it, without what a `where` just keeps."""
     made = {state: _made(state) for line in lines for state in line.states}
     keys: dict[Any, Any] = {x: ("total", state) for state, x in made.items()}
-    between = [e for e in graph.state_edges if e.source in made and made.get(e.target, e.target) is e.target]
+    between = [
+        e
+        for e in graph.state_edges
+        if e.source in made and made.get(e.target, e.target) is e.target
+    ]
     keys |= {edge: ("crossing", edge.source) for edge in between}
     return {key: _norm(dx) for key, dx in watch(graph, keys)}
 
@@ -165,12 +202,14 @@ def _slopes(graph: Graph) -> dict[tuple[Axis, str], dict[str, dict[int, float]]]
     """The mean φ′ of each activation: by axis and scope, by name, by step."""
     places: dict[Any, list[Tensor]] = {}
     for node in reversed(graph.order):
-        if node.op.name in SLOPES and node.time is not None and node.size:  # type: ignore[union-attr]  # operations only
+        if node.op.name in SLOPES and node.time is not None and node.size:
             place = node.time.axis, node._scope, node.op, node._code, node._instruction, node.name
             places.setdefault(place, []).append(node)
     name_of, table = state_names(graph), dict[tuple[Axis, str], dict[str, dict[int, float]]]()
     for (axis, scope, op, *_), nodes in places.items():
-        by = table.setdefault((axis, scope.path if scope else ""), {}).setdefault(name_of(nodes[0]), {})
+        by = table.setdefault((axis, scope.path if scope else ""), {}).setdefault(
+            name_of(nodes[0]), {}
+        )
         by |= {node.time.t: SLOPES[op.name](node._array) / node._array.size for node in nodes}  # type: ignore[union-attr]  # timed
     return table
 
@@ -183,34 +222,56 @@ def _jacobians(line: Line, share: float, exact: bool) -> Numbers:
 
     ‖Jᵀu‖ / ‖u‖ for a random u, whose square is on average the mean square gain; exact: the largest gain of a row.
     """
-    pairs, gains = [*zip(line.states, map(_made, line.states[1:]))], np.full(len(line.states), math.nan)
+    pairs, gains = (
+        [*zip(line.states, map(_made, line.states[1:]))],
+        np.full(len(line.states), math.nan),
+    )
     count = min(len(pairs), max(1, int(share * len(pairs)))) if share else 0
     chosen = np.linspace(len(pairs), 1, count).round().astype(int).tolist()
     if chosen:
         graph, edges = _steps([pairs[k - 1] for k in chosen])
         shape, random = line.states[-1].shape, np.random.default_rng(0)
-        units = (np.eye(shape[-1]) if shape else np.ones(1)) if exact else [random.standard_normal(shape)]
+        units = (
+            (np.eye(shape[-1]) if shape else np.ones(1))
+            if exact
+            else [random.standard_normal(shape)]
+        )
         seeds = [tuple(np.broadcast_to(unit, y.shape) for y in graph.outputs) for unit in units]
         pulled = [dict(watch(graph, edges, us)) for us in seeds]
         for k, y in zip(chosen, graph.outputs, strict=True):
             columns = np.stack([dx.get(y.time, np.zeros(shape)) for dx in pulled], axis=-1)
-            largest = np.linalg.norm(np.atleast_2d(columns), 2, axis=(-2, -1)) if exact else norm([columns])
+            largest = (
+                np.linalg.norm(np.atleast_2d(columns), 2, axis=(-2, -1))
+                if exact
+                else norm([columns])
+            )
             gains[k] = np.max(largest) / (1 if exact else norm(units))
     return gains
 
 
-def _steps(pairs: Sequence[Any]) -> tuple[EditedGraph, dict[Edge, Any]]:
+def _steps(pairs: Sequence[Any]) -> tuple[Graph, dict[Edge, Any]]:
     """The graph of what leads from a state to the next inside their step, all else being constant, for some pairs.
 
     And the edges by which the earlier states come into it, with the time of the later ones.
     """
-    starts = {after.time: (before, Tensor(before._array, requires_grad=True)) for before, after in pairs}
-    nodes, other, rewired = [after for _, after in pairs], constant(0.0), dict[Tensor, tuple[Tensor, ...]]()
+    starts = {
+        after.time: (before, Tensor(before._array, requires_grad=True)) for before, after in pairs
+    }
+    nodes, other, rewired = (
+        [after for _, after in pairs],
+        constant(0.0),
+        dict[Tensor, tuple[Tensor, ...]](),
+    )
     for node in nodes:  # grows while it is walked
         if node not in rewired:
             before, start = starts.get(node.time, (None, other))
-            inside = (start if x is before else x if x.op and x.time == node.time else other for x in node.inputs)
+            inside = (
+                start if x is before else x if x.op and x.time == node.time else other
+                for x in node.inputs
+            )
             rewired[node] = tuple(inside)
             nodes += rewired[node]
-    graph = EditedGraph([after for _, after in pairs], rewired)
-    return graph, {edge: time for time, (_, start) in starts.items() for edge in graph.users.get(start, ())}
+    graph = Graph(*[after for _, after in pairs], rewired=rewired)
+    return graph, {
+        edge: time for time, (_, start) in starts.items() for edge in graph.users.get(start, ())
+    }

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.graph import grad
+from minigrad.backward import grad
 from minigrad.ops.reductions import sum as sum_of
 from minigrad.tensor import Tensor, constant
 
@@ -27,10 +27,15 @@ def mapped(change: Callable[[str, Any], Any], tree: Any, path: str = "") -> Any:
     """The same structure with change(path, leaf) in place of each leaf; a module is the dict of its parameters."""
     tree = dict(tree.named_parameters()) if hasattr(tree, "named_parameters") else tree
     if isinstance(tree, dict):
-        return {key: mapped(change, part, f"{path}[{key!r}]" if path else str(key)) for key, part in tree.items()}
+        return {
+            key: mapped(change, part, f"{path}[{key!r}]" if path else str(key))
+            for key, part in tree.items()
+        }
     if not isinstance(tree, tuple | list):
         return change(path, tree)
-    names = [f".{name}" for name in getattr(tree, "_fields", ())] or [f"[{k}]" for k in range(len(tree))]
+    names = [f".{name}" for name in getattr(tree, "_fields", ())] or [
+        f"[{k}]" for k in range(len(tree))
+    ]
     parts = [mapped(change, part, path + name) for name, part in zip(names, tree, strict=True)]
     return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
 
@@ -71,10 +76,14 @@ def parameters(fn: Function) -> list[str] | None:
 
 def call(fn: Function, inputs: Any) -> Any:
     """fn(*inputs); a function without parameters is called without."""
-    arguments = () if parameters(fn) == [] else inputs if type(inputs) in (tuple, list) else (inputs,)
+    arguments = (
+        () if parameters(fn) == [] else inputs if type(inputs) in (tuple, list) else (inputs,)
+    )
     outputs = fn(*arguments)
     if strangers := [type(y).__name__ for _, y in flatten(outputs) if not isinstance(y, Tensor)]:
-        raise TypeError(f"the function must return tensors computed from its inputs, found {', '.join(strangers)}")
+        raise TypeError(
+            f"the function must return tensors computed from its inputs, found {', '.join(strangers)}"
+        )
     return outputs
 
 
@@ -85,12 +94,19 @@ def _run(fn: Function, inputs: Any) -> tuple[Any, Any]:
         if not is_real(x) or getattr(x, "requires_grad", False):
             return x
         if parameters(fn) == []:
-            raise ValueError(f"input {path or 'number 0'} does not require grad, and the function takes no arguments")
+            raise ValueError(
+                f"input {path or 'number 0'} does not require grad, and the function takes no arguments"
+            )
         return Tensor(x, requires_grad=True)
 
     if not any(is_real(x) for _, x in flatten(inputs)):
-        kinds = ", ".join(str(getattr(x, "dtype", type(x).__name__)) for _, x in flatten(inputs)) or "nothing"
-        raise TypeError(f"inputs: only floating numbers have derivatives, found {kinds}; write x.astype(np.float64)")
+        kinds = (
+            ", ".join(str(getattr(x, "dtype", type(x).__name__)) for _, x in flatten(inputs))
+            or "nothing"
+        )
+        raise TypeError(
+            f"inputs: only floating numbers have derivatives, found {kinds}; write x.astype(np.float64)"
+        )
     inputs = mapped(leaf, inputs)
     return inputs, call(fn, inputs)
 
@@ -104,7 +120,10 @@ def _pull(outputs: Any, inputs: Any, v: Any = None, create_graph: bool = False) 
         return [constant(np.zeros_like(x.data)) for x in leaves]
     start = [seed for _, seed in used] if len(used) > 1 else used[0][1]
     grads = grad([y for y, _ in used], leaves, start, create_graph=create_graph, allow_unused=True)
-    return [constant(np.zeros_like(x.data)) if dx is None else dx for x, dx in zip(leaves, grads, strict=True)]
+    return [
+        constant(np.zeros_like(x.data)) if dx is None else dx
+        for x, dx in zip(leaves, grads, strict=True)
+    ]
 
 
 def _like(inputs: Any, grads: Iterable[Any]) -> Any:
@@ -115,10 +134,16 @@ def _like(inputs: Any, grads: Iterable[Any]) -> Any:
 
 def _tangents(inputs: Any, v: Any) -> list[Any]:
     """The leaves of v that belong to the floating leaves of the inputs, checked."""
-    pairs = [(path, x, t) for (path, x), (_, t) in zip(flatten(inputs), flatten(v), strict=True) if is_real(x)]
+    pairs = [
+        (path, x, t)
+        for (path, x), (_, t) in zip(flatten(inputs), flatten(v), strict=True)
+        if is_real(x)
+    ]
     for path, x, tangent in pairs:
         if np.shape(tangent) != x.shape:
-            raise ValueError(f"v{path} must have the shape of its input, {x.shape}, found {np.shape(tangent)}")
+            raise ValueError(
+                f"v{path} must have the shape of its input, {x.shape}, found {np.shape(tangent)}"
+            )
     return [tangent for _, _, tangent in pairs]
 
 
@@ -130,7 +155,10 @@ def _rows(outputs: Any, inputs: Any, create_graph: bool) -> Any:
             return None
         units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
         rows = [_pull([y], inputs, [unit], create_graph) for unit in units]
-        blocks = [np.stack(column).reshape(y.shape + column[0].shape) for column in zip(*rows, strict=True)]
+        blocks = [
+            np.stack(column).reshape(y.shape + column[0].shape)
+            for column in zip(*rows, strict=True)
+        ]
         return _like(inputs, blocks)
 
     return mapped(block, outputs)

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.backward import grad
 from minigrad.flow import watch
 from minigrad.functional import Function, call, flatten, is_real, parameters, real_leaves, rebuild
-from minigrad.graph import Graph, grad
+from minigrad.graph import Graph
 from minigrad.naming import unique
 from minigrad.ops.reductions import sum as sum_of
 from minigrad.tensor import Array, Tensor
@@ -54,7 +55,13 @@ class Report(NamedTuple):
 
 
 def gradcheck(
-    fn: Function, inputs: Any, *, full: bool = False, eps: float = 1e-6, tolerance: float = 1e-6, seed: int = 0
+    fn: Function,
+    inputs: Any,
+    *,
+    full: bool = False,
+    eps: float = 1e-6,
+    tolerance: float = 1e-6,
+    seed: int = 0,
 ) -> Report:
     """Check the gradients of fn(*inputs) against  (f(x + εv) − f(x − εv)) / 2ε  in float64.
 
@@ -76,7 +83,11 @@ def gradcheck(
                 f"the function is not deterministic: two calls gave {loss.item():.10g} and {again.item():.10g}; "
                 "seed its random numbers inside it, or switch dropout off"
             )
-        found = grad(loss, [*leaves.values()], allow_unused=True) if loss.requires_grad else [None] * len(leaves)
+        found = (
+            grad(loss, [*leaves.values()], allow_unused=True)
+            if loss.requires_grad
+            else [None] * len(leaves)
+        )
         grads = {name: 0.0 if dx is None else dx.data for name, dx in zip(leaves, found)}
 
         def value() -> float:
@@ -87,9 +98,14 @@ def gradcheck(
             return Entry(name, at, leaves[name].t, float(np.sum(grads[name] * v)), slope)
 
         compared = [entry(*direction) for direction in _directions(leaves, None if full else seed)]
-        worst = max(compared, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0))
+        worst = max(
+            compared, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0)
+        )
         if worst.error > tolerance and not full:  # the entry is what one looks for
-            worst = max((entry(*direction) for direction in _directions(leaves, None)), key=lambda entry: entry.error)
+            worst = max(
+                (entry(*direction) for direction in _directions(leaves, None)),
+                key=lambda entry: entry.error,
+            )
         worst = _with_time_step(worst, Graph(loss), leaves, eps)
     if worst.error > tolerance:
         raise GradcheckError(f"gradients disagree with central differences, worst {worst}")
@@ -119,7 +135,9 @@ def _projected(outputs: Any) -> Tensor:
     ys, rng = real_leaves(outputs), np.random.default_rng(2)
     if not ys:
         raise TypeError("gradcheck: the function gave no floating tensor")
-    return functools.reduce(lambda a, b: a + b, [sum_of(y * rng.standard_normal(y.shape)) for y in ys])
+    return functools.reduce(
+        lambda a, b: a + b, [sum_of(y * rng.standard_normal(y.shape)) for y in ys]
+    )
 
 
 def _directions(leaves: dict[str, Tensor], seed: int | None) -> Iterator[tuple[str, Any, Any]]:
@@ -165,7 +183,9 @@ def _float64(fn: Function, inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]
 def _named(fn: Function, inputs: Any) -> dict[str, Any]:
     """The leaves of the inputs by name: the argument's and the path in it, or the tensor's own."""
     if parameters(fn) == []:
-        return unique((getattr(x, "name", None) or path or "input", x) for path, x in flatten(inputs))
+        return unique(
+            (getattr(x, "name", None) or path or "input", x) for path, x in flatten(inputs)
+        )
     arguments = inputs if type(inputs) in (tuple, list) else (inputs,)
     names = parameters(fn) or []
     names += [f"input {k}" for k in range(len(names), len(arguments))]
@@ -193,9 +213,14 @@ def _replay(graph: Graph, leaf: Tensor, change: Any, time: Any) -> float:
     """The output of a graph when one leaf is changed where it is used at one time step, and nowhere else."""
     values: dict[Tensor, Any] = {}
     for node in graph.nodes:
-        arrays = [values[x] if isinstance(value, Array) else value for x, value in zip(node.inputs, node.arrays)]
+        arrays = [
+            values[x] if isinstance(value, Array) else value
+            for x, value in zip(node.inputs, node.arrays)
+        ]
         if node.time == time:
-            arrays = [array + change if x is leaf else array for x, array in zip(node.inputs, arrays)]
+            arrays = [
+                array + change if x is leaf else array for x, array in zip(node.inputs, arrays)
+            ]
         result = node.op.forward(*arrays, **node.constants) if node.op else node._array
         values[node] = result[node.call.which] if node.call else result
     return float(values[graph.outputs[0]])

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from minigrad.backward import Step
-    from minigrad.graph import Graph
-    from minigrad.source import Source
-    from minigrad.tensor import Tensor
+from minigrad.source import Source
+from minigrad.tensor import Tensor
 
 Named = TypeVar("Named")
+
+
+class Links(Protocol):
+    """What names depend on: who uses a node, and what flows into it.  A `Graph` is one."""
+
+    @property
+    def users(self) -> Any: ...
+    def inputs(self, node: Tensor) -> tuple[Tensor, ...]: ...
+
 
 _OPERATORS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**",
     "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
 }  # fmt: skip
-_MOST = 6  # inputs that a step's line shows one by one
 _LONGEST = 24  # characters of an expression that still serves as a label
 
 
@@ -37,7 +42,7 @@ def unique(named: Iterable[tuple[str, Named]]) -> dict[str, Named]:
     return table
 
 
-def label(graph: Graph, node: Tensor) -> str:
+def label(graph: Links, node: Tensor) -> str:
     """What to call a node: its name, the variable it was assigned to, its state name, its expression, its op."""
     found = node.name or variable(graph, node) or (node.role.name if node.role else "")
     if found:
@@ -46,11 +51,13 @@ def label(graph: Graph, node: Tensor) -> str:
     return text if 0 < len(text) <= _LONGEST else node.op.name if node.op else "constant"
 
 
-def variable(graph: Graph, node: Tensor) -> str:
+def variable(graph: Links, node: Tensor) -> str:
     """The variable that the node's expression was assigned to; "" for a part of an expression."""
     if node._code is None:
         return ""
-    if node.op is not None and any(_same_place(edge.target, node) for edge in graph.users.get(node, ())):
+    if node.op is not None and any(
+        _same_place(edge.target, node) for edge in graph.users.get(node, ())
+    ):
         return ""
     return node.source.variable(node.call.which if node.call else None) or _element(node.source)
 
@@ -69,21 +76,30 @@ def _elements(file: str) -> dict[tuple[int, ...], str]:
         statements = list(ast.walk(ast.parse("".join(linecache.getlines(file)))))
     except SyntaxError:
         return {}
-    pairs = [(y, node.value) for node in statements if isinstance(node, ast.Assign) for y in node.targets]
+    pairs = [
+        (y, node.value) for node in statements if isinstance(node, ast.Assign) for y in node.targets
+    ]
     return {
         (value.lineno, value.end_lineno or 0, value.col_offset, value.end_col_offset or 0): name.id
         for names, values in pairs
-        if isinstance(names, ast.Tuple) and isinstance(values, ast.Tuple) and len(names.elts) == len(values.elts)
+        if isinstance(names, ast.Tuple)
+        and isinstance(values, ast.Tuple)
+        and len(names.elts) == len(values.elts)
         for name, value in zip(names.elts, values.elts)
         if isinstance(name, ast.Name)
     }
 
 
 def _same_place(a: Tensor, b: Tensor) -> bool:
-    return a._code is b._code and a._instruction == b._instruction and a.time == b.time and a._scope is b._scope
+    return (
+        a._code is b._code
+        and a._instruction == b._instruction
+        and a.time == b.time
+        and a._scope is b._scope
+    )
 
 
-def expression(graph: Graph, node: Tensor, depth: int = 1) -> str:
+def expression(graph: Links, node: Tensor, depth: int = 1) -> str:
     """The source expression that made a node; without source text, rebuilt from the operation and its inputs."""
     if node.op is None:
         return label(graph, node)
@@ -94,7 +110,13 @@ def expression(graph: Graph, node: Tensor, depth: int = 1) -> str:
     for x in graph.inputs(node):
         known = x.name or variable(graph, x) or (x.role.name if x.role else "")
         number = f"{x.item():g}" if not known and x.op is None and x.size == 1 else ""
-        rebuilt = f"({expression(graph, x, depth - 1)})" if depth and x.op else x.op.name if x.op else "constant"
+        rebuilt = (
+            f"({expression(graph, x, depth - 1)})"
+            if depth and x.op
+            else x.op.name
+            if x.op
+            else "constant"
+        )
         inputs.append(known or number or rebuilt)
     if node.op.name in _OPERATORS and len(inputs) == 2:
         return f" {_OPERATORS[node.op.name]} ".join(inputs)
@@ -104,56 +126,22 @@ def expression(graph: Graph, node: Tensor, depth: int = 1) -> str:
 def number(value: Any) -> str:
     """A gradient or value in a few characters: a scalar itself, anything larger as its norm."""
     array = np.asarray(value.data if hasattr(value, "op") else getattr(value, "value", value))
-    return f"{array.item():.4g}" if array.size == 1 else f"|{np.linalg.norm(array.astype(np.float64)):.4g}|"
+    return (
+        f"{array.item():.4g}"
+        if array.size == 1
+        else f"|{np.linalg.norm(array.astype(np.float64)):.4g}|"
+    )
 
 
-def step_line(step: Step, input_grads: Sequence[Any]) -> str:
-    """One step of a backward pass on one line: where, what, the gradient that came and those that go on."""
-    graph, node = step.graph, step.node
-    name, text = label(graph, node), expression(graph, node)
-    what = text if name == text else f"{name} = {text}"
-    parts = []
-    for x, dx in zip(graph.inputs(node), input_grads):
-        if dx is not None:
-            here, there = graph.position(node), graph.position(x)
-            earlier = here is not None and there is not None and here[0] is there[0] and there[1] < here[1]
-            parts.append((f"d{_spaceless(label(graph, x))}{'_prev' if earlier else ''} {number(dx)}", x))
-    if len(parts) > _MOST:  # of a long stack, the last steps are those that the pass reaches next
-        text, x = parts[-1]
-        parts = [(f"{text}{'' if x.t is None else f' (t={x.t})'}  and {len(parts) - 1} more", node)]
-    place = "" if step.t is None else f"t={step.t}  "
-    going = "  ".join(text for text, _ in parts)
-    return f"{place}{what}   d{_spaceless(name)} {number(step.grad)} -> {going}".rstrip(" ->")
-
-
-def _spaceless(name: str) -> str:
+def spaceless(name: str) -> str:
     return name if " " not in name else f"({name})"
 
 
-def summary(graph: Graph) -> str:
-    """The graph on one line: steps, operations, parameters and how often each is used."""
-    operations = sum(node.op is not None for node in graph.nodes)
-    steps = len(graph._positions)
-    parts = [_count(steps, "time step")] if steps else []
-    if len(graph.axes) > 1:
-        parts[0] += f" on {len(graph.axes)} axes ({', '.join(graph.axes)})"
-    parts.append(_count(operations, "operation"))
-    uses = {name: len(graph.users[leaf]) for name, leaf in graph.parameters.items()}
-    shown = [f"{n} {graph.parameters[n].shape} used {_count(k, 'time')}" for n, k in list(uses.items())[:8]]
-    more = f", and {len(uses) - 8} more" if len(uses) > 8 else ""
-    parts.append(_count(len(uses), "parameter") + (": " if uses else "") + ", ".join(shown) + more)
-    return f"Graph: {', '.join(parts)}"
-
-
-def _count(n: int, thing: str) -> str:
+def count(n: int, thing: str) -> str:
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 
-def describe(graph: Graph, node: Tensor, before: str) -> str:
+def describe(graph: Links, node: Tensor, before: str) -> str:
     """Where and what a node is, for error messages: op, shapes, time step, scope, the forward line."""
-    shapes = ", ".join(str(x.shape) for x in graph.inputs(node))
-    place = f" at t = {node.time.t} of axis {node.time.axis}" if node.time else ""
-    text = f"{before}{node.op.name if node.op else 'leaf'}({shapes}) -> {node.shape}{place}"
-    if node._scope is not None:
-        text += f", scope {node.scope} (called from {node._scope.called_from})"
-    return f"{text}\n  {node.source}:  {label(graph, node)} = {expression(graph, node)}"
+    head = node.describe(before).partition(":  ")[0]
+    return f"{head}:  {label(graph, node)} = {expression(graph, node)}"

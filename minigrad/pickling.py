@@ -10,19 +10,30 @@ import copyreg
 from typing import Any
 
 from minigrad import naming
-from minigrad.edits import EditedGraph
 from minigrad.graph import Graph
 from minigrad.primitive import Primitive, registry
 from minigrad.scope import Scope
 from minigrad.tensor import Array, Tensor, serials
 
-KEPT = ("_array", "_requires_grad", "op", "constants", "arrays", "call", "role", "time", "_scope")  # as they are
+KEPT = (
+    "_array",
+    "_requires_grad",
+    "op",
+    "constants",
+    "arrays",
+    "call",
+    "role",
+    "time",
+    "_scope",
+)  # as they are
 
 
 def primitive_named(name: str) -> Primitive:
     """The primitive of that name; ValueError if it is not loaded."""
     if name not in registry:
-        raise ValueError(f"this graph uses the primitive {name}; import the module that defines it first")
+        raise ValueError(
+            f"this graph uses the primitive {name}; import the module that defines it first"
+        )
     return registry[name]
 
 
@@ -30,17 +41,24 @@ copyreg.pickle(Primitive, lambda op: (primitive_named, (op.__name__,)))
 copyreg.pickle(Scope, lambda scope: (Scope, (scope.name, scope.parent, None)))
 
 
-def flatten(graph: Graph) -> tuple[list[Any], list[int], dict[int, list[int]]]:
+def flatten(graph: Graph) -> tuple[type[Graph], list[Any], list[int], dict[int, list[int]]]:
     """The nodes with numbers in place of their inputs; the numbers of the outputs, and of edited inputs."""
     number = {node: k for k, node in enumerate(graph.nodes)}
     names = [x.name or naming.variable(graph, x) or None for x in graph.nodes]
     inputs = [[number[y] for y in x.inputs] for x in graph.nodes]
     values = [[getattr(x, field) for field in KEPT] for x in graph.nodes]
-    rewired = {number[x]: [number[y] for y in inputs] for x, inputs in getattr(graph, "rewired", {}).items()}
-    return [*zip(values, names, inputs, strict=True)], [number[y] for y in graph.outputs], rewired
+    rewired = {number[x]: [number[y] for y in inputs] for x, inputs in graph.rewired.items()}
+    return (
+        type(graph),
+        [*zip(values, names, inputs, strict=True)],
+        [number[y] for y in graph.outputs],
+        rewired,
+    )
 
 
-def build(records: list[Any], outputs: list[int], rewired: dict[int, list[int]]) -> Graph:
+def build(
+    kind: type[Graph], records: list[Any], outputs: list[int], rewired: dict[int, list[int]]
+) -> Graph:
     """The graph of such a list, on new tensors."""
     nodes: list[Tensor] = []
     for values, name, inputs in records:
@@ -55,4 +73,4 @@ def build(records: list[Any], outputs: list[int], rewired: dict[int, list[int]])
         nodes.append(node)
     edited = {nodes[k]: tuple(nodes[j] for j in inputs) for k, inputs in rewired.items()}
     ys = [nodes[k] for k in outputs]
-    return EditedGraph(ys, edited) if edited else Graph(*ys)
+    return kind(*ys, rewired=edited)

@@ -28,7 +28,9 @@ from minigrad.tensor import Array, Call, Tensor, constant, serials
 Rule = Callable[..., Any]
 
 _NUMBERS = (int, float, np.generic)
-registry: dict[str, Primitive] = {}  # every primitive by name; the test suite asks each for its gradient check
+registry: dict[
+    str, Primitive
+] = {}  # every primitive by name; the test suite asks each for its gradient check
 
 
 class Scatter:
@@ -49,7 +51,9 @@ class Scatter:
     def add_into(self, buffer: Array) -> Array:
         """buffer[index] += value, where an element chosen twice gets both."""
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
-        if any(isinstance(part, Array | list) and np.asarray(part).dtype.kind != "b" for part in parts):
+        if any(
+            isinstance(part, Array | list) and np.asarray(part).dtype.kind != "b" for part in parts
+        ):
             np.add.at(buffer, self.index, self.value)
         else:
             buffer[self.index] += self.value
@@ -63,7 +67,11 @@ class Primitive:
     NumPy's own signatures allow: `sum(x, 0)` is `sum(x, axis=0)`.
     """
 
-    def __init__(self, forward: Callable[..., Any], once: bool = False, differentiable: bool = True) -> None:
+    blocks = False  # whether no gradient ever flows back through it
+
+    def __init__(
+        self, forward: Callable[..., Any], once: bool = False, differentiable: bool = True
+    ) -> None:
         functools.update_wrapper(self, forward)
         self.name = self.__name__ = forward.__name__
         self.forward, self.once, self.differentiable = forward, once, differentiable
@@ -85,8 +93,12 @@ class Primitive:
         """
         name = rule.__name__.removeprefix(f"{self.name}_d")
         if name not in self.inputs and None not in self.rules:
-            raise TypeError(f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {name} is one more")
-        self.rules[self.inputs.index(name) if name in self.inputs else self.rules.index(None)] = self._checked(rule)
+            raise TypeError(
+                f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {name} is one more"
+            )
+        self.rules[self.inputs.index(name) if name in self.inputs else self.rules.index(None)] = (
+            self._checked(rule)
+        )
         return rule
 
     def gradients(self, rule: Rule) -> Rule:
@@ -101,10 +113,14 @@ class Primitive:
     def _checked(self, rule: Rule) -> Rule:
         """The rule, if it can be called as rules are."""
         try:
-            inspect.signature(rule).bind(*[None] * (2 + len(self.inputs)), **dict.fromkeys(self.constants))
+            inspect.signature(rule).bind(
+                *[None] * (2 + len(self.inputs)), **dict.fromkeys(self.constants)
+            )
         except TypeError as error:
             wanted = ", ".join(["dy", "y", *self.inputs, *[f"{name}=" for name in self.constants]])
-            raise TypeError(f"{rule.__name__}: a rule of {self.name} is called as ({wanted}): {error}") from None
+            raise TypeError(
+                f"{rule.__name__}: a rule of {self.name} is called as ({wanted}): {error}"
+            ) from None
         return rule
 
     def __call__(self, *args: Any, **constants: Any) -> Any:
@@ -112,7 +128,10 @@ class Primitive:
         if len(args) != self.arity and not self.variadic:
             args, constants = self._bind(args, constants)
         if constants or self.defaults:
-            constants = {name: self._constant(name, value) for name, value in {**self.defaults, **constants}.items()}
+            constants = {
+                name: self._constant(name, value)
+                for name, value in {**self.defaults, **constants}.items()
+            }
         now = recording.get()
         arrays: Any = []
         needs_grad = False
@@ -134,7 +153,14 @@ class Primitive:
         return tuple(self._record(outputs, outputs, needs_grad, args, constants, arrays, now))
 
     def _record(
-        self, results: Any, outputs: Any, needs_grad: bool, args: Any, constants: Any, arrays: Any, now: Recording
+        self,
+        results: Any,
+        outputs: Any,
+        needs_grad: bool,
+        args: Any,
+        constants: Any,
+        arrays: Any,
+        now: Recording,
     ) -> list[Tensor]:
         """A tensor for each result: nodes with their history, or plain tensors when there is nothing to record."""
         frame: Any = _getframe(2)
@@ -155,19 +181,30 @@ class Primitive:
             y.call = None if outputs is None else Call(outputs, len(made))
             y._grad = y.name = y.role = None
             y._hooks, y.serial = (), next(serials)
-            y.time, y._scope, y._code, y._instruction = now.time, now.scope, frame.f_code, frame.f_lasti
+            y.time, y._scope, y._code, y._instruction = (
+                now.time,
+                now.scope,
+                frame.f_code,
+                frame.f_lasti,
+            )
             made.append(y)
         return made
 
-    def _bind(self, args: tuple[Any, ...], constants: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _bind(
+        self, args: tuple[Any, ...], constants: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Sort the arguments of a call into inputs and constants; an input may also come by name."""
         names = [*self.inputs, *self.constants]
         given = dict(zip(names, args))
         if len(args) > len(names) or not given.keys().isdisjoint(constants):
-            raise TypeError(f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})")
+            raise TypeError(
+                f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})"
+            )
         given |= constants
         if missing := [name for name in self.inputs if name not in given]:
-            raise TypeError(f"{self.name}: input {missing[0]!r} is missing; it takes ({self.signature})")
+            raise TypeError(
+                f"{self.name}: input {missing[0]!r} is missing; it takes ({self.signature})"
+            )
         return tuple([given.pop(name) for name in self.inputs]), given
 
     def _constant(self, name: str, value: Any) -> Any:
@@ -177,7 +214,9 @@ class Primitive:
         if not isinstance(value, Tensor):
             return value
         if value._requires_grad and self.differentiable:
-            raise TypeError(f"{self.name}: {name} has no gradient, and {value!r} requires grad; pass {name}.detach()")
+            raise TypeError(
+                f"{self.name}: {name} has no gradient, and {value!r} requires grad; pass {name}.detach()"
+            )
         return value._array
 
     def _operands(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any], bool]:
@@ -196,7 +235,9 @@ class Primitive:
         dtype of the floating tensors beside it, which it must not widen either.
         """
         x = args[k]
-        if isinstance(x, _NUMBERS) and not self.variadic:  # NumPy's joining functions know no numbers
+        if (
+            isinstance(x, _NUMBERS) and not self.variadic
+        ):  # NumPy's joining functions know no numbers
             return x.item() if isinstance(x, np.generic) else x
         try:
             floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
@@ -223,10 +264,14 @@ class Primitive:
         return str(inspect.signature(self.forward)).split(")")[0].lstrip("(").replace(" = ", "=")
 
     def _describe_call(self, arrays: list[Any], constants: dict[str, Any], now: Recording) -> str:
-        found = ", ".join(f"{name} {np.shape(a)}" for name, a in zip([*self.inputs, *["x"] * len(arrays)], arrays))
+        found = ", ".join(
+            f"{name} {np.shape(a)}" for name, a in zip([*self.inputs, *["x"] * len(arrays)], arrays)
+        )
         found += "".join(f", {name}={value!r}" for name, value in constants.items())
         place = f" at t = {now.time.t} of axis {now.time.axis}" if now.time else ""
-        return f"in {self.name}({found}){place}" + (f", scope {now.scope.path}" if now.scope else "")
+        return f"in {self.name}({found}){place}" + (
+            f", scope {now.scope.path}" if now.scope else ""
+        )
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({self.signature})>"
@@ -238,7 +283,9 @@ new = object.__new__
 @overload
 def primitive(forward: Callable[..., Any]) -> Primitive: ...
 @overload
-def primitive(*, once: bool = False, differentiable: bool = True) -> Callable[[Callable[..., Any]], Primitive]: ...
+def primitive(
+    *, once: bool = False, differentiable: bool = True
+) -> Callable[[Callable[..., Any]], Primitive]: ...
 def primitive(forward: Any = None, **options: Any) -> Any:
     """Make a differentiable function of tensors out of a function on arrays.
 
@@ -257,4 +304,8 @@ def primitive(forward: Any = None, **options: Any) -> Any:
     >>> x.grad
     tensor(12)
     """
-    return functools.partial(Primitive, **options) if forward is None else Primitive(forward, **options)
+    return (
+        functools.partial(Primitive, **options)
+        if forward is None
+        else Primitive(forward, **options)
+    )

@@ -19,15 +19,32 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.float64]
 LOST = 1e-3  # what is left of a gradient that counts as forgotten
 HEALTHY = 0.9, 1.1  # factors per step between which a gradient neither vanishes nor explodes
-SAID = "axis", "scope", "state", "t", "mean_ratio", "memory", "verdict", "evidence"  # of a path, in JSON
-SHOWN = 12  # rows of a table by step; of more steps, the first three, the last three, and some between
+SAID = (
+    "axis",
+    "scope",
+    "state",
+    "t",
+    "mean_ratio",
+    "memory",
+    "verdict",
+    "evidence",
+)  # of a path, in JSON
+SHOWN = (
+    12  # rows of a table by step; of more steps, the first three, the last three, and some between
+)
 
 
 def table(rows: Iterable[Sequence[Any]]) -> str:
     """Rows of words and numbers in columns, the first to the left; a dot where there is no number."""
-    text = [[x if isinstance(x, str) else "·" if math.isnan(x) else f"{x:.4g}" for x in row] for row in rows]
+    text = [
+        [x if isinstance(x, str) else "·" if math.isnan(x) else f"{x:.4g}" for x in row]
+        for row in rows
+    ]
     wide = [max(map(len, column)) for column in zip(*text, strict=True)]
-    return "\n".join("  ".join([row[0].ljust(wide[0]), *map(str.rjust, row[1:], wide[1:])]).rstrip() for row in text)
+    return "\n".join(
+        "  ".join([row[0].ljust(wide[0]), *map(str.rjust, row[1:], wide[1:])]).rstrip()
+        for row in text
+    )
 
 
 def axes(ax: Any) -> Any:
@@ -82,7 +99,13 @@ class Path:
     def mean_ratio(self) -> float:
         """The geometric mean of the ratios that are neither 0 nor infinite; 0 where all are 0; NaN without any."""
         ratios = self._known[(self._known > 0) & np.isfinite(self._known)]
-        return float(np.exp(np.mean(np.log(ratios)))) if len(ratios) else 0.0 if len(self._known) else math.nan
+        return (
+            float(np.exp(np.mean(np.log(ratios))))
+            if len(ratios)
+            else 0.0
+            if len(self._known)
+            else math.nan
+        )
 
     @property
     def memory(self) -> float:
@@ -91,7 +114,11 @@ class Path:
             gone = np.flatnonzero(np.cumsum(np.log(self._known[::-1])) < math.log(LOST))
         if len(gone):
             return float(gone[0] + 1)
-        return math.ceil(round(math.log(LOST) / math.log(self.mean_ratio), 9)) if self.mean_ratio < 1 else math.inf
+        return (
+            math.ceil(round(math.log(LOST) / math.log(self.mean_ratio), 9))
+            if self.mean_ratio < 1
+            else math.inf
+        )
 
     @property
     def verdict(self) -> str:
@@ -104,7 +131,9 @@ class Path:
         dies = np.count_nonzero(self._known == 0) > self.cuts
         if dies or self.mean_ratio < HEALTHY[0] or change < math.log(LOST):
             return "vanishing"
-        return "exploding" if self.mean_ratio > HEALTHY[1] or change > -math.log(LOST) else "healthy"
+        return (
+            "exploding" if self.mean_ratio > HEALTHY[1] or change > -math.log(LOST) else "healthy"
+        )
 
     @property
     def evidence(self) -> str:
@@ -113,15 +142,23 @@ class Path:
         if not len(seen):
             return f"{self.state}: {self.verdict}, no gradient arrives"
         ends = ", ".join(f"{self.total[k]:.3g} at t={self.t[k]}" for k in (seen[-1], seen[0]))
-        memory = "more steps than can be told" if self.memory == math.inf else f"{self.memory:.0f} steps"
+        memory = (
+            "more steps than can be told" if self.memory == math.inf else f"{self.memory:.0f} steps"
+        )
         text = f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step; |d{self.state}| {ends}; memory {memory}"
         slopes = ", ".join(f"{name} {np.nanmean(slope):.2g}" for name, slope in self.slopes.items())
         cuts = ", ".join(str(self.t[k + 1]) for k in np.flatnonzero(self.ratio == 0))
-        return text + (f"; mean φ′ {slopes}" if slopes else "") + (f"; nothing gets past t={cuts}" if cuts else "")
+        return (
+            text
+            + (f"; mean φ′ {slopes}" if slopes else "")
+            + (f"; nothing gets past t={cuts}" if cuts else "")
+        )
 
     def columns(self) -> dict[str, Numbers]:
         """The columns of the table by title."""
-        found = {title: getattr(self, title) for title in ("total", "crossing", "ratio", "jacobian")}
+        found = {
+            title: getattr(self, title) for title in ("total", "crossing", "ratio", "jacobian")
+        }
         found |= {f"φ′ {name}": slope for name, slope in self.slopes.items()}
         return {title: values for title, values in found.items() if not np.isnan(values).all()}
 
@@ -162,13 +199,22 @@ class GradientFlow:
 
     def to_json(self) -> str:
         """All numbers and verdicts as JSON; null where there is no number."""
-        paths = [{name: getattr(path, name) for name in SAID} | path.columns() for path in self.paths]
-        text = json.dumps({"verdict": self.verdict, "paths": paths}, default=list)  # NaN in it is not JSON
-        return json.dumps(json.loads(text, parse_constant=lambda name: None), ensure_ascii=False, indent=1)
+        paths = [
+            {name: getattr(path, name) for name in SAID} | path.columns() for path in self.paths
+        ]
+        text = json.dumps(
+            {"verdict": self.verdict, "paths": paths}, default=list
+        )  # NaN in it is not JSON
+        return json.dumps(
+            json.loads(text, parse_constant=lambda name: None), ensure_ascii=False, indent=1
+        )
 
     def plot(self, ax: Any = None) -> Any:
         """Draw ‖∂loss/∂s_t‖ over t for each state (needs matplotlib: the extra `plot`); returns the axes."""
-        lines = {f"{p.axis}.{p.state} ×{p.mean_ratio:.3g}: {p.verdict}": (p.t, p.total) for p in self.paths}
+        lines = {
+            f"{p.axis}.{p.state} ×{p.mean_ratio:.3g}: {p.verdict}": (p.t, p.total)
+            for p in self.paths
+        }
         return curves(ax, lines, "t", "‖∂loss/∂state‖")
 
 
@@ -186,7 +232,9 @@ class Credit(NamedTuple):
         """Draw it as a heat map (needs matplotlib: the extra `plot`); returns the axes."""
         ax = axes(ax)
         with np.errstate(divide="ignore"):
-            image = ax.imshow(np.log10(self.norms), extent=(self.t[0], self.t[-1] + 1, self.t[-1] + 1, self.t[0]))
+            image = ax.imshow(
+                np.log10(self.norms), extent=(self.t[0], self.t[-1] + 1, self.t[-1] + 1, self.t[0])
+            )
         ax.figure.colorbar(image, label=f"log₁₀ ‖∂loss/∂{self.state}‖")
         ax.set(xlabel=f"t of {self.state}", ylabel="t of the loss")
         return ax
@@ -233,13 +281,19 @@ class ClipReport(list[Clipped]):
             before = [entry.before for entry in self.of(what)]
             factors = [e.after / e.before for e in self.of(what) if e.after < e.before * (1 - 1e-5)]
             often = f"{len(factors)} of {len(before)}"
-            rows.append((what, often, float(np.median(before)), max(before), min(factors, default=1.0)))
+            rows.append(
+                (what, often, float(np.median(before)), max(before), min(factors, default=1.0))
+            )
         return table(rows)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the norms before and after in order of application (needs matplotlib); returns the axes."""
         whats, ends = dict.fromkeys(entry.what for entry in self), ("before", "after")
-        lines = {f"{what}, {end}": [getattr(entry, end) for entry in self.of(what)] for what in whats for end in ends}
+        lines = {
+            f"{what}, {end}": [getattr(entry, end) for entry in self.of(what)]
+            for what in whats
+            for end in ends
+        }
         numbered = {name: (range(len(norms)), norms) for name, norms in lines.items()}
         return curves(ax, numbered, "application", "norm of the gradient")
 

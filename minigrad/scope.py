@@ -9,7 +9,6 @@ import itertools
 import operator
 import os
 import sys
-from collections.abc import Iterator
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from types import CodeType, FrameType
@@ -17,7 +16,6 @@ from typing import Any, NamedTuple
 
 from minigrad.source import Source
 
-Pairs = Iterator[tuple[int, Any]]
 _FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -62,7 +60,9 @@ class Scope:
 
     __slots__ = ("code", "instruction", "name", "node", "parent")
 
-    def __init__(self, name: str, parent: Scope | None, frame: FrameType | None, node: Any = None) -> None:
+    def __init__(
+        self, name: str, parent: Scope | None, frame: FrameType | None, node: Any = None
+    ) -> None:
         self.name, self.parent = name, parent
         self.code: CodeType | None = frame.f_code if frame else None
         self.instruction = frame.f_lasti if frame else 0
@@ -90,13 +90,17 @@ class Recording(NamedTuple):
     """How operations are recorded just now."""
 
     enabled: bool = True  # False inside `no_grad`
-    tracing: bool = False  # inside a backward pass with create_graph=True: masks and indices become nodes too
+    tracing: bool = (
+        False  # inside a backward pass with create_graph=True: masks and indices become nodes too
+    )
     time: TimeLabel | None = None
     scope: Scope | None = None
 
 
-recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039 - immutable
-_axes: dict[str, Axis] = {}  # of bare time steps, by name; a graph looks only at the order of their visits
+recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())
+_axes: dict[
+    str, Axis
+] = {}  # of bare time steps, by name; a graph looks only at the order of their visits
 
 
 class recorded(ContextDecorator):
@@ -128,7 +132,9 @@ def no_grad() -> recorded:
 
 def caller(frame: FrameType | None, skip: str | tuple[str, ...] = ()) -> FrameType | None:
     """The innermost frame that is neither in the engine nor in a folder to skip."""
-    while frame is not None and (in_engine[frame.f_code.co_filename] or frame.f_code.co_filename.startswith(skip)):
+    while frame is not None and (
+        in_engine[frame.f_code.co_filename] or frame.f_code.co_filename.startswith(skip)
+    ):
         frame = frame.f_back
     return frame
 
@@ -161,40 +167,3 @@ def time_step(t: int, axis: str | None = None) -> recorded:
         raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
     own = _axes.setdefault(axis or "time", Axis(axis or "time"))
     return recorded(time=TimeLabel(own, operator.index(t), next(own.visits)))
-
-
-def timesteps(xs: Any, axis: str | Axis | None = None, *, reverse: bool = False, start: int = 0) -> Pairs:
-    """Loop over the first axis of `xs`, labelling what each turn of the loop records with its time step.
-
-    Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
-    requires grad is split once, so the backward pass stays linear in T.  An outermost loop opens an axis of its own
-    (named "time" unless `axis` says otherwise); a nested one keeps the labels of the loop around it unless it is
-    given an axis; a loop that is given an `mg.Axis` goes on with those that had it before.  The labels end with the
-    loop, also after `break` or an error (of an iterator that is kept in a variable: when that is closed or dropped).
-    start: the number of the first step.
-
-    >>> import minigrad as mg, numpy as np
-    >>> [(t, x_t.t, x_t.item()) for t, x_t in mg.timesteps(np.array([5.0, 6.0]))]
-    [(0, 0, 5.0), (1, 1, 6.0)]
-    """
-    from minigrad.tensor import Tensor, tensor  # the tensors are built on this module
-
-    before = recording.get()
-    labelled = before.time is None or axis is not None
-    own = axis if isinstance(axis, Axis) else Axis(axis or "time")
-    made_here = not isinstance(xs, list | tuple)
-    parts = list(xs if isinstance(xs, Tensor) else tensor(xs)) if made_here else xs
-    order = range(len(parts))
-    with recorded():
-        for t in reversed(order) if reverse else order:
-            if labelled:
-                label = TimeLabel(own, start + t, next(own.visits))
-                recording.set(before._replace(time=label))
-                if made_here or _unplaced(parts[t]):
-                    parts[t].place("input", "x", label)
-            yield start + t, parts[t]
-
-
-def _unplaced(x: Any) -> bool:
-    """Whether x is a tensor of no time yet, and nobody's parameter: as an element of a sequence, it is an input."""
-    return hasattr(x, "place") and x.time is None and x.role is None and not (x.is_leaf and x.requires_grad)

@@ -40,7 +40,9 @@ class Source:
     def _position(self) -> tuple[int, ...]:
         """First line, last line, first column, last column (in bytes); zeros where unknown."""
         positions = self.code.co_positions() if self.code else ()
-        return tuple(n or 0 for n in next(islice(positions, self.instruction // 2, None), (0, 0, 0, 0)))
+        return tuple(
+            n or 0 for n in next(islice(positions, self.instruction // 2, None), (0, 0, 0, 0))
+        )
 
     @property
     def line(self) -> int:
@@ -69,23 +71,37 @@ class Source:
         Read from the instructions, so that it works where there is no source text at all.
         """
         listing = _instructions(self.code) if self.code else []
-        first = bisect_right(listing, self.instruction, key=_OFFSET)  # an offset in a call's cache belongs to the call
-        first += first > 0 and listing[first - 1].opname == "PRECALL"  # where a builtin was called often, it calls
+        first = bisect_right(
+            listing, self.instruction, key=_OFFSET
+        )  # an offset in a call's cache belongs to the call
+        first += (
+            first > 0 and listing[first - 1].opname == "PRECALL"
+        )  # where a builtin was called often, it calls
         if listing[first:] and listing[first].opname == "JUMP_FORWARD":  # x = ... if c else ...
             first = bisect_left(listing, listing[first].argval, key=_OFFSET)
         steps = listing[first : first + 40]
         if output is not None:
             steps = steps[1:] if steps and steps[0].opname == "UNPACK_SEQUENCE" else []
         if steps and _loads(steps[0]):  # self.h = ... loads self
-            steps = [step for step in islice(dropwhile(_loads, steps), 1) if step.opname == "STORE_ATTR"]
-        names = [name for step in takewhile(_stores, steps) for name in _targets(step)][output or 0 :]
-        return names[0] if names and names[0].isidentifier() else ""  # pytest's own variables are none
+            steps = [
+                step for step in islice(dropwhile(_loads, steps), 1) if step.opname == "STORE_ATTR"
+            ]
+        names = [name for step in takewhile(_stores, steps) for name in _targets(step)][
+            output or 0 :
+        ]
+        return (
+            names[0] if names and names[0].isidentifier() else ""
+        )  # pytest's own variables are none
 
     def __str__(self) -> str:
         name = self.file
         if name and not name.startswith("<"):
             path = os.path.abspath(name)
-            name = "/".join(path.split(os.sep)[-2:]) if path.startswith(_HERE) else os.path.relpath(path)
+            name = (
+                "/".join(path.split(os.sep)[-2:])
+                if path.startswith(_HERE)
+                else os.path.relpath(path)
+            )
         return f"{name}:{self.line}" if name else "unknown line"
 
 

@@ -1,4 +1,4 @@
-"""The tensor: an array, and how and where it was made.  Imports `scope` and `source`; its operators are `ops`.
+"""The tensor: an array, and how and where it was made.  Imports `scope` and `source`.
 
 A tensor is a node of the computation graph.  It points at its inputs, never at its users, so there are no reference
 cycles: dropping the loss frees the graph at once.  Arrays are read-only for life; `t.data = array` rebinds.
@@ -11,21 +11,21 @@ import sys
 from collections.abc import Callable, Iterator
 from operator import attrgetter
 from types import CodeType, FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minigrad.operators import Operators, functions
 from minigrad.scope import Role, TimeLabel, caller, recording
 from minigrad.source import Source
-
-if TYPE_CHECKING:
-    from minigrad.primitive import Primitive
 
 Array = np.ndarray
 serials = itertools.count()
 _default_dtype: np.dtype[Any] = np.dtype(np.float32)
-_generator: np.random.Generator | None = None  # made when first asked for: numpy.random costs start-up 15 ms
+_generator: np.random.Generator | None = (
+    None  # made when first asked for: numpy.random costs start-up 15 ms
+)
 
 
 def set_default_dtype(dtype: DTypeLike) -> None:
@@ -54,6 +54,13 @@ def generator() -> np.random.Generator:
     return _generator
 
 
+class Operation(Protocol):
+    """What a tensor knows of the operation that made it; `Primitive` is one."""
+
+    name: str
+    differentiable: bool
+
+
 class Call(NamedTuple):
     """One call with several outputs, seen from output number `which`."""
 
@@ -72,41 +79,7 @@ class Handle(NamedTuple):
         self.tensor._hooks = tuple(hook for hook in self.tensor._hooks if hook is not self.hook)
 
 
-Operator = Callable[["Tensor", Any], "Tensor"]
-
-
-def _operator(name: str) -> tuple[Operator, Operator]:
-    """The two methods of an operator: `self op other`, and reflected, `other op self`."""
-    return lambda self, other: getattr(ops, name)(self, other), lambda self, other: getattr(ops, name)(other, self)
-
-
-def _update(name: str, sign: str) -> Operator:
-    """The method of `W += ...`: a leaf that requires grad is rebound inside no_grad; else there is a new tensor."""
-
-    def update(self: Tensor, other: Any) -> Tensor:
-        value: Tensor = getattr(ops, name)(self, other)
-        if self.op is not None or not self._requires_grad:
-            return value
-        if recording.get().enabled:
-            problem = f"{self.name or 'tensor'} {sign} ... would change a leaf that requires grad"
-            raise ValueError(f"{problem}; write `with mg.no_grad(): W {sign} ...`")
-        self.data = value
-        return self
-
-    return update
-
-
-def _method(name: str) -> Callable[..., Any]:
-    """A method of NumPy's arrays: the function of that name."""
-
-    def method(self: Tensor, *args: Any, **keywords: Any) -> Any:
-        return getattr(ops, name)(self, *args, **keywords)
-
-    method.__name__, method.__doc__ = name, f"`minigrad.{name}` of this tensor."
-    return method
-
-
-class Tensor:
+class Tensor(Operators):
     """An array with a history.  Make one with `minigrad.tensor`; operations make the others.
 
     Attributes that one reads: `data grad shape dtype ndim size T requires_grad is_leaf name`; the history: `op inputs
@@ -114,12 +87,36 @@ class Tensor:
     """
 
     __slots__ = (
-        *("_array", "_grad", "_requires_grad", "_hooks", "_scope", "_code", "_instruction", "__weakref__"),
-        *("name", "op", "inputs", "constants", "arrays", "call", "role", "serial", "time", "walked"),
+        *(
+            "_array",
+            "_grad",
+            "_requires_grad",
+            "_hooks",
+            "_scope",
+            "_code",
+            "_instruction",
+            "__weakref__",
+        ),
+        *(
+            "name",
+            "op",
+            "inputs",
+            "constants",
+            "arrays",
+            "call",
+            "role",
+            "serial",
+            "time",
+            "walked",
+        ),
     )
 
     def __init__(
-        self, data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None
+        self,
+        data: Any,
+        requires_grad: bool = False,
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
     ) -> None:
         self._begin(_own_array(data, dtype), caller(sys._getframe(1)), name)
         self.requires_grad = requires_grad
@@ -136,7 +133,7 @@ class Tensor:
         self._code: CodeType | None = frame.f_code if frame else None
         self._instruction = frame.f_lasti if frame else 0
         self.name = name
-        self.op: Primitive | None = None  # None in a leaf
+        self.op: Any = None  # None in a leaf
         self.inputs: tuple[Tensor, ...] = ()
         self.constants: dict[str, Any] = {}
         self.arrays: Any = ()  # the input arrays of that very call: a rebound input does not change the gradient
@@ -152,7 +149,6 @@ class Tensor:
     dtype: np.dtype[Any] = property(attrgetter("_array.dtype"), doc="As in NumPy.")  # type: ignore[assignment]
     ndim: int = property(attrgetter("_array.ndim"), doc="As in NumPy.")  # type: ignore[assignment]
     size: int = property(attrgetter("_array.size"), doc="As in NumPy.")  # type: ignore[assignment]
-    T: Tensor = property(_method("transpose"), doc="The axes reversed.")  # type: ignore[assignment]
 
     @property
     def data(self) -> Array:
@@ -162,7 +158,9 @@ class Tensor:
     @data.setter
     def data(self, value: Any) -> None:
         if self.op is not None:
-            raise ValueError(f"data of {self!r}: it is the output of {self.op.name}; write t = t.detach() first")
+            raise ValueError(
+                f"data of {self!r}: it is the output of {self.op.name}; write t = t.detach() first"
+            )
         self._array = fitted(value, self, f"data of {self.name or 'tensor'}:")._array
 
     @property
@@ -172,7 +170,9 @@ class Tensor:
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        self._grad = None if value is None else fitted(value, self, f"grad of {self.name or 'tensor'}:")
+        self._grad = (
+            None if value is None else fitted(value, self, f"grad of {self.name or 'tensor'}:")
+        )
 
     @property
     def requires_grad(self) -> bool:
@@ -182,10 +182,14 @@ class Tensor:
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
         if value and self.dtype.kind != "f":
-            problem = f"requires_grad: only floating tensors have gradients, found dtype {self.dtype}"
+            problem = (
+                f"requires_grad: only floating tensors have gradients, found dtype {self.dtype}"
+            )
             raise TypeError(f"{problem}; write tensor(data, dtype=np.float32, requires_grad=True)")
         if self.op is not None and value != self._requires_grad:
-            raise ValueError(f"requires_grad of the output of {self.op.name} cannot be changed; use t.detach()")
+            raise ValueError(
+                f"requires_grad of the output of {self.op.name} cannot be changed; use t.detach()"
+            )
         self._requires_grad = bool(value)
 
     @property
@@ -212,6 +216,16 @@ class Tensor:
         """Say what this tensor is to a recurrence (kind "input" or "state", and its name there), and in which step."""
         self.role, self.time = Role(kind, name), time or self.time
 
+    def describe(self, before: str = "") -> str:
+        """Where and what it is, for error messages: op, shapes, time step, scope, the forward line."""
+        shapes = ", ".join(str(x.shape) for x in self.inputs)
+        place = f" at t = {self.time.t} of axis {self.time.axis}" if self.time else ""
+        text = f"{before}{self.op.name if self.op else 'leaf'}({shapes}) -> {self.shape}{place}"
+        if self._scope is not None:
+            text += f", scope {self.scope} (called from {self._scope.called_from})"
+        name, expression = self.name or self.source.variable(), self.source.expression
+        return f"{text}\n  {self.source}:  " + " = ".join(filter(None, [name, expression]))
+
     # what one does with it
 
     def item(self) -> Any:
@@ -235,19 +249,21 @@ class Tensor:
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
         """Call `hook(grad)` when this tensor's gradient is complete; what it returns, if not None, replaces it."""
         if not self._requires_grad:
-            raise ValueError(f"register_hook: {self!r} does not require grad, so no gradient will arrive")
+            raise ValueError(
+                f"register_hook: {self!r} does not require grad, so no gradient will arrive"
+            )
         self._hooks = (*self._hooks, hook)
         return Handle(self, hook)
 
-    def backward(self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False) -> None:
+    def backward(
+        self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False
+    ) -> None:
         """Add ∂self/∂leaf to `.grad` of every leaf: `Graph(self).backward(...)`, always unedited.
 
         grad: ∂loss/∂self, needed unless self has one element.  create_graph: the gradients have a history too.
         retain_grads: interior nodes get `.grad` as well.
         """
-        from minigrad.graph import Graph
-
-        Graph(self).backward(grad, create_graph=create_graph, retain_grads=retain_grads)
+        functions["backward"](self, grad, create_graph=create_graph, retain_grads=retain_grads)
 
     def __reduce__(self) -> Any:
         """Copies and pickles are leaves without history, which require grad if this one is a leaf that does."""
@@ -259,12 +275,20 @@ class Tensor:
         if self.ndim and self.size <= 24:
             parts = [np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")]
         elif self.ndim:
-            parts = [f"shape={self.shape}, norm={np.linalg.norm(self._array.astype(np.float64)):.4g}"]
+            parts = [
+                f"shape={self.shape}, norm={np.linalg.norm(self._array.astype(np.float64)):.4g}"
+            ]
         else:
             parts = [f"{self.item():.6g}" if self.dtype.kind == "f" else str(self.item())]
         parts += [] if self.dtype == np.float32 else [f"dtype={self.dtype}"]
         parts += [f"name={self.name!r}"] if self.name else []
-        parts += [f"op={self.op.name}"] if self.op else ["requires_grad=True"] if self._requires_grad else []
+        parts += (
+            [f"op={self.op.name}"]
+            if self.op
+            else ["requires_grad=True"]
+            if self._requires_grad
+            else []
+        )
         return f"tensor({', '.join(parts)})"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -282,7 +306,7 @@ class Tensor:
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        return iter(ops.unstack(self) if len(self) else ())
+        return iter(functions["unstack"](self) if len(self) else ())
 
     def __float__(self) -> float:
         return float(self._array.item())
@@ -300,83 +324,67 @@ class Tensor:
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if self._requires_grad:
-            problem = f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed"
+            problem = (
+                f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed"
+            )
             raise TypeError(f"{problem}; write t.detach() or t.data where that is meant")
         return np.array(self._array, dtype, copy=copy)
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        return ops.call_ufunc(ufunc, method, inputs, keywords)
+    # updates in place
 
-    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
-        return ops.call_function(function, args, keywords)
+    def __iadd__(self, other: Any) -> Tensor:
+        return self._updated(self + other, "+=")
 
-    # operators
+    def __isub__(self, other: Any) -> Tensor:
+        return self._updated(self - other, "-=")
 
-    __add__, __radd__ = _operator("add")
-    __sub__, __rsub__ = _operator("subtract")
-    __mul__, __rmul__ = _operator("multiply")
-    __truediv__, __rtruediv__ = _operator("divide")
-    __floordiv__, __rfloordiv__ = _operator("floor_divide")
-    __mod__, __rmod__ = _operator("remainder")
-    __divmod__, __rdivmod__ = _operator("divmod")
-    __pow__, __rpow__ = _operator("power")
-    __matmul__, __rmatmul__ = _operator("matmul")
-    __and__, __rand__ = _operator("logical_and")
-    __or__, __ror__ = _operator("logical_or")
-    __lt__, __gt__ = _operator("less")
-    __le__, __ge__ = _operator("less_equal")
-    __eq__, __ne__ = _operator("equal")[0], _operator("not_equal")[0]  # type: ignore[assignment]
-    __hash__ = object.__hash__
-    __iadd__, __isub__ = _update("add", "+="), _update("subtract", "-=")
-    __imul__, __itruediv__ = _update("multiply", "*="), _update("divide", "/=")
-    __abs__, __invert__ = _method("abs"), _method("logical_not")
+    def __imul__(self, other: Any) -> Tensor:
+        return self._updated(self * other, "*=")
 
-    def __neg__(self) -> Tensor:
-        return ops.negative(self)
+    def __itruediv__(self, other: Any) -> Tensor:
+        return self._updated(self / other, "/=")
 
-    def __getitem__(self, index: Any) -> Tensor:
-        return ops.getitem(self, index)
-
-    def __pos__(self) -> Tensor:
+    def _updated(self, value: Tensor, sign: str) -> Tensor:
+        """The result of `W += ...`: inside no_grad, a leaf that requires grad is rebound; else there is a new tensor."""
+        if self.op is not None or not self._requires_grad:
+            return value
+        if recording.get().enabled:
+            problem = f"{self.name or 'tensor'} {sign} ... would change a leaf that requires grad"
+            raise ValueError(f"{problem}; write `with mg.no_grad(): W {sign} ...`")
+        self.data = value
         return self
 
     def __setitem__(self, index: Any, value: Any) -> None:
         problem = "x[i] = v would change an array that the graph still needs"
-        raise TypeError(f"{problem}; write x = np.where(mask, v, x), or build x with np.concatenate or np.stack")
-
-    if TYPE_CHECKING:  # at run time it would make every look at an attribute slower: 12 % of a pass over tiny arrays
-
-        def __getattr__(self, name: str) -> Callable[..., Any]: ...
-
-
-_METHODS = (
-    "all any argmax argmin argpartition argsort astype choose clip conjugate copy cumprod cumsum diagonal dot flatten "
-    "max mean min prod ravel repeat reshape round searchsorted squeeze std sum swapaxes take trace transpose var"
-)
-for _name in _METHODS.split():
-    setattr(Tensor, _name, _method(_name))
+        raise TypeError(
+            f"{problem}; write x = np.where(mask, v, x), or build x with np.concatenate or np.stack"
+        )
 
 
 def fitted(value: Any, x: Tensor, what: str) -> Tensor:
     """What a user gives for `x` as a tensor of its shape and dtype; a tensor keeps its history."""
     value = value if isinstance(value, Tensor) else Tensor(value, dtype=x.dtype)
     if value.shape != x.shape:
-        from minigrad import graph, naming
-
-        where = naming.describe(graph.Graph(x), x, "") if x.op else f"{x.name or 'a leaf'}, made in {x.source}"
+        where = x.describe() if x.op else f"{x.name or 'a leaf'}, made in {x.source}"
         raise ValueError(f"{what} shape {x.shape} is needed, found {value.shape}, for {where}")
-    return value if value.dtype == x.dtype else ops.astype(value, x.dtype)
+    return value if value.dtype == x.dtype else functions["astype"](value, x.dtype)
 
 
 def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
     """A new array of real numbers; Python numbers and lists of them get the default dtype."""
     array = np.array(data._array if isinstance(data, Tensor) else data)
-    if dtype is None and array.dtype.kind != "b" and not isinstance(data, (Array, np.generic, Tensor)):
+    if (
+        dtype is None
+        and array.dtype.kind != "b"
+        and not isinstance(data, (Array, np.generic, Tensor))
+    ):
         dtype = _default_dtype
     if dtype is not None and array.dtype.kind in "biuf":
         array = array.astype(dtype, copy=False)
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"a tensor holds real numbers; found {type(data).__name__} of dtype {array.dtype}")
+        raise TypeError(
+            f"a tensor holds real numbers; found {type(data).__name__} of dtype {array.dtype}"
+        )
     return array
 
 
@@ -387,7 +395,9 @@ def _frozen(value: Any) -> bool:
     return value.base is None or (isinstance(value.base, Array) and not value.base.flags.writeable)
 
 
-def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None) -> Tensor:
+def tensor(
+    data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None
+) -> Tensor:
     """A leaf: a read-only copy of `data` (array, number, nested list, tensor).
 
     Arrays keep their dtype; Python numbers and lists become `get_default_dtype()`.  Raises TypeError when a tensor of
@@ -397,15 +407,21 @@ def tensor(data: Any, requires_grad: bool = False, dtype: DTypeLike | None = Non
     >>> mg.tensor([1.0, 2.0], requires_grad=True, name="w")
     tensor([1., 2.], name='w', requires_grad=True)
     """
-    return Tensor(np.asarray(data) if isinstance(data, Tensor) else data, requires_grad, dtype, name)
+    return Tensor(
+        np.asarray(data) if isinstance(data, Tensor) else data, requires_grad, dtype, name
+    )
 
 
 def constant(value: Any) -> Tensor:
     """A leaf without gradient for an operand that is not a tensor; the line of the operation is not its source."""
-    leaf: Tensor = object.__new__(Tensor)  # without looking for the caller: twice as fast as `Tensor(value)`
-    if type(value) in (int, float):  # computed with as a number; what the default dtype cannot hold is kept in float64
-        return leaf._begin(np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64), None)
+    leaf: Tensor = object.__new__(
+        Tensor
+    )  # without looking for the caller: twice as fast as `Tensor(value)`
+    if type(value) in (
+        int,
+        float,
+    ):  # computed with as a number; what the default dtype cannot hold is kept in float64
+        return leaf._begin(
+            np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64), None
+        )
     return leaf._begin(value if _frozen(value) else _own_array(value), None)
-
-
-from minigrad import ops  # noqa: E402 - the operators are functions of tensors, so they come last

@@ -34,9 +34,13 @@ def attend(scores: mg.Tensor, values: mg.Tensor, mask: Any = None) -> tuple[mg.T
         mask = np.asarray(getattr(mask, "data", mask))
         if mask.dtype.kind != "b" or mask.shape != scores.shape[-2:]:
             found = f"{mask.dtype} of shape {mask.shape}"
-            raise ValueError(f"attention: mask must be bool of shape (S, B) = {scores.shape[-2:]}, found {found}")
+            raise ValueError(
+                f"attention: mask must be bool of shape (S, B) = {scores.shape[-2:]}, found {found}"
+            )
         if not mask.any(axis=0).all():
-            raise ValueError(f"attention: row {int(np.argmin(mask.any(axis=0)))} of the mask allows no step at all")
+            raise ValueError(
+                f"attention: row {int(np.argmin(mask.any(axis=0)))} of the mask allows no step at all"
+            )
         scores = mg.where(mask, scores, -np.inf)
     weights = mg.softmax(scores, axis=-2)
     context = (weights[..., None] * values).sum(axis=-3)
@@ -55,9 +59,13 @@ class _Attention(Module):
         values = keys if values is None else values
         if keys.ndim != 3 or query.ndim not in (2, 3) or query.shape[-2] != keys.shape[1]:
             found = f"{query.shape} and {keys.shape}"
-            raise ValueError(f"{self.called}: query (B, Q) or (T, B, Q) and keys (S, B, K) are needed, found {found}")
+            raise ValueError(
+                f"{self.called}: query (B, Q) or (T, B, Q) and keys (S, B, K) are needed, found {found}"
+            )
         if values.shape[:2] != keys.shape[:2]:
-            raise ValueError(f"{self.called}: values {values.shape} and keys {keys.shape} differ in S or B")
+            raise ValueError(
+                f"{self.called}: values {values.shape} and keys {keys.shape} differ in S or B"
+            )
         return attend(self.scores(mg.expand_dims(query, -3), keys), values, mask)
 
 
@@ -79,7 +87,9 @@ class DotAttention(_Attention):
     def scores(self, query: mg.Tensor, keys: mg.Tensor) -> mg.Tensor:
         """One number for each key."""
         if query.shape[-1] != keys.shape[-1]:
-            raise ValueError(f"{self.called}: query and keys need the same size, found {query.shape} and {keys.shape}")
+            raise ValueError(
+                f"{self.called}: query and keys need the same size, found {query.shape} and {keys.shape}"
+            )
         e = (query * keys).sum(axis=-1)
         return e / float(np.sqrt(keys.shape[-1])) if self.scaled else e
 

@@ -37,7 +37,9 @@ def leaves(state: State, name: str = "h") -> Iterator[tuple[str, Any]]:
         return
     for k, part in enumerate(state):
         fields = getattr(state, "_fields", None)
-        yield from leaves(part, fields[k] if fields else name if isinstance(state, Layers) else f"s{k}")
+        yield from leaves(
+            part, fields[k] if fields else name if isinstance(state, Layers) else f"s{k}"
+        )
 
 
 def detach_state(state: State) -> State:
@@ -68,35 +70,53 @@ class Cell(Module):
     def initial_state(self, batch_size: int | None = None) -> State:
         """Zeros of the parameters' dtype, named h_init, c_init, ...; (size) without a batch size."""
         if not hasattr(self, "state_size"):
-            raise TypeError(f"{type(self).__name__}: set self.state_size, or write initial_state(batch_size)")
+            raise TypeError(
+                f"{type(self).__name__}: set self.state_size, or write initial_state(batch_size)"
+            )
         batch = () if batch_size is None else (batch_size,)
         names = (f"{name}_init" for name, _ in leaves(self.state_size))
-        return map_state(lambda n: mg.tensor(np.zeros((*batch, n)), False, self.dtype, next(names)), self.state_size)
+        return map_state(
+            lambda n: mg.tensor(np.zeros((*batch, n)), False, self.dtype, next(names)),
+            self.state_size,
+        )
 
     def check_input(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         """Raise if one step of input does not fit; here if it has not `input_size` features."""
         size = getattr(self, "input_size", None)
         if size is not None and (len(shape) not in (1, 2) or shape[-1] != size):
-            raise ValueError(f"{self.called}: x (B, {size}) or ({size},) is needed at each step, found {shape}")
+            raise ValueError(
+                f"{self.called}: x (B, {size}) or ({size},) is needed at each step, found {shape}"
+            )
         if size is not None and dtype.kind != "f":
-            raise TypeError(f"{self.called}: x must hold floats, found {dtype}; write x.astype(np.{self.dtype})")
+            raise TypeError(
+                f"{self.called}: x must hold floats, found {dtype}; write x.astype(np.{self.dtype})"
+            )
 
     def check_state(self, state: State, *batch: int, who: str = "") -> State:
         """The state as tensors, in the structure of the initial one; raises, and names the leaf that does not fit."""
         if hasattr(self, "state_size"):
             return self.matched(state, self.state_size, f"{who or self.called}: state", batch)
         with mg.no_grad():
-            return self.matched(state, self.initial_state(*batch), f"{who or self.called}: state", batch)
+            return self.matched(
+                state, self.initial_state(*batch), f"{who or self.called}: state", batch
+            )
 
     def matched(self, state: State, like: Any, where: str, batch: tuple[int, ...] = ()) -> State:
         """The state in the structure of `like`, whose leaves are sizes without the batch, or examples; or an error."""
         if isinstance(like, tuple):
             fields = getattr(like, "_fields", range(len(like)))
             if not isinstance(state, tuple | list) or len(state) != len(like):
-                found = f"{len(state)} parts" if isinstance(state, tuple | list) else f"one {type(state).__name__}"
+                found = (
+                    f"{len(state)} parts"
+                    if isinstance(state, tuple | list)
+                    else f"one {type(state).__name__}"
+                )
                 wanted = ", ".join(str(field) for field in fields)
                 raise ValueError(f"{where} must be a tuple ({wanted}), found {found}")
-            parts = [self.matched(s, l, f"{where}.{field}", batch) for field, s, l in zip(fields, state, like)]
+            parts = [
+                self.matched(s, l, f"{where}.{field}", batch)
+                for field, s, l in zip(fields, state, like)
+            ]
             return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
         shape = (*batch, like) if isinstance(like, int) else like.shape
         if not isinstance(state, mg.Tensor | np.ndarray):
@@ -109,7 +129,9 @@ class Cell(Module):
         """One step: `forward` after checking x and the state; without a state, from the initial one."""
         x, state = self._adapted(x), self._adapted(state)
         if not hasattr(x, "dtype"):
-            raise TypeError(f"{self.called}: x must be a tensor or an array, found {type(x).__name__}")
+            raise TypeError(
+                f"{self.called}: x must be a tensor or an array, found {type(x).__name__}"
+            )
         self.check_input(x.shape, x.dtype)
         batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
         state = self.initial_state(*batch) if state is None else self.check_state(state, *batch)
@@ -119,14 +141,24 @@ class Cell(Module):
     def pair(self, result: Any, like: State = None) -> tuple[Any, State]:
         """What forward returned, if it is (y, state), with a state like the one that went in; or an error."""
         if not isinstance(result, tuple) or len(result) != 2:
-            found = f"{len(result)} parts" if isinstance(result, tuple) else f"one {type(result).__name__}"
+            found = (
+                f"{len(result)} parts"
+                if isinstance(result, tuple)
+                else f"one {type(result).__name__}"
+            )
             raise TypeError(f"{type(self).__name__}.forward must return (y, state), found {found}")
         y, new = result
-        return y, new if like is None else self.matched(new, like, f"{self.called}: the state that forward returns")
+        return y, new if like is None else self.matched(
+            new, like, f"{self.called}: the state that forward returns"
+        )
 
     def describe(self) -> str:
         """The sizes."""
-        return ", ".join(str(getattr(self, name)) for name in ("input_size", "hidden_size") if hasattr(self, name))
+        return ", ".join(
+            str(getattr(self, name))
+            for name in ("input_size", "hidden_size")
+            if hasattr(self, name)
+        )
 
 
 class RNNCell(Cell):
@@ -145,11 +177,18 @@ class RNNCell(Cell):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, nonlinearity: str = "tanh", rng: init.Rng = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        nonlinearity: str = "tanh",
+        rng: init.Rng = None,
     ) -> None:
         positive("RNNCell", input_size=input_size, hidden_size=hidden_size)
         if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"RNNCell: nonlinearity must be 'tanh' or 'relu', found {nonlinearity!r}")
+            raise ValueError(
+                f"RNNCell: nonlinearity must be 'tanh' or 'relu', found {nonlinearity!r}"
+            )
         self.input_size, self.hidden_size, self.nonlinearity = input_size, hidden_size, nonlinearity
         self.state_size = hidden_size
         self.W_xh = Parameter(init.glorot(input_size, hidden_size, rng=rng))
@@ -158,7 +197,7 @@ class RNNCell(Cell):
 
     def forward(self, x: mg.Tensor, h_prev: mg.Tensor) -> tuple[mg.Tensor, mg.Tensor]:
         """One step."""
-        if self.b_h is None:  # noqa: SIM108 - one equation a line
+        if self.b_h is None:
             a = x @ self.W_xh + h_prev @ self.W_hh
         else:
             a = x @ self.W_xh + h_prev @ self.W_hh + self.b_h
@@ -192,7 +231,9 @@ class LSTMCell(Cell):
     (True, (2, 4))
     """
 
-    def __init__(self, input_size: int, hidden_size: int, bias: bool = True, rng: init.Rng = None) -> None:
+    def __init__(
+        self, input_size: int, hidden_size: int, bias: bool = True, rng: init.Rng = None
+    ) -> None:
         positive("LSTMCell", input_size=input_size, hidden_size=hidden_size)
         self.input_size, self.hidden_size = input_size, hidden_size
         self.state_size = LSTMState(hidden_size, hidden_size)
@@ -203,7 +244,7 @@ class LSTMCell(Cell):
     def forward(self, x: mg.Tensor, state: LSTMState) -> tuple[mg.Tensor, LSTMState]:
         """One step."""
         h_prev, c_prev = state
-        if self.b_h is None:  # noqa: SIM108 - one equation a line
+        if self.b_h is None:
             a = x @ self.W_xh + h_prev @ self.W_hh
         else:
             a = x @ self.W_xh + h_prev @ self.W_hh + self.b_h
@@ -238,7 +279,12 @@ class GRUCell(Cell):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, bias: bool = True, reset: str = "after", rng: init.Rng = None
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        reset: str = "after",
+        rng: init.Rng = None,
     ) -> None:
         positive("GRUCell", input_size=input_size, hidden_size=hidden_size)
         if reset not in ("after", "before"):
@@ -262,7 +308,9 @@ class GRUCell(Cell):
         h = (1 - z) * n + z * h_prev
         return h, h
 
-    def _before(self, a_r: mg.Tensor, a_z: mg.Tensor, a_n: mg.Tensor, h_prev: mg.Tensor) -> tuple[mg.Tensor, mg.Tensor]:
+    def _before(
+        self, a_r: mg.Tensor, a_z: mg.Tensor, a_n: mg.Tensor, h_prev: mg.Tensor
+    ) -> tuple[mg.Tensor, mg.Tensor]:
         gates = 2 * self.hidden_size
         u_r, u_z = mg.split(h_prev @ self.W_hh[:, :gates], 2, axis=-1)
         r = mg.sigmoid(a_r + u_r)
@@ -274,10 +322,17 @@ class GRUCell(Cell):
     def equations(self) -> list[str]:
         """Those of the chosen reset."""
         r, z, n, h = super().equations()
-        return [r, z, n if self.reset == "after" else "n = tanh(x W_xn + (r ∘ h_prev) W_hn + b_n)", h]
+        return [
+            r,
+            z,
+            n if self.reset == "after" else "n = tanh(x W_xn + (r ∘ h_prev) W_hn + b_n)",
+            h,
+        ]
 
 
-def _packed_weights(gates: int, input_size: int, hidden_size: int, rng: init.Rng) -> tuple[Parameter, Parameter]:
+def _packed_weights(
+    gates: int, input_size: int, hidden_size: int, rng: init.Rng
+) -> tuple[Parameter, Parameter]:
     """W_xh and W_hh of several gates side by side, each gate initialised as if it stood alone."""
     rng = init.generator(rng)
     W_xh = [init.glorot(input_size, hidden_size, rng=rng) for _ in range(gates)]

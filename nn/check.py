@@ -26,7 +26,9 @@ class CellReport(dict[str, str]):
         return "\n".join([" | ".join(parts[:3]), " | ".join(parts[3:])] if self.ok else parts)
 
 
-def check_cell(cell: Cell, x: Any = None, *, steps: int = 4, batch_size: int = 3, seed: int = 0) -> CellReport:
+def check_cell(
+    cell: Cell, x: Any = None, *, steps: int = 4, batch_size: int = 3, seed: int = 0
+) -> CellReport:
     """Check that a cell keeps the promises that unrolling, stacking, lengths and the debugger build on.
 
     The state comes out as it went in (structure, shapes, dtypes); rows of a batch do not touch each other; nothing is
@@ -49,20 +51,30 @@ def check_cell(cell: Cell, x: Any = None, *, steps: int = 4, batch_size: int = 3
 
 
 class _Checks:
-    def __init__(self, cell: Cell, x: Any, steps: int, batch_size: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, cell: Cell, x: Any, steps: int, batch_size: int, rng: np.random.Generator
+    ) -> None:
         self.cell, self.steps, self.rng = cell, steps, rng
         self.before = dict(_attributes(cell))
         with mg.no_grad():
             x = _example(cell, batch_size) if x is None else np.asarray(x)
             state = cell.initial_state(*x.shape[:1])
         real = x.dtype.kind == "f"  # else tokens
-        xs = rng.standard_normal((steps, *x.shape)).astype(cell.dtype) if real else np.stack([x] * steps)
+        xs = (
+            rng.standard_normal((steps, *x.shape)).astype(cell.dtype)
+            if real
+            else np.stack([x] * steps)
+        )
         self.x = mg.tensor(xs, requires_grad=real, name="x")
         names = iter([f"{name}_init" for name, _ in leaves(state)])
         self.state = map_state(lambda s: self._random_state(s, next(names)), state)
 
     def _random_state(self, like: mg.Tensor, name: str) -> mg.Tensor:
-        return mg.tensor(0.5 * self.rng.standard_normal(like.shape).astype(like.dtype), requires_grad=True, name=name)
+        return mg.tensor(
+            0.5 * self.rng.standard_normal(like.shape).astype(like.dtype),
+            requires_grad=True,
+            name=name,
+        )
 
     def report(self) -> CellReport:
         inputs = [*self.cell.parameters(), self.x, *[s for _, s in leaves(self.state)]]
@@ -94,7 +106,9 @@ class _Checks:
         before, x, state = self.outputs(), self.x, self.state
         first = x.data[:, :1] + 1 if x.requires_grad else x.data[:, 1:2]
         self.x = mg.tensor(np.concatenate([first, x.data[:, 1:]], axis=1))
-        self.state = map_state(lambda s: mg.tensor(np.concatenate([s.data[:1] + 1, s.data[1:]])), state)
+        self.state = map_state(
+            lambda s: mg.tensor(np.concatenate([s.data[:1] + 1, s.data[1:]])), state
+        )
         after, (self.x, self.state) = self.outputs(), (x, state)
         for a, b in zip(before, after, strict=True):
             if not np.allclose(a.data[1:], b.data[1:], rtol=1e-4, atol=1e-6):
@@ -107,7 +121,11 @@ class _Checks:
         for name, (value, size) in _attributes(self.cell):
             old, old_size = self.before.get(name, (None, 0))
             changed += [name] if old is not value or old_size != size else []
-        return f"FAILED: forward changes {', '.join(changed)}; return it as a part of the state" if changed else "ok"
+        return (
+            f"FAILED: forward changes {', '.join(changed)}; return it as a part of the state"
+            if changed
+            else "ok"
+        )
 
 
 def _attempt(check: Callable[[], Any]) -> str:
@@ -129,7 +147,11 @@ def _attributes(cell: Cell) -> Iterator[tuple[str, Any]]:
 def _example(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
     """One step of input, of the first size that the cell takes: its `input_size`, or found by trying."""
     sizes = [n for p in cell.parameters() for n in p.shape]
-    tried = [cell.input_size] if hasattr(cell, "input_size") else [*sizes, *range(1, max([16, *sizes]) + 1)]
+    tried = (
+        [cell.input_size]
+        if hasattr(cell, "input_size")
+        else [*sizes, *range(1, max([16, *sizes]) + 1)]
+    )
     state, problem = cell.initial_state(batch_size), None
     for size in dict.fromkeys(tried):
         x = np.zeros((batch_size, size), cell.dtype)
@@ -138,7 +160,9 @@ def _example(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
             return x
         except Exception as error:  # whatever a cell does with an input that it does not take
             problem = error
-    raise ValueError(f"check_cell: {cell.called} takes no input (B, D) that was tried; pass x=: {problem}") from problem
+    raise ValueError(
+        f"check_cell: {cell.called} takes no input (B, D) that was tried; pass x=: {problem}"
+    ) from problem
 
 
 def summary(module: Module) -> str:
@@ -155,7 +179,9 @@ def summary(module: Module) -> str:
     state = module.state_dict()
     width = max([len("total"), *map(len, state)])
     shape = max([0, *[len(str(value.shape)) for value in state.values()]]) + 2
-    rows = [f"{name:<{width}}{value.shape!s:>{shape}}{value.size:>10}" for name, value in state.items()]
+    rows = [
+        f"{name:<{width}}{value.shape!s:>{shape}}{value.size:>10}" for name, value in state.items()
+    ]
     total = sum(value.size for value in state.values())
     size = sum(value.nbytes for value in state.values())
     head = f"{type(module).__name__}({module.describe()})"

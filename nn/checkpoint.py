@@ -38,7 +38,7 @@ def save(target: Any, path: str | os.PathLike[str], **extra: Any) -> None:
     folder, name = os.path.split(path)
     draft = os.path.join(folder, f".{name}.{os.getpid()}.{time.time_ns()}")
     try:
-        file = open(draft, "xb")  # noqa: SIM115 - closed below; here only what is wrong with the place
+        file = open(draft, "xb")
     except OSError as error:
         raise OSError(error.errno, f"cannot save here: {error.strerror}", path) from None
     try:
@@ -63,13 +63,19 @@ def load(target: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
         arrays = read(path)
     except (FileNotFoundError, ImportError):
         raise
-    except Exception as error:  # what is damaged fails in as many ways as there are readers inside of readers
-        raise ValueError(f"load: {path} is damaged, or not a {_suffix(path)} file of arrays: {error}") from None
+    except (
+        Exception
+    ) as error:  # what is damaged fails in as many ways as there are readers inside of readers
+        raise ValueError(
+            f"load: {path} is damaged, or not a {_suffix(path)} file of arrays: {error}"
+        ) from None
     extra = {name[1:]: arrays.pop(name) for name in list(arrays) if name.startswith("@")}
     before = _flat(target)
     try:
         _restore(target, arrays)
-    except Exception as error:  # a hostile generator state overflows or recurses; half of the target may be set
+    except (
+        Exception
+    ) as error:  # a hostile generator state overflows or recurses; half of the target may be set
         _restore(target, before)
         raise ValueError(f"load: {path} does not fit: {error}") from None
     return {name: value if value.ndim else value.item() for name, value in extra.items()}
@@ -79,15 +85,25 @@ def _flat(target: Any) -> dict[str, Any]:
     """All arrays and numbers of a target by name."""
     if isinstance(target, Mapping):
         if any("/" in str(key) for key in target):
-            raise ValueError(f"names in a dict to save must be without '/', found {', '.join(map(str, target))}")
-        return {f"{key}/{name}": value for key, part in target.items() for name, value in _flat(part).items()}
+            raise ValueError(
+                f"names in a dict to save must be without '/', found {', '.join(map(str, target))}"
+            )
+        return {
+            f"{key}/{name}": value
+            for key, part in target.items()
+            for name, value in _flat(part).items()
+        }
     if isinstance(target, np.random.Generator):
         import json  # the slow imports wait until a file is written or read
 
-        text = json.dumps(target.bit_generator.state, default=lambda value: np.asarray(value).tolist())
+        text = json.dumps(
+            target.bit_generator.state, default=lambda value: np.asarray(value).tolist()
+        )
         return {"state": np.frombuffer(text.encode(), np.uint8)}
     if not hasattr(target, "state_dict"):
-        raise TypeError(f"a module, optimiser, schedule or generator can be saved, found {type(target).__name__}")
+        raise TypeError(
+            f"a module, optimiser, schedule or generator can be saved, found {type(target).__name__}"
+        )
     return dict(target.state_dict())
 
 
@@ -95,9 +111,18 @@ def _restore(target: Any, arrays: Mapping[str, Any]) -> None:
     if isinstance(target, Mapping):
         unknown = sorted({name.partition("/")[0] for name in arrays} - set(target))
         if unknown:
-            raise ValueError(f"it also holds {', '.join(unknown)}; give these too, or save them apart")
+            raise ValueError(
+                f"it also holds {', '.join(unknown)}; give these too, or save them apart"
+            )
         for key, part in target.items():
-            _restore(part, {name[len(key) + 1 :]: v for name, v in arrays.items() if name.startswith(f"{key}/")})
+            _restore(
+                part,
+                {
+                    name[len(key) + 1 :]: v
+                    for name, v in arrays.items()
+                    if name.startswith(f"{key}/")
+                },
+            )
     elif isinstance(target, np.random.Generator):
         import json
 
@@ -109,7 +134,9 @@ def _restore(target: Any, arrays: Mapping[str, Any]) -> None:
 def _suffix(path: str) -> str:
     suffix = os.path.splitext(path)[1]
     if suffix not in _FORMATS:
-        raise ValueError(f"{path}: a name that ends in {' or '.join(_FORMATS)} is needed, found {suffix!r}")
+        raise ValueError(
+            f"{path}: a name that ends in {' or '.join(_FORMATS)} is needed, found {suffix!r}"
+        )
     return suffix
 
 
@@ -129,13 +156,17 @@ def _read_npz(path: str) -> dict[str, Array]:
     with zipfile.ZipFile(path) as archive:
         for name in archive.namelist():
             with archive.open(name) as file:
-                arrays[name.removesuffix(".npy")] = np.lib.format.read_array(file, allow_pickle=False)
+                arrays[name.removesuffix(".npy")] = np.lib.format.read_array(
+                    file, allow_pickle=False
+                )
                 file.read()  # to the end, where the checksum is compared
     return arrays
 
 
 def _write_safetensors(file: Any, arrays: dict[str, Array]) -> None:
-    file.write(_safetensors().save({name: np.array(value, order="C") for name, value in arrays.items()}))
+    file.write(
+        _safetensors().save({name: np.array(value, order="C") for name, value in arrays.items()})
+    )
 
 
 def _read_safetensors(path: str) -> dict[str, Array]:
@@ -146,8 +177,13 @@ def _safetensors() -> Any:
     try:
         import safetensors.numpy
     except ImportError:
-        raise ImportError(".safetensors files need the extra: pip install 'minigrad-bptt[safetensors]'") from None
+        raise ImportError(
+            ".safetensors files need the extra: pip install 'minigrad-bptt[safetensors]'"
+        ) from None
     return safetensors.numpy
 
 
-_FORMATS = {".npz": (_write_npz, _read_npz), ".safetensors": (_write_safetensors, _read_safetensors)}
+_FORMATS = {
+    ".npz": (_write_npz, _read_npz),
+    ".safetensors": (_write_safetensors, _read_safetensors),
+}

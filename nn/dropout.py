@@ -16,7 +16,9 @@ def check_probability(who: str, p: float) -> float:
     return p
 
 
-def mask(shape: tuple[int, ...], p: float, dtype: np.dtype[np.generic], rng: init.Rng = None) -> mg.Tensor:
+def mask(
+    shape: tuple[int, ...], p: float, dtype: np.dtype[np.generic], rng: init.Rng = None
+) -> mg.Tensor:
     """0 with probability p, else 1 / (1 − p): times this, a tensor keeps its mean."""
     kept = init.generator(rng).random(shape) >= p
     return mg.tensor(kept / (1 - p), dtype=dtype)
@@ -35,7 +37,10 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, rng: init.Rng = None) -> None:
-        self.p, self.rng = check_probability("Dropout", p), None if rng is None else init.generator(rng)
+        self.p, self.rng = (
+            check_probability("Dropout", p),
+            None if rng is None else init.generator(rng),
+        )
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:
         """The same shape."""

@@ -24,7 +24,9 @@ class Embedding(Module):
     (2, 2, 3)
     """
 
-    def __init__(self, count: int, size: int, padding: int | None = None, rng: init.Rng = None) -> None:
+    def __init__(
+        self, count: int, size: int, padding: int | None = None, rng: init.Rng = None
+    ) -> None:
         positive("Embedding", count=count, size=size)
         if padding is not None and not 0 <= padding < count:
             raise ValueError(f"Embedding: padding in 0...{count - 1} is needed, found {padding}")
@@ -41,7 +43,9 @@ class Embedding(Module):
             raise TypeError(f"{self.called}: tokens are integers, found {tokens.dtype}")
         if tokens.size and not (tokens.min() >= 0 and tokens.max() < self.count):
             found = tokens.min() if tokens.min() < 0 else tokens.max()
-            raise ValueError(f"{self.called}: tokens in 0...{self.count - 1} are needed, found {found}")
+            raise ValueError(
+                f"{self.called}: tokens in 0...{self.count - 1} are needed, found {found}"
+            )
         y = self.W[tokens]
         if self.padding is None:
             return y

@@ -13,7 +13,9 @@ import numpy as np
 import minigrad as mg
 
 Array = np.ndarray[Any, Any]
-Rng: TypeAlias = "np.random.Generator | int | None"  # text: numpy.random is loaded when it is first used
+Rng: TypeAlias = (
+    "np.random.Generator | int | None"  # text: numpy.random is loaded when it is first used
+)
 
 
 def zeros(*shape: int, rng: Rng = None) -> Array:
@@ -119,7 +121,9 @@ def gates(*matrices: Array) -> Array:
 
 def _fans(who: str, shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) < 2 or not all(n > 0 for n in shape[-2:]):
-        raise ValueError(f"{who}: a shape (fan_in, fan_out) of positive sizes is needed, found {shape}")
+        raise ValueError(
+            f"{who}: a shape (fan_in, fan_out) of positive sizes is needed, found {shape}"
+        )
     return shape[-2], shape[-1]
 
 

@@ -37,7 +37,9 @@ def check_features(module: Module, x: Any, size: int) -> None:
     """Check that x is a tensor of floats (..., size)."""
     if not isinstance(x, mg.Tensor) or x.dtype.kind != "f":
         found = getattr(x, "dtype", type(x).__name__)
-        raise TypeError(f"{module.called}: x must hold floats, found {found}; write np.asarray(x, np.{module.dtype})")
+        raise TypeError(
+            f"{module.called}: x must hold floats, found {found}; write np.asarray(x, np.{module.dtype})"
+        )
     if not x.ndim or x.shape[-1] != size:
         raise ValueError(f"{module.called}: x (..., {size}) is needed, found {x.shape}")
 
@@ -54,7 +56,9 @@ class Linear(Module):
     (5, 2)
     """
 
-    def __init__(self, input_size: int, output_size: int, bias: bool = True, rng: init.Rng = None) -> None:
+    def __init__(
+        self, input_size: int, output_size: int, bias: bool = True, rng: init.Rng = None
+    ) -> None:
         positive("Linear", input_size=input_size, output_size=output_size)
         self.input_size, self.output_size = input_size, output_size
         self.W = Parameter(init.glorot(input_size, output_size, rng=rng))

@@ -37,11 +37,15 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any) -> mg.Tensor:
     a, target = _same_shapes("binary_cross_entropy_with_logits", logits, target)
     if np.any((target.data < 0) | (target.data > 1)):
         found = f"{target.data.min()} to {target.data.max()}"
-        raise ValueError(f"binary_cross_entropy_with_logits: targets in [0, 1] are needed, found {found}")
+        raise ValueError(
+            f"binary_cross_entropy_with_logits: targets in [0, 1] are needed, found {found}"
+        )
     return (mg.softplus(a) - target * a).mean()
 
 
-def cross_entropy(logits: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None) -> mg.Tensor:
+def cross_entropy(
+    logits: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None
+) -> mg.Tensor:
     """Cross-entropy of classes:  L = −mean(log softmax(logits)[target]).
 
     Shapes: logits (..., C), target (...) integers in 0...C−1; weight (C).
@@ -55,7 +59,9 @@ def cross_entropy(logits: Any, target: Any, *, ignore_index: int | None = None, 
     return _nll(mg.log_softmax(logits, axis=-1), target, weight)
 
 
-def nll_loss(log_p: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None) -> mg.Tensor:
+def nll_loss(
+    log_p: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None
+) -> mg.Tensor:
     """Negative log-likelihood:  L = −mean(log_p[target]);  `cross_entropy` is this after log_softmax.
 
     Shapes: log_p (..., C), target (...) integers in 0...C−1; weight (C).
@@ -74,10 +80,14 @@ def _nll(log_p: mg.Tensor, target: Any, weight: Any) -> mg.Tensor:
         return -mg.take_along_axis(log_p, index, axis=-1).mean()
     weight = np.asarray(getattr(weight, "data", weight), log_p.dtype)
     if weight.shape != log_p.shape[-1:]:
-        raise ValueError(f"weight: one for each class {log_p.shape[-1:]} is needed, found shape {weight.shape}")
+        raise ValueError(
+            f"weight: one for each class {log_p.shape[-1:]} is needed, found shape {weight.shape}"
+        )
     each = weight[index]
     if not each.sum() > 0:
-        raise ValueError(f"weight: the weights of the targets must sum to more than 0, found {each.sum()}")
+        raise ValueError(
+            f"weight: the weights of the targets must sum to more than 0, found {each.sum()}"
+        )
     return -(mg.take_along_axis(log_p, index, axis=-1) * each).sum() / each.sum()
 
 
@@ -86,18 +96,24 @@ def _same_shapes(who: str, y: Any, target: Any) -> tuple[mg.Tensor, mg.Tensor]:
     y = y if isinstance(y, mg.Tensor) else mg.tensor(y)
     target = target if isinstance(target, mg.Tensor) else mg.tensor(target, dtype=y.dtype)
     if y.shape != target.shape:
-        raise ValueError(f"{who}: y and target must have the same shape, found {y.shape} and {target.shape}")
+        raise ValueError(
+            f"{who}: y and target must have the same shape, found {y.shape} and {target.shape}"
+        )
     if not y.size:
         raise ValueError(f"{who}: there is nothing to average over, found shape {y.shape}")
     return y, target
 
 
-def _classes(who: str, logits: Any, target: Any, ignore_index: int | None) -> tuple[mg.Tensor, np.ndarray[Any, Any]]:
+def _classes(
+    who: str, logits: Any, target: Any, ignore_index: int | None
+) -> tuple[mg.Tensor, np.ndarray[Any, Any]]:
     """Scores as a tensor and targets as integers, checked; ignored ones are left out, whatever stands there."""
     logits = logits if isinstance(logits, mg.Tensor) else mg.tensor(logits)
     target = np.asarray(getattr(target, "data", target))
     if not logits.ndim or target.shape != logits.shape[:-1]:
-        raise ValueError(f"{who}: logits (..., C) and target (...) are needed, found {logits.shape} and {target.shape}")
+        raise ValueError(
+            f"{who}: logits (..., C) and target (...) are needed, found {logits.shape} and {target.shape}"
+        )
     if target.dtype.kind not in "iu":
         raise TypeError(f"{who}: targets are class numbers, so integers; found {target.dtype}")
     if ignore_index is not None and np.any(target == ignore_index):
@@ -105,7 +121,11 @@ def _classes(who: str, logits: Any, target: Any, ignore_index: int | None) -> tu
         logits, target = logits[keep], target[keep]
     wrong = (target < 0) | (target >= logits.shape[-1])
     if np.any(wrong):
-        raise ValueError(f"{who}: targets in 0...{logits.shape[-1] - 1} are needed, found {target[wrong][0]}")
+        raise ValueError(
+            f"{who}: targets in 0...{logits.shape[-1] - 1} are needed, found {target[wrong][0]}"
+        )
     if not target.size:
-        raise ValueError(f"{who}: there is nothing to average over (no targets, or all of them ignored)")
+        raise ValueError(
+            f"{who}: there is nothing to average over (no targets, or all of them ignored)"
+        )
     return logits, target

@@ -13,7 +13,9 @@ from numpy.typing import DTypeLike
 import minigrad as mg
 
 M = TypeVar("M", bound="Module")
-FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # a scope leads to the user's line outside of it
+FOLDER = (
+    os.path.dirname(os.path.abspath(__file__)) + os.sep
+)  # a scope leads to the user's line outside of it
 
 
 class _Owned(mg.Tensor):
@@ -174,15 +176,22 @@ class Module:
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         """`forward`, in a scope of the module's name; arrays of floats are cast to the parameters' dtype."""
         if not hasattr(self, "forward"):
-            raise TypeError(f"{type(self).__name__} has no forward(...), so it cannot be called; write one")
+            raise TypeError(
+                f"{type(self).__name__} has no forward(...), so it cannot be called; write one"
+            )
         with mg.scope(self.called, outside=FOLDER):
-            return self.forward(*map(self._adapted, inputs), **{name: self._adapted(x) for name, x in options.items()})
+            return self.forward(
+                *map(self._adapted, inputs),
+                **{name: self._adapted(x) for name, x in options.items()},
+            )
 
     def _adapted(self, value: Any) -> Any:
         """Tensors of the module's dtype for arrays of floats, also inside of tuples and lists."""
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             return mg.tensor(value, dtype=self._dtype())
-        if isinstance(value, tuple | list) and any(isinstance(part, np.ndarray | tuple | list) for part in value):
+        if isinstance(value, tuple | list) and any(
+            isinstance(part, np.ndarray | tuple | list) for part in value
+        ):
             parts = [self._adapted(part) for part in value]
             return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
         return value
@@ -202,7 +211,9 @@ class Module:
         lines = [f"{type(self).__name__}({self.describe()})"]
         own = list(members(vars(self)))
         shapes = [f"{name} {item.shape}" for name, item in own if not isinstance(item, Module)]
-        lines += [f"  {line}" for line in self.equations()] + (["  " + "  ".join(shapes)] if shapes else [])
+        lines += [f"  {line}" for line in self.equations()] + (
+            ["  " + "  ".join(shapes)] if shapes else []
+        )
         for name, item in own:
             if isinstance(item, Module):
                 lines += [f"  {line}" for line in f"{name}: {item!r}".splitlines()]
@@ -216,7 +227,9 @@ def fitting(who: str, own: Mapping[str, Any], state: Any) -> dict[str, np.ndarra
     problems += [f"unexpected: {name} {given[name].shape}" for name in given if name not in own]
     for name in own:
         if name in given and given[name].shape != np.shape(own[name]):
-            problems.append(f"shape of {name}: {np.shape(own[name])} is needed, found {given[name].shape}")
+            problems.append(
+                f"shape of {name}: {np.shape(own[name])} is needed, found {given[name].shape}"
+            )
         elif name in given and given[name].dtype.kind not in "biuf":
             problems.append(f"dtype of {name}: numbers are needed, found {given[name].dtype}")
     refuse(who, problems)

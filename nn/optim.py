@@ -43,16 +43,23 @@ class Optimizer:
             self._check(group)
             for p in group["params"]:
                 if id(p) in seen:
-                    raise ValueError(f"{type(self).__name__}: parameter {p.name or 'without a name'} is given twice")
+                    raise ValueError(
+                        f"{type(self).__name__}: parameter {p.name or 'without a name'} is given twice"
+                    )
                 seen.add(id(p))
 
     def _check(self, group: Mapping[str, Any]) -> None:
-        who, options = type(self).__name__, {key: value for key, value in group.items() if key != "params"}
+        who, options = (
+            type(self).__name__,
+            {key: value for key, value in group.items() if key != "params"},
+        )
         if not group["params"]:
             raise ValueError(f"{who}: no parameters were given")
         for key, value in options.items():
             if key not in self.defaults:
-                raise TypeError(f"{who}: unknown option {key!r} in a group; there are {', '.join(self.defaults)}")
+                raise TypeError(
+                    f"{who}: unknown option {key!r} in a group; there are {', '.join(self.defaults)}"
+                )
             if key == "betas" and np.shape(value) != (2,):
                 raise ValueError(f"{who}: betas must be two numbers, found {value!r}")
             for number in value if isinstance(self.defaults[key], tuple) else [value]:
@@ -87,8 +94,17 @@ class Optimizer:
         """
         groups = [dict(group) for group in self.groups]
         slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in groups]
-        places = {f"{k}.{n}": (g, p, slots[k][n]) for k, g in enumerate(groups) for n, p in enumerate(g["params"])}
-        own = {f"{k}.{key}": value for k, g in enumerate(groups) for key, value in g.items() if key != "params"}
+        places = {
+            f"{k}.{n}": (g, p, slots[k][n])
+            for k, g in enumerate(groups)
+            for n, p in enumerate(g["params"])
+        }
+        own = {
+            f"{k}.{key}": value
+            for k, g in enumerate(groups)
+            for key, value in g.items()
+            if key != "params"
+        }
         who = f"load_state_dict of {type(self).__name__}"
         for name, array in entries(who, state).items():
             place, _, key = name.rpartition(".")
@@ -102,7 +118,14 @@ class Optimizer:
                 groups[int(place)][key] = tuple(array.tolist()) if array.ndim else array.item()
         for group in groups:
             self._check(group)
-        refuse(who, [f"missing: {place}.{key}" for place in places for key in self._lacking(*places[place])])
+        refuse(
+            who,
+            [
+                f"missing: {place}.{key}"
+                for place in places
+                for key in self._lacking(*places[place])
+            ],
+        )
         self.groups, self.slots = groups, slots
 
     def _lacking(self, group: Mapping[str, Any], p: Parameter, slot: Slots) -> list[str]:
@@ -127,9 +150,16 @@ class SGD(Optimizer):
     remembers = ("v",)
 
     def __init__(
-        self, target: Any, lr: float, momentum: float = 0.0, weight_decay: float = 0.0, nesterov: bool = False
+        self,
+        target: Any,
+        lr: float,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
     ) -> None:
-        super().__init__(target, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
+        super().__init__(
+            target, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov
+        )
 
     def _check(self, group: Mapping[str, Any]) -> None:
         super()._check(group)
@@ -238,17 +268,31 @@ def _decayed(p: Array, dp: Array, group: Mapping[str, Any]) -> Array:
 
 def _groups(target: Any) -> list[dict[str, Any]]:
     """Parameter groups from a module, parameters, or dicts."""
-    items: list[Any] = [target] if isinstance(target, mg.Tensor | Mapping | Module) else list(target)
+    items: list[Any] = (
+        [target] if isinstance(target, mg.Tensor | Mapping | Module) else list(target)
+    )
     if not items or not all(isinstance(item, Mapping) for item in items):
         items = [{"params": items}]
     groups = []
     for item in items:
         if "params" not in item:
-            raise TypeError(f"a group of parameters needs 'params', found only {', '.join(map(repr, item))}")
-        params = [item["params"]] if isinstance(item["params"], mg.Tensor | Module) else list(item["params"])
-        params = [p for part in params for p in (part.parameters() if isinstance(part, Module) else [part])]
+            raise TypeError(
+                f"a group of parameters needs 'params', found only {', '.join(map(repr, item))}"
+            )
+        params = (
+            [item["params"]]
+            if isinstance(item["params"], mg.Tensor | Module)
+            else list(item["params"])
+        )
+        params = [
+            p
+            for part in params
+            for p in (part.parameters() if isinstance(part, Module) else [part])
+        ]
         for p in params:
-            if not isinstance(p, Parameter) and not (isinstance(p, mg.Tensor) and p.is_leaf and p.requires_grad):
+            if not isinstance(p, Parameter) and not (
+                isinstance(p, mg.Tensor) and p.is_leaf and p.requires_grad
+            ):
                 raise TypeError(f"an optimiser trains leaves that require grad, found {p!r}")
         groups.append({**item, "params": params})
     return groups

@@ -45,7 +45,9 @@ class Bidirectional(Module):
         """All steps, both ways."""
         xs, inside = steps(self.called, xs, lengths)
         if state is not None and not (isinstance(state, tuple | list) and len(state) == 2):
-            raise ValueError(f"{self.called}: state must be a pair (forwards, backwards), found {type(state).__name__}")
+            raise ValueError(
+                f"{self.called}: state must be a pair (forwards, backwards), found {type(state).__name__}"
+            )
         ys, state = both_ways(self.forwards, self.backwards, xs, state, inside)
         return stacked(ys, inside), state
 
@@ -67,7 +69,11 @@ class Stacked(Cell):
     def __init__(self, layers: Any, dropout: float = 0.0) -> None:
         layers = list(layers)
         cells = [isinstance(layer, Cell) and not layer.over_time for layer in layers]
-        if not layers or not all(isinstance(layer, Module) for layer in layers) or len(set(cells)) != 1:
+        if (
+            not layers
+            or not all(isinstance(layer, Module) for layer in layers)
+            or len(set(cells)) != 1
+        ):
             found = ", ".join(type(layer).__name__ for layer in layers) or "nothing"
             raise TypeError(f"Stacked: either cells or layers over time are needed, found {found}")
         self.over_time, self.num_layers = not cells[0], len(layers)
@@ -96,7 +102,9 @@ class Stacked(Cell):
         """Through all layers."""
         new = []
         for k, layer in enumerate(self.layers):
-            x, s = layer(x if k == 0 else self.dropout(x), None if state is None else state[k], **options)
+            x, s = layer(
+                x if k == 0 else self.dropout(x), None if state is None else state[k], **options
+            )
             new.append(s)
         return x, Layers(new)
 
@@ -126,7 +134,9 @@ class _Recurrent(Module):
     def forward(self, x: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All layers over all steps; see the class."""
         if self.batch_first and not hasattr(x, "ndim"):
-            raise TypeError(f"{self.called}: batch_first needs an array (B, T, D), found {type(x).__name__}")
+            raise TypeError(
+                f"{self.called}: batch_first needs an array (B, T, D), found {type(x).__name__}"
+            )
         batch_first = self.batch_first and x.ndim == 3
         xs, inside = steps(self.called, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
         states = self._rows(state, *xs[0].shape[:-1])
@@ -142,7 +152,9 @@ class _Recurrent(Module):
             else:
                 xs, final = unroll(cells[0], xs, own[0], inside)
                 finals.append(final)
-        return stacked(xs, inside, int(batch_first)), map_state(lambda *rows: mg.stack(rows), *finals)
+        return stacked(xs, inside, int(batch_first)), map_state(
+            lambda *rows: mg.stack(rows), *finals
+        )
 
     def _rows(self, state: State, *batch: int) -> list[State]:
         """The initial state of each cell, in the order of the rows of h_n; None where it is the default."""
@@ -181,7 +193,9 @@ class RNN(_Recurrent):
         dropout: float = 0.0, bidirectional: bool = False, nonlinearity: str = "tanh",
     ) -> None:  # fmt: skip
         sizes = (input_size, hidden_size, num_layers)
-        super().__init__(RNNCell, *sizes, bias, batch_first, dropout, bidirectional, nonlinearity=nonlinearity)
+        super().__init__(
+            RNNCell, *sizes, bias, batch_first, dropout, bidirectional, nonlinearity=nonlinearity
+        )
 
 
 class LSTM(_Recurrent):
@@ -197,7 +211,9 @@ class LSTM(_Recurrent):
         self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
         dropout: float = 0.0, bidirectional: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(LSTMCell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional)
+        super().__init__(
+            LSTMCell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
+        )
 
 
 class GRU(_Recurrent):

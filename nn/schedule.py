@@ -26,7 +26,9 @@ class LambdaLR:
 
     def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]) -> None:
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(f"{type(self).__name__}: an optimiser is needed, found {type(optimizer).__name__}")
+            raise TypeError(
+                f"{type(self).__name__}: an optimiser is needed, found {type(optimizer).__name__}"
+            )
         self.optimizer, self.factor = optimizer, factor
         self.first = [float(group["lr"]) for group in optimizer.groups]
         self.count = 0
@@ -58,7 +60,9 @@ class LambdaLR:
         """Take over what `state_dict` gave; raises ValueError, and changes nothing, if it is of other groups."""
         wanted = self.state_dict()
         given = fitting(f"load_state_dict of {type(self).__name__}", wanted, state)
-        vars(self).update({name: type(value)(given[name].tolist()) for name, value in wanted.items()})
+        vars(self).update(
+            {name: type(value)(given[name].tolist()) for name, value in wanted.items()}
+        )
         self._set()
 
 
@@ -121,7 +125,11 @@ class WarmupLR(LambdaLR):
     """
 
     def __init__(
-        self, optimizer: Optimizer, steps: int, start: float = 0.0, then: Callable[[int], float] | None = None
+        self,
+        optimizer: Optimizer,
+        steps: int,
+        start: float = 0.0,
+        then: Callable[[int], float] | None = None,
     ) -> None:
         positive("WarmupLR", steps=steps)
 
@@ -173,4 +181,9 @@ class PlateauLR(LambdaLR):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed schedule needs, as numbers."""
-        return {**super().state_dict(), "best": self.best, "waited": self.waited, "cooling": self.cooling}
+        return {
+            **super().state_dict(),
+            "best": self.best,
+            "waited": self.waited,
+            "cooling": self.cooling,
+        }

@@ -30,7 +30,9 @@ def pad(sequences: Sequence[Any], value: float = 0) -> tuple[Array, Array]:
     """
     arrays = [np.asarray(sequence) for sequence in sequences]
     if not arrays or any(a.shape[1:] != arrays[0].shape[1:] or not len(a) for a in arrays):
-        raise ValueError(f"pad: sequences (T, ...) alike in all but T >= 1 needed, found {[a.shape for a in arrays]}")
+        raise ValueError(
+            f"pad: sequences (T, ...) alike in all but T >= 1 needed, found {[a.shape for a in arrays]}"
+        )
     lengths = np.array([len(a) for a in arrays])
     xs = np.full((lengths.max(), len(arrays), *arrays[0].shape[1:]), value, np.result_type(*arrays))
     for b, a in enumerate(arrays):
@@ -56,7 +58,11 @@ def batches(
     chunks = []
     for start in range(0, len(order), pool):
         drawn = order[start : start + pool]
-        drawn = drawn[np.argsort([len(sequences[k]) for k in drawn], kind="stable")] if by_length > 1 else drawn
+        drawn = (
+            drawn[np.argsort([len(sequences[k]) for k in drawn], kind="stable")]
+            if by_length > 1
+            else drawn
+        )
         chunks += [drawn[k : k + batch_size] for k in range(0, len(drawn), batch_size)]
     for k in rng.permutation(len(chunks)) if by_length > 1 else range(len(chunks)):
         yield *pad([sequences[n] for n in chunks[k]]), chunks[k]
@@ -74,7 +80,9 @@ def windows(series: Any, length: int, stride: int = 1) -> Array:
     series = np.asarray(series)
     positive("windows", length=length, stride=stride)
     if not series.ndim or len(series) < length:
-        raise ValueError(f"windows: a series of at least {length} steps is needed, found shape {series.shape}")
+        raise ValueError(
+            f"windows: a series of at least {length} steps is needed, found shape {series.shape}"
+        )
     view = np.lib.stride_tricks.sliding_window_view(series, length, axis=0)[::stride]
     return np.moveaxis(view, -1, 0)
 
@@ -88,7 +96,9 @@ class Window(NamedTuple):
     state: State
 
 
-def tbptt(net: Any, xs: Any, k1: int, k2: int | None = None, state: State = None) -> Iterator[Window]:
+def tbptt(
+    net: Any, xs: Any, k1: int, k2: int | None = None, state: State = None
+) -> Iterator[Window]:
     """Truncated BPTT (Williams & Peng 1990): every k1 steps a window whose loss reaches back k2 steps.
 
     `net(xs, state) -> (y, state)` is any layer over time, time-major.  Call `backward()` on a loss of each window's y,
@@ -107,18 +117,27 @@ def tbptt(net: Any, xs: Any, k1: int, k2: int | None = None, state: State = None
     k2 = k1 if k2 is None else k2
     positive("tbptt", k1=k1, k2=k2)
     if found := [flag for flag in ("batch_first", "bidirectional") if getattr(net, flag, False)]:
-        raise ValueError(f"tbptt: windows follow each other in time, so the net must not be {found[0]}")
+        raise ValueError(
+            f"tbptt: windows follow each other in time, so the net must not be {found[0]}"
+        )
     axes: dict[Cell, mg.Axis] = {}  # each goes on from window to window
-    first, begin = 0, state  # where this window's graph begins, and the state there, without history
+    first, begin = (
+        0,
+        state,
+    )  # where this window's graph begins, and the state there, without history
     for start in range(0, len(xs), k1):
         stop, state, ys = min(start + k1, len(xs)), begin, []
-        for here, there in itertools.pairwise([first, *reversed(range(stop - k2, start, -k2)), stop]):
+        for here, there in itertools.pairwise(
+            [first, *reversed(range(stop - k2, start, -k2)), stop]
+        ):
             with starting_at(here, axes):
                 y, state = net(xs[here:there], state)
             ys.append(y)
             state = detach_state(state)
         following = min(stop + k1, len(xs))
-        later = max(0, following - max(k2, following - stop))  # where the next window's graph begins
+        later = max(
+            0, following - max(k2, following - stop)
+        )  # where the next window's graph begins
         if first < later < stop:
             with mg.no_grad(), starting_at(first, {}):
                 begin = detach_state(net(xs[first:later], begin)[1])
@@ -158,10 +177,19 @@ def sample(
         return greedy(step, first, state, steps, end)
     rng = init.generator(rng)
     # the largest of logits with Gumbel noise is a draw from their softmax
-    return _decode(step, first, state, steps, end, lambda a: (a / temperature + rng.gumbel(size=a.shape)).argmax(-1))
+    return _decode(
+        step,
+        first,
+        state,
+        steps,
+        end,
+        lambda a: (a / temperature + rng.gumbel(size=a.shape)).argmax(-1),
+    )
 
 
-def _decode(step: Step, first: Any, state: State, steps: int, end: int | None, choose: Any) -> Array:
+def _decode(
+    step: Step, first: Any, state: State, steps: int, end: int | None, choose: Any
+) -> Array:
     positive("decoding", steps=steps)
     tokens, chosen = np.asarray(first), []
     done = np.zeros(tokens.shape, bool)

@@ -43,7 +43,9 @@ def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
     >>> net(np.ones((1, 2)))
     tensor([[6.]], op=add)
     """
-    given = fitting(f"load_torch_state_dict of {type(module).__name__}", to_torch_state_dict(module), arrays)
+    given = fitting(
+        f"load_torch_state_dict of {type(module).__name__}", to_torch_state_dict(module), arrays
+    )
     sums: dict[Parameter, Array] = {}
     for parameter, entry, ours, _ in _shares(module):
         value = ours(given[entry])
@@ -86,17 +88,26 @@ def _cell(cell: Any, prefix: str, suffix: str) -> Iterator[_Share]:
     yield _Share(cell.W_xh, weight.format("ih"), np.transpose, np.transpose)
     yield _Share(cell.W_hh, weight.format("hh"), np.transpose, np.transpose)
     if isinstance(cell, GRUCell) and cell.reset != "after":
-        raise ValueError(f"{cell.called}: PyTorch's GRU has reset='after', this one has reset={cell.reset!r}")
+        raise ValueError(
+            f"{cell.called}: PyTorch's GRU has reset='after', this one has reset={cell.reset!r}"
+        )
     if cell.b_h is None:
         return
     yield _Share(cell.b_h, bias.format("ih"), _same, _same)
     if not isinstance(cell, GRUCell):
         yield _Share(cell.b_h, bias.format("hh"), _same, np.zeros_like)
         return
-    n = slice(2 * cell.hidden_size, None)  # the candidate's second bias stands inside of r ∘ (...), so it stays apart
+    n = slice(
+        2 * cell.hidden_size, None
+    )  # the candidate's second bias stands inside of r ∘ (...), so it stays apart
     yield _Share(cell.b_h, bias.format("hh"), lambda b: _placed(b, n, 0), np.zeros_like)
     assert cell.b_hn is not None
-    yield _Share(cell.b_hn, bias.format("hh"), lambda b: b[n], lambda b: _placed(np.zeros(3 * len(b), b.dtype), n, b))
+    yield _Share(
+        cell.b_hn,
+        bias.format("hh"),
+        lambda b: b[n],
+        lambda b: _placed(np.zeros(3 * len(b), b.dtype), n, b),
+    )
 
 
 def _placed(array: Array, where: slice, value: Any) -> Array:

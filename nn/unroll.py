@@ -19,13 +19,17 @@ from nn.cells import Cell, State, leaves, map_state
 from nn.module import FOLDER, Module
 
 Array = np.ndarray[Any, Any]
-_begin: ContextVar[Any] = ContextVar("nn.begin", default=lambda cell: (0, cell.full_name or cell.called))
+_begin: ContextVar[Any] = ContextVar(
+    "nn.begin", default=lambda cell: (0, cell.full_name or cell.called)
+)
 
 
 @contextmanager
 def starting_at(t: int, axes: dict[Cell, mg.Axis]) -> Iterator[None]:
     """Inside, sequences begin with step `t`, not 0; a cell goes on with its axis, which is made if need be."""
-    token = _begin.set(lambda cell: (t, axes.setdefault(cell, mg.Axis(cell.full_name or cell.called))))
+    token = _begin.set(
+        lambda cell: (t, axes.setdefault(cell, mg.Axis(cell.full_name or cell.called)))
+    )
     try:
         yield
     finally:
@@ -33,7 +37,11 @@ def starting_at(t: int, axes: dict[Cell, mg.Axis]) -> Iterator[None]:
 
 
 def unroll(
-    cell: Cell, xs: list[mg.Tensor], state: State = None, inside: Array | None = None, reverse: bool = False
+    cell: Cell,
+    xs: list[mg.Tensor],
+    state: State = None,
+    inside: Array | None = None,
+    reverse: bool = False,
 ) -> tuple[list[mg.Tensor], State]:
     """Call the cell for each x_t; returns the list of the y_t, and the last state.
 
@@ -43,9 +51,13 @@ def unroll(
     state, (start, axis) = _checked(cell, xs, state), _begin.get()(cell)
     ys: list[Any] = [None] * len(xs)
     # where some row has ended
-    masks = {k: _wide(row, 2) for k, row in enumerate(() if inside is None else inside) if not row.all()}
+    masks = {
+        k: _wide(row, 2) for k, row in enumerate(() if inside is None else inside) if not row.all()
+    }
     first = len(xs) - 1 if reverse else 0
-    with mg.scope(cell.called, outside=FOLDER):  # opened once, so that a step costs no more than its equations
+    with mg.scope(
+        cell.called, outside=FOLDER
+    ):  # opened once, so that a step costs no more than its equations
         for t, x_t in mg.timesteps(xs, axis, reverse=reverse, start=start):
             result = cell.forward(x_t, state)
             y, new = cell.pair(result, state) if t - start == first else result
@@ -102,13 +114,19 @@ def steps(who: str, xs: Any, lengths: Any = None) -> tuple[list[mg.Tensor], Arra
     elif not isinstance(xs, mg.Tensor):
         xs = mg.tensor(xs)
     if getattr(xs, "shape", None) == () or not len(xs):
-        raise ValueError(f"{who}: a sequence of at least one step is needed, found {getattr(xs, 'shape', xs)}")
+        raise ValueError(
+            f"{who}: a sequence of at least one step is needed, found {getattr(xs, 'shape', xs)}"
+        )
     if lengths is None:
         return list(xs), None
     inside = lengths_mask(lengths, len(xs))
     if xs.ndim < 2 or inside.shape != xs.shape[:2]:
-        raise ValueError(f"{who}: one length for each row of a batch is needed, found {inside.shape[1]} for {xs.shape}")
-    return list(mg.where(_wide(inside, xs.ndim), xs, 0)), inside  # before any product: NaN there reaches nothing
+        raise ValueError(
+            f"{who}: one length for each row of a batch is needed, found {inside.shape[1]} for {xs.shape}"
+        )
+    return list(
+        mg.where(_wide(inside, xs.ndim), xs, 0)
+    ), inside  # before any product: NaN there reaches nothing
 
 
 def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
@@ -134,9 +152,13 @@ def lengths_mask(lengths: Any, steps: int) -> Array:
     """
     lengths = np.asarray(lengths.data if isinstance(lengths, mg.Tensor) else lengths)
     if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in "iu"):
-        raise ValueError(f"lengths: integers of shape (B,) are needed, found {lengths.dtype} of shape {lengths.shape}")
+        raise ValueError(
+            f"lengths: integers of shape (B,) are needed, found {lengths.dtype} of shape {lengths.shape}"
+        )
     if len(wrong := np.flatnonzero((lengths < 1) | (lengths > steps))):
-        raise ValueError(f"lengths: 1 to T = {steps} is possible, found {lengths[wrong[0]]} in row {wrong[0]}")
+        raise ValueError(
+            f"lengths: 1 to T = {steps} is possible, found {lengths[wrong[0]]} in row {wrong[0]}"
+        )
     return np.asarray(np.arange(steps)[:, None] < lengths)
 
 

@@ -50,7 +50,9 @@ class Residual(Wrapper):
         """One step."""
         y, new = self.cell(x, state)
         if y.shape != x.shape:
-            raise ValueError(f"{self.called}: x and y must have the same shape, found {x.shape} and {y.shape}")
+            raise ValueError(
+                f"{self.called}: x and y must have the same shape, found {x.shape} and {y.shape}"
+            )
         return x + y, new
 
 
@@ -112,13 +114,17 @@ class RecurrentDropout(Wrapper):
         self.rng = None if rng is None else init.generator(rng)
         names = [name for name, _ in leaves(cell.initial_state())]
         if names.count(of) != 1:
-            raise ValueError(f"RecurrentDropout: one leaf {of!r} in the state is needed; there are {', '.join(names)}")
+            raise ValueError(
+                f"RecurrentDropout: one leaf {of!r} in the state is needed; there are {', '.join(names)}"
+            )
 
     def initial_state(self, batch_size: int | None = None) -> State:
         """That of the cell inside, and a new mask."""
         state = self.cell.initial_state(batch_size)
         h = next(s for name, s in leaves(state) if name == self.of)
-        return DroppedState(state, mask(h.shape, self.p if self.training else 0.0, h.dtype, self.rng))
+        return DroppedState(
+            state, mask(h.shape, self.p if self.training else 0.0, h.dtype, self.rng)
+        )
 
     def forward(self, x: mg.Tensor, state: DroppedState) -> tuple[mg.Tensor, DroppedState]:
         """One step."""
@@ -155,4 +161,6 @@ class LearnedInitialState(Wrapper):
             like = self.cell.initial_state()
         batch = () if batch_size is None else (batch_size,)
         names = iter(self.names)
-        return map_state(lambda s: mg.broadcast_to(getattr(self, next(names)), (*batch, *s.shape)), like)
+        return map_state(
+            lambda s: mg.broadcast_to(getattr(self, next(names)), (*batch, *s.shape)), like
+        )

@@ -41,7 +41,13 @@ def python(folder, *words, typed=""):
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, *words]
     return subprocess.run(
-        command, input=typed, capture_output=True, text=True, cwd=folder, env=environment, timeout=120
+        command,
+        input=typed,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        timeout=120,
     )
 
 
@@ -73,20 +79,33 @@ mg.compare({"one": mg.Graph(loss), "two": mg.Graph(loss)}).render("flow.svg")
         assert line in done.stdout.splitlines()
     assert (tmp_path / "rolled.pdf").read_bytes().startswith(b"%PDF")
     assert (tmp_path / "back.png").read_bytes()[16:20] == (1920).to_bytes(4)
-    assert "gradient norm" in (tmp_path / "flow.svg").read_text(encoding="utf-8").replace("&#160;", " ")
+    assert "gradient norm" in (tmp_path / "flow.svg").read_text(encoding="utf-8").replace(
+        "&#160;", " "
+    )
 
 
 def test_an_engineer_replays_a_bad_batch_in_the_debugger(tmp_path):
     rng = np.random.default_rng(0)
-    weights = {"weight_ih_l0": 0.1 * rng.standard_normal((32, 4)), "weight_hh_l0": 4 * rng.standard_normal((32, 8))}
-    biases = {"bias_ih_l0": 0.1 * rng.standard_normal(32), "bias_hh_l0": 0.1 * rng.standard_normal(32)}
+    weights = {
+        "weight_ih_l0": 0.1 * rng.standard_normal((32, 4)),
+        "weight_hh_l0": 4 * rng.standard_normal((32, 8)),
+    }
+    biases = {
+        "bias_ih_l0": 0.1 * rng.standard_normal(32),
+        "bias_hh_l0": 0.1 * rng.standard_normal(32),
+    }
     x, y = rng.standard_normal((60, 2, 4)).astype(np.float32), np.zeros((2, 8), np.float32)
     np.savez(tmp_path / "bad.npz", x=x, y=y, **weights, **biases)
     (tmp_path / "replay.py").write_text(REPLAY)
     typed = "flow\ncontributions\nearlier\nundo\ncheck\nclip max_norm=1; continue\n"
     done = python(tmp_path, "-m", "minigrad.debugger", "replay.py", "-b", "norm > 10", typed=typed)
     assert done.returncode == 0, done.stderr
-    for words in ("backward pass 1 from replay.py:4", "> 10 at t = ", "nn/cells.py", "called from replay.py:4"):
+    for words in (
+        "backward pass 1 from replay.py:4",
+        "> 10 at t = ",
+        "nn/cells.py",
+        "called from replay.py:4",
+    ):
         assert words in done.stdout
     for words in ("agrees with finite differences", "edited: clip max_norm=1", "crossings clipped"):
         assert words in done.stdout
@@ -105,8 +124,21 @@ def test_a_researcher_gets_everything_for_a_cell_of_ten_lines(tmp_path):
     graph = mg.Graph((ys[-1] ** 2).mean())
     assert graph.values_by_step("a").shape == (5, 2, 8)
     assert graph.gradient_flow().verdict in ("healthy", "vanishing")
-    assert graph.render(tmp_path / "cell.pdf", view="ops", time="rolled") == str(tmp_path / "cell.pdf")
-    words = ("-m", "demos.long_memory", "--quick", "--cell", "mycell:LeakyCell", "--T", "5", "8", "--out", "out")
+    assert graph.render(tmp_path / "cell.pdf", view="ops", time="rolled") == str(
+        tmp_path / "cell.pdf"
+    )
+    words = (
+        "-m",
+        "demos.long_memory",
+        "--quick",
+        "--cell",
+        "mycell:LeakyCell",
+        "--T",
+        "5",
+        "8",
+        "--out",
+        "out",
+    )
     done = python(tmp_path, *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("LeakyCell, T = ") == 2

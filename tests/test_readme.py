@@ -41,7 +41,9 @@ def test_code_runs_and_prints_what_the_page_says(page, tmp_path, monkeypatch):
             linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
             exec(compile(text, name, "exec"), namespace)
         else:
-            test = doctest.DocTestParser().get_doctest(text, {}, f"{page.name}:{line}", str(page), line - 1)
+            test = doctest.DocTestParser().get_doctest(
+                text, {}, f"{page.name}:{line}", str(page), line - 1
+            )
             test.globs = namespace
             report = []
             runner.run(test, out=report.append, clear_globs=False)
@@ -53,7 +55,9 @@ def test_what_a_page_points_at_exists(page):
     text = page.read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text) + re.findall(r'src="([^"]+)"', text)
     for target in targets:
-        assert target.startswith("http") or (page.parent / target).exists(), f"{page.name} points at {target}"
+        assert target.startswith("http") or (page.parent / target).exists(), (
+            f"{page.name} points at {target}"
+        )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -78,7 +82,9 @@ def test_transcripts_of_demos_are_what_they_print(tmp_path):
             continue
         words = [sys.executable, *shlex.split(command)[2:], "--out", str(tmp_path)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT, env=environment, check=True)
+        done = subprocess.run(
+            words, capture_output=True, text=True, cwd=ROOT, env=environment, check=True
+        )
         printed = robust(done.stdout).splitlines()
         for line in said:
             assert robust(line) in printed
@@ -90,7 +96,9 @@ def robust(text):
 
 
 def test_the_notebook_runs_and_holds_the_outputs_it_gives(monkeypatch):
-    specification = importlib.util.spec_from_file_location("notebook", ROOT / "docs" / "notebook.py")
+    specification = importlib.util.spec_from_file_location(
+        "notebook", ROOT / "docs" / "notebook.py"
+    )
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     kept = json.loads(module.TARGET.read_text(encoding="utf-8"))
@@ -100,6 +108,8 @@ def test_the_notebook_runs_and_holds_the_outputs_it_gives(monkeypatch):
         for one, other in zip(before.get("outputs", ()), now.get("outputs", ()), strict=True):
             assert one.get("text") == other.get("text")
             assert one.get("data", {}).keys() == other.get("data", {}).keys()
-    drawn = [output for cell in made["cells"] for output in cell.get("outputs", ()) if "data" in output]
+    drawn = [
+        output for cell in made["cells"] for output in cell.get("outputs", ()) if "data" in output
+    ]
     assert len(drawn) == 3
     assert all("<svg" in output["data"]["image/svg+xml"] for output in drawn)

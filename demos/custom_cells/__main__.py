@@ -54,23 +54,42 @@ def picture(cell: nn.Cell, out: cli.Out, name: str) -> None:
 def main(args) -> None:
     names = [args.name] if args.name else list(custom_cells.CELLS)
     if args.name not in (None, *custom_cells.CELLS):
-        raise cli.UsageError(f"there is no cell {args.name!r}; there are: {', '.join(custom_cells.CELLS)}")
+        raise cli.UsageError(
+            f"there is no cell {args.name!r}; there are: {', '.join(custom_cells.CELLS)}"
+        )
     rows, updates = [], args.updates or (20 if args.quick else 300)
     for name in names:
         kind = cell_class(name)
-        print(f"\n{name}: {Path(inspect.getfile(kind)).name}, {kind.__name__}\n{inspect.getdoc(kind)}\n")
+        print(
+            f"\n{name}: {Path(inspect.getfile(kind)).name}, {kind.__name__}\n{inspect.getdoc(kind)}\n"
+        )
         print(nn.check_cell(kind(3, 4)))
         picture(kind(2, 3), args.out, name)
         cell = kind(TASKS["adding"].inputs, HIDDEN)
         loss = train(cell, updates, np.random.default_rng(args.seed))
         rows.append([kind.__name__, sum(p.size for p in cell.parameters()), loss])
-    loss = train(nn.RNNCell(2, HIDDEN), args.updates or (20 if args.quick else 300), np.random.default_rng(args.seed))
-    rows.append(["nn.RNNCell, to compare", sum(p.size for p in nn.RNNCell(2, HIDDEN).parameters()), loss])
-    cli.table([f"adding problem, T = {STEPS}", "parameters", "MSE"], [*rows, ["the mean, always", 0, 1 / 6]])
+    loss = train(
+        nn.RNNCell(2, HIDDEN),
+        args.updates or (20 if args.quick else 300),
+        np.random.default_rng(args.seed),
+    )
+    rows.append(
+        ["nn.RNNCell, to compare", sum(p.size for p in nn.RNNCell(2, HIDDEN).parameters()), loss]
+    )
+    cli.table(
+        [f"adding problem, T = {STEPS}", "parameters", "MSE"],
+        [*rows, ["the mean, always", 0, 1 / 6]],
+    )
 
 
 if __name__ == "__main__":
     listing = "\n".join(f"  {name:16}{cell}" for name, cell in custom_cells.CELLS.items())
-    name = ("name", {"nargs": "?", "metavar": "NAME", "help": "which cell (default: all, one after the other)"})
-    updates = ("--updates", {"type": cli.positive, "metavar": "N", "help": "steps of training (default 300)"})
+    name = (
+        "name",
+        {"nargs": "?", "metavar": "NAME", "help": "which cell (default: all, one after the other)"},
+    )
+    updates = (
+        "--updates",
+        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 300)"},
+    )
     cli.run(main, "custom_cells", f"{custom_cells.__doc__}\ncells:\n{listing}", name, updates)

@@ -22,7 +22,11 @@ class ClockworkCell(nn.Cell):
         self.input_size, self.hidden_size = D, H
         self.period = np.repeat(periods, -(-H // len(periods)))[:H]
         self.mask = (self.period[:, None] >= self.period[None, :]).astype(zeros(1).dtype)
-        self.W_xh, self.W_hh, self.b_h = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
+        self.W_xh, self.W_hh, self.b_h = (
+            Parameter(glorot(D, H)),
+            Parameter(orthogonal(H, H)),
+            Parameter(zeros(H)),
+        )
 
     def initial_state(self, batch_size=None):
         rows = () if batch_size is None else (batch_size,)

@@ -22,9 +22,21 @@ class CoupledLSTMCell(nn.Cell):
 
     def __init__(self, D: int, H: int) -> None:
         self.input_size, self.state_size = D, nn.LSTMState(H, H)
-        self.W_xf, self.W_hf, self.b_f = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H) + 1)
-        self.W_xg, self.W_hg, self.b_g = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
-        self.W_xo, self.W_ho, self.b_o = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
+        self.W_xf, self.W_hf, self.b_f = (
+            Parameter(glorot(D, H)),
+            Parameter(orthogonal(H, H)),
+            Parameter(zeros(H) + 1),
+        )
+        self.W_xg, self.W_hg, self.b_g = (
+            Parameter(glorot(D, H)),
+            Parameter(orthogonal(H, H)),
+            Parameter(zeros(H)),
+        )
+        self.W_xo, self.W_ho, self.b_o = (
+            Parameter(glorot(D, H)),
+            Parameter(orthogonal(H, H)),
+            Parameter(zeros(H)),
+        )
 
     def forward(self, x, state):
         h_prev, c_prev = state

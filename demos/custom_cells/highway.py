@@ -24,7 +24,9 @@ class HighwayCell(nn.Cell):
         self.input_size, self.state_size = D, H
         self.W_xn, self.W_xk = Parameter(glorot(D, H)), Parameter(glorot(D, H))
         self.W_hn, self.W_hk = ([Parameter(orthogonal(H, H)) for _ in range(depth)] for _ in "nk")
-        self.b_n, self.b_k = ([Parameter(zeros(H) + start) for _ in range(depth)] for start in (0, -1))
+        self.b_n, self.b_k = (
+            [Parameter(zeros(H) + start) for _ in range(depth)] for start in (0, -1)
+        )
 
     def forward(self, x, h_prev):
         s, from_n, from_k = h_prev, x @ self.W_xn, x @ self.W_xk

@@ -19,7 +19,9 @@ class IndRNNCell(nn.Cell):
     def __init__(self, D: int, H: int) -> None:
         self.input_size, self.state_size = D, H
         self.W_xh, self.b_h = Parameter(glorot(D, H)), Parameter(zeros(H))
-        self.u = Parameter(np.sqrt(uniform(H, low=0.0, high=1.0)))  # most units near 1: long memories
+        self.u = Parameter(
+            np.sqrt(uniform(H, low=0.0, high=1.0))
+        )  # most units near 1: long memories
 
     def forward(self, x, h_prev):
         h = mg.relu(x @ self.W_xh + self.u * h_prev + self.b_h)

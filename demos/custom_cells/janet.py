@@ -23,7 +23,11 @@ class JANETCell(nn.Cell):
         self.input_size, self.state_size, self.beta = D, H, beta
         self.W_xf, self.W_hf = Parameter(glorot(D, H)), Parameter(orthogonal(H, H))
         self.b_f = Parameter(np.log(uniform(H, low=1.0, high=20.0)))
-        self.W_xg, self.W_hg, self.b_g = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
+        self.W_xg, self.W_hg, self.b_g = (
+            Parameter(glorot(D, H)),
+            Parameter(orthogonal(H, H)),
+            Parameter(zeros(H)),
+        )
 
     def forward(self, x, h_prev):
         s = x @ self.W_xf + h_prev @ self.W_hf + self.b_f

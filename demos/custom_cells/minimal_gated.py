@@ -20,8 +20,16 @@ class MinimalGatedCell(nn.Cell):
 
     def __init__(self, D: int, H: int) -> None:
         self.input_size, self.state_size = D, H
-        self.W_xf, self.W_hf, self.b_f = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
-        self.W_xn, self.W_hn, self.b_n = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
+        self.W_xf, self.W_hf, self.b_f = (
+            Parameter(glorot(D, H)),
+            Parameter(orthogonal(H, H)),
+            Parameter(zeros(H)),
+        )
+        self.W_xn, self.W_hn, self.b_n = (
+            Parameter(glorot(D, H)),
+            Parameter(orthogonal(H, H)),
+            Parameter(zeros(H)),
+        )
 
     def forward(self, x, h_prev):
         f = mg.sigmoid(x @ self.W_xf + h_prev @ self.W_hf + self.b_f)

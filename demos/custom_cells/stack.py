@@ -22,7 +22,11 @@ class StackCell(nn.Cell):
 
     def __init__(self, D: int, H: int, depth: int = 6, width: int = 4) -> None:
         self.input_size, self.sizes = D, (H, depth, width)
-        self.W_xh, self.W_hh, self.b_h = Parameter(glorot(D, H)), Parameter(orthogonal(H, H)), Parameter(zeros(H))
+        self.W_xh, self.W_hh, self.b_h = (
+            Parameter(glorot(D, H)),
+            Parameter(orthogonal(H, H)),
+            Parameter(zeros(H)),
+        )
         self.W_sh = Parameter(glorot(width, H))
         self.W_ha, self.b_a = Parameter(glorot(H, 3)), Parameter(zeros(3))
         self.W_hv, self.b_v = Parameter(glorot(H, width)), Parameter(zeros(width))
@@ -30,7 +34,9 @@ class StackCell(nn.Cell):
     def initial_state(self, batch_size=None):
         (H, depth, width), rows = self.sizes, () if batch_size is None else (batch_size,)
         h, S = np.zeros((*rows, H)), np.zeros((*rows, depth, width))
-        return mg.tensor(h, dtype=self.dtype, name="h_init"), mg.tensor(S, dtype=self.dtype, name="S_init")
+        return mg.tensor(h, dtype=self.dtype, name="h_init"), mg.tensor(
+            S, dtype=self.dtype, name="S_init"
+        )
 
     def forward(self, x, state):
         h_prev, S_prev = state

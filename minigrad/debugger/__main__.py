@@ -21,13 +21,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="conditions compare: " + ", ".join(FIELDS) + "; at the prompt, help says more",
         allow_abbrev=False,
     )
-    parser.add_argument("-b", dest="breakpoints", action="append", default=[], metavar="CONDITION", help="stop there")
-    parser.add_argument("-c", dest="commands", action="append", default=[], metavar="COMMANDS", help="typed first")
-    parser.add_argument("-m", dest="module", action="store_true", help="the program is the name of a module")
+    parser.add_argument(
+        "-b",
+        dest="breakpoints",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="stop there",
+    )
+    parser.add_argument(
+        "-c", dest="commands", action="append", default=[], metavar="COMMANDS", help="typed first"
+    )
+    parser.add_argument(
+        "-m", dest="module", action="store_true", help="the program is the name of a module"
+    )
     parser.add_argument("program", help="script.py, or with -m a module")
-    parser.add_argument("own", nargs="...", help="its own arguments; -b and -c may stand among them, up to a --")
+    parser.add_argument(
+        "own", nargs="...", help="its own arguments; -b and -c may stand among them, up to a --"
+    )
     options = parser.parse_args(arguments)
-    given, own, words = {"-b": options.breakpoints, "-c": options.commands}, list[str](), iter(options.own)
+    given, own, words = (
+        {"-b": options.breakpoints, "-c": options.commands},
+        list[str](),
+        iter(options.own),
+    )
     for word in words:
         if word == "--":
             own += words
@@ -54,7 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 runpy.run_path(options.program, run_name="__main__")
     except Exception as error:
         trace = error.__traceback__
-        while trace and trace.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>", runpy.__file__):
+        while trace and trace.tb_frame.f_code.co_filename in (
+            __file__,
+            "<frozen runpy>",
+            runpy.__file__,
+        ):
             trace = trace.tb_next  # as the program alone would print it
         traceback.print_exception(type(error), error, trace)
         return 1

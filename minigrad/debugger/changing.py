@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.debugger.prompt import Edit, Prompt, Refused
+from minigrad.edits import clip_edges, cut_edges
 
 
 def change(prompt: Prompt, text: str) -> str:
@@ -53,7 +54,11 @@ def _edit(prompt: Prompt, kind: str, text: str) -> str:
         t: Any = how.get("t") if name == "cut" else None
         if t is not None and not any(edge.target.t == t for edge in session.original.state_edges):
             raise Refused(f"no state comes into t = {t} from the step before")
-        graph = graph.cut(**how) if name == "cut" else graph.clip_edges(**how)
+        graph = (
+            cut_edges(graph, **how)
+            if name == "cut"
+            else clip_edges(graph, None, **{"max_norm": None, "max_value": None, **how})
+        )
     try:
         session.edit(graph)
     except BaseException:  # Ctrl-C, too
@@ -62,7 +67,11 @@ def _edit(prompt: Prompt, kind: str, text: str) -> str:
         raise
     prompt.edits = edits
     prompt.facts.forget(graph)
-    done = f"edited: {', '.join(f'{name} {typed}' for name, typed, _ in edits)}" if edits else "no edits: as recorded"
+    done = (
+        f"edited: {', '.join(f'{name} {typed}' for name, typed, _ in edits)}"
+        if edits
+        else "no edits: as recorded"
+    )
     if here is not None and (session.step is None or session.step.node is not here.node):
         done += "\nno gradient reaches this node any more; the pass stands at the next one that gets one"
     return f"{done}\n{prompt.place()}"

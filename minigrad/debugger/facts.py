@@ -39,7 +39,11 @@ def norm_of(grad: Any) -> float:
 def is_finite(value: Any) -> bool:
     """Whether no element is NaN or infinite."""
     flat = array_of(value).ravel("K")
-    return flat.dtype.kind != "f" or math.isfinite(np.vdot(flat, flat)) or bool(np.isfinite(flat).all())
+    return (
+        flat.dtype.kind != "f"
+        or math.isfinite(np.vdot(flat, flat))
+        or bool(np.isfinite(flat).all())
+    )
 
 
 def array_of(grad: Any) -> Any:
@@ -93,7 +97,9 @@ class Facts:
         except ValueError:  # nothing crosses
             lines = []
         several = len(self.axes) > 1
-        titles = naming.unique((f"{x.name} of {self.axes[x.axis]}" if several else x.name, x) for x in lines)
+        titles = naming.unique(
+            (f"{x.name} of {self.axes[x.axis]}" if several else x.name, x) for x in lines
+        )
         return {node: title for title, line in titles.items() for node in line.states}
 
     @property
@@ -111,7 +117,11 @@ class Facts:
     def fraction(self) -> float:
         """a state's gradient, compared with the first one of that state in the pass:  fraction < 1e-3"""
         state = self.states.get(self.node)
-        return math.nan if state is None else self.norm / (self.starts.setdefault(state, self.norm) or math.nan)
+        return (
+            math.nan
+            if state is None
+            else self.norm / (self.starts.setdefault(state, self.norm) or math.nan)
+        )
 
     @property
     def nonfinite(self) -> bool:
@@ -123,7 +133,11 @@ class Facts:
             grads = step.contributions()
         except Exception:
             return False  # the pass itself is about to tell
-        bad = [x for x, dx in zip(step.inputs, grads, strict=True) if dx is not None and not is_finite(dx)]
+        bad = [
+            x
+            for x, dx in zip(step.inputs, grads, strict=True)
+            if dx is not None and not is_finite(dx)
+        ]
         self.tainted.update(bad)
         return bool(bad) and (step.node not in self.tainted or is_finite(step._grad))
 
@@ -159,7 +173,10 @@ class Facts:
             chain = [scope] if scope else []
             while chain and chain[-1].parent is not None:
                 chain.append(chain[-1].parent)
-            paths, lines = (f"/{one.path}\n" for one in chain), (_line(one.code, one.instruction) for one in chain)
+            paths, lines = (
+                (f"/{one.path}\n" for one in chain),
+                (_line(one.code, one.instruction) for one in chain),
+            )
             self._scopes[scope] = Several("".join(paths)), Several("".join(lines))
         return self._scopes[scope]
 
@@ -174,7 +191,11 @@ class Facts:
         return self.number
 
 
-FIELDS = {name.rstrip("_"): str(fact.__doc__) for name, fact in vars(Facts).items() if isinstance(fact, property)}
+FIELDS = {
+    name.rstrip("_"): str(fact.__doc__)
+    for name, fact in vars(Facts).items()
+    if isinstance(fact, property)
+}
 OF_STEPS = {"norm", "fraction", "nonfinite", "index"}  # the fields that only a pass can answer
 
 
@@ -239,4 +260,6 @@ def array_text(name: str, value: Any) -> str:
             text += f", {len(wrong)} of {array.size} not finite, the first at {first}: {array[tuple(first)]}"
         elif array.size > 1:
             text += f", from {array.min():.4g} to {array.max():.4g}"
-    return text + ("" if array.size > 24 else "\n" + np.array2string(array, precision=6, separator=", "))
+    return text + (
+        "" if array.size > 24 else "\n" + np.array2string(array, precision=6, separator=", ")
+    )

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
-from minigrad.debugger.facts import FIELDS, array_text, called, callers, is_finite, nearest, norm_of, spelled
+from minigrad.debugger.facts import (
+    FIELDS,
+    array_text,
+    called,
+    callers,
+    is_finite,
+    nearest,
+    norm_of,
+    spelled,
+)
 from minigrad.debugger.prompt import COMMANDS, SHORT, Prompt, Refused, usage_of
 from minigrad.edits import clip_gradient, cut
 from minigrad.gradcheck import gradcheck
@@ -64,9 +73,14 @@ def inputs(prompt: Prompt, node: Tensor) -> str:
     for x, dx in zip(prompt.session.graph.inputs(node), grads, strict=True):
         name = called(prompt.facts, x)
         norm = f"norm {norm_of(x):.4g}" if x.dtype.kind == "f" else str(x.dtype)
-        lines.append(f"{name}: {x.shape}, {norm}" + ("" if dx is None else f"   gets d{name} {naming.number(dx)}"))
+        lines.append(
+            f"{name}: {x.shape}, {norm}"
+            + ("" if dx is None else f"   gets d{name} {naming.number(dx)}")
+        )
     if here and not prompt.session.graph.is_first(node):
-        lines.append("one of several outputs: the rule runs at the first of them, with the gradients of all")
+        lines.append(
+            "one of several outputs: the rule runs at the first of them, with the gradients of all"
+        )
     return "\n".join(lines) or "a leaf: nothing flows into it"
 
 
@@ -78,10 +92,14 @@ def contributions(prompt: Prompt, node: Tensor) -> str:
     session = prompt.session
     users = {edge.target for edge in session.graph.users[node]}
     parts = (
-        [f"{_size(session.beginning.sums[node])} from the start of the pass"] if node in session.beginning.sums else []
+        [f"{_size(session.beginning.sums[node])} from the start of the pass"]
+        if node in session.beginning.sums
+        else []
     )
     for step in session.replay(max(users, key=lambda user: user.serial, default=node)):
-        for x, dx in zip(step.inputs, step.contributions(), strict=True) if step.node in users else ():
+        for x, dx in (
+            zip(step.inputs, step.contributions(), strict=True) if step.node in users else ()
+        ):
             if x is node and dx is not None:
                 at = "" if step.t is None else f" (t={step.t})"
                 parts.append(f"{_size(dx)} from {naming.expression(session.graph, step.node)}{at}")
@@ -111,11 +129,20 @@ def where(prompt: Prompt, node: Tensor) -> str:
         after = len(raw.encode()[:stop].decode(errors="replace")) if last == first else len(raw)
         lines = [f"{source}:", f"  {raw}", f"  {' ' * before}{'^' * max(1, after - before)}"]
     else:
-        lines = [f"{source}:", f"  {prompt.facts.of(node).name} = {naming.expression(session.graph, node)}"]
+        lines = [
+            f"{source}:",
+            f"  {prompt.facts.of(node).name} = {naming.expression(session.graph, node)}",
+        ]
     lines += [f"called from {line}:\n  {line.text}" for line in callers(node)]
-    time = "outside of time" if node.t is None else f"t = {node.t} of axis {prompt.facts.of(node).axis}"
+    time = (
+        "outside of time"
+        if node.t is None
+        else f"t = {node.t} of axis {prompt.facts.of(node).axis}"
+    )
     here = session.step is not None and session.step.node is node
-    step = f"step {session.index}" if here else "not the present step" if session.step else "no step"
+    step = (
+        f"step {session.index}" if here else "not the present step" if session.step else "no step"
+    )
     return "\n".join([*lines, f"{time}, scope {node.scope or '(none)'}, {step} of the pass"])
 
 
@@ -145,14 +172,24 @@ def rule(prompt: Prompt, node: Tensor) -> str:
         try:
             texts.append(inspect.getsource(function).rstrip())
         except (OSError, TypeError):
-            texts.append(f"def {function.__name__}{inspect.signature(function)}: ...  # there is no source text")
+            texts.append(
+                f"def {function.__name__}{inspect.signature(function)}: ...  # there is no source text"
+            )
     return "\n".join([f"{op.name}: dy {node.shape}, y {node.shape}, {', '.join(shapes)}", *texts])
 
 
 def _rules(node: Tensor) -> dict[int, Any]:
     """The rules that run when the pass visits a node, by the number of the input."""
-    rules = [] if node.op is None else [node.op.joint] * len(node.inputs) if node.op.joint else node.op.rules
-    return {k: rule for k, (x, rule) in enumerate(zip(node.inputs, rules)) if x.requires_grad and rule}
+    rules = (
+        []
+        if node.op is None
+        else [node.op.joint] * len(node.inputs)
+        if node.op.joint
+        else node.op.rules
+    )
+    return {
+        k: rule for k, (x, rule) in enumerate(zip(node.inputs, rules)) if x.requires_grad and rule
+    }
 
 
 def check(prompt: Prompt, node: Tensor) -> str:
@@ -163,8 +200,12 @@ def check(prompt: Prompt, node: Tensor) -> str:
     if node.op in (cut, clip_gradient):
         raise Refused("an edit is no derivative: it is there to change the gradient")
     if not all(map(is_finite, node.arrays)):
-        raise Refused("the rule cannot be checked here: not all that goes into the operation is finite")
-    verdicts = {f"rule {rule.__name__} {_verdict_on(node, k)}": None for k, rule in _rules(node).items()}
+        raise Refused(
+            "the rule cannot be checked here: not all that goes into the operation is finite"
+        )
+    verdicts = {
+        f"rule {rule.__name__} {_verdict_on(node, k)}": None for k, rule in _rules(node).items()
+    }
     return "\n".join(verdicts) or "a leaf has no rule"
 
 
@@ -173,7 +214,7 @@ def _verdict_on(node: Tensor, k: int) -> str:
     x = np.asarray(node.arrays[k], np.float64)
 
     def forward(x: Any) -> Any:
-        return node.op(*node.arrays[:k], x, *node.arrays[k + 1 :], **node.constants)  # type: ignore[misc]
+        return node.op(*node.arrays[:k], x, *node.arrays[k + 1 :], **node.constants)
 
     def error(x: Any) -> float:
         step = 1e-6 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
@@ -186,7 +227,11 @@ def _verdict_on(node: Tensor, k: int) -> str:
         if node.call is None and forward(x).dtype != np.float64:
             return f"cannot be checked: the operation gives {forward(x).dtype}"
         kink = error(beside) < _AGREES
-    return "agrees with finite differences beside a kink" if kink else f"DISAGREES with finite differences: {here:.0e}"
+    return (
+        "agrees with finite differences beside a kink"
+        if kink
+        else f"DISAGREES with finite differences: {here:.0e}"
+    )
 
 
 def pending(prompt: Prompt, _: str) -> str:
@@ -199,7 +244,9 @@ def pending(prompt: Prompt, _: str) -> str:
         parts = dx if isinstance(dx, list) else [dx]
         if any(map(norm_of, parts)):
             kind = "   parameter" if x.op is None else ""
-            lines.append(f"d{called(prompt.facts, x)} {' + '.join(map(naming.number, parts))}{kind}")
+            lines.append(
+                f"d{called(prompt.facts, x)} {' + '.join(map(naming.number, parts))}{kind}"
+            )
     rest = [f"... and {len(lines) - _ROWS} more"] if len(lines) > _ROWS else []
     rest += [f"... and {len(sums) - len(lines)} that are zero"] if len(sums) > len(lines) else []
     return "\n".join([*lines[:_ROWS], *rest]) or "nothing is pending"
@@ -219,7 +266,10 @@ def flow(prompt: Prompt, _: str) -> str:
         first, last = next(iter(norms)), next(reversed(norms))
         end = f" t={last} {norms[last]:.3g}   {_verdict(norms)}" if len(norms) > 1 else ""
         lines.append(f"d{name}   t={first} {norms[first]:.3g} {_chart(list(norms.values()))}{end}")
-    return "\n".join(lines) or "no state has been passed yet; a state is what crosses from one time step to the next"
+    return (
+        "\n".join(lines)
+        or "no state has been passed yet; a state is what crosses from one time step to the next"
+    )
 
 
 def _verdict(norms: dict[Any, float]) -> str:
@@ -255,9 +305,11 @@ def draw(prompt: Prompt, text: str) -> str:
 
     Example: draw here.png
     """
+    from minigrad.render import render
+
     node = prompt.find("")
     steps = "auto" if node.t is None else f"{max(0, node.t - 1)}:{node.t + 2}"
-    return f"written: {prompt.session.graph.render(text or 'backward.svg', steps=steps, highlight=[node])}"
+    return f"written: {render(prompt.session.graph, text or 'backward.svg', steps=steps, highlight=[node])}"
 
 
 def print_(prompt: Prompt, text: str) -> str | None:
@@ -295,4 +347,6 @@ def help_(prompt: Prompt, text: str) -> str:
         usage, example = usage_of(function)
         lines[f"{function.__module__.rpartition('.')[2]}:"] = None
         lines[f"  {usage:<30} {example}"] = None
-    return "\n".join([*lines, "anything else is Python; !c is a variable even where a command is called so"])
+    return "\n".join(
+        [*lines, "anything else is Python; !c is a variable even where a command is called so"]
+    )

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import naming
-from minigrad.backward import Step
+from minigrad.backward import Step, step_line
 from minigrad.debugger.facts import OF_STEPS
 from minigrad.debugger.prompt import Prompt, Refused
 
@@ -38,9 +37,14 @@ def earlier(prompt: Prompt, _: str) -> None:
     Example: earlier
     """
     if not prompt.session.graph.time_steps:
-        raise Refused("the graph has no time steps; label them with mg.timesteps(xs), or unroll a cell")
+        raise Refused(
+            "the graph has no time steps; label them with mg.timesteps(xs), or unroll a cell"
+        )
     here = prompt.here.node.time
-    _forward(prompt, lambda step: step.node.time is not None and step.node.time[:2] != (here and here[:2]))
+    _forward(
+        prompt,
+        lambda step: step.node.time is not None and step.node.time[:2] != (here and here[:2]),
+    )
 
 
 def until(prompt: Prompt, text: str) -> None:
@@ -100,7 +104,9 @@ def into(prompt: Prompt, _: str) -> None:
     """
     step = prompt.here
     if not step.graph.is_first(step.node):
-        raise Refused("one of several outputs of an operation: its rule runs at the first of them, with all gradients")
+        raise Refused(
+            "one of several outputs of an operation: its rule runs at the first of them, with all gradients"
+        )
     error = prompt.failure[1] if prompt.failure and prompt.failure[0] == step.index else None
     _inside_rule(step, error, None if prompt.typed else prompt.stdin, prompt.stdout)
 
@@ -123,9 +129,11 @@ class _RuleDebugger(pdb.Pdb):
 def _inside_rule(step: Step, error: Exception | None, stdin: Any, stdout: Any) -> None:
     """Run the rules of `step` under pdb, or look where they failed; they leave no trace: the loop runs them again."""
     plain, outside = stdin is None, sys.gettrace()
-    debugger = _RuleDebugger(stdin=stdin, stdout=None if plain else stdout, skip=_ENGINE, nosigint=True, readrc=False)
+    debugger = _RuleDebugger(
+        stdin=stdin, stdout=None if plain else stdout, skip=_ENGINE, nosigint=True, readrc=False
+    )
     debugger.use_rawinput = plain
-    debugger.about = f"{naming.step_line(step, ())}   ({step.node.source})"
+    debugger.about = f"{step_line(step, ())}   ({step.node.source})"
     step._input_grads = None
     try:
         with np.printoptions(threshold=24, edgeitems=2, precision=6):
@@ -148,14 +156,18 @@ def _count(text: str) -> int:
 def _forward(prompt: Prompt, goal: Callable[[Step], Any] | None, may_end: bool = False) -> None:
     """Let the pass go on; it comes back to the prompt where the goal holds."""
     if goal is not None and prompt.session.over:
-        raise Refused("the pass is over: there is no next step; undo goes back into it, continue finishes it")
+        raise Refused(
+            "the pass is over: there is no next step; undo goes back into it, continue finishes it"
+        )
     prompt.origin = None if may_end else max(prompt.session.index, 0)
     prompt.goal, prompt.talking = goal, False
 
 
 def _back(prompt: Prompt, index: int) -> str:
     if index < 0:
-        raise Refused(f"the pass begins at step 0, {max(prompt.session.index, 0)} steps back from here")
+        raise Refused(
+            f"the pass begins at step 0, {max(prompt.session.index, 0)} steps back from here"
+        )
     prompt.focus = None
     prompt.session.go(index)
     return prompt.place()
@@ -166,10 +178,14 @@ def _goal(prompt: Prompt, text: str, ahead: bool) -> Callable[[Step], Any]:
     condition, here = prompt.condition(text), prompt.session.step
     if condition.fields & OF_STEPS:  # only the pass can tell
         return lambda step: condition.test(prompt.facts.about(step))
-    nodes = {node for node in prompt.matching(condition) if node.op is not None and node.requires_grad}
+    nodes = {
+        node for node in prompt.matching(condition) if node.op is not None and node.requires_grad
+    }
     left = {node for node in nodes if not ahead or here is None or node.serial < here.node.serial}
     if not left:
-        where = "is here" if here and here.node in nodes else f"has been passed; goto {text} goes back"
+        where = (
+            "is here" if here and here.node in nodes else f"has been passed; goto {text} goes back"
+        )
         raise Refused(f"{text} {where}" if nodes else f"the pass does not come to {text}")
     return lambda step: step.node in left
 
@@ -207,11 +223,15 @@ def delete(prompt: Prompt, text: str) -> str:
     Example: delete 1
     """
     words = text.replace(",", " ").split() or [str(number) for number in prompt.breakpoints]
-    unknown = [word for word in words if not word.isdecimal() or int(word) not in prompt.breakpoints]
+    unknown = [
+        word for word in words if not word.isdecimal() or int(word) not in prompt.breakpoints
+    ]
     if unknown:
         there = ", ".join(map(str, prompt.breakpoints)) or "none"
         raise Refused(f"there is no breakpoint {unknown[0]}; there are: {there}")
-    return "\n".join(f"deleted {word}: {prompt.breakpoints.pop(int(word))}" for word in dict.fromkeys(words))
+    return "\n".join(
+        f"deleted {word}: {prompt.breakpoints.pop(int(word))}" for word in dict.fromkeys(words)
+    )
 
 
 def quit_(prompt: Prompt, _: str) -> None:

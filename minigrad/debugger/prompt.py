@@ -20,12 +20,15 @@ from typing import Any, TextIO
 import numpy as np
 
 from minigrad.backward import Step
-from minigrad.debugger.breakpoints import Breakpoint
+from minigrad.debugger.conditions import Condition
 from minigrad.debugger.facts import FIELDS, OF_STEPS, Facts, array_text, nearest
 from minigrad.debugger.session import Session
+from minigrad.public import Graph
 from minigrad.tensor import Tensor
 
-Command = Callable[["Prompt", Any], "str | None"]  # the second is the node for `[NODE]`, else the rest of the line
+Command = Callable[
+    ["Prompt", Any], "str | None"
+]  # the second is the node for `[NODE]`, else the rest of the line
 Edit = tuple[str, str, dict[str, Any]]  # clip or cut, as it was typed, what that means
 COMMANDS: dict[str, Command] = {}
 SHORT = {
@@ -34,7 +37,7 @@ SHORT = {
 }  # fmt: skip
 
 
-class Refused(Exception):  # noqa: N818 - not an error: a command declined
+class Refused(Exception):
     """A command that cannot be done; its text is all that is said."""
 
 
@@ -57,11 +60,13 @@ class Prompt(cmd.Cmd):
     passes = 0
     talking = left = False
 
-    def __init__(self, commands: Iterable[str], stdin: TextIO | None, stdout: TextIO | None) -> None:
+    def __init__(
+        self, commands: Iterable[str], stdin: TextIO | None, stdout: TextIO | None
+    ) -> None:
         super().__init__(stdin=stdin, stdout=stdout)
         self.queue = deque(part for line in commands for part in split(line))
         self.typed = stdin is None and sys.stdin is not None and sys.stdin.isatty()
-        self.breakpoints: dict[int, Breakpoint] = {}
+        self.breakpoints: dict[int, Condition] = {}
         self.watched: list[str] = []
         self.own: dict[str, Any] = {}  # what `!name = ...` has made
         self._last = ""
@@ -81,7 +86,11 @@ class Prompt(cmd.Cmd):
 
     def bold(self, text: str) -> str:
         """Bold, on a terminal."""
-        return f"\033[1m{text}\033[0m" if self.stdout.isatty() and "NO_COLOR" not in os.environ else text
+        return (
+            f"\033[1m{text}\033[0m"
+            if self.stdout.isatty() and "NO_COLOR" not in os.environ
+            else text
+        )
 
     def obey(self) -> None:
         """Read one line and do it."""
@@ -126,7 +135,9 @@ class Prompt(cmd.Cmd):
         name, rest = SHORT.get(word, word), rest.strip()
         if line.startswith("#"):
             return None
-        if name in COMMANDS and not re.match(r"(=|[-+*/@%<>&|^]+=?|==|!=)\s", rest):  # `c = 3` is no command
+        if name in COMMANDS and not re.match(
+            r"(=|[-+*/@%<>&|^]+=?|==|!=)\s", rest
+        ):  # `c = 3` is no command
             usage, example = usage_of(COMMANDS[name])
             if rest and usage == name:
                 raise Refused(f"{name} takes no argument, found {rest!r}")
@@ -138,7 +149,9 @@ class Prompt(cmd.Cmd):
         except (NameError, SyntaxError) as error:
             if not word.isidentifier() or word in self.namespace():
                 raise
-            raise Refused(f"{word}: neither a command nor a name here{nearest(word, COMMANDS)}") from error
+            raise Refused(
+                f"{word}: neither a command nor a name here{nearest(word, COMMANDS)}"
+            ) from error
 
     def completenames(self, text: str, *_: Any) -> list[str]:
         """Commands, what one can evaluate, the fields of conditions, and nodes."""
@@ -160,7 +173,9 @@ class Prompt(cmd.Cmd):
         else:
             result = eval(code, names)
         names.pop("__builtins__", None)
-        self.own |= {name: value for name, value in names.items() if before.get(name, names) is not value}
+        self.own |= {
+            name: value for name, value in names.items() if before.get(name, names) is not value
+        }
         if step and step.grad is not grad:
             return COMMANDS["change"](self, "step.grad")
         return None if result is None else shown(result)
@@ -175,7 +190,7 @@ class Prompt(cmd.Cmd):
         names: dict[str, Any] = {"np": np, "bptt": self.session, "loss": graph.outputs[0]}
         if self.frame is not None:
             names |= {**self.frame.f_globals, **self.frame.f_locals}
-        names["graph"] = graph
+        names["graph"] = Graph(*graph.outputs, rewired=graph.rewired)
         if node is not None:
             names |= {self.facts.of(x).name: x for x in (*graph.inputs(node), node)}
             names |= {"node": node, "value": node.data, "inputs": node.inputs, "t": node.t}
@@ -198,14 +213,22 @@ class Prompt(cmd.Cmd):
     @property
     def node(self) -> Tensor | None:
         """The node that is looked at."""
-        return self.focus if self.focus is not None or self.session.step is None else self.session.step.node
+        return (
+            self.focus
+            if self.focus is not None or self.session.step is None
+            else self.session.step.node
+        )
 
     @property
     def here(self) -> Step:
         """The present step."""
         if self.session.step is None:
             over = self.session.over
-            text = "is over: undo or goto goes back into it" if over else "has not begun: step begins it"
+            text = (
+                "is over: undo or goto goes back into it"
+                if over
+                else "has not begun: step begins it"
+            )
             raise Refused(f"no step is here, for the pass {text}")
         return self.session.step
 
@@ -213,7 +236,9 @@ class Prompt(cmd.Cmd):
         """The present step on one line, and what is watched."""
         step = self.session.step
         mark = "   (changed by hand)" if step and step.node in self.session.changes else ""
-        return "\n".join(filter(None, [f"{step!r}{mark}" if step else "the pass is over", self.watches()]))
+        return "\n".join(
+            filter(None, [f"{step!r}{mark}" if step else "the pass is over", self.watches()])
+        )
 
     def find(self, text: str) -> Tensor:
         """The node that is called so, of several the one that the pass meets first; without a text, the present one."""
@@ -227,7 +252,7 @@ class Prompt(cmd.Cmd):
             raise Refused(f"no node of this pass is {text}")
         return found[0]
 
-    def condition(self, text: str, once: bool = False) -> Breakpoint:
+    def condition(self, text: str, once: bool = False) -> Condition:
         """A condition; also a node or its gradient as they are printed: `(a - 0.1)[3]`, `d(a - 0.1)[3]`."""
         base, at = re.fullmatch(r"(.*?)(?:\[(-?\d+)\])?", text, re.DOTALL).groups()  # type: ignore[union-attr]
         names = self.facts.known("name")
@@ -235,7 +260,7 @@ class Prompt(cmd.Cmd):
         name = next((name for name in (base, *plain) if name in names and name not in FIELDS), None)
         try:
             equal: Any = {"name": name, **({"t": int(at)} if at else {})}
-            condition = Breakpoint(once=once, **equal) if name else Breakpoint(text, once=once)
+            condition = Condition(once=once, **equal) if name else Condition(text, once=once)
             condition.text = text
         except ValueError as error:
             raise Refused(str(error)) from None
@@ -244,9 +269,11 @@ class Prompt(cmd.Cmd):
             raise Refused(missing)
         return condition
 
-    def matching(self, condition: Breakpoint) -> list[Tensor]:
+    def matching(self, condition: Condition) -> list[Tensor]:
         """The nodes that a condition holds for, in the order of the pass."""
-        return [node for node in self.session.graph.nodes[::-1] if condition.test(self.facts.of(node))]
+        return [
+            node for node in self.session.graph.nodes[::-1] if condition.test(self.facts.of(node))
+        ]
 
 
 def usage_of(function: Command) -> tuple[str, str]:
@@ -265,4 +292,8 @@ def split(line: str) -> list[str]:
 
 def shown(value: Any) -> str:
     """A value as it is, a large array by its shape, norm and range."""
-    return array_text("array", value) if isinstance(value, np.ndarray) and value.size > 24 else repr(value)
+    return (
+        array_text("array", value)
+        if isinstance(value, np.ndarray) and value.size > 24
+        else repr(value)
+    )

@@ -100,7 +100,9 @@ class Session:
         """
         place = 0 if node is None else self._place(node)
         snapshot = [s for s in self._snapshots if s.place <= place][-1]
-        for step in backward_steps(self.graph, _kept(snapshot.pending), snapshot.place, snapshot.done):
+        for step in backward_steps(
+            self.graph, _kept(snapshot.pending), snapshot.place, snapshot.done
+        ):
             if step.index >= self.index:
                 return
             if step.node in self.changes:
@@ -125,7 +127,9 @@ class Session:
         index, serial = self.index, self.step.node.serial if self.step else -math.inf
         self.went_back = True
         self._begin(graph)
-        while index >= 0 and next(self.steps, None) and self.step and self.step.node.serial > serial:
+        while (
+            index >= 0 and next(self.steps, None) and self.step and self.step.node.serial > serial
+        ):
             pass
 
     # the loop underneath
@@ -143,7 +147,9 @@ class Session:
 
     def _take_snapshot(self, step: Step) -> None:
         pending = _kept(self.pending)
-        pending.sums[step.node], _ = self.hooked.get(step.node, (step.grad, None))  # the loop has just taken it out
+        pending.sums[step.node], _ = self.hooked.get(
+            step.node, (step.grad, None)
+        )  # the loop has just taken it out
         self._snapshots.append(Snapshot(self._place(step.node), step.index, pending))
         if len(self._snapshots) > _KEPT:
             del self._snapshots[1::2]

@@ -13,24 +13,29 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from minigrad import graph as core
 from minigrad import naming
 from minigrad.backward import Numbers, Step, backward_steps, walk
 from minigrad.debugger import changing, looking, moving
-from minigrad.debugger.breakpoints import Breakpoint
+from minigrad.debugger.conditions import Condition
 from minigrad.debugger.facts import OF_STEPS, Facts, callers, is_finite, norm_of
 from minigrad.debugger.prompt import COMMANDS, Prompt
 from minigrad.debugger.session import Session
 from minigrad.edits import clip_gradient
-from minigrad.graph import Graph
+from minigrad.public import Graph
 from minigrad.scope import caller
 from minigrad.tensor import Tensor
 
-Conditions = Iterable[Breakpoint | str]
+Conditions = Iterable["Condition | str"]
 Stream = TextIO | None
 
 for module in (moving, changing, looking):  # every public function of these is a command
     for name, function in vars(module).items():
-        if inspect.isfunction(function) and function.__module__ == module.__name__ and not name.startswith("_"):
+        if (
+            inspect.isfunction(function)
+            and function.__module__ == module.__name__
+            and not name.startswith("_")
+        ):
             COMMANDS[name.rstrip("_")] = function
 
 
@@ -42,10 +47,14 @@ class Debugger(Prompt):
     """
 
     def __init__(
-        self, breakpoints: Conditions = (), commands: Iterable[str] = (), stdin: Stream = None, stdout: Stream = None
+        self,
+        breakpoints: Conditions = (),
+        commands: Iterable[str] = (),
+        stdin: Stream = None,
+        stdout: Stream = None,
     ) -> None:
         super().__init__(commands, stdin, stdout)
-        given = (b if isinstance(b, Breakpoint) else Breakpoint(b) for b in breakpoints)
+        given = (b if isinstance(b, Condition) else Breakpoint(b) for b in breakpoints)
         self.breakpoints = dict(enumerate(given, 1))
         self.stops = 0
         self.goal = None if self.breakpoints else _anywhere
@@ -66,7 +75,9 @@ class Debugger(Prompt):
     def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
         if self.outer:
             given = set(self.breakpoints.values())
-            self.outer.breakpoints = {n: b for n, b in self.outer.breakpoints.items() if b not in given}
+            self.outer.breakpoints = {
+                n: b for n, b in self.outer.breakpoints.items() if b not in given
+            }
             return False
         walk.reset(self._token)
         if self._handles:
@@ -77,7 +88,9 @@ class Debugger(Prompt):
         """Stop, and do, what a debugger that is entered inside this one is told to."""
         self.goal = self.goal or inner.goal
         self.queue += inner.queue
-        self.breakpoints |= dict(enumerate(inner.breakpoints.values(), max(self.breakpoints, default=0) + 1))
+        self.breakpoints |= dict(
+            enumerate(inner.breakpoints.values(), max(self.breakpoints, default=0) + 1)
+        )
 
     def _interrupt(self, *_: Any) -> None:
         """Stop at the next step; at the prompt, and when it is asked for once more, break off as ever."""
@@ -85,17 +98,24 @@ class Debugger(Prompt):
             raise KeyboardInterrupt
         self.goal = _interrupted
         if not hasattr(self, "session"):  # between passes
-            self.say("\ninterrupted: the next backward pass stops at its first step; once more ends the program")
+            self.say(
+                "\ninterrupted: the next backward pass stops at its first step; once more ends the program"
+            )
 
     # one pass
 
-    def walk(self, graph: Graph, pending: Numbers) -> Iterator[Step]:
+    def walk(self, graph: core.Graph, pending: Numbers) -> Iterator[Step]:
         """The loop of a pass, in place of `backward_steps`: the same steps, with stops before some of them."""
         if self.left:  # the program has caught what `quit` raised
             raise moving.Quit
         self.passes += 1
         self.session, self.facts = Session(graph, pending), Facts(graph, self.passes)
-        self.frame, self.edits, self._announced, self.failure = caller(sys._getframe(1)), [], False, None
+        self.frame, self.edits, self._announced, self.failure = (
+            caller(sys._getframe(1)),
+            [],
+            False,
+            None,
+        )
         outside = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
         try:
             for number, condition in self.breakpoints.items() if self.passes == 1 else ():
@@ -142,9 +162,13 @@ class Debugger(Prompt):
             self._talk(self._reason(self.session.step), self.session.step.node)
         elif self._announced and self.goal is not None and self.origin is not None:
             self.session.go(self.origin)
-            self._talk("that does not come in the rest of the pass: it stands where it stood; continue finishes it")
+            self._talk(
+                "that does not come in the rest of the pass: it stands where it stood; continue finishes it"
+            )
         elif self._announced and self.goal is not None:
-            self._talk("the pass is at its end: continue finishes it; undo, goto and restart go back into it")
+            self._talk(
+                "the pass is at its end: continue finishes it; undo, goto and restart go back into it"
+            )
         if self.session.step is None:
             if self._announced:
                 self.say(_finished(self.session, self.facts))
@@ -166,19 +190,30 @@ class Debugger(Prompt):
 
     def _stop_at_birth(self) -> None:
         """With a breakpoint on nonfinite: stop before the pass where NaN or infinity was born in the forward pass."""
-        losses = [y.data for y in self.session.graph.outputs if not is_finite(y.data)]  # -inf in a mask is meant
+        losses = [
+            y.data for y in self.session.graph.outputs if not is_finite(y.data)
+        ]  # -inf in a mask is meant
         if not losses:
             return
         kind, wrong = ("NaN", np.isnan) if np.isnan(losses[0]).any() else ("infinity", np.isinf)
         guilty = next(node for node in self.session.graph.nodes if wrong(node.data).any())
-        about = {number: b for number, b in self.breakpoints.items() if b.fields & OF_STEPS == {"nonfinite"}}
-        asked = [number for number, condition in about.items() if condition.test(self.facts.of(guilty))]
+        about = {
+            number: b
+            for number, b in self.breakpoints.items()
+            if b.fields & OF_STEPS == {"nonfinite"}
+        }
+        asked = [
+            number for number, condition in about.items() if condition.test(self.facts.of(guilty))
+        ]
         if asked:
             if self.breakpoints[asked[0]].once:
                 del self.breakpoints[asked[0]]
             users = self.session.graph.users[guilty]
             self.focus = guilty if guilty.op or not users else users[0].target  # data have no line
-            self._talk(f"stop: {kind} {'was born in' if guilty.op else 'came into'} the forward pass at", self.focus)
+            self._talk(
+                f"stop: {kind} {'was born in' if guilty.op else 'came into'} the forward pass at",
+                self.focus,
+            )
 
     def _post_mortem(self, error: Exception) -> None:
         """A rule or a hook has failed: stand before it once more, and talk.  Going on tries it again, once."""
@@ -199,12 +234,18 @@ class Debugger(Prompt):
         self.goal, self.origin, self.talking = None, None, True
         if not self._announced:
             self._announced = True
-            line = f" from {os.path.relpath(self.frame.f_code.co_filename)}:{self.frame.f_lineno}" if self.frame else ""
+            line = (
+                f" from {os.path.relpath(self.frame.f_code.co_filename)}:{self.frame.f_lineno}"
+                if self.frame
+                else ""
+            )
             loss = f", loss {graph.outputs[0].item():.4g}" if graph.outputs[0].size == 1 else ""
             steps = f", T = {len(graph.time_steps)}" if graph.time_steps else ""
             self.say(f"backward pass {self.passes}{line}{loss}{steps}, {len(graph)} nodes")
         if reason:
-            self.say(self.bold(f"{reason} {_place(self.facts, node)}" if node is not None else reason))
+            self.say(
+                self.bold(f"{reason} {_place(self.facts, node)}" if node is not None else reason)
+            )
             self.say(self.watches())
         else:
             self.say(self.place())
@@ -213,6 +254,21 @@ class Debugger(Prompt):
                 self.obey()
         finally:
             self.focus, self.talking = None, False
+
+
+class Breakpoint(Condition):
+    """A condition that, as a context manager, stops every backward pass inside."""
+
+    def __init__(self, condition: Any = "", *, once: bool = False, **equal: Any) -> None:
+        super().__init__(condition, once=once, **equal)
+        self._entered: list[Any] = []
+
+    def __enter__(self) -> Breakpoint:
+        self._entered.append(Debugger([self]).__enter__())
+        return self
+
+    def __exit__(self, *error: Any) -> bool:
+        return self._entered.pop().__exit__(*error)
 
 
 def _place(facts: Facts, node: Tensor) -> str:
@@ -231,7 +287,9 @@ def _finished(session: Session, facts: Facts) -> str:
     """What to say at the end of a pass; of an edited one, how large the gradients of the states were."""
     text = f"finished after {session.index} steps"
     if session.graph is session.original:
-        return text + (f", {len(session.changes)} of them changed by hand" if session.changes else "")
+        return text + (
+            f", {len(session.changes)} of them changed by hand" if session.changes else ""
+        )
     largest, clipped = dict[str, float](), list[bool]()
     for step in session.replay():
         if state := facts.states.get(step.node):
@@ -254,7 +312,7 @@ def _interrupted(step: Step) -> bool:
 
 def debug(
     loss_or_graph: Any,
-    *breakpoints: Breakpoint | str,
+    *breakpoints: Condition | str,
     grad: Any = None,
     commands: Iterable[str] = (),
     stdin: TextIO | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minigrad.operators import functions
 from minigrad.ops import (
     activations,
     arithmetic,
@@ -38,9 +39,23 @@ from minigrad.ops.selection import *
 from minigrad.ops.shaping import *
 
 __all__ = ["call_function", "call_ufunc"]
-__all__ += activations.__all__ + arithmetic.__all__ + composite.__all__ + elementwise.__all__ + indexing.__all__
-__all__ += joining.__all__ + linalg.__all__ + moving.__all__ + nondifferentiable.__all__ + ordering.__all__
+__all__ += (
+    activations.__all__
+    + arithmetic.__all__
+    + composite.__all__
+    + elementwise.__all__
+    + indexing.__all__
+)
+__all__ += (
+    joining.__all__ + linalg.__all__ + moving.__all__ + nondifferentiable.__all__ + ordering.__all__
+)
 __all__ += products.__all__ + reductions.__all__ + selection.__all__ + shaping.__all__
 # what works as t.name(...); the four are methods that change an array in place, or take their arguments otherwise
-METHODS = {name for name in __all__ if hasattr(np.ndarray, name)} - {"compress", "partition", "resize", "sort"}
-protocol.fill({name: globals()[name] for name in __all__})
+METHODS = {name for name in __all__ if hasattr(np.ndarray, name)} - {
+    "compress",
+    "partition",
+    "resize",
+    "sort",
+}
+functions |= {name: globals()[name] for name in __all__}
+protocol.fill(functions)

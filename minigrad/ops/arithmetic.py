@@ -83,7 +83,9 @@ def power(a, b):
 @power.gradient
 def power_da(dy, y, a, b):
     if not isinstance(b, int | float):
-        spared = np.where((b == 0) | ((dy == 0) & (a == 0)), 1, a)  # 0⁻¹ behind a `where`, or times b = 0
+        spared = np.where(
+            (b == 0) | ((dy == 0) & (a == 0)), 1, a
+        )  # 0⁻¹ behind a `where`, or times b = 0
         return dy * b * spared ** (b - 1)
     if b == 2:
         return dy * (2 * a)
@@ -123,6 +125,8 @@ def matmul_db(dy, y, a, b):
         return (a * np.expand_dims(dy, -1)).swapaxes(-1, -2) if b.ndim > 1 else dy * a
     if b.ndim == 1:
         return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(dy, -1)
-    if b.ndim == 2:  # one matrix for the whole batch: its gradient is one product, not a batch of them
+    if (
+        b.ndim == 2
+    ):  # one matrix for the whole batch: its gradient is one product, not a batch of them
         return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(dy, (-1, dy.shape[-1]))
     return np.swapaxes(a, -1, -2) @ dy

@@ -10,8 +10,28 @@ from minigrad.ops.front import bare
 from minigrad.ops.reductions import max, mean, min, prod, std, sum, var
 from minigrad.tensor import Tensor
 
-__all__ = ["average", "broadcast_arrays", "corrcoef", "cov", "cumprod", "diff", "divmod", "float_power", "full_like"]
-__all__ += ["interp", "ldexp", "meshgrid", "modf", "nancumsum", "nanmax", "nanmean", "nanmin", "nanprod"]
+__all__ = [
+    "average",
+    "broadcast_arrays",
+    "corrcoef",
+    "cov",
+    "cumprod",
+    "diff",
+    "divmod",
+    "float_power",
+    "full_like",
+]
+__all__ += [
+    "interp",
+    "ldexp",
+    "meshgrid",
+    "modf",
+    "nancumsum",
+    "nanmax",
+    "nanmean",
+    "nanmin",
+    "nanprod",
+]
 __all__ += ["nanstd", "nansum", "nanvar", "polyval", "ptp", "trapezoid", "unwrap"]
 
 
@@ -32,7 +52,9 @@ def ldexp(x: Any, i: Any) -> Any:
 
 def float_power(a: Any, b: Any) -> Any:
     """y = aᵇ in float64."""
-    return np.power(np.asarray(a, np.float64) if not isinstance(a, Tensor) else a.astype(np.float64), b)
+    return np.power(
+        np.asarray(a, np.float64) if not isinstance(a, Tensor) else a.astype(np.float64), b
+    )
 
 
 def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
@@ -48,7 +70,9 @@ def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = Fals
         return mean(a, axis, keepdims=keepdims)
     if np.ndim(weights) == 1 and np.ndim(a) > 1:
         weights = np.reshape(weights, [-1 if k == axis % a.ndim else 1 for k in range(a.ndim)])
-    weights = weights * np.ones(np.shape(a), weights.dtype if isinstance(weights, Tensor) else a.dtype)
+    weights = weights * np.ones(
+        np.shape(a), weights.dtype if isinstance(weights, Tensor) else a.dtype
+    )
     return sum(a * weights, axis, keepdims=keepdims) / sum(weights, axis, keepdims=keepdims)
 
 
@@ -107,7 +131,10 @@ def cumprod(a: Any, axis: Any = None) -> Any:
 
 def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
     """Differences of neighbours along the axis, n times over."""
-    ends = [x if x is None or np.ndim(x) else np.full_like(np.take(a, [0], axis), x) for x in (prepend, append)]
+    ends = [
+        x if x is None or np.ndim(x) else np.full_like(np.take(a, [0], axis), x)
+        for x in (prepend, append)
+    ]
     a = np.concatenate([x for x in (ends[0], a, ends[1]) if x is not None], axis)
     before = (slice(None),) * (axis % a.ndim)
     for _ in range(n):
@@ -155,7 +182,10 @@ def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> Any:
     """Grids of coordinates from vectors, as a tuple."""
     n = len(xi)
     places = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
-    grids = [np.reshape(x, [-1 if k == place else 1 for k in range(n)]) for x, place in zip(xi, places, strict=True)]
+    grids = [
+        np.reshape(x, [-1 if k == place else 1 for k in range(n)])
+        for x, place in zip(xi, places, strict=True)
+    ]
     return tuple(grids) if sparse else broadcast_arrays(*grids)
 
 

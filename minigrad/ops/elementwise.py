@@ -10,10 +10,53 @@ import numpy as np
 from minigrad.ops.front import over, times
 from minigrad.primitive import Primitive, primitive
 
-__all__ = ["abs", "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt"]
-__all__ += ["ceil", "conjugate", "copy", "copysign", "cos", "cosh", "deg2rad", "exp", "exp2", "expm1", "fabs"]
-__all__ += ["fix", "floor", "floor_divide", "fmod", "heaviside", "hypot", "log", "log1p", "log2", "log10"]
-__all__ += ["logaddexp", "logaddexp2", "negative", "positive", "rad2deg", "reciprocal", "remainder", "rint"]
+__all__ = [
+    "abs",
+    "absolute",
+    "arccos",
+    "arccosh",
+    "arcsin",
+    "arcsinh",
+    "arctan",
+    "arctan2",
+    "arctanh",
+    "cbrt",
+]
+__all__ += [
+    "ceil",
+    "conjugate",
+    "copy",
+    "copysign",
+    "cos",
+    "cosh",
+    "deg2rad",
+    "exp",
+    "exp2",
+    "expm1",
+    "fabs",
+]
+__all__ += [
+    "fix",
+    "floor",
+    "floor_divide",
+    "fmod",
+    "heaviside",
+    "hypot",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+]
+__all__ += [
+    "logaddexp",
+    "logaddexp2",
+    "negative",
+    "positive",
+    "rad2deg",
+    "reciprocal",
+    "remainder",
+    "rint",
+]
 __all__ += ["round", "sign", "sin", "sinc", "sinh", "sqrt", "square", "tan", "tanh", "trunc"]
 
 
@@ -74,8 +117,16 @@ tan = ufunc("tan", "y = tan x", lambda dy, y, x: dy * (1 + y * y))
 arcsin = ufunc("arcsin", "sin y = x", lambda dy, y, x: over(dy, np.sqrt(1 - x * x)))
 arccos = ufunc("arccos", "cos y = x", lambda dy, y, x: -over(dy, np.sqrt(1 - x * x)))
 arctan = ufunc("arctan", "tan y = x", lambda dy, y, x: dy / (1 + x * x))
-sinh = ufunc("sinh", "y = (eˣ − e⁻ˣ) / 2", lambda dy, y, x: dy * np.cosh(np.where((dy == 0) & np.isinf(y), 0, x)))
-cosh = ufunc("cosh", "y = (eˣ + e⁻ˣ) / 2", lambda dy, y, x: dy * np.sinh(np.where((dy == 0) & np.isinf(y), 0, x)))
+sinh = ufunc(
+    "sinh",
+    "y = (eˣ − e⁻ˣ) / 2",
+    lambda dy, y, x: dy * np.cosh(np.where((dy == 0) & np.isinf(y), 0, x)),
+)
+cosh = ufunc(
+    "cosh",
+    "y = (eˣ + e⁻ˣ) / 2",
+    lambda dy, y, x: dy * np.sinh(np.where((dy == 0) & np.isinf(y), 0, x)),
+)
 arcsinh = ufunc("arcsinh", "sinh y = x", lambda dy, y, x: dy / np.hypot(x, 1))
 arccosh = ufunc("arccosh", "cosh y = x", lambda dy, y, x: over(dy, np.sqrt(x - 1) * np.sqrt(x + 1)))
 arctanh = ufunc("arctanh", "tanh y = x", lambda dy, y, x: over(dy, (1 - x) * (1 + x)))
@@ -120,12 +171,23 @@ def round_da(dy, y, a, decimals=0):
 
 
 floor_divide = ufunc(
-    "floor_divide", "y = ⌊a / b⌋, with derivative 0", lambda dy, y, a, b: flat(a), lambda dy, y, a, b: flat(b)
+    "floor_divide",
+    "y = ⌊a / b⌋, with derivative 0",
+    lambda dy, y, a, b: flat(a),
+    lambda dy, y, a, b: flat(b),
 )
 remainder = ufunc(
-    "remainder", "y = a − b ⌊a / b⌋", lambda dy, y, a, b: dy, lambda dy, y, a, b: -dy * np.floor_divide(a, b)
+    "remainder",
+    "y = a − b ⌊a / b⌋",
+    lambda dy, y, a, b: dy,
+    lambda dy, y, a, b: -dy * np.floor_divide(a, b),
 )
-fmod = ufunc("fmod", "y = a − b trunc(a / b)", lambda dy, y, a, b: dy, lambda dy, y, a, b: -dy * np.trunc(a / b))
+fmod = ufunc(
+    "fmod",
+    "y = a − b trunc(a / b)",
+    lambda dy, y, a, b: dy,
+    lambda dy, y, a, b: -dy * np.trunc(a / b),
+)
 heaviside = ufunc(
     "heaviside",
     "0 where a < 0, b where a = 0, 1 where a > 0",

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.operators import functions
 from minigrad.primitive import Primitive
 from minigrad.tensor import Tensor
 
@@ -15,7 +16,9 @@ from minigrad.tensor import Tensor
 class Front:
     """The public form of a primitive: calling it calls `call(...)`, and rules are registered through it."""
 
-    def __init__(self, op: Primitive, call: Callable[..., Any], like: Callable[..., Any] | None = None) -> None:
+    def __init__(
+        self, op: Primitive, call: Callable[..., Any], like: Callable[..., Any] | None = None
+    ) -> None:
         self.op, self._call = op, call
         self.__name__, self.__doc__, self.__module__ = op.name, op.__doc__, op.__module__
         self.__signature__ = inspect.signature(like or call)
@@ -68,16 +71,19 @@ def reduction(neutral: Any) -> Callable[[Primitive], Front]:
 
     def decorate(op: Primitive) -> Front:
         def call(
-            a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
+            a: Any,
+            axis: Any = None,
+            dtype: Any = None,
+            keepdims: bool = False,
+            initial: Any = None,
+            where: Any = True,
         ) -> Any:
-            from minigrad import ops
-
             if where is not True:
-                a = ops.where(where, a, neutral)
+                a = functions["where"](where, a, neutral)
             if dtype is not None:
-                a = ops.astype(a, dtype)
+                a = functions["astype"](a, dtype)
             y = op(a, axis=axis, keepdims=keepdims)
-            return y if initial is None else getattr(ops, _TWO[op.name])(y, initial)
+            return y if initial is None else functions[_TWO[op.name]](y, initial)
 
         return Front(op, call)
 
@@ -88,22 +94,32 @@ def averaging(op: Primitive) -> Front:
     """NumPy's keywords of a mean on top of `op(a, axis, keepdims)`; with `where=` it is a quotient of sums."""
 
     def call(
-        a: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, where: Any = True, **ddof: Any
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        keepdims: bool = False,
+        where: Any = True,
+        **ddof: Any,
     ) -> Any:
-        from minigrad import ops
-
-        a = a if dtype is None else ops.astype(a, dtype)
-        if where is True or ddof.keys() - set(op.constants):  # the primitive itself refuses what it does not know
+        a = a if dtype is None else functions["astype"](a, dtype)
+        if where is True or ddof.keys() - set(
+            op.constants
+        ):  # the primitive itself refuses what it does not know
             return op(a, axis=axis, keepdims=keepdims, **ddof)
-        count = np.sum(np.broadcast_to(np.asarray(where), a.shape), axis=axis, keepdims=True).astype(a.dtype)
-        a = ops.where(where, a, 0)
-        y = ops.sum(a, axis, keepdims=True) / count
+        count = np.sum(
+            np.broadcast_to(np.asarray(where), a.shape), axis=axis, keepdims=True
+        ).astype(a.dtype)
+        a = functions["where"](where, a, 0)
+        y = functions["sum"](a, axis, keepdims=True) / count
         if op.name != "mean":
             count = np.maximum(count - ddof.get("ddof", 0), 0)
-            y = ops.sum(ops.square(a - y), axis, where=where, keepdims=True) / count
+            y = (
+                functions["sum"](functions["square"](a - y), axis, where=where, keepdims=True)
+                / count
+            )
         if op.name == "std":
-            y = ops.where(y == 0, 0, ops.sqrt(ops.where(y == 0, 1, y)))
-        return y if keepdims else ops.squeeze(y, axis)
+            y = functions["where"](y == 0, 0, functions["sqrt"](functions["where"](y == 0, 1, y)))
+        return y if keepdims else functions["squeeze"](y, axis)
 
     return Front(op, call)
 

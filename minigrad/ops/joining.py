@@ -49,7 +49,10 @@ def stack_dxs(dy, y, *xs, axis=0):
 
 def all_given(dy: Any, y: Any) -> Any:
     """The gradients of all outputs, zeros for those that do not reach the loss: they take no memory."""
-    return [np.broadcast_to(np.zeros((), v.dtype), v.shape) if d is None else d for d, v in zip(dy, y, strict=True)]
+    return [
+        np.broadcast_to(np.zeros((), v.dtype), v.shape) if d is None else d
+        for d, v in zip(dy, y, strict=True)
+    ]
 
 
 @primitive
@@ -83,7 +86,9 @@ def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
     """The pieces of an array along an axis, as a tuple: a number of equal ones, or cut before each given index."""
     n = ary.shape[axis]
     if not hasattr(indices_or_sections, "__len__") and n % indices_or_sections:
-        raise ValueError(f"split: axis {axis} of length {n} has no {indices_or_sections} equal parts; see array_split")
+        raise ValueError(
+            f"split: axis {axis} of length {n} has no {indices_or_sections} equal parts; see array_split"
+        )
     return array_split(ary, indices_or_sections, axis)
 
 
@@ -94,6 +99,8 @@ def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
         ends: Any = (*k, n)
     else:  # of equal parts a range, which costs nothing
         ends = (
-            range(n // k, n + 1, n // k) if n and n % k == 0 else [n // k * j + min(j, n % k) for j in range(1, k + 1)]
+            range(n // k, n + 1, n // k)
+            if n and n % k == 0
+            else [n // k * j + min(j, n % k) for j in range(1, k + 1)]
         )
     return split_at(ary, ends=ends, axis=axis)

@@ -12,7 +12,18 @@ import numpy as np
 from minigrad.ops.front import named, over, restored
 from minigrad.primitive import primitive
 
-__all__ = ["cholesky", "det", "eigh", "eigvalsh", "inv", "matrix_power", "multi_dot", "norm", "slogdet", "solve"]
+__all__ = [
+    "cholesky",
+    "det",
+    "eigh",
+    "eigvalsh",
+    "inv",
+    "matrix_power",
+    "multi_dot",
+    "norm",
+    "slogdet",
+    "solve",
+]
 
 
 def mT(a):
@@ -135,7 +146,9 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         extreme = np.max if ord > 0 else np.min
         return extreme(np.sum(size, inner, keepdims=True), axes, keepdims=keepdims)
     if not isinstance(ord, int | float) or len(axes) != 1 or not ord:
-        raise TypeError(f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no gradient rule; see its docstring")
+        raise TypeError(
+            f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no gradient rule; see its docstring"
+        )
     if abs(ord) == np.inf:
         return (np.max if ord > 0 else np.min)(size, axes, keepdims=keepdims)
     total = np.sum(size**ord, axes, keepdims=keepdims)

@@ -31,8 +31,12 @@ def cummax(a: Any, axis: int = 0) -> Any:
     """Running maximum; of equal elements the latest gets the gradient."""
     x = bare(a)
     top = np.maximum.accumulate(x, axis=axis)
-    counter = np.expand_dims(np.arange(x.shape[axis]), [k for k in range(x.ndim) if k != axis % x.ndim])
-    return take_along_axis(a, np.maximum.accumulate(np.where(x == top, counter, 0), axis=axis), axis)
+    counter = np.expand_dims(
+        np.arange(x.shape[axis]), [k for k in range(x.ndim) if k != axis % x.ndim]
+    )
+    return take_along_axis(
+        a, np.maximum.accumulate(np.where(x == top, counter, 0), axis=axis), axis
+    )
 
 
 def cummin(a: Any, axis: int = 0) -> Any:

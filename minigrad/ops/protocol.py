@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from minigrad.operators import functions
 from minigrad.ops.front import bare
 from minigrad.scope import caller
 from minigrad.source import Source
@@ -28,14 +29,23 @@ PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and 
 )
 REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
 ACCUMULATE = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
-ALIASES = ("amax max", "amin min", "around round", "degrees rad2deg", "radians deg2rad", "real positive")
+ALIASES = (
+    "amax max",
+    "amin min",
+    "around round",
+    "degrees rad2deg",
+    "radians deg2rad",
+    "real positive",
+)
 
 
 def fill(names: Mapping[str, Any]) -> None:
     """Enter every function of ours whose name NumPy has."""
     for name, function in names.items():
         for module in (np, np.linalg):
-            if hasattr(module, name) and (module is np or name not in ("trace", "diagonal")):  # those take other axes
+            if hasattr(module, name) and (
+                module is np or name not in ("trace", "diagonal")
+            ):  # those take other axes
                 table[getattr(module, name)] = function
     for alias, name in map(str.split, ALIASES):
         table[getattr(np, alias)] = names[name]
@@ -52,24 +62,37 @@ def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def call_ufunc(
+    ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]
+) -> Any:
     """NumPy called a universal function on a tensor."""
-    if method == "__call__" and ufunc in table and (not keywords or keywords.keys() <= parameters(table[ufunc]).keys()):
+    if (
+        method == "__call__"
+        and ufunc in table
+        and (not keywords or keywords.keys() <= parameters(table[ufunc]).keys())
+    ):
         return table[ufunc](*inputs, **keywords)
     name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
     if keywords.get("out") is not None:
-        refuse(name, inputs, "out= would change an array that the graph still needs; use the result, as in a = a + t")
+        refuse(
+            name,
+            inputs,
+            "out= would change an array that the graph still needs; use the result, as in a = a + t",
+        )
     if method == "__call__" and ufunc in table:
-        refuse(name, inputs, f"the keywords {', '.join(keywords)} of a universal function are not supported")
-    ours = sys.modules["minigrad.ops"]
+        refuse(
+            name,
+            inputs,
+            f"the keywords {', '.join(keywords)} of a universal function are not supported",
+        )
     if method == "outer" and ufunc in table and not keywords:
         a, b = inputs
-        return table[ufunc](ours.reshape(a, np.shape(a) + (1,) * np.ndim(b)), b)
+        return table[ufunc](functions["reshape"](a, np.shape(a) + (1,) * np.ndim(b)), b)
     methods = {"reduce": REDUCE, "accumulate": ACCUMULATE}.get(method, {})
     if ufunc.__name__ not in methods:
         refuse(name, inputs)
     x, *axis = inputs
-    return getattr(ours, methods[ufunc.__name__])(x, **{"axis": axis[0] if axis else 0, **keywords})
+    return functions[methods[ufunc.__name__]](x, **{"axis": axis[0] if axis else 0, **keywords})
 
 
 def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -79,12 +102,20 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
     if ours is None:
         refuse(name, (*args, *keywords.values()))
     theirs, known = parameters(function), parameters(ours)
-    if len(args) <= agreement(function) and keywords.keys() <= known.keys() and "out" not in keywords:
+    if (
+        len(args) <= agreement(function)
+        and keywords.keys() <= known.keys()
+        and "out" not in keywords
+    ):
         return ours(*args, **keywords)
-    if not any(p.kind is p.VAR_POSITIONAL for p in theirs.values()):  # all but the first by name: orders differ
+    if not any(
+        p.kind is p.VAR_POSITIONAL for p in theirs.values()
+    ):  # all but the first by name: orders differ
         keywords = {**dict(list(zip(theirs, args))[1:]), **keywords}
         args = args[:1] if theirs else args
-    keywords = {key: value for key, value in keywords.items() if not default(value, theirs.get(key))}
+    keywords = {
+        key: value for key, value in keywords.items() if not default(value, theirs.get(key))
+    }
     if "out" in keywords:
         refuse(name, args, "out= would change an array that the graph still needs; use the result")
     if keywords.keys() - known.keys() and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
@@ -96,7 +127,9 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
 def default(value: Any, parameter: inspect.Parameter | None) -> bool:
     """Whether an argument only says what NumPy would do without it."""
     expected = parameter.default if parameter else inspect.Parameter.empty
-    return value is expected or (isinstance(value, str) and value == expected) or value is np._NoValue
+    return (
+        value is expected or (isinstance(value, str) and value == expected) or value is np._NoValue
+    )
 
 
 @cache

@@ -19,7 +19,12 @@ def chosen(dy: Any, y: Any, a: Any, b: Any) -> Any:
 
 
 maximum, minimum, fmax, fmin = (
-    ufunc(name, equation, lambda dy, y, a, b: chosen(dy, y, a, b), lambda dy, y, a, b: chosen(dy, y, b, a))
+    ufunc(
+        name,
+        equation,
+        lambda dy, y, a, b: chosen(dy, y, a, b),
+        lambda dy, y, a, b: chosen(dy, y, b, a),
+    )
     for name, equation in (
         ("maximum", "The greater of two"),
         ("minimum", "The smaller of two"),
@@ -81,7 +86,9 @@ def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: 
     return between(a, LOWEST if lo is None else lo, HIGHEST if hi is None else hi)
 
 
-def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def nan_to_num(
+    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
+) -> Any:
     """NaN and infinities replaced by numbers; their gradient is 0."""
     limits = np.finfo(x.dtype)
     x = where(np.isnan(x), nan, x)

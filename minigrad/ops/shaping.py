@@ -10,7 +10,17 @@ from minigrad.ops.front import named, shaped
 from minigrad.primitive import primitive
 from minigrad.tensor import constant
 
-__all__ = ["astype", "broadcast_to", "expand_dims", "flatten", "flip", "moveaxis", "pad", "ravel", "reshape"]
+__all__ = [
+    "astype",
+    "broadcast_to",
+    "expand_dims",
+    "flatten",
+    "flip",
+    "moveaxis",
+    "pad",
+    "ravel",
+    "reshape",
+]
 __all__ += ["roll", "squeeze", "swapaxes", "transpose"]
 
 
@@ -59,7 +69,9 @@ def transpose(a, *, axes=None):
 
 @transpose.gradient
 def transpose_da(dy, y, a, axes=None):
-    return np.transpose(dy, None if axes is None else np.argsort([k % a.ndim for k in axes]).tolist())
+    return np.transpose(
+        dy, None if axes is None else np.argsort([k % a.ndim for k in axes]).tolist()
+    )
 
 
 @primitive
@@ -145,7 +157,9 @@ def padded(a, *, pad_width, value):
 
 @padded.gradient
 def pad_da(dy, y, a, pad_width, value):
-    return dy[tuple(slice(before, before + n) for (before, _), n in zip(pad_width, a.shape, strict=True))]
+    return dy[
+        tuple(slice(before, before + n) for (before, _), n in zip(pad_width, a.shape, strict=True))
+    ]
 
 
 def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:

@@ -74,12 +74,23 @@ def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
     try:
-        for options in ({}, {"steps": "0:1,-1:"}, {"view": "cells"}, {"view": "cells", "steps": "0:1,-1:"}):
+        for options in (
+            {},
+            {"steps": "0:1,-1:"},
+            {"view": "cells"},
+            {"view": "cells", "steps": "0:1,-1:"},
+        ):
             svg = to_dot(graph, **options).pipe("svg", encoding="utf-8")
             if len(svg) < LARGEST:
-                note = f"\ndrawn with {options}: more than {LARGEST // 10**6} MB otherwise" if options else ""
+                note = (
+                    f"\ndrawn with {options}: more than {LARGEST // 10**6} MB otherwise"
+                    if options
+                    else ""
+                )
                 return {"image/svg+xml": svg, "text/plain": f"{graph!r}{note}"}
-        return {"text/plain": f"{graph!r}\nno picture: more than {LARGEST // 10**6} MB in every view"}
+        return {
+            "text/plain": f"{graph!r}\nno picture: more than {LARGEST // 10**6} MB in every view"
+        }
     except Exception as error:
         return {"text/plain": f"Graph\n(no picture: {type(error).__name__}: {error})"}
 

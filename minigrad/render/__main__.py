@@ -32,11 +32,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="the options may stand before or behind the program; what stands behind a -- is the program's own",
         allow_abbrev=False,
     )
-    parser.add_argument("-o", dest="path", default="graph.svg", help="the suffix is the format (graph.svg)")
-    parser.add_argument("--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)")
+    parser.add_argument(
+        "-o", dest="path", default="graph.svg", help="the suffix is the format (graph.svg)"
+    )
+    parser.add_argument(
+        "--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)"
+    )
     for name, (default, _, needed) in OPTIONS.items():
         if name != "highlight":
-            parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=needed, **READ.get(name, {}))
+            parser.add_argument(
+                f"--{name.replace('_', '-')}", default=default, help=needed, **READ.get(name, {})
+            )
     parser.add_argument("program", help="script.py, and its own arguments")
     words = list(sys.argv[1:] if arguments is None else arguments)
     end = words.index("--") if "--" in words else len(words)
@@ -49,12 +55,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
     if number < 1 or not os.path.isfile(program):
-        parser.error(f"--pass counts from 1, found {number}" if number < 1 else f"there is no file {program}")
+        parser.error(
+            f"--pass counts from 1, found {number}" if number < 1 else f"there is no file {program}"
+        )
     sys.argv = [program, *own]
     sys.path.insert(0, os.path.dirname(os.path.abspath(program)))
     graph = graph_of(program, number)
     if graph is None:
-        missing = "no backward pass, and no variable `loss`" if number == 1 else f"no backward pass number {number}"
+        missing = (
+            "no backward pass, and no variable `loss`"
+            if number == 1
+            else f"no backward pass number {number}"
+        )
         print(f"{program} ran to its end: {missing}", file=sys.stderr)
         return 1
     print(graph)

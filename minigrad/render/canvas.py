@@ -36,7 +36,9 @@ class Item(NamedTuple):
         """The item shifted; its ids get a prefix."""
         at = self.label_at and (self.label_at[0] + dx, self.label_at[1] + dy)
         points = [(x + dx, y + dy) for x, y in self.points]
-        return self._replace(ids=tuple(prefix + name for name in self.ids), points=points, label_at=at)
+        return self._replace(
+            ids=tuple(prefix + name for name in self.ids), points=points, label_at=at
+        )
 
     def text(self) -> str:
         """One line of DOT."""
@@ -44,7 +46,9 @@ class Item(NamedTuple):
         if self.kind in ("edge", "line"):
             points, tip = shortened(self.points) if self.kind == "edge" else (self.points, None)
             spline = (f"e,{_at(tip)} " if tip else "") + " ".join(map(_at, points))
-            return f'\t{self.ids[0]} -> {self.ids[1]} [pos="{spline}" {at}{self._sign()}{self.look}]\n'
+            return (
+                f'\t{self.ids[0]} -> {self.ids[1]} [pos="{spline}" {at}{self._sign()}{self.look}]\n'
+            )
         (left, bottom), (right, top) = self.points
         if self.kind == "node":
             where = f'pos="{(left + right) / 2:.2f},{(bottom + top) / 2:.2f}"'
@@ -59,7 +63,10 @@ class Item(NamedTuple):
             return ""
         (ax, ay), (bx, by) = self.points[-2:]
         length = max(((bx - ax) ** 2 + (by - ay) ** 2) ** 0.5, 1e-6)
-        at = bx - (8 * (by - ay) + 5 * (bx - ax)) / length, by + (8 * (bx - ax) - 5 * (by - ay)) / length
+        at = (
+            bx - (8 * (by - ay) + 5 * (bx - ax)) / length,
+            by + (8 * (bx - ax) - 5 * (by - ay)) / length,
+        )
         return f'headlabel="{self.sign}" head_lp="{_at(at)}" labelfontsize=12 labelfontcolor="{style.GREY}" '
 
 
@@ -77,11 +84,23 @@ class Canvas:
     columns: int = 0  # how many there are
     tips: bool = True  # whether things say what they are when pointed at
 
-    def node(self, name: str, center: Point, size: tuple[float, float], label: str, look: style.Look, tip: str) -> None:
+    def node(
+        self,
+        name: str,
+        center: Point,
+        size: tuple[float, float],
+        label: str,
+        look: style.Look,
+        tip: str,
+    ) -> None:
         """A node around its centre."""
         (x, y), (width, height) = center, (size[0] / 2, size[1] / 2)
-        text = f"label={quoted(label)} {look.attributes()}" + (f" tooltip={quoted(tip)}" if tip else "")
-        self.items.append(Item("node", (name,), [(x - width, y - height), (x + width, y + height)], text))
+        text = f"label={quoted(label)} {look.attributes()}" + (
+            f" tooltip={quoted(tip)}" if tip else ""
+        )
+        self.items.append(
+            Item("node", (name,), [(x - width, y - height), (x + width, y + height)], text)
+        )
 
     def text(self, name: str, at: Point, text: str, font: float) -> None:
         """A text alone, written from its left end."""
@@ -104,7 +123,12 @@ class Canvas:
         """The box with room for the legend and the title over it."""
         left, bottom, right, top = self.box()
         right = max(right, left + 340.0 * bool(self.legend))
-        return left, bottom, right, top + 24 * bool(self.legend) + 16 * len(self.title_lines(right - left)) + 10
+        return (
+            left,
+            bottom,
+            right,
+            top + 24 * bool(self.legend) + 16 * len(self.title_lines(right - left)) + 10,
+        )
 
     def title_lines(self, width: float) -> list[str]:
         """The title in lines that fit the page."""
@@ -114,13 +138,18 @@ class Canvas:
         """The picture; its text is the same for the same items."""
         left, bottom, right, top = self.page()
         lines = self.title_lines(right - left)
-        rows = "".join(f"<tr><td>{row}</td></tr>" for row in [f"{TABLE}{self.legend}</table>", *map(escape, lines)])
+        rows = "".join(
+            f"<tr><td>{row}</td></tr>"
+            for row in [f"{TABLE}{self.legend}</table>", *map(escape, lines)]
+        )
         said = f"<{TABLE}{rows}</table>>" if self.legend else quoted("\n".join(lines))
         pinned = {
             "layout": "nop2", "outputorder": "edgesfirst", "notranslate": "true", "splines": "true", "pad": "0.12",
             "bb": f"{left:.2f},{bottom:.2f},{right:.2f},{top:.2f}", "fontname": style.FONT,
         }  # fmt: skip
-        header = " ".join(f"{name}={quoted(value)}" for name, value in (pinned | attributes).items())
+        header = " ".join(
+            f"{name}={quoted(value)}" for name, value in (pinned | attributes).items()
+        )
         if self.legend or self.title:
             at = ((left + right) / 2, (self.box()[3] + top) / 2)
             header += f' label={said} lp="{_at(at)}" fontsize=12 fontcolor="{style.INK}"'
@@ -138,7 +167,9 @@ class Canvas:
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
     """A `graphviz.Digraph` that is drawn, also by a notebook, where there is no dot program but pygraphviz."""
 
-    def pipe(self, format: str | None = None, *_: Any, encoding: str | None = None, **options: Any) -> Any:
+    def pipe(
+        self, format: str | None = None, *_: Any, encoding: str | None = None, **options: Any
+    ) -> Any:
         """The picture in a format, as bytes or, with an encoding, as text."""
         data = engine.run(self.source, format or self.format)
         return data.decode(encoding) if encoding else data
@@ -151,4 +182,8 @@ def wrapped(text: str, width: float, font: float) -> list[str]:
 
 def quoted(text: str) -> str:
     """A DOT string that shows exactly this text."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("&", "&amp;") + '"'
+    return (
+        '"'
+        + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("&", "&amp;")
+        + '"'
+    )

@@ -62,7 +62,9 @@ def run(text: str, form: str) -> bytes:
 
 def _output(command: list[str], text: str, form: str, font: dict[str, str]) -> bytes:
     """What a program writes when it is given the text."""
-    done = subprocess.run(command, input=text.encode(), capture_output=True, check=False, env={**os.environ, **font})
+    done = subprocess.run(
+        command, input=text.encode(), capture_output=True, check=False, env={**os.environ, **font}
+    )
     if done.returncode or not done.stdout:
         said = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
         raise RuntimeError(f"dot could not write {form}: {said[-1]}")
@@ -102,7 +104,9 @@ def _read(graph: dict[str, Any]) -> Layout:
         pairs = (part.split(",") for part in text.split())
         return [(float(x), float(y)) for x, y in pairs]
 
-    nodes = {item["name"]: points(item["pos"])[0] for item in graph.get("objects", ()) if "pos" in item}
+    nodes = {
+        item["name"]: points(item["pos"])[0] for item in graph.get("objects", ()) if "pos" in item
+    }
     edges = {edge["id"]: points(edge["pos"]) for edge in graph.get("edges", ()) if "id" in edge}
     left, bottom, right, top = (float(part) for part in graph["bb"].split(","))
     return nodes, edges, right - left, top - bottom
@@ -115,7 +119,9 @@ def check(path: str | os.PathLike[str]) -> str:
     target = Path(path)
     form = target.suffix.lstrip(".").lower()
     if form not in FORMATS:
-        raise ValueError(f"render: {target.name!r}: the suffix must be one of .{', .'.join(FORMATS)}")
+        raise ValueError(
+            f"render: {target.name!r}: the suffix must be one of .{', .'.join(FORMATS)}"
+        )
     if not target.parent.is_dir():
         raise FileNotFoundError(f"render: the directory {str(target.parent)!r} does not exist")
     if target.is_dir():
@@ -127,7 +133,9 @@ def write(path: str | os.PathLike[str], text: str) -> str:
     """DOT text as a picture in the format of the path's suffix: all of it, or no file at all."""
     target, form = Path(path), check(path)
     data = text.encode() if form in ("gv", "dot") else run(text, form)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")  # moved into place when whole
+    draft = target.with_name(
+        f".{target.name}.{os.getpid()}.{threading.get_ident()}"
+    )  # moved into place when whole
     try:
         draft.write_bytes(data)
         draft.replace(target)

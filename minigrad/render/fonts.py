@@ -12,13 +12,23 @@ import warnings
 from functools import lru_cache
 from pathlib import Path
 
-FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts", "/usr/share/texmf/fonts")
+FOLDERS = (
+    "/usr/share/fonts",
+    "/usr/local/share/fonts",
+    "~/.fonts",
+    "~/.local/share/fonts",
+    "/usr/share/texmf/fonts",
+)
 
 
 @lru_cache(maxsize=1)
 def environment() -> dict[str, str]:
     """What to add to the environment of Graphviz: nothing where there are fonts, else those that matplotlib ships."""
-    if not sys.platform.startswith("linux") or "FONTCONFIG_FILE" in os.environ or any(map(_has_font, FOLDERS)):
+    if (
+        not sys.platform.startswith("linux")
+        or "FONTCONFIG_FILE" in os.environ
+        or any(map(_has_font, FOLDERS))
+    ):
         return {}
     found = importlib.util.find_spec("matplotlib")
     fonts = Path(found.origin).parent / "mpl-data/fonts/ttf" if found and found.origin else None

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minigrad.backward import backward_steps, begin
 from minigrad.clip import norm
 from minigrad.primitive import Scatter
 from minigrad.render.picture import Box, Link, Picture, Tap
@@ -30,19 +31,28 @@ class Flow(NamedTuple):
         """The decades that hold every norm but exact zeros: (lo, hi), at most twelve of them."""
         norms = [n for n in self.of.values() if 0 < n < math.inf] or [1.0]
         hi = math.ceil(math.log10(max(norms)) - 1e-9)
-        return float(max(min(math.floor(math.log10(min(norms)) + 1e-9), hi - 1), hi - DEEPEST)), float(hi)
+        return float(
+            max(min(math.floor(math.log10(min(norms)) + 1e-9), hi - 1), hi - DEEPEST)
+        ), float(hi)
 
 
 def measure(picture: Picture, limit: int | None = None) -> Flow:
     """Run the backward pass of the picture's graph, all of it or so many steps, and measure."""
-    things: list[Link | Tap] = [*picture.links, *(tap for box in picture.boxes for tap in box.taps.values())]
+    things: list[Link | Tap] = [
+        *picture.links,
+        *(tap for box in picture.boxes for tap in box.taps.values()),
+    ]
     owners = {end: thing for thing in things for end in thing.ends}
     speakers = {speaker(box): box for box in picture.boxes if box.nodes}
     # beside a loss, outputs that are not scalars (gradients, as a rule) are seeded with zeros
     mixed = len({y.size == 1 for y in picture.graph.outputs}) == 2
-    seed = tuple(np.full(y.shape, float(y.size == 1)) for y in picture.graph.outputs) if mixed else None
+    seed = (
+        tuple(np.full(y.shape, float(y.size == 1)) for y in picture.graph.outputs)
+        if mixed
+        else None
+    )
     of, sums, totals = dict[Any, float](), dict[Any, Any](), dict[Any, Any]()
-    for step in itertools.islice(picture.graph.backward_steps(seed), limit):
+    for step in itertools.islice(backward_steps(picture.graph, begin(picture.graph, seed)), limit):
         if step.node in speakers:
             of[speakers[step.node]] = norm([step.grad])
         parts = op_name(step.node) in PARTED
@@ -61,15 +71,23 @@ def measure(picture: Picture, limit: int | None = None) -> Flow:
                 of[thing] = norm([part])
     for link in picture.links:
         if link.target.kind == "delay" and not link.ends:
-            of[link] = max([of.get(other, 0.0) for other in picture.links if other.source is link.target])
+            of[link] = max(
+                [of.get(other, 0.0) for other in picture.links if other.source is link.target]
+            )
     parameters = {x: norm([total]) for x, total in totals.items()}
-    return Flow(of | {speakers[x]: size for x, size in parameters.items() if x in speakers}, parameters)
+    return Flow(
+        of | {speakers[x]: size for x, size in parameters.items() if x in speakers}, parameters
+    )
 
 
 def speaker(box: Box) -> Any:
     """The node whose gradient stands for a box: its state (h before c), else its last."""
     for node in reversed(box.nodes):
-        if node.role is not None and node.role.kind == "state" and not node.role.name.startswith("c"):
+        if (
+            node.role is not None
+            and node.role.kind == "state"
+            and not node.role.name.startswith("c")
+        ):
             return node
     return box.nodes[-1]
 

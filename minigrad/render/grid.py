@@ -19,17 +19,27 @@ GUTTER, HEADER, ELLIPSIS, BAR, INPUT = 38.0, 20.0, 110.0, 26.0, 38.0
 class Grid(Ports):
     """Columns from left to right, bands from bottom to top, and the places of all panels in them."""
 
-    def __init__(self, picture: Picture, railed: dict[Any, int], headings: dict[Panel, float], per_row: Any) -> None:
+    def __init__(
+        self, picture: Picture, railed: dict[Any, int], headings: dict[Panel, float], per_row: Any
+    ) -> None:
         super().__init__(picture, railed, per_row)
         self.headings = headings
         tiles = lay_out(dict.fromkeys(place.shape for place in self.places.values()))
         for place in self.places.values():
             place.tile = tiles[place.shape]
         self.spines = {shape: spine_of(shape) for shape in tiles}
-        self.tracks: defaultdict[Side, dict[Any, int]] = defaultdict(dict)  # beside a column, by what they belong to
-        self.taken: defaultdict[Any, dict[Any, int]] = defaultdict(dict)  # tracks of a corridor at a column, likewise
-        self.turns = {link: ways.plan(self, link) for link in picture.links if link not in self.inner}
-        self.corridors: defaultdict[int, int] = defaultdict(int)  # how many tracks there are under each level
+        self.tracks: defaultdict[Side, dict[Any, int]] = defaultdict(
+            dict
+        )  # beside a column, by what they belong to
+        self.taken: defaultdict[Any, dict[Any, int]] = defaultdict(
+            dict
+        )  # tracks of a corridor at a column, likewise
+        self.turns = {
+            link: ways.plan(self, link) for link in picture.links if link not in self.inner
+        }
+        self.corridors: defaultdict[int, int] = defaultdict(
+            int
+        )  # how many tracks there are under each level
         for (_, level, _), taken in self.taken.items():
             self.corridors[level] = max(self.corridors[level], 1 + max(taken.values()))
         self.put_columns()
@@ -37,7 +47,9 @@ class Grid(Ports):
         self.corners: dict[Box, tuple[Point, Point]] = {}
         for k, box in enumerate(self.bars):
             self.corners[box] = self.bar(k, box)
-        self.at = {b: p.point(at) for p in self.places.values() for b, at in zip(p.boxes, p.tile.centers)}
+        self.at = {
+            b: p.point(at) for p in self.places.values() for b, at in zip(p.boxes, p.tile.centers)
+        }
         self.at |= {box: at for place in self.places.values() for box, at in self.beside(place)}
 
     def border(self, side: Side, away: float = 0.0) -> float:
@@ -67,17 +79,28 @@ class Grid(Ports):
         count = len(self.columns)
         widths, room = [0.0] * count, [0.0] * (count + 1)
         for place in self.places.values():
-            widths[place.column] = max(widths[place.column], place.tile.width, self.headings.get(place.panel, 0.0))
+            widths[place.column] = max(
+                widths[place.column], place.tile.width, self.headings.get(place.panel, 0.0)
+            )
             k = place.column + place.panel[0].reverse
-            aside = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
+            aside = [
+                box
+                for box in self.picture.panels[place.panel]
+                if box.outside and box.kind != "input"
+            ]
             loops = sum(box.kind == "delay" for box in aside)
-            free, texts = 26 + 25 * (loops > 0) + 5 * loops + self.marked(place), self.marked(place) + 16
+            free, texts = (
+                26 + 25 * (loops > 0) + 5 * loops + self.marked(place),
+                self.marked(place) + 16,
+            )
             wide = [style.size(box.kind, box.label)[0] + free for box in aside]
             hidden = any(link.hidden for links in place.ins.values() for link in links)
             room[k] = max([room[k], ELLIPSIS * hidden, texts, *wide])
         tracks = [len(self.tracks[k - 1, True]) + len(self.tracks[k, False]) for k in range(count)]
         gaps = [max(GUTTER * (k > 0), room[k]) + 5.0 * tracks[k] for k in range(count)]
-        first = [k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]]  # one below another
+        first = [
+            k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]
+        ]  # one below another
         self.lefts, self.rights, x = list[float](), list[float](), 0.0
         for k, width in enumerate(widths):
             self.lefts.append(max(gaps[n] for n in first) if k in first else x + gaps[k])
@@ -87,18 +110,30 @@ class Grid(Ports):
         for place in self.places.values():
             left, right = self.lefts[place.column], self.rights[place.column]
             slack = right - left - place.tile.width
-            place.x = left + slack * (0.5 if place.shape.column else 1.0 if place.panel[0].reverse else 0.0)
+            place.x = left + slack * (
+                0.5 if place.shape.column else 1.0 if place.panel[0].reverse else 0.0
+            )
 
     def put_bands(self) -> None:
         """The y of each band, with a strip under it for corridors and inputs."""
-        bands: defaultdict[int, defaultdict[Row, list[Place]]] = defaultdict(lambda: defaultdict(list))
+        bands: defaultdict[int, defaultdict[Row, list[Place]]] = defaultdict(
+            lambda: defaultdict(list)
+        )
         for place in sorted(self.places.values(), key=lambda place: place.column):
             bands[place.panel[0].level][place.panel[0]].append(place)
-        self.strips, self.tops, self.input_y = dict[int, float](), dict[int, float](), dict[int, float]()
+        self.strips, self.tops, self.input_y = (
+            dict[int, float](),
+            dict[int, float](),
+            dict[int, float](),
+        )
         header, y = HEADER * bool(self.headings), 0.0
         for level, rows in sorted(bands.items()):
             places = [place for row in rows.values() for place in row]
-            inputs = any(box.outside and box.kind == "input" for p in places for box in self.picture.panels[p.panel])
+            inputs = any(
+                box.outside and box.kind == "input"
+                for p in places
+                for box in self.picture.panels[p.panel]
+            )
             self.input_y[level] = y + 14
             y += INPUT * inputs + TRACK * self.corridors[level] + 12.0
             for row, members in rows.items():
@@ -124,7 +159,9 @@ class Grid(Ports):
             source = self.places.get(link.source.panel)
             if port.left and source is not None and link.source in source.boxes:
                 y = place.y + ways.leave(self, link)[-1][1] - place.port_y(port)
-                place.y = max(self.strip(place), min(self.top(place) - header - place.tile.height, y))
+                place.y = max(
+                    self.strip(place), min(self.top(place) - header - place.tile.height, y)
+                )
                 return
 
     def strip(self, place: Place) -> float:
@@ -144,12 +181,18 @@ class Grid(Ports):
         """The corners of a bar: over its steps, or upright at the right of all lines."""
         top = max(self.tops.values())
         if self.per_row:
-            x = max([self.edge + 2, *(right for _, (right, _) in self.corners.values())]) + 38  # beside those before
+            x = (
+                max([self.edge + 2, *(right for _, (right, _) in self.corners.values())]) + 38
+            )  # beside those before
             words = [style.text_width(word, 12) + 6 for word in box.label.split()]
             bottom = min(self.strip(place) for place in self.places.values())
             return (x, bottom - 4), (x + max([style.RAIL_HEIGHT, *words]), top + 14 + 8 * k)
         ends = [ways.track_x(self, *self.turns[link][0][1:]) for link in self.bars[box]]
-        ends += [self.rights[self.exit(link)[0]] for link in self.out_of[box] if link.target not in self.bars]
+        ends += [
+            self.rights[self.exit(link)[0]]
+            for link in self.out_of[box]
+            if link.target not in self.bars
+        ]
         ends.append(max(ends) + 14 - style.text_width(box.label, 12))
         return (min(ends) - 14, top + 14 + BAR * k), (max(ends) + 14, top + 30 + BAR * k)
 
@@ -168,13 +211,20 @@ class Grid(Ports):
 
     def marked(self, place: Place) -> float:
         """How much room the texts need that stand in front of a panel: marks, and the states of delays."""
-        links = [link for links in place.ins.values() for link in links if link.mark or link.source.kind == "delay"]
+        links = [
+            link
+            for links in place.ins.values()
+            for link in links
+            if link.mark or link.source.kind == "delay"
+        ]
         return max((style.text_width(link.mark or link.lane, 11) for link in links), default=0.0)
 
     def aside(self, place: Place) -> dict[Box, float]:
         """The heights of the initial states and delays beside a panel: those of their ports, but one below another."""
         ports = {link.source: port for port, links in reversed(place.ins.items()) for link in links}
-        boxes = [box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"]
+        boxes = [
+            box for box in self.picture.panels[place.panel] if box.outside and box.kind != "input"
+        ]
         heights = {box: place.port_y(ports[box]) if box in ports else place.y for box in boxes}
         lowest = float("inf")
         for box in sorted(boxes, key=heights.__getitem__, reverse=True):

@@ -19,7 +19,9 @@ class Groups(Names):
 
     def group(self, drawn: list[Tensor], view: str) -> None:
         """All groups of a view."""
-        self.whole = {node: [node] for node in drawn}  # what is gathered into one box, by its last operation
+        self.whole = {
+            node: [node] for node in drawn
+        }  # what is gathered into one box, by its last operation
         self.kinds: dict[Tensor, tuple[str, str]] = {}  # kind and label of such boxes
         self.gather_sums(drawn)
         if view == "affine":
@@ -37,13 +39,19 @@ class Groups(Names):
         chains: dict[Tensor, list[Tensor]] = {}
         for node in drawn:
             if op_name(node) == "add" and node not in self.step:
-                before = next((x for x in self.inputs[node] if x in chains and self.users[x] == 1), None)
+                before = next(
+                    (x for x in self.inputs[node] if x in chains and self.users[x] == 1), None
+                )
                 chains[node] = [*(chains.pop(before) if before is not None else ()), node]
         for node, chain in chains.items():
             if len(chain) >= MANY:
-                begun = any(map(is_number, self.graph.inputs(chain[0])))  # Python's sum begins with 0
+                begun = any(
+                    map(is_number, self.graph.inputs(chain[0]))
+                )  # Python's sum begins with 0
                 count, name = len(chain) + (not begun), self.losses.get(node, self.variable(node))
-                self.gather(chain, "loss" if node in self.losses else "bar", f"Σ of {count}  {name}".strip())
+                self.gather(
+                    chain, "loss" if node in self.losses else "bar", f"Σ of {count}  {name}".strip()
+                )
 
     def gather_affine(self) -> None:
         """Each sum of products with parameters becomes one box: x W + h U + b."""
@@ -66,19 +74,39 @@ class Groups(Names):
                 panels[self.panel(node)].append(node)
         core, ends = self.find_core(panels), self.find_ends()
         if not core:  # a single step, written out
-            core = {node for panel, nodes in panels.items() if panel[0].timed for node in nodes if node not in ends}
-        part: dict[Tensor | None, tuple[str, int, Tensor]] = {}  # kind, number, and the last operation of it
+            core = {
+                node
+                for panel, nodes in panels.items()
+                if panel[0].timed
+                for node in nodes
+                if node not in ends
+            }
+        part: dict[
+            Tensor | None, tuple[str, int, Tensor]
+        ] = {}  # kind, number, and the last operation of it
         for panel, nodes in panels.items():
             parts: defaultdict[tuple[str, int], list[Tensor]] = defaultdict(list)
             for node in nodes:
-                kind = "cell" if node in core else "loss" if node in ends else "output" if self.graph.axes else "cell"
-                of, n, _ = part.get(self.mirrored(node), (kind if forward_of(node) is None else "output", -1, None))
+                kind = (
+                    "cell"
+                    if node in core
+                    else "loss"
+                    if node in ends
+                    else "output"
+                    if self.graph.axes
+                    else "cell"
+                )
+                of, n, _ = part.get(
+                    self.mirrored(node), (kind if forward_of(node) is None else "output", -1, None)
+                )
                 parts[of, n].append(node)
             for (kind, n), found in parts.items():
                 for k, piece in enumerate(self.pieces(found) if n < 0 else [found], max(n, 0)):
                     part |= dict.fromkeys(piece, (kind, k, piece[-1]))
                     label = self.part_label(panel, kind, piece, part.get(self.mirrored(piece[0])))
-                    self.gather(piece, "output" if kind == "loss" and panel[0].depth else kind, label)
+                    self.gather(
+                        piece, "output" if kind == "loss" and panel[0].depth else kind, label
+                    )
 
     def part_label(self, panel: Panel, kind: str, nodes: list[Tensor], forward: Any) -> str:
         """What a part is called; in a traced backward pass after the part that it is the gradient of."""
@@ -86,7 +114,9 @@ class Groups(Names):
             return f"d{self.kinds[forward[-1]][1]}"
         row, column = panel
         number = self.number(column) if row.timed and self.graph.axes and kind != "cell" else ""
-        return self.describe(nodes[-1])[1] if row.depth else f"{self.part_name(kind, nodes)}{number}"
+        return (
+            self.describe(nodes[-1])[1] if row.depth else f"{self.part_name(kind, nodes)}{number}"
+        )
 
     def pieces(self, nodes: list[Tensor]) -> list[list[Tensor]]:
         """The nodes in groups: what edges join, what modules make in a step, what a line makes outside of time."""
@@ -98,20 +128,28 @@ class Groups(Names):
         for node in nodes:
             line, piece[node] = line_of(node), [node]
             again[line] += 1
-            run = node._scope is None and (self.kin.get(line, line), again[line])  # those of an inner loop differ
+            run = node._scope is None and (
+                self.kin.get(line, line),
+                again[line],
+            )  # those of an inner loop differ
             like = first.setdefault(run if self.row[node].timed else line, node)
             for x in [x for x in (*self.inputs[node], like) if x in piece]:
                 if piece[x] is not piece[node]:
                     small, large = sorted((piece[x], piece[node]), key=len)
                     large += small
                     piece |= dict.fromkeys(small, large)
-        return [sorted(found, key=lambda node: node.serial) for found in {id(p): p for p in piece.values()}.values()]
+        return [
+            sorted(found, key=lambda node: node.serial)
+            for found in {id(p): p for p in piece.values()}.values()
+        ]
 
     @cached_property
     def kin(self) -> dict[Any, Any]:
         """The lines that states join from step to step, each with one that stands for all of them."""
         found: dict[Any, Any] = {}
-        for source, target in {(line_of(self.alias[e.source]), line_of(e.target)) for e in self.graph.state_edges}:
+        for source, target in {
+            (line_of(self.alias[e.source]), line_of(e.target)) for e in self.graph.state_edges
+        }:
             a, b = found.setdefault(source, source), found.setdefault(target, target)
             found |= {line: a for line, kin in found.items() if kin == b}
         return found
@@ -130,9 +168,17 @@ class Groups(Names):
     def find_ends(self) -> set[Tensor]:
         """The scalars that only lead to scalars: losses, and what they are made of."""
         ends: set[Tensor] = set()
-        for node in [node for node in reversed(self.graph.nodes) if node.ndim == 0 or op_name(node) == "stack"]:
-            users = [edge.target for edge in self.graph.users[node] if forward_of(edge.target) is None]
-            if ends.issuperset(users) and not (node.ndim and any(x.ndim for x in self.inputs[node])):
+        for node in [
+            node
+            for node in reversed(self.graph.nodes)
+            if node.ndim == 0 or op_name(node) == "stack"
+        ]:
+            users = [
+                edge.target for edge in self.graph.users[node] if forward_of(edge.target) is None
+            ]
+            if ends.issuperset(users) and not (
+                node.ndim and any(x.ndim for x in self.inputs[node])
+            ):
                 ends.add(node)
         return ends
 
@@ -148,4 +194,6 @@ class Groups(Names):
                     front += self.inputs[node]
         alike = {(self.row[node], line_of(node)) for node in core}
         bare = [nodes for nodes in panels.values() if core.isdisjoint(nodes)]
-        return core.union(node for nodes in bare for node in nodes if (self.row[node], line_of(node)) in alike)
+        return core.union(
+            node for nodes in bare for node in nodes if (self.row[node], line_of(node)) in alike
+        )

@@ -42,7 +42,9 @@ class Painter(Labels):
 
     grid: Grid
 
-    def __init__(self, picture: Picture, flow: Flow | None, scale: Any, title: str, **look: Any) -> None:
+    def __init__(
+        self, picture: Picture, flow: Flow | None, scale: Any, title: str, **look: Any
+    ) -> None:
         super().__init__(picture, flow, look)
         self.scale = scale or (flow.scale if flow else (0.0, 1.0))
         self.canvas = Canvas(title=title, tips=self.tips)
@@ -70,15 +72,24 @@ class Painter(Labels):
 
     def shared_parameters(self) -> dict[Any, int]:
         """The parameters that several panels use, if they are few enough to be drawn as rails."""
-        used = [dict.fromkeys(x for box in boxes for x in box.taps) for boxes in self.picture.panels.values()]
+        used = [
+            dict.fromkeys(x for box in boxes for x in box.taps)
+            for boxes in self.picture.panels.values()
+        ]
         uses = Counter(x for found in used for x in found)
         shared = {x: k for k, x in enumerate(x for x, count in uses.items() if count > 1)}
-        one_row = len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.per_row
+        one_row = (
+            len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.per_row
+        )
         return shared if one_row and self.picture.view != "cells" and len(shared) <= RAILS else {}
 
     def arrange(self, railed: dict[Any, int]) -> dict[Tap, tuple[Box, Path]] | None:
         """Place everything; the way of each tap from its rail, or None if some have none."""
-        widths = {p: style.text_width(self.heading(p, True), 12) + 16 for p in self.picture.panels if self.framed}
+        widths = {
+            p: style.text_width(self.heading(p, True), 12) + 16
+            for p in self.picture.panels
+            if self.framed
+        }
         self.grid = Grid(self.picture, railed, widths, self.per_row)
         for k, bar in enumerate(self.grid.bars):
             bar.name = f"bar{k}"
@@ -87,7 +98,9 @@ class Painter(Labels):
             return None
         for place in self.grid.places.values():
             taken: dict[Tap, float] = {}
-            for box, tap in [(b, tap) for b in place.boxes for x, tap in b.taps.items() if x in railed]:
+            for box, tap in [
+                (b, tap) for b in place.boxes for x, tap in b.taps.items() if x in railed
+            ]:
                 corners = self.way_down(place, box, list(taken.values()))
                 if not corners:
                     return None
@@ -108,7 +121,9 @@ class Painter(Labels):
         (cx, cy), outline = self.grid.at[box], self.grid.outlines[box]
         others = [(self.grid.at[b], self.grid.outlines[b]) for b in place.boxes if b is not box]
         half = max([outline.width, *(o.width for (x, _), o in others if abs(x - cx) < 3)]) / 2 + 6
-        clear = not any(y > cy and abs(x - cx) < max(o.width, o.tags) / 2 + 3 for (x, y), o in others)
+        clear = not any(
+            y > cy and abs(x - cx) < max(o.width, o.tags) / 2 + 3 for (x, y), o in others
+        )
         edge, y = outline.width / 2 * (0.87 if outline.round else 1), cy + outline.height / 4
         sides = [[(cx + s * half, y), (cx + s * edge, y)] for s in (-1, 1)]
         ways_down = [[(cx, cy + outline.height / 2)]] * clear + sides
@@ -143,7 +158,10 @@ class Painter(Labels):
         if box in grid.bars:
             (left, bottom), (right, top) = grid.corners[box]
             center, size = ((left + right) / 2, (bottom + top) / 2), (right - left, top - bottom)
-            look, label = look._replace(shape="box"), "\n".join(box.label.split()) if self.per_row else box.label
+            look, label = (
+                look._replace(shape="box"),
+                "\n".join(box.label.split()) if self.per_row else box.label,
+            )
         else:
             center, size, label = grid.at[box], grid.outlines[box][:2], box.label
             self.draw_tags(box, center)
@@ -152,11 +170,24 @@ class Painter(Labels):
     def draw_tags(self, box: Box, center: Point) -> None:
         """The parameters of a box, as tags on it."""
         outline = self.grid.outlines[box]
-        x, y = center[0] - outline.tags / 2, center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5
+        x, y = (
+            center[0] - outline.tags / 2,
+            center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5,
+        )
         for k, tap in enumerate(self.grid.tags(box)):
-            look = self.coloured(style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"], tap)
-            look = look._replace(border=style.RED, pen=2.4) if tap.parameter in self.highlight else look
-            name, at, size = f"{box.name}_w{k}", (x + tap.width / 2, y), (tap.width, style.TAG_HEIGHT)
+            look = self.coloured(
+                style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"], tap
+            )
+            look = (
+                look._replace(border=style.RED, pen=2.4)
+                if tap.parameter in self.highlight
+                else look
+            )
+            name, at, size = (
+                f"{box.name}_w{k}",
+                (x + tap.width / 2, y),
+                (tap.width, style.TAG_HEIGHT),
+            )
             self.canvas.node(name, at, size, tap.label, look, f"{tap.name} {tap.parameter.shape}")
             line = f'dir=none color="{look.border}" penwidth=0.9'
             self.canvas.items.append(Item("line", (name, box.name), straight(at, center), line))
@@ -168,9 +199,20 @@ class Painter(Labels):
         left, right = grid.lefts[place.column], grid.rights[place.column]
         bottom, top = grid.strip(place), grid.top(place)
         if not place.panel[0].timed:
-            bottom, top = place.y - 20 * bool(grid.railed), place.y + place.tile.height + 20 * (not grid.railed)
-        fill, border = (style.PANEL, "#DADCE0") if inside == rows else ("#E8EAED" if inside else "#D3D6DA", "#80868B")
-        at = (right - style.text_width(text, 12) / 2 - 8, bottom + 9) if grid.railed else ((left + right) / 2, top - 10)
+            bottom, top = (
+                place.y - 20 * bool(grid.railed),
+                place.y + place.tile.height + 20 * (not grid.railed),
+            )
+        fill, border = (
+            (style.PANEL, "#DADCE0")
+            if inside == rows
+            else ("#E8EAED" if inside else "#D3D6DA", "#80868B")
+        )
+        at = (
+            (right - style.text_width(text, 12) / 2 - 8, bottom + 9)
+            if grid.railed
+            else ((left + right) / 2, top - 10)
+        )
         look = f'label={quoted(text)} fontsize=12 fontcolor="{style.INK}" style="rounded,filled"'
         look += f' fillcolor="{fill}" color="{border}"'
         ids = (place.boxes[0].name.rsplit("_", 1)[0], *(box.name for box in place.boxes))
@@ -189,15 +231,24 @@ class Painter(Labels):
             look = look._replace(border=style.RED, pen=2.4) if x in self.highlight else look
             self.canvas.node(name, ((left + right) / 2, self.rail_y(x)), size, text, look, tip)
         for tap, (box, path) in ways_of.items():
-            at, text = (path[0][0] + self.sides[tap], grid.ceiling + 12), self.told(self.norms.get(tap))
+            at, text = (
+                (path[0][0] + self.sides[tap], grid.ceiling + 12),
+                self.told(self.norms.get(tap)),
+            )
             ends, sign = (names[tap.parameter], box.name), "ᵀ" * tap.turned
             self.draw_edge(*ends, path, TAPPED, self.norms.get(tap), text, at, sign)
 
     def draw_weights(self) -> None:
         """Under the steps one rail for all parameters that have none: of cells with a tap into each."""
         grid = self.grid
-        cells = [box for box in self.picture.boxes if box.kind == "cell" and box.taps and box.panel in grid.places]
-        alone = len({box.panel[0] for box in cells}) == 1 and len({box.panel for box in cells}) == len(cells)
+        cells = [
+            box
+            for box in self.picture.boxes
+            if box.kind == "cell" and box.taps and box.panel in grid.places
+        ]
+        alone = len({box.panel[0] for box in cells}) == 1 and len(
+            {box.panel for box in cells}
+        ) == len(cells)
         tapped = cells if alone and not self.per_row else []
         shown = [x for x in self.names if x not in grid.railed]
         if not shown or not grid.places:
@@ -205,9 +256,19 @@ class Painter(Labels):
         columns = [grid.places[box.panel].column for box in tapped] or range(len(grid.columns))
         left, right = min(grid.lefts[k] for k in columns), max(grid.rights[k] for k in columns)
         label = self.listed(shown, max(right - left, 300.0))
-        width, height = max(right - left, style.size("rail", label)[0]), style.RAIL_HEIGHT + 14.5 * label.count("\n")
+        width, height = (
+            max(right - left, style.size("rail", label)[0]),
+            style.RAIL_HEIGHT + 14.5 * label.count("\n"),
+        )
         y = self.canvas.box()[1] - 14 - height / 2
-        self.canvas.node("weights", ((left + right) / 2, y), (width, height), label, style.LOOKS["rail"], "parameters")
+        self.canvas.node(
+            "weights",
+            ((left + right) / 2, y),
+            (width, height),
+            label,
+            style.LOOKS["rail"],
+            "parameters",
+        )
         for box in tapped:
             (cx, cy), outline = grid.at[box], grid.outlines[box]
             norm, x = self.joint(box), cx - outline.width / 2 + 10
@@ -225,7 +286,11 @@ class Painter(Labels):
     def fraction(self, norm: float) -> float:
         """Where a norm lies on the scale, 0 ... 1."""
         lo, hi = self.scale
-        return min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0) if 0 < norm < math.inf else float(norm != 0)
+        return (
+            min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0)
+            if 0 < norm < math.inf
+            else float(norm != 0)
+        )
 
     def draw_edge(
         self, tail: str, head: str, path: Path, stroke: Stroke, norm: float | None, text: str = "",
@@ -237,8 +302,15 @@ class Painter(Labels):
         if self.flow is not None and norm is None:
             kind, stroke = "line", stroke if stroke.fixed else Stroke(style.PALE, 0.9)
         elif norm is not None:
-            tail, head, path, tip = head, tail, path[::-1], f"{tip}  gradient norm {norm:.3g}".strip()
-            colour, pen = (self.colour(norm), 0.9 + 2.3 * self.fraction(norm)) if norm else (style.PALE, 0.9)
+            tail, head, path, tip = (
+                head,
+                tail,
+                path[::-1],
+                f"{tip}  gradient norm {norm:.3g}".strip(),
+            )
+            colour, pen = (
+                (self.colour(norm), 0.9 + 2.3 * self.fraction(norm)) if norm else (style.PALE, 0.9)
+            )
             stroke = stroke if stroke.fixed else Stroke(colour, pen, stroke.dashed or norm == 0)
         look = f'color="{stroke.colour}" penwidth={stroke.pen:.2f}'
         look += " dir=none" * (kind == "line") + " style=dashed" * stroke.dashed
@@ -258,19 +330,35 @@ class Painter(Labels):
             lane = lane or grid.spines[place.shape].get(("inner", *pair), "")
         cut = link.mark.startswith("✂")
         lane = "" if link.total else lane
-        colour = style.LOOKS["cell state" if style.is_memory(lane) else "state"].border if lane else style.DATA
-        stroke = Stroke(style.LOSS if cut else colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut)
+        colour = (
+            style.LOOKS["cell state" if style.is_memory(lane) else "state"].border
+            if lane
+            else style.DATA
+        )
+        stroke = Stroke(
+            style.LOSS if cut else colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut
+        )
         text, at = self.caption(link, path)
         ends = link.source.name, link.target.name
-        self.draw_edge(*ends, path, stroke, self.norms.get(link), text, at, self.sign(link), self.name_of(link))
+        self.draw_edge(
+            *ends, path, stroke, self.norms.get(link), text, at, self.sign(link), self.name_of(link)
+        )
 
     def caption(self, link: Link, path: Path) -> tuple[str, Point | None]:
         """The text of a link that crosses a gutter: its mark, the steps it hides, or its state; that once."""
         text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
-        text = f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip() if link.hidden else text
+        text = (
+            f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip()
+            if link.hidden
+            else text
+        )
         swings = self.grid.turns.get(link) == []
         silent = link.source.kind == "constant" or (link.total and link.source.kind != "delay")
-        where = link.source if swings else text, link.lane if swings else link.source.panel, link.target.panel
+        where = (
+            link.source if swings else text,
+            link.lane if swings else link.source.panel,
+            link.target.panel,
+        )
         where = (link.lane, link.mark, link.target.panel) if link.source.kind == "delay" else where
         if where in self.captioned or not (text or (swings and link.lane and not silent)):
             return "", None  # lines that run side by side have one text
@@ -281,5 +369,9 @@ class Painter(Labels):
     def sign(self, link: Link) -> str:
         """Beside an edge into − or ÷: which operand it is, if it is the second."""
         alone = link.ends if len(link.ends) == 1 else []
-        ops = [op_name(node) for node, k in alone if k == 1 and not is_number(node.inputs[0])]  # else the box says 1−
-        return "".join({"subtract": "−", "divide": "÷"}.get(op, "") for op in ops) or "ᵀ" * link.turned
+        ops = [
+            op_name(node) for node, k in alone if k == 1 and not is_number(node.inputs[0])
+        ]  # else the box says 1−
+        return (
+            "".join({"subtract": "−", "divide": "÷"}.get(op, "") for op in ops) or "ᵀ" * link.turned
+        )

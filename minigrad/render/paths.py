@@ -36,7 +36,11 @@ def straight(*corners: Point) -> Path:
     """A line through points, as a spline."""
     points = [corners[0]]
     for (ax, ay), (bx, by) in pairwise(corners):
-        points += [(ax + (bx - ax) / 3, ay + (by - ay) / 3), (ax + (bx - ax) * 2 / 3, ay + (by - ay) * 2 / 3), (bx, by)]
+        points += [
+            (ax + (bx - ax) / 3, ay + (by - ay) / 3),
+            (ax + (bx - ax) * 2 / 3, ay + (by - ay) * 2 / 3),
+            (bx, by),
+        ]
     return points
 
 
@@ -68,7 +72,10 @@ def rounded(*corners: Point, radius: float = 7.0) -> Path:
     path, start = points[:1], points[0]
     for before, corner, after in zip(points, points[1:], points[2:], strict=False):
         r = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
-        ends = [_toward(corner, end, r * f) for end, f in ((before, 1), (before, 0.45), (after, 0.45), (after, 1))]
+        ends = [
+            _toward(corner, end, r * f)
+            for end, f in ((before, 1), (before, 0.45), (after, 0.45), (after, 1))
+        ]
         path, start = joined(path, straight(start, ends[0]), ends), ends[3]
     return joined(path, straight(start, points[-1]))
 
@@ -78,7 +85,9 @@ def _toward(a: Point, b: Point, length: float) -> Point:
     return a[0] + (b[0] - a[0]) * f, a[1] + (b[1] - a[1]) * f
 
 
-def clipped(path: Path, tail: Outline | None, start: Point, head: Outline | None, end: Point) -> Path:
+def clipped(
+    path: Path, tail: Outline | None, start: Point, head: Outline | None, end: Point
+) -> Path:
     """Without the parts inside the outlines of its source at `start` and its target at `end`."""
     path = path if head is None else _cut_end(path, head, end)
     return path if tail is None else _cut_end(path[::-1], tail, start)[::-1]

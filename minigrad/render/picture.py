@@ -8,7 +8,9 @@ from typing import Any
 from minigrad.graph import Graph
 from minigrad.tensor import Tensor
 
-End = tuple[Tensor, int]  # one edge of the graph: the node it flows into, and the number of the input
+End = tuple[
+    Tensor, int
+]  # one edge of the graph: the node it flows into, and the number of the input
 Panel = tuple["Row", int]  # a row and a column in it: a time step, or a stretch outside of time
 
 

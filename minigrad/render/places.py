@@ -15,9 +15,22 @@ from minigrad.render.picture import Panel, Row
 from minigrad.scope import Axis
 from minigrad.tensor import Tensor
 
-PARTED = {"unstack", "split"}  # whose rule runs once, for all the parts; along each edge flows its part's gradient
+PARTED = {
+    "unstack",
+    "split",
+}  # whose rule runs once, for all the parts; along each edge flows its part's gradient
 TURNS = {"transpose", "swapaxes", "moveaxis"}
-FOLDED = {"getitem", "reshape", "expand_dims", "squeeze", "broadcast_to", "astype", "ravel", "copy", "flip"}
+FOLDED = {
+    "getitem",
+    "reshape",
+    "expand_dims",
+    "squeeze",
+    "broadcast_to",
+    "astype",
+    "ravel",
+    "copy",
+    "flip",
+}
 FOLDED |= TURNS | PARTED
 MOST = 60  # operations in one column of a graph without time
 
@@ -29,11 +42,15 @@ class Places:
         self.graph = graph
         self.alias: dict[Tensor, Tensor] = {}  # what a node is drawn as
         self.inputs: dict[Tensor, list[Tensor]] = {}  # what flows into a node, as it is drawn
-        self.marks: dict[Tensor, str] = {}  # of nodes that an edit has put in, and of what is folded onto them
+        self.marks: dict[
+            Tensor, str
+        ] = {}  # of nodes that an edit has put in, and of what is folded onto them
         self.step: dict[Tensor, tuple[Axis | None, int]] = {}
         self.rows: dict[tuple[Any, ...], Row] = {}
         self.row: dict[Tensor, Row] = {}
-        self.inside: dict[tuple[Any, ...], str | None] = {}  # the layer that a scope of an axis belongs to
+        self.inside: dict[
+            tuple[Any, ...], str | None
+        ] = {}  # the layer that a scope of an axis belongs to
         self.positions: defaultdict[Axis, dict[int, int]] = defaultdict(dict)  # t → position
         for (axis, t), position in graph._positions.items():
             self.positions[axis][t] = position
@@ -48,18 +65,27 @@ class Places:
     def fold(self) -> None:
         """What each node is drawn as: itself, or the node whose value it only rearranges."""
         for node in self.graph.nodes:
-            self.alias[node], self.inputs[node] = node, [self.alias[x] for x in self.graph.inputs(node)]
+            self.alias[node], self.inputs[node] = (
+                node,
+                [self.alias[x] for x in self.graph.inputs(node)],
+            )
             if node.op is None or not node.inputs:
                 continue
             (x, *_), source = self.graph.inputs(node), self.inputs[node][0]
             if node.op.forward.__module__ == "minigrad.edits":
-                limits = [f"≤ {node.constants[key]:g}" for key in ("max_norm", "max_value") if node.constants.get(key)]
+                limits = [
+                    f"≤ {node.constants[key]:g}"
+                    for key in ("max_norm", "max_value")
+                    if node.constants.get(key)
+                ]
                 rows = " some rows" if node.constants.get("rows") is not None else ""
                 self.marks[node], self.alias[node] = (", ".join(limits) or "✂") + rows, source
             elif node.op.name in FOLDED:
                 found = self.picked(node, source)
                 made = found.op is not None or found._requires_grad
-                if not (made and found.time is None and role_of(node) == "input"):  # a step made outside: it is x_t
+                if not (
+                    made and found.time is None and role_of(node) == "input"
+                ):  # a step made outside: it is x_t
                     self.alias[node] = found
                     if x in self.marks:
                         self.marks[node] = self.marks[x]
@@ -67,7 +93,11 @@ class Places:
     def picked(self, node: Tensor, source: Tensor) -> Tensor:
         """The one step that an index picks out of a stack of steps; else the whole."""
         stacked = op_name(source) == "stack" and source.constants.get("axis", 0) == 0
-        if not stacked or self.graph.inputs(node)[0] is not source or node.constants.get("axis", 0) != 0:
+        if (
+            not stacked
+            or self.graph.inputs(node)[0] is not source
+            or node.constants.get("axis", 0) != 0
+        ):
             return source
         which = node.call.which if node.call is not None else node.constants.get("index")
         return self.inputs[source][which] if isinstance(which, int) else source
@@ -93,7 +123,9 @@ class Places:
                     self.step[node] = (None, steps.pop())
                     loose[node.op, line_of(node)].add(self.step[node][1])
         for node in [node for node, (axis, _) in self.step.items() if axis is None]:
-            if len(loose[node.op, line_of(node)]) < 2 or not any(x in self.step for x in self.inputs[node]):
+            if len(loose[node.op, line_of(node)]) < 2 or not any(
+                x in self.step for x in self.inputs[node]
+            ):
                 del self.step[node]
 
     def find_layers(self) -> dict[Axis, list[str]]:
@@ -102,15 +134,27 @@ class Places:
         for edge in self.graph.state_edges:
             assert edge.target.time is not None
             found[edge.target.time.axis][_common(edge.source.scope, edge.target.scope)] = None
-        for node in self.graph.nodes:  # a single step carries nothing; the unroller still says what its states are
-            if role_of(node) == "state" and node.op and node.time and len(self.positions[node.time.axis]) == 1:
+        for node in (
+            self.graph.nodes
+        ):  # a single step carries nothing; the unroller still says what its states are
+            if (
+                role_of(node) == "state"
+                and node.op
+                and node.time
+                and len(self.positions[node.time.axis]) == 1
+            ):
                 found[node.time.axis][node.scope] = None
-        return {a: [p for p in paths if not any(q != p and _inside(p, q) for q in paths)] for a, paths in found.items()}
+        return {
+            a: [p for p in paths if not any(q != p and _inside(p, q) for q in paths)]
+            for a, paths in found.items()
+        }
 
     def order_axes(self) -> dict[Axis, int]:
         """Axes that run side by side share a segment; one that starts when another has ended comes after it."""
         votes: Counter[tuple[Axis, Axis]] = Counter()
-        reach: dict[Tensor, dict[Axis, int | None]] = {}  # the axes that a node depends on, and the step if it is one
+        reach: dict[
+            Tensor, dict[Axis, int | None]
+        ] = {}  # the axes that a node depends on, and the step if it is one
         for node in self.graph.nodes if len(self.graph.axes) > 1 else ():
             axis, t = self.step.get(node, (None, None))
             came: dict[Axis, int | None] = {}
@@ -124,7 +168,9 @@ class Places:
         segments: dict[Axis, int] = {}
         for axis in self.graph.axes.values():
             after = [segments[a] + (votes[a, axis] <= 0) for a in segments if (a, axis) in votes]
-            again = [segments[a] + 1 for a in segments if a.name == axis.name and (a, axis) not in votes]
+            again = [
+                segments[a] + 1 for a in segments if a.name == axis.name and (a, axis) not in votes
+            ]
             segments[axis] = max([0, *after, *again])
         return segments
 
@@ -135,8 +181,12 @@ class Places:
         start = max(self.segments.values(), default=-1) + 0.5  # of a backward pass
         for node in self.graph.nodes:
             forward, segment = forward_of(node), 0.0
-            mirrored = self.row.get(forward) if forward is not None and forward.op is not None else None
-            if not self.graph.axes:  # a column for each stretch of one scope; the backward pass over it
+            mirrored = (
+                self.row.get(forward) if forward is not None and forward.op is not None else None
+            )
+            if (
+                not self.graph.axes
+            ):  # a column for each stretch of one scope; the backward pass over it
                 if self.alias[node] is node and node.op is not None and mirrored is None:
                     count += 1
                     if (node._scope, forward is None) != scope or count > MOST:
@@ -146,8 +196,15 @@ class Places:
             timed = node in self.step and self.graph.axes
             row = mirrored or (self.row_in_time(node, *self.step[node]) if timed else None)
             if row is None or forward is not None:
-                latest = max([reached[x] for x in self.graph.inputs(node)], default=-1.0 if forward is None else start)
-                segment = math.floor(latest) + 0.5 if forward is not None else max(math.floor(latest) + 0.5, latest)
+                latest = max(
+                    [reached[x] for x in self.graph.inputs(node)],
+                    default=-1.0 if forward is None else start,
+                )
+                segment = (
+                    math.floor(latest) + 0.5
+                    if forward is not None
+                    else max(math.floor(latest) + 0.5, latest)
+                )
             row = row or self.make_row(("between", segment), segment)
             reached[node] = row.segment
             if forward is not None:
@@ -168,17 +225,25 @@ class Places:
 
     def is_input(self, node: Tensor) -> bool:
         """Whether a node is an x_t, and not itself made of steps as that of a layer above another is."""
-        return role_of(node) == "input" and not any(x in self.step and x.op for x in self.inputs.get(node, ()))
+        return role_of(node) == "input" and not any(
+            x in self.step and x.op for x in self.inputs.get(node, ())
+        )
 
     def row_in_time(self, node: Tensor, axis: Axis | None, t: int) -> Row:
         """The row of the layer that the node is part of; else that of what it is made from in its step."""
         layers = self.layers.get(axis, []) if axis is not None else []
         known = axis, node._scope, role_of(node) == "input"
         if known not in self.inside:
-            self.inside[known] = next((path for path in layers if known[2] or _inside(node.scope, path)), None)
+            self.inside[known] = next(
+                (path for path in layers if known[2] or _inside(node.scope, path)), None
+            )
         if (inside := self.inside[known]) is not None:
             return self.make_row((axis, inside), self.segments[axis])  # type: ignore[index]
-        below = [self.row[x] for x in self.inputs[node] if x.op is not None and self.step.get(x, (0, None))[1] == t]
+        below = [
+            self.row[x]
+            for x in self.inputs[node]
+            if x.op is not None and self.step.get(x, (0, None))[1] == t
+        ]
         rows = list(dict.fromkeys(row for row in below if row.timed and row.depth == 0))
         if len(rows) == 1 or (rows and layers):
             return rows[-1]
@@ -203,7 +268,9 @@ class Places:
 
     def put_levels(self) -> None:
         """The level of each row: layers from the bottom up, a traced backward pass above them as a mirror image."""
-        layers = max(Counter(row.segment for row in self.rows.values() if row.depth == 0).values(), default=1)
+        layers = max(
+            Counter(row.segment for row in self.rows.values() if row.depth == 0).values(), default=1
+        )
         count: Counter[tuple[int, float]] = Counter()
         for row in self.rows.values():
             n = count[row.depth, row.segment]

@@ -61,16 +61,23 @@ class Ports:
             self.into[link.target.panel].append(link)
             self.out_of[link.source].append(link)
         self.bars = {box: links for box in picture.boxes if (links := self.gathered(box))}
-        inside = {p: [b for b in boxes if not b.outside and b not in self.bars] for p, boxes in picture.panels.items()}
+        inside = {
+            p: [b for b in boxes if not b.outside and b not in self.bars]
+            for p, boxes in picture.panels.items()
+        }
         inside = {panel: boxes for panel, boxes in inside.items() if boxes}
         self.columns = sorted({(row.segment, t) for row, t in inside})
         self.column = {key: k for k, key in enumerate(self.columns)}
         self.lines = self.break_lines()
         self.settle_levels(list(dict.fromkeys(row for row, _ in inside)))
         labels = [box.label for box in picture.boxes if box.kind == "cell"]
-        if any("\n|d" in label for label in labels):  # strips of several networks stand in the same columns
+        if any(
+            "\n|d" in label for label in labels
+        ):  # strips of several networks stand in the same columns
             labels.append("|dh| 0.00012")
-        self.cell = [max((style.size("cell", label)[n] for label in labels), default=0.0) for n in (0, 1)]
+        self.cell = [
+            max((style.size("cell", label)[n] for label in labels), default=0.0) for n in (0, 1)
+        ]
         self.inner = set[Link]()  # what does not leave its panel
         self.outlines = {box: self.outline(box) for box in picture.boxes}
         self.places = {panel: self.plan(panel, boxes) for panel, boxes in inside.items()}
@@ -78,7 +85,11 @@ class Ports:
     def gathered(self, box: Box) -> list[Link]:
         """What a box outside of time gathers from several steps, over which it is drawn as a bar."""
         bare = self.picture.graph.axes and not box.panel[0].timed and not box.outside
-        links = [k for k in self.into[box.panel] if k.target is box and k.source.panel[0].timed] if bare else []
+        links = (
+            [k for k in self.into[box.panel] if k.target is box and k.source.panel[0].timed]
+            if bare
+            else []
+        )
         return links if len({link.source.panel for link in links}) > 1 else []
 
     def break_lines(self) -> list[int]:
@@ -94,7 +105,12 @@ class Ports:
         """What stands outside of time faces the topmost layer that it comes from; no level stays empty."""
         for row in rows:
             if not row.timed and not row.depth:
-                sources = [link.source.panel[0] for (r, _), links in self.into.items() if r is row for link in links]
+                sources = [
+                    link.source.panel[0]
+                    for (r, _), links in self.into.items()
+                    if r is row
+                    for link in links
+                ]
                 row.level = max((source.level for source in sources if not source.depth), default=0)
         order = sorted({row.level for row in rows})
         for row in rows:
@@ -111,13 +127,27 @@ class Ports:
         for link in self.into[panel]:
             if link.source not in local and link.target in local:
                 ports[link.source, link.lane, self.is_beside(link)].append(link)
-        leaving = [(link.source, link.state) for box in boxes for link in self.out_of[box] if link.target not in local]
-        outs = list(dict.fromkeys([*((box, lane) for box in boxes for lane in box.lanes), *leaving]))
+        leaving = [
+            (link.source, link.state)
+            for box in boxes
+            for link in self.out_of[box]
+            if link.target not in local
+        ]
+        outs = list(
+            dict.fromkeys([*((box, lane) for box in boxes for lane in box.lanes), *leaving])
+        )
         ins: dict[Port, list[Link]] = {}
-        order = sorted(ports.items(), key=lambda item: (not item[0][2], not style.is_memory(item[0][1])))
+        order = sorted(
+            ports.items(), key=lambda item: (not item[0][2], not style.is_memory(item[0][1]))
+        )
         for (source, lane, left), links in order:
-            skips = source.kind == "delay" and source.label[1:] not in ("−1", "+1")  # no state comes from further away
-            port = Port(lane * (not skips), tuple(dict.fromkeys(local[link.target] for link in links)), left)
+            skips = source.kind == "delay" and source.label[1:] not in (
+                "−1",
+                "+1",
+            )  # no state comes from further away
+            port = Port(
+                lane * (not skips), tuple(dict.fromkeys(local[link.target] for link in links)), left
+            )
             like = sum(port == other._replace(again=0) for other in ins)
             ins[port._replace(again=like)] = links
         shape = Shape(
@@ -125,7 +155,8 @@ class Ports:
             tuple(dict.fromkeys((local[link.source], local[link.target]) for link in inner)),
             tuple(ins),
             tuple((local[box], lane) for box, lane in outs),
-            self.picture.view == "cells" and (len(boxes) == 1 or any(box.kind in TEXTBOOK for box in boxes)),
+            self.picture.view == "cells"
+            and (len(boxes) == 1 or any(box.kind in TEXTBOOK for box in boxes)),
         )
         column = self.column[panel[0].segment, panel[1]]
         return Place(panel, boxes, column, self.lines[column], ins, shape)
@@ -136,7 +167,9 @@ class Ports:
             return link.source.kind != "input" and link.source.panel == link.target.panel
         (a, right), (b, left) = self.exit(link), self.side(link.target.panel, False)
         adjacent = right is not left and b - a == (1 if right else -1)
-        full = any(box.outside and box.kind != "input" for box in self.picture.panels[link.target.panel])
+        full = any(
+            box.outside and box.kind != "input" for box in self.picture.panels[link.target.panel]
+        )
         return adjacent and not full and not (link.source in self.bars and bool(self.per_row))
 
     def side(self, panel: Panel, out: bool) -> Side:
@@ -146,7 +179,9 @@ class Ports:
     def exit(self, link: Link) -> Side:
         """The side of a column where a link begins."""
         if link.source in self.bars:
-            return max(self.side(part.source.panel, True)[0] for part in self.bars[link.source]), True
+            return max(
+                self.side(part.source.panel, True)[0] for part in self.bars[link.source]
+            ), True
         if link.source.outside and link.source.kind == "input":
             return self.side(link.source.panel, True)[0], not link.target.panel[0].reverse
         return self.side(link.source.panel, not link.source.outside)
@@ -156,8 +191,14 @@ class Ports:
         tags = [tap.width + 2 for tap in self.tags(box)]
         width, height = self.cell if box.kind == "cell" else style.size(box.kind, box.label)
         round_ = style.LOOKS[box.kind].shape == "circle"
-        return Outline(width, height, round_, max(sum(tags) - 2, 0.0), style.TAG_HEIGHT * bool(tags))
+        return Outline(
+            width, height, round_, max(sum(tags) - 2, 0.0), style.TAG_HEIGHT * bool(tags)
+        )
 
     def tags(self, box: Box) -> list[Tap]:
         """The parameters of a box that are drawn as tags on it."""
-        return [tap for tap in box.taps.values() if tap.parameter not in self.railed and box.kind != "cell"]
+        return [
+            tap
+            for tap in box.taps.values()
+            if tap.parameter not in self.railed and box.kind != "cell"
+        ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from minigrad.backward import backward_steps, begin
 from minigrad.graph import Graph
 from minigrad.render import engine, style
 from minigrad.render.canvas import Canvas, Drawing, wrapped
@@ -19,8 +21,12 @@ class Comparison:
 
     def __init__(self, graphs: Mapping[str, Graph]) -> None:
         pairs = graphs.items() if isinstance(graphs, Mapping) else ()
-        if not pairs or not all(isinstance(title, str) and isinstance(graph, Graph) for title, graph in pairs):
-            raise ValueError(f"compare: mg.Graphs by title are needed, as {{'RNN': graph}}; found {graphs or 'none'}")
+        if not pairs or not all(
+            isinstance(title, str) and isinstance(graph, Graph) for title, graph in pairs
+        ):
+            raise ValueError(
+                f"compare: mg.Graphs by title are needed, as {{'RNN': graph}}; found {graphs or 'none'}"
+            )
         self.graphs = dict(graphs)
 
     def to_dot(self, fit: str | None = None, **options: Any) -> Drawing:
@@ -35,7 +41,10 @@ class Comparison:
 
     def canvas(self, **options: Any) -> Canvas:
         """All strips and their titles, from the top down."""
-        strips = {title: painter(graph, **options | {"time": "unrolled"}) for title, graph in self.graphs.items()}
+        strips = {
+            title: painter(graph, **options | {"time": "unrolled"})
+            for title, graph in self.graphs.items()
+        }
         scales = [strip.scale for strip in strips.values()]
         scale = options["scale"] or (min(lo for lo, _ in scales), max(hi for _, hi in scales))
         whole, y = Canvas(), 0.0
@@ -58,7 +67,9 @@ class Comparison:
         return save(path, lambda: self.to_dot(**options))
 
 
-def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **options: Any) -> list[str]:
+def frames(
+    graph: Graph, folder: str | PathLike[str], suffix: str = "png", **options: Any
+) -> list[str]:
     """A flip-book of a backward pass: one picture for each time step that it has passed; returns their paths.
 
     All pictures have the same layout and the same scale of colours; what the pass has not reached yet is pale.
@@ -72,10 +83,12 @@ def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **opt
     Path(folder).mkdir(parents=True, exist_ok=True)
     said, size, paths = "", {"dpi": "96"}, list[str]()
     if fit := asked.pop("fit"):
-        whole, asked = fitted(fit, asked, lambda **tried: canvas_of(graph, quiet=True, **tried), bool(graph.axes))
+        whole, asked = fitted(
+            fit, asked, lambda **tried: canvas_of(graph, quiet=True, **tried), bool(graph.axes)
+        )
         said, size = whole.title, sized(fit)
     asked["scale"] = asked["scale"] or painter(graph, **asked).scale
-    times = [step.t for step in graph.backward_steps()]
+    times = [step.t for step in backward_steps(graph, begin(graph))]
     ends = [k + 1 for k, t in enumerate(times) if k + 1 == len(times) or times[k + 1] != t]
     drawn: list[tuple[Any, Canvas]] = []
     for end in ends:  # what happens in steps that are not drawn makes no picture
@@ -85,5 +98,7 @@ def frames(graph: Graph, folder: str | PathLike[str], suffix: str = "png", **opt
     for k, (t, canvas) in enumerate(drawn):
         place = "outside of time" if t is None else f"back to t = {t}"
         canvas.title = ";  ".join(filter(None, [f"{k + 1} of {len(drawn)}: {place}", said]))
-        paths.append(save(Path(folder) / f"{k:04}.{suffix}", lambda canvas=canvas: canvas.digraph(size)))  # type: ignore[misc]
+        paths.append(
+            save(Path(folder) / f"{k:04}.{suffix}", functools.partial(canvas.digraph, size))
+        )
     return paths

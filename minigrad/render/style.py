@@ -36,7 +36,9 @@ class Look(NamedTuple):
     def attributes(self) -> str:
         """The look as DOT attributes."""
         shape = "ellipse" if self.shape == "circle" else "box"
-        style = ",".join(["rounded"] * (self.shape == "box") + ["filled"] + ["dashed"] * self.dashed)
+        style = ",".join(
+            ["rounded"] * (self.shape == "box") + ["filled"] + ["dashed"] * self.dashed
+        )
         return (
             f'shape={shape} style="{style}" fillcolor="{self.fill}" color="{self.border}" penwidth={self.pen:.2f} '
             f'fontcolor="{self.ink}" fontsize={self.font:g}'
@@ -69,7 +71,20 @@ SYMBOLS = {
     "concatenate": "concat", "absolute": "abs", "getitem": "[ ]",
 }  # fmt: skip
 NONLINEAR = {
-    *("sigmoid", "tanh", "relu", "softplus", "gelu", "softmax", "log_softmax", "exp", "log", "sin", "cos", "arctan"),
+    *(
+        "sigmoid",
+        "tanh",
+        "relu",
+        "softplus",
+        "gelu",
+        "softmax",
+        "log_softmax",
+        "exp",
+        "log",
+        "sin",
+        "cos",
+        "arctan",
+    ),
     *("logsumexp", "leaky_relu", "elu", "silu", "sqrt", "square", "power", "absolute", "clip"),
 }
 PRODUCTS = {"matmul", "dot", "einsum", "outer"}
@@ -96,7 +111,10 @@ def _advance(character: str) -> int:
     code = ord(character) - 32
     if 0 <= code < len(_WIDTHS):
         return _WIDTHS[code]
-    return _NARROW.get(character, 1000 if code > 0x2E5F else 840 if code > 0x1FFF else 700 if code < 0x3E0 else 1100)
+    return _NARROW.get(
+        character,
+        1000 if code > 0x2E5F else 840 if code > 0x1FFF else 700 if code < 0x3E0 else 1100,
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -152,7 +170,9 @@ def ramp(fraction: float) -> str:
 @lru_cache(maxsize=4096)
 def ink_on(fill: str) -> str:
     """Black or white, whichever has more contrast to a fill."""
-    light = [(c / 255 / 12.92 if c < 11 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in _rgb(fill)]
+    light = [
+        (c / 255 / 12.92 if c < 11 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in _rgb(fill)
+    ]
     luminance = 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
     return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#FFFFFF"
 

@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 from minigrad.render import engine, style
 from minigrad.render.paths import Outline, Path, Point, clipped, crossings, rounded, straight, swing
 
-Key = tuple[str, Any, int]  # a link of a panel: "inner", two boxes; "in", the port, the box; "out", the state, the box
+Key = tuple[
+    str, Any, int
+]  # a link of a panel: "inner", two boxes; "in", the port, the box; "out", the state, the box
 SPINE = 60  # the weight of the edges on a state's way
 CHANNEL = 7.0  # between the vertical lines of inputs from below
 PAD = 9.0
@@ -37,7 +39,9 @@ class Shape(NamedTuple):
     outlines: tuple[Outline, ...]  # of the boxes
     inner: tuple[tuple[int, int], ...]  # links from box to box
     ins: tuple[Port, ...]
-    outs: tuple[tuple[int, str], ...]  # ports at the right: the box it leaves, and the state that it is or ""
+    outs: tuple[
+        tuple[int, str], ...
+    ]  # ports at the right: the box it leaves, and the state that it is or ""
     column: bool = False
 
 
@@ -67,7 +71,9 @@ def lay_out(shapes: Iterable[Shape]) -> dict[Shape, Tile]:
     for k, order in enumerate(orders):
         found = answers[k * len(tried) : (k + 1) * len(tried)]
         tiles = {shape: _read(shape, answer) for shape, answer in zip(tried, found, strict=True)}
-        cost = sum(1000 * crossings(list(tile.paths.values())) + tile.height for tile in tiles.values())
+        cost = sum(
+            1000 * crossings(list(tile.paths.values())) + tile.height for tile in tiles.values()
+        )
         cost += 300.0 * any(map(style.is_memory, order[1:]))  # the memory runs on top
         if cost < best[0] - 200:
             best = (cost, tiles)
@@ -121,7 +127,10 @@ def _template(shape: Shape, order: tuple[str, ...]) -> str:
     for k, box in enumerate(shape.outlines):
         height = box.height + 2 * (box.tag_height + bool(box.tags))
         lines.append(f"n{k} [width={max(box.width, box.tags) / 72:.4f} height={height / 72:.4f}]")
-    for rank, ports in (("min", [f"i{shape.ins.index(port)}" for port in ins]), ("max", [f"o{k}" for k in outs])):
+    for rank, ports in (
+        ("min", [f"i{shape.ins.index(port)}" for port in ins]),
+        ("max", [f"o{k}" for k in outs]),
+    ):
         if ports:
             chain = f"{'->'.join(ports)} [style=invis]" if len(ports) > 1 else ports[0]
             lines.append(f"{{rank={rank}; {'; '.join(ports)}; {chain}}}")
@@ -133,19 +142,30 @@ def _template(shape: Shape, order: tuple[str, ...]) -> str:
 
 def _links(shape: Shape) -> list[tuple[Key, str, str]]:
     """All links of a panel, and the names of their ends in the template."""
-    links: list[tuple[Key, str, str]] = [(("inner", a, b), f"n{a}", f"n{b}") for a, b in shape.inner]
-    links += [(("in", port, b), f"i{k}", f"n{b}") for k, port in enumerate(shape.ins) for b in port.boxes]
+    links: list[tuple[Key, str, str]] = [
+        (("inner", a, b), f"n{a}", f"n{b}") for a, b in shape.inner
+    ]
+    links += [
+        (("in", port, b), f"i{k}", f"n{b}") for k, port in enumerate(shape.ins) for b in port.boxes
+    ]
     return links + [(("out", lane, a), f"n{a}", f"o{k}") for k, (a, lane) in enumerate(shape.outs)]
 
 
 def _ranked(shape: Shape) -> engine.Layout:
     """In place of dot's layout: what is as far from the ports stands one below another, joined by straight lines."""
     links = [(tail, head) for _, tail, head in _links(shape)]
-    rank = {f"n{k}": 1 for k in range(len(shape.outlines))} | {tail: 0 for tail, _ in links if tail[0] == "i"}
+    rank = {f"n{k}": 1 for k in range(len(shape.outlines))} | {
+        tail: 0 for tail, _ in links if tail[0] == "i"
+    }
     for _ in list(rank):
-        rank.update({head: rank[tail] + 1 for tail, head in links if rank.get(head, 0) <= rank[tail]})
+        rank.update(
+            {head: rank[tail] + 1 for tail, head in links if rank.get(head, 0) <= rank[tail]}
+        )
     rank.update({head: max(rank.values()) for _, head in links if head[0] == "o"})
-    at = {name: (80.0 * rank[name], 45.0 * k) for k, name in enumerate(sorted(rank, key=rank.__getitem__))}
+    at = {
+        name: (80.0 * rank[name], 45.0 * k)
+        for k, name in enumerate(sorted(rank, key=rank.__getitem__))
+    }
     edges = {f"{tail}_{head}": straight(at[tail], at[head]) for tail, head in links}
     return at, edges, 80.0 * max(rank.values()), 45.0 * len(rank)
 
@@ -174,15 +194,21 @@ def _column(shape: Shape) -> Tile:
     """The textbook's layout: a cell, above it its output and its loss; states pass through at fixed heights."""
     boxes = shape.outlines
     below = [port for port in shape.ins if not port.left and port.boxes == (0,)]
-    aside = [port for port in shape.ins if not port.left and port not in below]  # into the output, say
+    aside = [
+        port for port in shape.ins if not port.left and port not in below
+    ]  # into the output, say
     width = max(max(box.width, box.tags) for box in boxes) + 2 * (PAD + CHANNEL * len(aside))
     middle, centers, y = width / 2, list[Point](), PAD
     for box in boxes:
         centers.append((middle, y + box.height / 2))
         y += box.height + 22 + box.tag_height
     coming = [(port.lane, min(port.boxes)) for port in shape.ins if port.left]
-    leaving = sorted([(lane, b) for b, lane in shape.outs], key=lambda out: not style.is_memory(out[0]))
-    passing = list(dict.fromkeys(state for state in (*coming, *leaving) if state[0]))  # states, by box
+    leaving = sorted(
+        [(lane, b) for b, lane in shape.outs], key=lambda out: not style.is_memory(out[0])
+    )
+    passing = list(
+        dict.fromkeys(state for state in (*coming, *leaving) if state[0])
+    )  # states, by box
     heights: dict[tuple[str, int], float] = {}
     for lane, b in passing:
         beside = [other for other, box in passing if box == b]
@@ -198,7 +224,11 @@ def _column(shape: Shape) -> Tile:
             return straight((channels[port], 0.0), (channels[port], y - boxes[b].height / 2))
         passed = heights.get((port.lane, min(port.boxes)), y - 6.0 * (b in full))
         start = (0.0, passed) if port.left else (channels[port] + 1, y)
-        return straight(start, (x, start[1])) if abs(start[1] - y) < boxes[b].height / 2 - 4 else swing(start, (x, y))
+        return (
+            straight(start, (x, start[1]))
+            if abs(start[1] - y) < boxes[b].height / 2 - 4
+            else swing(start, (x, y))
+        )
 
     def leave(lane: str, b: int) -> Path:
         y = heights[lane, b] if lane else centers[b][1] - 4.0 * (b in full)
@@ -209,7 +239,11 @@ def _column(shape: Shape) -> Tile:
         if b - a == 1:
             return straight(start, (middle, centers[b][1] - boxes[b].height / 2))
         sides = [(middle + boxes[n].width / 2, centers[n][1]) for n in (a, b)]
-        x = middle + max(max(box.width, box.tags) for box in boxes[min(a, b) : max(a, b) + 1]) / 2 + 7
+        x = (
+            middle
+            + max(max(box.width, box.tags) for box in boxes[min(a, b) : max(a, b) + 1]) / 2
+            + 7
+        )
         return rounded(sides[0], (x, sides[0][1]), (x, sides[1][1]), sides[1])
 
     ways: dict[str, Any] = {"inner": rise, "in": enter, "out": leave}

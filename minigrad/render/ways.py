@@ -7,19 +7,19 @@ the places are known: their number decides how much room there has to be.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from minigrad.render import style
 from minigrad.render.paths import Path, Point, joined, rounded, straight, swing
 from minigrad.render.picture import Link
 
-if TYPE_CHECKING:
-    from minigrad.render.grid import Grid
-
+Grid = Any  # `grid.Grid`, which is built on these functions
 TRACK = 6.0
 OVER = -1  # in place of a level: the corridor over all bands of a line
 Side = tuple[int, bool]  # a column, and whether it is its right side; column -1: right of all
-Turn = tuple[str, tuple[int, Any], int]  # "x" at a side of a column or "y" in a corridor (line, level); its track
+Turn = tuple[
+    str, tuple[int, Any], int
+]  # "x" at a side of a column or "y" in a corridor (line, level); its track
 
 
 def plan(grid: Grid, link: Link) -> list[Turn]:
@@ -40,7 +40,11 @@ def plan(grid: Grid, link: Link) -> list[Turn]:
         if link.source.outside or below[0] == target.line:
             return []
         gap = min(below[0], target.line), 0  # between the two lines
-        return [beside(grid, out, value), under(grid, gap, 0, end, value), beside(grid, entry, value)]
+        return [
+            beside(grid, out, value),
+            under(grid, gap, 0, end, value),
+            beside(grid, entry, value),
+        ]
     if rises(grid, link):
         upright = link.source.kind == "input" or len(target.ins) == 1
         return [] if upright else [under(grid, corridor, target.column, target.column, value)]
@@ -56,10 +60,17 @@ def rises(grid: Grid, link: Link) -> bool:
     if link.source.outside:
         return link.source.kind == "input" and link.source.panel == link.target.panel
     source, target = grid.places.get(link.source.panel), grid.places.get(link.target.panel)
-    if source is None or target is None or source.column != target.column or not source.shape.column:
+    if (
+        source is None
+        or target is None
+        or source.column != target.column
+        or not source.shape.column
+    ):
         return False
     above = target.panel[0].level == source.panel[0].level + 1 and link.source is source.boxes[-1]
-    return above and not any(box.outside and box.kind == "input" for box in grid.picture.panels[target.panel])
+    return above and not any(
+        box.outside and box.kind == "input" for box in grid.picture.panels[target.panel]
+    )
 
 
 def beside(grid: Grid, side: Side, value: Any) -> Turn:
@@ -103,7 +114,9 @@ def whole(grid: Grid, link: Link) -> Path:
     if link.target in grid.bars:
         (left, bottom), _ = grid.corners[link.target]
         x, y = corners(grid, begin[-1], turns)[-1]
-        return turned(grid, begin, turns, (left, y) if len(turns) > 1 else (x, bottom), upright=True)
+        return turned(
+            grid, begin, turns, (left, y) if len(turns) > 1 else (x, bottom), upright=True
+        )
     target = grid.places[link.target.panel]
     side = -1 if target.panel[0].reverse else 1
     if link.target.kind == "delay":
@@ -126,7 +139,9 @@ def start(grid: Grid, link: Link) -> Path:
             return [(right - 6, top)]
         if grid.per_row:
             return [((left + right) / 2, bottom)]
-        x = corners(grid, (right, top), grid.turns[link][:1])[-1][0]  # straight down where that is under the bar
+        x = corners(grid, (right, top), grid.turns[link][:1])[-1][
+            0
+        ]  # straight down where that is under the bar
         return [(x, bottom)] if left < x < right else [(right, (bottom + top) / 2)]
     if not up and not box.outside:
         return leave(grid, link)

@@ -60,10 +60,15 @@ def test_growth_measures_nodes_in_proportion_to_steps():
 
 def test_the_command_line():
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "imports", "--quick"], capture_output=True, text=True, cwd=ROOT
+        [sys.executable, "-m", "benchmarks", "imports", "--quick"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
     )
     assert done.returncode == 0
     assert "minigrad and nn above it" in done.stdout
-    refused = subprocess.run([sys.executable, "-m", "benchmarks", "speed"], capture_output=True, text=True, cwd=ROOT)
+    refused = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "speed"], capture_output=True, text=True, cwd=ROOT
+    )
     assert refused.returncode == 2
     assert "there are chain, lstm" in refused.stderr

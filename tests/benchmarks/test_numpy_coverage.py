@@ -10,7 +10,14 @@ import pytest
 from benchmarks.numpy_coverage import FAMILIES, judge
 
 HAS_NO_RULE = {
-    *["np.i0(x)", "np.real_if_close(x)", "np.angle(x)", "np.frexp(x)[0]", "np.gradient(v)", "np.trim_zeros(v)"],
+    *[
+        "np.i0(x)",
+        "np.real_if_close(x)",
+        "np.angle(x)",
+        "np.frexp(x)[0]",
+        "np.gradient(v)",
+        "np.trim_zeros(v)",
+    ],
     *[
         "np.linalg.pinv(x)",
         "np.linalg.svd(x)[1]",
@@ -28,4 +35,6 @@ def test_every_pattern_is_correct_or_refused(family):
         verdicts = {text: judge(text, "minigrad") for text in FAMILIES[family]}
     refused = set(FAMILIES[family]) if family == "has to refuse" else HAS_NO_RULE
     assert {text for text, verdict in verdicts.items() if verdict == "wrong"} == set()
-    assert {text for text, verdict in verdicts.items() if verdict == "refused"} == refused & set(FAMILIES[family])
+    assert {text for text, verdict in verdicts.items() if verdict == "refused"} == refused & set(
+        FAMILIES[family]
+    )

@@ -24,7 +24,9 @@ ROOT = Path(demos.__file__).parent.parent
 def run(*words, cwd=ROOT, **environment):
     """`python -m demos...` as a user types it; warnings are errors."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"} | environment
-    return subprocess.run([sys.executable, "-m", *words], capture_output=True, text=True, cwd=cwd, env=environment)
+    return subprocess.run(
+        [sys.executable, "-m", *words], capture_output=True, text=True, cwd=cwd, env=environment
+    )
 
 
 SAYS = {
@@ -46,7 +48,11 @@ SAYS = {
     "truncation": ["bias", "window"],
     "custom_cells": ["MinimalGatedCell", "second order: ok"],
     "debugger_tour": ["(bptt)"],
-    "bptt_is_the_chain_rule": ["the engine's backward loop", "forward mode (RTRL)", "add up to the gradient"],
+    "bptt_is_the_chain_rule": [
+        "the engine's backward loop",
+        "forward mode (RTRL)",
+        "add up to the gradient",
+    ],
 }
 
 
@@ -79,8 +85,14 @@ def test_the_list_names_every_demo_with_a_line():
 
 
 def test_the_same_seed_gives_the_same_numbers(tmp_path):
-    first, second = (run("demos", "stock_price", "--quick", "--seed", "3", "--out", str(tmp_path)) for _ in range(2))
-    assert first.stdout.split("written")[0].rsplit("\n", 1)[0] == second.stdout.split("written")[0].rsplit("\n", 1)[0]
+    first, second = (
+        run("demos", "stock_price", "--quick", "--seed", "3", "--out", str(tmp_path))
+        for _ in range(2)
+    )
+    assert (
+        first.stdout.split("written")[0].rsplit("\n", 1)[0]
+        == second.stdout.split("written")[0].rsplit("\n", 1)[0]
+    )
 
 
 @pytest.mark.parametrize(
@@ -150,13 +162,21 @@ def test_ctc_sums_over_all_ways_to_lay_labels_along_the_sound():
 
 
 def test_the_distance_of_strings():
-    assert [distance([1, 2, 3], b) for b in ([1, 2, 3], [1, 3], [2, 2, 3], [], [3, 1, 2, 3])] == [0, 1, 1, 3, 1]
+    assert [distance([1, 2, 3], b) for b in ([1, 2, 3], [1, 3], [2, 2, 3], [], [3, 1, 2, 3])] == [
+        0,
+        1,
+        1,
+        3,
+        1,
+    ]
 
 
 def test_ngrams_are_probabilities():
     model = NGrams("abracadabra" * 3, 3)
     for context in ("", "a", "br", "zz"):
-        assert sum(model.probability(context, letter) for letter in set("abracadabra")) == pytest.approx(1)
+        assert sum(
+            model.probability(context, letter) for letter in set("abracadabra")
+        ) == pytest.approx(1)
 
 
 def test_tasks_are_what_they_say():
@@ -181,7 +201,9 @@ def test_a_cell_is_small_documented_and_correct(name):
 
     kind = cell_class(name)
     assert "Shapes:" in kind.__doc__
-    assert "import demos" not in Path(sys.modules[kind.__module__].__file__).read_text(encoding="utf-8")
+    assert "import demos" not in Path(sys.modules[kind.__module__].__file__).read_text(
+        encoding="utf-8"
+    )
     assert "second order: ok" in str(nn.check_cell(kind(3, 4)))
     xs = np.random.default_rng(0).standard_normal((4, 2, 3))
     ys, _ = nn.Unroll(kind(3, 4))(xs)
@@ -214,4 +236,6 @@ def test_four_ways_to_the_gradient_agree():
     W, xs = rng.normal(size=(3, 3)) / 2, rng.normal(size=(6, 2, 3))
     expected = chain_rule.by_hand(W, xs)
     for name, way in chain_rule.WAYS.items():
-        np.testing.assert_allclose(way(W, xs), expected, rtol=1e-6 if name == "finite differences" else 1e-12)
+        np.testing.assert_allclose(
+            way(W, xs), expected, rtol=1e-6 if name == "finite differences" else 1e-12
+        )

@@ -55,7 +55,9 @@ def test_one_of_several_outputs_is_looked_at():
     def halves(x):
         return x * 1, 1 / x
 
-    assert raised(lambda: halves(mg.tensor([0.0, 1.0], requires_grad=True))).startswith("halves made inf")
+    assert raised(lambda: halves(mg.tensor([0.0, 1.0], requires_grad=True))).startswith(
+        "halves made inf"
+    )
 
 
 def test_the_backward_producer_is_told():
@@ -81,7 +83,10 @@ def test_a_traced_backward_pass_is_watched_too():
 
 
 def test_a_sum_that_overflows_is_its_own_producer():
-    for through, found in [(lambda w: w, "the sum over its uses"), (lambda w: w * 1e-10, "the sum of gradients")]:
+    for through, found in [
+        (lambda w: w, "the sum over its uses"),
+        (lambda w: w * 1e-10, "the sum of gradients"),
+    ]:
         w = mg.tensor(1e-10, requires_grad=True, name="w")
         h = through(w)
         loss = h * 2e38 + h * 2e38
@@ -232,7 +237,9 @@ def test_a_warning_that_is_an_error_leaves_all_as_it_was():
 
 
 def test_what_came_in_is_named_and_no_operation_accused():
-    for bad, good in ((mg.tensor([np.nan, 1.0], name="x"), mg.tensor([1.0, 2.0], requires_grad=True, name="W")),):
+    for bad, good in (
+        (mg.tensor([np.nan, 1.0], name="x"), mg.tensor([1.0, 2.0], requires_grad=True, name="W")),
+    ):
         loss = (bad * good).sum()
         message = raised(loss.backward)
         assert message == "the gradients are not finite: x came in with NaN or infinity"

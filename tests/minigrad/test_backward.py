@@ -23,7 +23,10 @@ def test_bptt_emerges_from_the_graph() -> None:
     W, b, graph = recurrence()
     graph.backward()
     dW, db = np.zeros((3, 3)), np.zeros(3)  # the same by hand
-    hs = [next(n for n in graph.leaves if n.shape == (2, 3)).data, *[n.data for n in graph.find(name="h")][-4:]]
+    hs = [
+        next(n for n in graph.leaves if n.shape == (2, 3)).data,
+        *[n.data for n in graph.find(name="h")][-4:],
+    ]
     dh = 2 * hs[-1]
     for h_prev, h in zip(hs[-2::-1], hs[:0:-1], strict=True):
         da = dh * (1 - h * h)
@@ -144,11 +147,19 @@ def test_a_gradient_has_its_inputs_dtype() -> None:
 @pytest.mark.parametrize(
     ("make", "seed", "message"),
     [
-        (lambda x: x * 2, None, r"x \* 2 has shape \(2,\); reduce it with \.mean\(\) or \.sum\(\), or pass grad="),
+        (
+            lambda x: x * 2,
+            None,
+            r"x \* 2 has shape \(2,\); reduce it with \.mean\(\) or \.sum\(\), or pass grad=",
+        ),
         (lambda x: x * 2, np.ones(3), r"x \* 2 has shape \(2,\), and grad= has shape \(3,\)"),
         (lambda x: x * 2, np.array([1.0, np.nan]), "holds NaN or infinity"),
         (lambda x: (x * 2).sum(), np.inf, "holds NaN or infinity"),
-        (lambda x: (x.detach() * 2).sum(), None, "does not depend on any tensor that requires grad"),
+        (
+            lambda x: (x.detach() * 2).sum(),
+            None,
+            "does not depend on any tensor that requires grad",
+        ),
     ],
 )
 def test_where_a_pass_may_start(make: Any, seed: Any, message: str) -> None:
@@ -199,7 +210,9 @@ def test_grad_of_interior_inputs_and_unused_ones() -> None:
     dh, dx = mg.grad(h * h, [h, x])
     assert (dh.item(), dx.item()) == (12, 36)
     assert mg.grad(h, [y, h], allow_unused=True)[0] is None
-    with pytest.raises(ValueError, match="no gradient for input number 0.*the outputs do not depend on it"):
+    with pytest.raises(
+        ValueError, match="no gradient for input number 0.*the outputs do not depend on it"
+    ):
         mg.grad(h, y)
     with pytest.raises(ValueError, match="it does not require grad"):
         mg.grad(h, mg.tensor(1.0))
@@ -214,7 +227,9 @@ def test_create_graph_to_any_order(order: int) -> None:
         (y,) = mg.grad(y, x, create_graph=True)
     t = np.tanh(0.7)
     s = 1 - t * t
-    expected = {1: s, 2: -2 * t * s, 3: -2 * s * (1 - 3 * t * t), 4: 8 * t * s * (2 - 3 * t * t)}[order]
+    expected = {1: s, 2: -2 * t * s, 3: -2 * s * (1 - 3 * t * t), 4: 8 * t * s * (2 - 3 * t * t)}[
+        order
+    ]
     assert y.item() == pytest.approx(expected, rel=1e-12)
 
 
@@ -265,7 +280,9 @@ def test_a_new_axis_by_none_is_differentiated_twice() -> None:
         (lambda p: np.exp(1 / p) * p, [0.0, 2.0], [0.0, np.exp(0.5) * 0.5]),
     ],
 )
-def test_what_where_hides_has_no_gradient_to_second_order(f: Any, at: list[float], slope: list[float]) -> None:
+def test_what_where_hides_has_no_gradient_to_second_order(
+    f: Any, at: list[float], slope: list[float]
+) -> None:
     p = mg.tensor(np.array(at), requires_grad=True)
     (dp,) = mg.grad(np.where(p.data > 0, f(p), 0).sum(), p, create_graph=True)
     np.testing.assert_allclose(dp.data, slope)
@@ -284,7 +301,9 @@ def test_a_nan_that_nothing_hides_stays() -> None:
 
 def test_gradients_of_an_indexing_are_whole_and_locked() -> None:
     x = mg.tensor(np.ones((3, 2)), requires_grad=True)
-    (dx,) = next(step for step in mg.Graph(x[1].sum()).backward_steps() if step.node.op.name == "getitem").input_grads
+    (dx,) = next(
+        step for step in mg.Graph(x[1].sum()).backward_steps() if step.node.op.name == "getitem"
+    ).input_grads
     np.testing.assert_array_equal(dx, [[0, 0], [1, 1], [0, 0]])
     with pytest.raises(ValueError, match="read-only"):
         dx[0] = 1

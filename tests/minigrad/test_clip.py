@@ -98,7 +98,9 @@ def test_a_gradient_that_is_not_finite_raises_with_its_name_and_changes_nothing(
     parameters = leaves([np.array([30.0]), np.array([1.0, wrong, wrong])])
     before = [leaf.grad for leaf in parameters]
     module = Module(W_xh=parameters[0], W_hh=parameters[1])
-    with pytest.raises(FloatingPointError, match=r"W_hh is not finite: 2 of 3 entries .* no gradient was changed"):
+    with pytest.raises(
+        FloatingPointError, match=r"W_hh is not finite: 2 of 3 entries .* no gradient was changed"
+    ):
         clip(module)
     assert all(leaf.grad is grad for leaf, grad in zip(parameters, before, strict=True))
 
@@ -134,7 +136,9 @@ def test_a_norm_beyond_float64_raises():
 
 
 @pytest.mark.parametrize("limit", [-1.0, math.nan])
-@pytest.mark.parametrize("call", ["clip_grad_norm_", "clip_grad_value_", "clip_grad_blocks_", "clip_grad_adaptive_"])
+@pytest.mark.parametrize(
+    "call", ["clip_grad_norm_", "clip_grad_value_", "clip_grad_blocks_", "clip_grad_adaptive_"]
+)
 def test_a_negative_or_nan_limit_is_an_error(call, limit):
     (w,) = leaves([np.array([3.0])])
     with pytest.raises(ValueError, match="≥ 0 is needed"):
@@ -213,7 +217,9 @@ def test_blocks_are_clipped_all_or_none():
 
 def test_a_module_is_told_the_time_step_of_the_last_loss():
     w, _loss = infinite_at_step_2()
-    with pytest.raises(FloatingPointError, match="gradient of w is not finite.*first time step .* is t = 2"):
+    with pytest.raises(
+        FloatingPointError, match="gradient of w is not finite.*first time step .* is t = 2"
+    ):
         mg.clip_grad_norm_([w], 1.0)
     with pytest.raises(FloatingPointError, match="gradient of W_hh is not finite.*t = 2"):
         mg.clip_grad_value_(Module(W_hh=w), 1.0)
@@ -221,7 +227,9 @@ def test_a_module_is_told_the_time_step_of_the_last_loss():
 
 def test_a_norm_that_overflows_names_the_largest_gradient():
     parameters = leaves([np.ones(2), np.full(4, 1.7e308)])
-    with pytest.raises(FloatingPointError, match=r"the largest gradient is that of w1 \(4,\), up to 1.7e\+308"):
+    with pytest.raises(
+        FloatingPointError, match=r"the largest gradient is that of w1 \(4,\), up to 1.7e\+308"
+    ):
         mg.clip_grad_norm_(parameters, 1.0, norm_type=1)
 
 
@@ -239,5 +247,7 @@ def test_adaptive_clipping_of_extreme_gradients():
 
 @pytest.mark.parametrize("wrong", [3, None, "w"])
 def test_a_target_that_holds_no_parameters_is_named(wrong):
-    with pytest.raises(TypeError, match=f"a module, a loss or a Graph is needed, found {type(wrong).__name__}"):
+    with pytest.raises(
+        TypeError, match=f"a module, a loss or a Graph is needed, found {type(wrong).__name__}"
+    ):
         mg.clip_grad_norm_(wrong, 1.0)

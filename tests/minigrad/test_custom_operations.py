@@ -89,7 +89,9 @@ def test_a_forgotten_rule_names_the_input():
         return dy * b
 
     a, b = mg.tensor(2.0, requires_grad=True), mg.tensor(3.0, requires_grad=True)
-    with pytest.raises(NotImplementedError, match="half_done has no gradient rule for its input 'b'"):
+    with pytest.raises(
+        NotImplementedError, match="half_done has no gradient rule for its input 'b'"
+    ):
         half_done(a, b).backward()
     assert a.grad is None
     half_done(a, 3.0).backward()

@@ -12,7 +12,10 @@ import nn
 
 def toy(T=3, w=0.2, h=0.9, dtype=np.float32):
     """h_t = w h_{t−1}, loss = h_T."""
-    w, h = mg.tensor(np.array(w, dtype), requires_grad=True, name="w"), mg.tensor(np.array(h, dtype))
+    w, h = (
+        mg.tensor(np.array(w, dtype), requires_grad=True, name="w"),
+        mg.tensor(np.array(h, dtype)),
+    )
     for t in range(T):
         with mg.time_step(t):
             h = w * h
@@ -33,7 +36,10 @@ def grads(graph):
     for leaf in graph.parameters.values():
         leaf.grad = None
     graph.backward()
-    found = {name: None if leaf.grad is None else leaf.grad.data for name, leaf in graph.parameters.items()}
+    found = {
+        name: None if leaf.grad is None else leaf.grad.data
+        for name, leaf in graph.parameters.items()
+    }
     for name, leaf in graph.parameters.items():
         leaf.grad = before[name]
     return found
@@ -88,7 +94,11 @@ def test_truncation_makes_a_share_of_the_rule_calls(layer):
         assert steps(graph.truncate(k)) <= full * k / T + 8
 
 
-@given(T=st.integers(1, 8), k=st.integers(1, 9), kind=st.sampled_from([nn.RNNCell, nn.LSTMCell, nn.GRUCell]))
+@given(
+    T=st.integers(1, 8),
+    k=st.integers(1, 9),
+    kind=st.sampled_from([nn.RNNCell, nn.LSTMCell, nn.GRUCell]),
+)
 @settings(max_examples=25, deadline=None)
 def test_truncation_equals_detaching_for_any_length_and_window(T, k, kind):
     cell = kind(2, 3)
@@ -139,7 +149,10 @@ def test_each_axis_counts_back_from_its_own_end():
     _, graph = lstm(T=9, num_layers=2, bidirectional=True)
     cut = graph.truncate(4)
     boundaries = {(str(n.time.axis), n.t) for n in cut.find(op="cut")}
-    forward, backward = {5, 1}, {3, 7}  # the first step of each window; backwards: steps 8, 7, ... at positions 0, 1
+    forward, backward = (
+        {5, 1},
+        {3, 7},
+    )  # the first step of each window; backwards: steps 8, 7, ... at positions 0, 1
     assert boundaries == {(axis, t) for axis in ("l0", "l1") for t in forward} | {
         (axis, t) for axis in ("l0_reverse", "l1_reverse") for t in backward
     }
@@ -147,7 +160,11 @@ def test_each_axis_counts_back_from_its_own_end():
 
 def test_an_edit_leaves_the_graph_and_its_tensors_alone():
     w, graph = toy()
-    nodes, inputs, lines = graph.nodes, [n.inputs for n in graph.nodes], [str(s) for s in graph.backward_steps()]
+    nodes, inputs, lines = (
+        graph.nodes,
+        [n.inputs for n in graph.nodes],
+        [str(s) for s in graph.backward_steps()],
+    )
     edited = graph.clip_edges(max_norm=0.1)
     with pytest.warns(UserWarning, match="no gradient reaches w"):
         graph.cut(lambda edge: edge.source is w)
@@ -167,7 +184,11 @@ def test_identity_nodes_stand_between_source_and_users_in_the_order_of_the_nodes
     place = {node: k for k, node in enumerate(edited.nodes)}
     for node in edited.nodes:
         assert all(place[x] < place[node] for x in edited.inputs(node))
-    assert [n.op.name for n in edited.nodes if n.op] == ["multiply"] + ["clip", "clip", "multiply"] * 2
+    assert [n.op.name for n in edited.nodes if n.op] == ["multiply"] + [
+        "clip",
+        "clip",
+        "multiply",
+    ] * 2
     assert [n.t for n in edited.find(op="clip")] == [1, 1, 2, 2]
     assert repr(edited).endswith("; edited: clip × 4")
 
@@ -251,7 +272,9 @@ def test_edges_are_chosen_by_time_axis_scope_op_and_predicate():
     assert len(graph.clip_edges(max_norm=1, t=3, axis="l1").find(op="clip")) == 2
     assert len(graph.clip_edges(max_norm=1, name="c", scope="LSTM.l0").find(op="clip")) == 5
     assert len(graph.clip_edges(max_norm=1, op="add").find(op="clip")) == 10  # c = f c_prev + i g
-    chosen = graph.clip_edges(lambda e: e.target.op.name == "matmul" and e.source.t == 2, max_norm=1, t=3)
+    chosen = graph.clip_edges(
+        lambda e: e.target.op.name == "matmul" and e.source.t == 2, max_norm=1, t=3
+    )
     assert {n.t for n in chosen.find(op="clip")} == {3}
     one = graph.state_edges[0]
     assert len(graph.cut(one).find(op="cut")) == 1
@@ -300,7 +323,10 @@ def test_an_edited_pass_can_be_differentiated():
 
 
 def test_a_zero_gradient_does_not_become_nan_under_create_graph():
-    w, h = mg.tensor(np.zeros((2, 2)), requires_grad=True, name="w"), mg.tensor(np.ones((2, 2)), requires_grad=True)
+    w, h = (
+        mg.tensor(np.zeros((2, 2)), requires_grad=True, name="w"),
+        mg.tensor(np.ones((2, 2)), requires_grad=True),
+    )
     for t in range(2):
         with mg.time_step(t):
             h = w * h
@@ -335,7 +361,9 @@ def test_a_gradient_that_is_not_finite_does_not_pass_a_limit_in_silence():
     next(steps).grad = np.array(np.inf, np.float32)
     with (
         np.errstate(all="ignore"),
-        pytest.raises(FloatingPointError, match=r"gradient that crosses by h is not finite") as error,
+        pytest.raises(
+            FloatingPointError, match=r"gradient that crosses by h is not finite"
+        ) as error,
     ):
         list(steps)
     assert "at t = 2" in error.value.__notes__[0]
@@ -348,14 +376,17 @@ def test_bad_edits_say_what_is_wrong():
     with pytest.raises(ValueError, match="is not in this graph"):
         graph.cut(other.state_edges)
     with pytest.raises(
-        ValueError, match="no edge matches name='c'; state crosses at: name h; op multiply; t 1, 2; axis time"
+        ValueError,
+        match="no edge matches name='c'; state crosses at: name h; op multiply; t 1, 2; axis time",
     ):
         graph.cut(name="c")
     with pytest.raises(ValueError, match="no edge matches"):
         graph.cut([])
     with pytest.raises(TypeError, match="edges are chosen by name, op, t, axis, scope; found time"):
         graph.cut(time=1)
-    with pytest.raises(ValueError, match="no edge matches axis='l7'; state crosses at: .*axis time"):
+    with pytest.raises(
+        ValueError, match="no edge matches axis='l7'; state crosses at: .*axis time"
+    ):
         graph.clip_edges(max_norm=1, axis="l7")
     for k in (0, -1, 1.5, True, None):
         with pytest.raises(ValueError, match="must be ≥ 1"):
@@ -372,7 +403,11 @@ def test_bad_edits_say_what_is_wrong():
 def test_a_graph_without_time_says_how_to_label_it():
     w = mg.tensor(1.0, requires_grad=True)
     graph = mg.Graph(w * w)
-    for edit in (lambda: graph.truncate(1), lambda: graph.cut(), lambda: graph.clip_edges(max_norm=1)):
+    for edit in (
+        lambda: graph.truncate(1),
+        lambda: graph.cut(),
+        lambda: graph.clip_edges(max_norm=1),
+    ):
         with pytest.raises(ValueError, match=r"no time labels.*mg.timesteps\(xs\)"):
             edit()
 
@@ -384,7 +419,10 @@ def test_one_step_has_nothing_to_edit():
 
 
 def test_a_cut_that_takes_a_parameter_out_warns_with_its_name():
-    w, h_init = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(0.9, requires_grad=True, name="h_init")
+    w, h_init = (
+        mg.tensor(0.5, requires_grad=True, name="w"),
+        mg.tensor(0.9, requires_grad=True, name="h_init"),
+    )
     h = h_init
     for t in range(3):
         with mg.time_step(t):
@@ -437,7 +475,8 @@ def test_truncation_saves_work_whatever_picks_the_last_step(how):
 
 
 @pytest.mark.parametrize(
-    ("size", "limit"), [(1e180, 1.0), (1e-180, 1e-190), (1e-180, 0.0), (3.0, 0.7), (1e300, math.inf)]
+    ("size", "limit"),
+    [(1e180, 1.0), (1e-180, 1e-190), (1e-180, 0.0), (3.0, 0.7), (1e300, math.inf)],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_limit_holds_at_any_scale(size, limit, dtype):
@@ -457,7 +496,9 @@ def test_a_limit_holds_at_any_scale(size, limit, dtype):
         norms = np.sqrt((found**2).sum(axis=None if mask is None else 1))
         assert (norms <= limit).all()
         before = np.sqrt((dh.astype(np.longdouble) ** 2).sum(axis=None if mask is None else 1))
-        np.testing.assert_allclose(norms.astype(float), np.minimum(before, limit).astype(float), rtol=1e-6, atol=1e-320)
+        np.testing.assert_allclose(
+            norms.astype(float), np.minimum(before, limit).astype(float), rtol=1e-6, atol=1e-320
+        )
 
 
 def test_a_mask_goes_by_step_in_the_order_of_t():
@@ -469,11 +510,20 @@ def test_a_mask_goes_by_step_in_the_order_of_t():
         graph, mask = mg.Graph(h.sum()), np.zeros((4, 3), bool)
         mask[2, 1] = True  # row 1 begins anew at the third step
         assert grads(graph.cut(mask=mask))["h_init"].tolist() == [[16, 16], [0, 0], [16, 16]]
-        for wrong in (np.zeros((5, 3), bool), np.zeros((3, 3), bool), np.zeros(2, bool), np.zeros(3)):
-            with pytest.raises(ValueError, match=r"mask: bool of shape \(3,\) or \(4, 3\) is needed, found"):
+        for wrong in (
+            np.zeros((5, 3), bool),
+            np.zeros((3, 3), bool),
+            np.zeros(2, bool),
+            np.zeros(3),
+        ):
+            with pytest.raises(
+                ValueError, match=r"mask: bool of shape \(3,\) or \(4, 3\) is needed, found"
+            ):
                 graph.cut(mask=wrong)
     _, number = toy()
-    with pytest.raises(ValueError, match=r"mask: .* found bool of shape \(1,\) for a state of shape \(\)"):
+    with pytest.raises(
+        ValueError, match=r"mask: .* found bool of shape \(1,\) for a state of shape \(\)"
+    ):
         number.cut(mask=np.ones(1, bool))
 
 
@@ -492,13 +542,19 @@ def test_several_names_or_steps_may_be_asked_for_and_what_there_is_is_told():
     _, graph = lstm(T=6)
     assert len(graph.cut(name=["h", "c"]).find(op="cut")) == 10
     assert len(graph.cut(name="c", t=[1, 4]).find(op="cut")) == 2
-    with pytest.raises(ValueError, match=r"no edge matches t=-1; state crosses at: name h, c; .* t 1, 2, 3, 4, 5"):
+    with pytest.raises(
+        ValueError, match=r"no edge matches t=-1; state crosses at: name h, c; .* t 1, 2, 3, 4, 5"
+    ):
         graph.cut(t=-1)
     for wrong in (3, [3], "3"):
-        with pytest.raises(TypeError, match="an Edge, several, a function of an edge or None is needed, found '?3"):
+        with pytest.raises(
+            TypeError, match="an Edge, several, a function of an edge or None is needed, found '?3"
+        ):
             graph.cut(wrong)
     _, other = lstm(T=3)
-    with pytest.raises(ValueError, match=r"the edge h → .* of step 1 is not in this graph") as error:
+    with pytest.raises(
+        ValueError, match=r"the edge h → .* of step 1 is not in this graph"
+    ) as error:
         graph.cut(other.state_edges[0])
     assert len(str(error.value)) < 200
 
@@ -507,6 +563,8 @@ def test_layers_are_apart_in_a_report_and_rows_count_alone():
     _, graph = lstm(T=5, num_layers=2)
     with mg.clip_report() as report:
         graph.clip_edges(max_norm=1e-3).backward()
-        graph.clip_edges(max_norm=1e-3, name="h", axis="l0", mask=np.array([True, False])).backward()
+        graph.clip_edges(
+            max_norm=1e-3, name="h", axis="l0", mask=np.array([True, False])
+        ).backward()
     assert {entry.what for entry in report} == {"l0.h", "l0.c", "l1.h", "l1.c"}
     assert all(entry.after <= 1e-3 for entry in report.of("l0.h"))

@@ -27,7 +27,9 @@ def unrolled(w, spoil=None, T=5):
 )
 def test_the_culprit_its_step_and_its_line(spoil, kind, op):
     with np.errstate(all="ignore"):
-        h = mg.tensor([0.0, 0.5] if kind == "infinite" else [0.5, 0.5], requires_grad=True, name="h_init")
+        h = mg.tensor(
+            [0.0, 0.5] if kind == "infinite" else [0.5, 0.5], requires_grad=True, name="h_init"
+        )
         w = mg.tensor([1.0, 1.0])
         state = h
         for t in range(5):
@@ -45,7 +47,9 @@ def test_the_culprit_its_step_and_its_line(spoil, kind, op):
 
 def test_no_gradient_at_all():
     x, y = mg.tensor(2.0, requires_grad=True, name="x"), mg.tensor(3.0, requires_grad=True)
-    assert mg.explain(x, y * 2).text.startswith("the gradient of x is None: no recorded operation leads from it")
+    assert mg.explain(x, y * 2).text.startswith(
+        "the gradient of x is None: no recorded operation leads from it"
+    )
     assert mg.explain(mg.tensor(1.0), y * 2).kind == "none"
     assert "does not require grad" in mg.explain(mg.tensor(1.0), y * 2).text
 

@@ -59,7 +59,9 @@ def rule_calls(run):
 # gradient flow
 
 
-@pytest.mark.parametrize(("w", "verdict"), [(0.5, "vanishing"), (1.0, "healthy"), (1.5, "exploding")])
+@pytest.mark.parametrize(
+    ("w", "verdict"), [(0.5, "vanishing"), (1.0, "healthy"), (1.5, "exploding")]
+)
 @pytest.mark.parametrize("H", [None, 6])
 @pytest.mark.parametrize("T", [3, 12, 60])
 def test_the_ratio_of_a_linear_recurrence_is_its_factor(w, verdict, H, T):
@@ -92,7 +94,9 @@ def test_a_gradient_that_leaves_the_range_of_floats_has_a_verdict(w, verdict):
 
 
 def test_a_loss_that_no_state_reaches_is_no_verdict():
-    path = linear(0.5, T=400, dtype=np.float32)[1].gradient_flow()["h"]  # h is 0 long before the end
+    path = linear(0.5, T=400, dtype=np.float32)[1].gradient_flow()[
+        "h"
+    ]  # h is 0 long before the end
     assert path.verdict == "unknown"
     assert path.evidence == "h: unknown, no gradient arrives"
 
@@ -148,7 +152,9 @@ def test_saturation_is_the_mean_slope_of_each_gate():
 def test_paths_of_several_axes_are_apart_and_named():
     _, graph = recurrent(nn.GRU, num_layers=2, bidirectional=True, every=True)
     flow = graph.gradient_flow()
-    assert [(p.axis, p.state) for p in flow.paths] == [(a, "h") for a in ("l0", "l0_reverse", "l1", "l1_reverse")]
+    assert [(p.axis, p.state) for p in flow.paths] == [
+        (a, "h") for a in ("l0", "l0_reverse", "l1", "l1_reverse")
+    ]
     assert flow["l1_reverse.h"].t == list(range(19, -1, -1))
     with pytest.raises(KeyError, match="'h' names 4 paths; there are: l0.h, l0_reverse.h"):
         flow["h"]
@@ -235,7 +241,10 @@ def test_the_toy_gives_its_gradient_three_times():
         with mg.time_step(t):
             h = w * h
     graph = mg.Graph(h)
-    assert repr((graph.grad_by_step(w), w.grad)) == "(array([0.036, 0.036, 0.036], dtype=float32), None)"
+    assert (
+        repr((graph.grad_by_step(w), w.grad))
+        == "(array([0.036, 0.036, 0.036], dtype=float32), None)"
+    )
 
 
 @pytest.mark.parametrize("layer", [nn.RNN, nn.LSTM, nn.GRU])
@@ -286,7 +295,9 @@ def test_norms_hold_one_step_at_a_time():
 def test_rows_follow_t_also_where_time_runs_backwards():
     _, graph = recurrent(nn.RNN, T=5, bidirectional=True, every=True)
     assert graph.values_by_step("h", axis="l0_reverse").shape == (5, 2, 5)
-    reverse = [n for n in graph.nodes if n.t == 4 and n.time.axis.name == "l0_reverse" and n.role and n.op]
+    reverse = [
+        n for n in graph.nodes if n.t == 4 and n.time.axis.name == "l0_reverse" and n.role and n.op
+    ]
     np.testing.assert_array_equal(graph.values_by_step("h", axis="l0_reverse")[4], reverse[-1].data)
 
 
@@ -296,7 +307,9 @@ def test_a_part_outside_of_time_is_told():
         with mg.time_step(t):
             h = w * h
     graph = mg.Graph(h + w * 3)
-    with pytest.warns(UserWarning, match="gradient of norm 3 that arises outside of time") as caught:
+    with pytest.warns(
+        UserWarning, match="gradient of norm 3 that arises outside of time"
+    ) as caught:
         assert graph.grad_by_step(w).tolist() == [0.5, 0.5]
     assert caught[0].filename == __file__
 
@@ -310,7 +323,9 @@ def test_what_cannot_be_given_by_step_says_why():
     for _t, _x in mg.timesteps(np.zeros(3), "two"):
         b = b * shared
     both = mg.Graph(a * b)
-    with pytest.raises(ValueError, match="s is used on several axes; choose one with axis=: one, two"):
+    with pytest.raises(
+        ValueError, match="s is used on several axes; choose one with axis=: one, two"
+    ):
         both.grad_by_step(shared)
     assert both.grad_by_step(shared, axis="two").shape == (3,)
     with pytest.raises(ValueError, match="not on an axis 'three'"):
@@ -352,7 +367,10 @@ def test_a_name_in_two_scopes_of_one_axis_means_the_last_layer_unless_told():
 @pytest.mark.parametrize("style", ["in time", "after", "list"])
 def test_credit_is_the_gradient_of_each_loss_by_itself(style):
     rng = np.random.default_rng(0)
-    W, h = mg.tensor(rng.standard_normal((4, 4)) * 0.6, requires_grad=True, name="W"), mg.tensor(np.ones((2, 4)))
+    W, h = (
+        mg.tensor(rng.standard_normal((4, 4)) * 0.6, requires_grad=True, name="W"),
+        mg.tensor(np.ones((2, 4))),
+    )
     hs, losses, loss = [], [], 0
     for _t, x in mg.timesteps(rng.standard_normal((5, 2, 4))):
         h = np.tanh(h @ W + x)
@@ -367,7 +385,9 @@ def test_credit_is_the_gradient_of_each_loss_by_itself(style):
     assert (credit.state, credit.t) == ("h", [0, 1, 2, 3, 4])
     for k, one in enumerate(losses):
         found = mg.grad(one / 5, hs[: k + 1])
-        np.testing.assert_allclose(credit.norms[k, : k + 1], [np.linalg.norm(d.data) for d in found], rtol=1e-9)
+        np.testing.assert_allclose(
+            credit.norms[k, : k + 1], [np.linalg.norm(d.data) for d in found], rtol=1e-9
+        )
         assert (credit.norms[k, k + 1 :] == 0).all()
 
 
@@ -409,7 +429,10 @@ def test_states_of_the_same_name_in_one_step_are_apart():
     flow = mg.Graph((y2**2).sum()).gradient_flow(jacobians=False)
     assert sorted(path.state for path in flow.paths) == ["c", "c_2", "h", "h_2"]
     assert all(path.t == list(range(8)) for path in flow.paths)
-    W, hs = mg.tensor(np.eye(2) * 0.5, requires_grad=True), [mg.tensor(np.ones(2)), mg.tensor(np.zeros(2))]
+    W, hs = (
+        mg.tensor(np.eye(2) * 0.5, requires_grad=True),
+        [mg.tensor(np.ones(2)), mg.tensor(np.zeros(2))],
+    )
     for _t, x in mg.timesteps(rng.standard_normal((5, 2))):
         hs = [np.tanh(h @ W + x) for h in hs]
     assert [len(path.t) for path in mg.Graph((hs[0] * hs[1]).sum()).gradient_flow().paths] == [5, 5]
@@ -447,7 +470,9 @@ def test_a_state_that_changes_its_name_is_one():
             else:
                 k = mg.sigmoid(w * h)
                 h = k
-    assert [len(path.t) for path in mg.Graph((h**2).sum()).gradient_flow().paths] == [5]  # the last is of another kind
+    assert [len(path.t) for path in mg.Graph((h**2).sum()).gradient_flow().paths] == [
+        5
+    ]  # the last is of another kind
 
 
 def test_the_layers_of_a_stack_have_paths_credit_and_slopes_of_their_own():
@@ -483,9 +508,13 @@ def test_rows_that_have_ended_are_no_evidence(reverse):
     if reverse:
         assert path.t == [5, 4, 3, 2, 1, 0]
         rows = np.array([[1, 0], [1, 0], [1, 0], [1, 1], [1, 1], [1, 1]])
-        np.testing.assert_allclose(path.total, np.linalg.norm(rows, axis=1) * (2 - 0.5 ** np.arange(5, -1, -1)))
+        np.testing.assert_allclose(
+            path.total, np.linalg.norm(rows, axis=1) * (2 - 0.5 ** np.arange(5, -1, -1))
+        )
     else:
-        np.testing.assert_allclose(path.total, [2.634179, 2.450255, 2.125, 1.75, 1.5, 1.0], rtol=1e-3)
+        np.testing.assert_allclose(
+            path.total, [2.634179, 2.450255, 2.125, 1.75, 1.5, 1.0], rtol=1e-3
+        )
 
 
 @pytest.mark.parametrize("layer", [nn.RNN, nn.GRU, nn.LSTM])
@@ -527,7 +556,9 @@ def test_a_gate_may_be_called_like_a_column():
         h = ratio * h + total
     path = mg.Graph(h.sum()).gradient_flow()["h"]
     assert path.columns()["ratio"] is path.ratio
-    assert {"φ′ ratio", "φ′ total"} <= set(json.loads(mg.Graph(h.sum()).gradient_flow().to_json())["paths"][0])
+    assert {"φ′ ratio", "φ′ total"} <= set(
+        json.loads(mg.Graph(h.sum()).gradient_flow().to_json())["paths"][0]
+    )
 
 
 def test_a_scope_chooses_before_the_axis_is_asked_for():
@@ -545,5 +576,7 @@ def test_errors_are_signed_by_what_was_called():
         graph.credit()
     with pytest.raises(ValueError, match="truncation_bias: the graph has no time labels"):
         graph.truncation_bias(2)
-    with pytest.raises(ValueError, match="values_by_step: h occurs, but the graph has no time labels"):
+    with pytest.raises(
+        ValueError, match="values_by_step: h occurs, but the graph has no time labels"
+    ):
         graph.values_by_step("h")

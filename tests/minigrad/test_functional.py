@@ -50,7 +50,7 @@ def test_hessian_and_hvp():
 
     hessian = mg.hessian(energy, X).data
     np.testing.assert_allclose(hessian, hessian.T, atol=1e-14)
-    slope = lambda x: mg.vjp(energy, x)[1].data  # noqa: E731
+    slope = lambda x: mg.vjp(energy, x)[1].data
     eps = 1e-6
     numeric = [(slope(X + eps * e) - slope(X - eps * e)) / (2 * eps) for e in np.eye(3)]
     np.testing.assert_allclose(hessian, numeric, atol=1e-8)
@@ -88,7 +88,9 @@ def test_parameters_of_a_module_are_used_in_place():
     net = Net()
     hessian = mg.hessian(lambda: (net.w**3).sum(), net)
     np.testing.assert_allclose(hessian["w"]["w"].data, np.diag([6.0, 12.0]))
-    assert mg.hvp(lambda: (net.w**3).sum(), net, {"w": np.array([1.0, 0.0])})[1]["w"].data.tolist() == [6.0, 0.0]
+    assert mg.hvp(lambda: (net.w**3).sum(), net, {"w": np.array([1.0, 0.0])})[1][
+        "w"
+    ].data.tolist() == [6.0, 0.0]
     assert net.w.grad is None
     with pytest.raises(ValueError, match="number 0"):
         mg.vjp(lambda: (net.w**3).sum(), mg.tensor([1.0]))
@@ -96,7 +98,9 @@ def test_parameters_of_a_module_are_used_in_place():
 
 def test_results_can_be_differentiated_again():
     x = mg.tensor(np.array(0.7), requires_grad=True)
-    third = mg.jacobian(lambda v: mg.jacobian(lambda z: np.exp(2 * z), v, create_graph=True), x, create_graph=True)
+    third = mg.jacobian(
+        lambda v: mg.jacobian(lambda z: np.exp(2 * z), v, create_graph=True), x, create_graph=True
+    )
     assert third.item() == pytest.approx(4 * np.exp(1.4))
     assert mg.grad(third, x)[0].item() == pytest.approx(8 * np.exp(1.4))
     _, tangent = mg.jvp(np.sin, x, np.array(1.0), create_graph=True)
@@ -152,7 +156,9 @@ def test_forward_mode_bptt_hand_written_bptt_and_differences_agree(T):
 def test_what_has_no_derivative_is_refused():
     with pytest.raises(TypeError, match="only floating numbers have derivatives, found int64"):
         mg.jacobian(lambda x: x * 2, np.array([1, 2]))
-    with pytest.raises(TypeError, match="must return tensors computed from its inputs, found float"):
+    with pytest.raises(
+        TypeError, match="must return tensors computed from its inputs, found float"
+    ):
         mg.jacobian(lambda x: 5.0, np.ones(3))
     with pytest.raises(TypeError, match="the inputs must be tensors, found str"):
         mg.grad(mg.tensor(1.0, requires_grad=True) * 2, "a")

@@ -49,7 +49,9 @@ def test_a_wrong_rule_is_found_and_the_worst_entry_named(full):
     with pytest.raises(mg.GradcheckError, match=r"at x\[2\]: analytic .*, numeric") as caught:
         mg.gradcheck(lambda x: wrong_slope(x), X, full=full)
     assert issubclass(mg.GradcheckError, AssertionError)
-    analytic, numeric = (float(part.split()[1]) for part in str(caught.value).split(": ", 1)[1].split(", "))
+    analytic, numeric = (
+        float(part.split()[1]) for part in str(caught.value).split(": ", 1)[1].split(", ")
+    )
     assert analytic / numeric == pytest.approx(1.001, abs=1e-6)
 
 

@@ -62,7 +62,9 @@ def test_find_and_at() -> None:
     assert graph.at(0) == (a, b)
     assert graph.at(0, axis="letters") == (b,)
     assert list(graph.axes) == ["words", "letters"]
-    with pytest.raises(KeyError, match="axis 'chars' is not in the graph; its axes: words, letters"):
+    with pytest.raises(
+        KeyError, match="axis 'chars' is not in the graph; its axes: words, letters"
+    ):
         graph.at(0, axis="chars")
 
 
@@ -74,7 +76,15 @@ def test_labels_name_variable_role_expression_op() -> None:
     for _, x in mg.timesteps(xs):
         h = np.tanh(x @ W + 1)
     graph = mg.Graph(h)
-    assert [naming.label(graph, n) for n in graph.nodes] == ["xs", "W_xh", "x", "x @ W", "constant", "x @ W + 1", "h"]
+    assert [naming.label(graph, n) for n in graph.nodes] == [
+        "xs",
+        "W_xh",
+        "x",
+        "x @ W",
+        "constant",
+        "x @ W + 1",
+        "h",
+    ]
 
 
 def test_state_edges_leave_out_the_sum_of_losses() -> None:
@@ -160,7 +170,10 @@ def test_ten_thousand_steps_without_recursion() -> None:
     try:
         w, h = toy(10_000)
         graph = mg.Graph(h)
-        assert repr(graph) == "Graph: 10000 time steps, 10000 operations, 1 parameter: w () used 10000 times"
+        assert (
+            repr(graph)
+            == "Graph: 10000 time steps, 10000 operations, 1 parameter: w () used 10000 times"
+        )
         assert sum(1 for _ in graph.backward_steps()) == 10_000
         graph.backward()
         watch = weakref.ref(graph.nodes[5_000])
@@ -247,7 +260,9 @@ def test_the_steps_of_several_axes_come_axis_by_axis() -> None:
     w, out = mg.tensor(0.5, requires_grad=True), []
     for reverse in (False, True):
         h = mg.tensor(1.0)
-        for _, x in mg.timesteps(np.ones(3), axis="backward" if reverse else "forward", reverse=reverse):
+        for _, x in mg.timesteps(
+            np.ones(3), axis="backward" if reverse else "forward", reverse=reverse
+        ):
             h = np.tanh(w * h + x)
         out.append(h)
     forward, backward = out
@@ -307,7 +322,11 @@ def test_a_recurrence_that_only_scales_or_adds_carries_state(style: str) -> None
     U, h = mg.tensor(np.eye(4), requires_grad=True), mg.tensor(np.zeros((2, 4)), requires_grad=True)
     h = mg.tensor(1.0, requires_grad=True) if style == "one number" else h
     for _t, x in mg.timesteps(rng.standard_normal((6, 2, 4))):
-        h = h + np.tanh(x @ U) if style == "added" else 0.5 * h + (x[0, 0] if style == "one number" else x)
+        h = (
+            h + np.tanh(x @ U)
+            if style == "added"
+            else 0.5 * h + (x[0, 0] if style == "one number" else x)
+        )
     graph = mg.Graph(h.sum())
     assert len(graph.state_edges) == 5
     if style != "added":

@@ -25,7 +25,9 @@ def unrolled(T=4):
     return mg.Graph(loss)
 
 
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))])
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))]
+)
 def test_a_tensor_comes_back_as_a_leaf_without_history(again):
     w = mg.tensor([1.0, 2.0], requires_grad=True, name="w")
     for x, requires_grad in ((w, True), (w * 2, False), (w.detach(), False)):
@@ -44,7 +46,9 @@ def test_a_graph_comes_back_whole(again):
     found = again(graph)
     assert repr(found) == repr(graph)
     assert len(found) == len(graph)
-    assert [node.op and node.op.name for node in found.nodes] == [node.op and node.op.name for node in graph.nodes]
+    assert [node.op and node.op.name for node in found.nodes] == [
+        node.op and node.op.name for node in graph.nodes
+    ]
     assert [node.scope for node in found.nodes] == [node.scope for node in graph.nodes]
     assert [node.t for node in found.nodes] == [node.t for node in graph.nodes]
     assert len(found.state_edges) == len(graph.state_edges) > 0

@@ -61,7 +61,9 @@ def test_positional_arguments_beyond_the_inputs_fill_the_constants(scaled: mg.Pr
 
 
 def test_an_operand_of_the_wrong_kind_is_named(scaled: mg.Primitive) -> None:
-    with pytest.raises(TypeError, match="scaled: input 'b': a tensor holds real numbers; found str"):
+    with pytest.raises(
+        TypeError, match="scaled: input 'b': a tensor holds real numbers; found str"
+    ):
         scaled(1.0, "two")
 
 
@@ -69,7 +71,8 @@ def test_an_error_in_the_forward_gets_a_note_with_shapes_and_place() -> None:
     with mg.time_step(4), mg.scope("cell"), pytest.raises(ValueError, match="matmul") as caught:
         mg.tensor(np.ones((2, 3))) @ mg.tensor(np.ones((2, 3)))
     assert any(
-        "matmul(a (2, 3), b (2, 3)) at t = 4" in note and "scope cell" in note for note in caught.value.__notes__
+        "matmul(a (2, 3), b (2, 3)) at t = 4" in note and "scope cell" in note
+        for note in caught.value.__notes__
     )
 
 
@@ -84,7 +87,10 @@ def test_a_forgotten_rule_names_the_input() -> None:
 
     x, w = mg.tensor(1.0, requires_grad=True), mg.tensor(2.0, requires_grad=True)
     assert mg.grad(blend(x, 2.0), x)[0].item() == 2
-    with pytest.raises(NotImplementedError, match=r"blend has no gradient rule for its input 'weight'.*blend_dweight"):
+    with pytest.raises(
+        NotImplementedError,
+        match=r"blend has no gradient rule for its input 'weight'.*blend_dweight",
+    ):
         blend(x, w).backward()
     assert x.grad is None
 
@@ -134,7 +140,9 @@ def test_a_wrong_shape_from_a_rule_is_refused_with_a_note() -> None:
         return np.ones(7)
 
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    with pytest.raises(ValueError, match=r"gradient of shape \(7,\) for an input of shape \(2,\)") as caught:
+    with pytest.raises(
+        ValueError, match=r"gradient of shape \(7,\) for an input of shape \(2,\)"
+    ) as caught:
         wrong(x).sum().backward()
     assert "in the backward pass of wrong((2,)) -> (2,)" in caught.value.__notes__[0]
     assert "wrong(x)" in caught.value.__notes__[0]
@@ -167,7 +175,13 @@ def test_once_with_several_outputs_under_create_graph(used: list[int]) -> None:
 
     @square_and_cube.gradients
     def square_and_cube_dx(dy: Any, y: Any, x: Any) -> Any:
-        return (sum(float(k) * d * np.power(x, k - 1) for k, d in zip((2, 3), dy, strict=True) if d is not None),)
+        return (
+            sum(
+                float(k) * d * np.power(x, k - 1)
+                for k, d in zip((2, 3), dy, strict=True)
+                if d is not None
+            ),
+        )
 
     x = mg.tensor(np.array([0.0, 2.0]), requires_grad=True)
     (dx,) = mg.grad(sum(square_and_cube(x)[k].sum() for k in used), x, create_graph=True)
@@ -211,7 +225,9 @@ def test_an_output_that_is_not_used_is_none(min_and_max: mg.Primitive, which: in
     np.testing.assert_array_equal(da.data, [1, 0] if which == 0 else [0, 1])
 
 
-def test_each_sibling_is_a_step_and_a_changed_gradient_reaches_the_rule(min_and_max: mg.Primitive) -> None:
+def test_each_sibling_is_a_step_and_a_changed_gradient_reaches_the_rule(
+    min_and_max: mg.Primitive,
+) -> None:
     a = mg.tensor(np.array([1.0, 5.0]), requires_grad=True)
     low, high = min_and_max(a, np.array([3.0, 2.0]))
     graph = mg.Graph((low + high).sum())

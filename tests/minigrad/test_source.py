@@ -30,7 +30,9 @@ def test_a_variable_keeps_its_name_however_often_its_line_runs() -> None:
     def run() -> mg.Tensor:
         w = mg.tensor(1.0, requires_grad=True)
         losses = [w * 1.0, w * 2.0]
-        loss: mg.Tensor = sum(losses)  # Python calls a builtin in another way once it is called often
+        loss: mg.Tensor = sum(
+            losses
+        )  # Python calls a builtin in another way once it is called often
         return loss
 
     assert [label_of(run()) for _ in range(30)] == ["loss"] * 30
@@ -82,7 +84,10 @@ for step in graph.backward_steps(): print(step)
     ]
     run = [sys.executable, "-i", "-q"]  # the plain REPL
     out = subprocess.run(
-        run, input=program.replace("h = w * h\n", "h = w * h\n\n") + "\n", capture_output=True, text=True
+        run,
+        input=program.replace("h = w * h\n", "h = w * h\n\n") + "\n",
+        capture_output=True,
+        text=True,
     )
     assert "t=1  h = w * h   dh 1 -> dw 0.18  dh_prev 0.2" in out.stdout
 

@@ -28,7 +28,15 @@ def test_the_default_dtype_is_floating() -> None:
 @pytest.mark.parametrize("scalar", [2.5, 2, np.float64(2.5), np.int64(2), True])
 def test_scalars_never_widen(scalar: object) -> None:
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    for y in (x * scalar, scalar * x, x + scalar, scalar - x, x / scalar, x**scalar, np.multiply(x, scalar)):
+    for y in (
+        x * scalar,
+        scalar * x,
+        x + scalar,
+        scalar - x,
+        x / scalar,
+        x**scalar,
+        np.multiply(x, scalar),
+    ):
         assert y.dtype == np.float32
         (dx,) = mg.grad(y, x, np.ones(2))
         assert dx is not None
@@ -37,7 +45,11 @@ def test_scalars_never_widen(scalar: object) -> None:
 
 def test_numbers_that_are_joined_with_a_tensor_do_not_widen_it() -> None:
     x = mg.tensor([1.0, 2.0], requires_grad=True)
-    for joined in (np.stack([x[0], 2.0]), mg.stack([x[0], np.float64(2), 1]), mg.concatenate([x, [3.0]])):
+    for joined in (
+        np.stack([x[0], 2.0]),
+        mg.stack([x[0], np.float64(2), 1]),
+        mg.concatenate([x, [3.0]]),
+    ):
         assert joined.dtype == np.float32
         assert joined.requires_grad
 
@@ -88,7 +100,9 @@ def test_a_read_only_view_of_a_changing_array_is_copied() -> None:
     assert t.data[0] == 2
 
 
-@pytest.mark.parametrize("make", [lambda x: x, lambda x: x * 2, lambda x: x[1:], lambda x: x.reshape(2, 2), np.tanh])
+@pytest.mark.parametrize(
+    "make", [lambda x: x, lambda x: x * 2, lambda x: x[1:], lambda x: x.reshape(2, 2), np.tanh]
+)
 def test_arrays_are_read_only_for_life(make: object) -> None:
     y = make(mg.tensor(np.ones(4), requires_grad=True))  # type: ignore[operator]
     with pytest.raises(ValueError, match="read-only"):
@@ -182,7 +196,9 @@ def test_requires_grad_of_an_output_cannot_be_changed() -> None:
 def test_asarray_works_only_where_nothing_is_lost() -> None:
     np.testing.assert_array_equal(np.asarray(mg.tensor([1.0, 2.0])), [1, 2])
     assert np.asarray(mg.tensor([1.0]), np.float64).dtype == np.float64
-    with pytest.raises(TypeError, match=r"drop out of the graph unnoticed; write t\.detach\(\) or t\.data"):
+    with pytest.raises(
+        TypeError, match=r"drop out of the graph unnoticed; write t\.detach\(\) or t\.data"
+    ):
         np.asarray(mg.tensor([1.0], requires_grad=True))
 
 
@@ -211,7 +227,17 @@ def test_detach_is_a_leaf_on_the_same_array() -> None:
 
 def test_comparisons_and_integers_have_no_history() -> None:
     x = mg.tensor([1.0, -1.0], requires_grad=True)
-    for y in (x > 0, x <= 0, x == 1, x != 1, np.argmax(x), x.argmin(), np.isfinite(x), ~(x > 0), (x > 0) & (x < 1)):
+    for y in (
+        x > 0,
+        x <= 0,
+        x == 1,
+        x != 1,
+        np.argmax(x),
+        x.argmin(),
+        np.isfinite(x),
+        ~(x > 0),
+        (x > 0) & (x < 1),
+    ):
         assert isinstance(y, mg.Tensor | np.ndarray | np.generic)
         if isinstance(y, mg.Tensor):
             assert y.is_leaf
@@ -245,7 +271,9 @@ def test_every_method_that_an_array_has_too_is_a_method_of_tensors() -> None:
 
 
 def test_attributes_are_slots_and_nothing_slows_them_down() -> None:
-    assert not hasattr(mg.Tensor, "__getattr__")  # with one, Python looks every attribute up the long way
+    assert not hasattr(
+        mg.Tensor, "__getattr__"
+    )  # with one, Python looks every attribute up the long way
     assert not hasattr(mg.tensor(1.0), "__dict__")
 
 
@@ -258,7 +286,10 @@ def test_a_tensor_keeps_the_digits_that_its_dtype_holds() -> None:
 
 def test_repr_is_short() -> None:
     assert repr(mg.tensor(0.108)) == "tensor(0.108)"
-    assert repr(mg.tensor(np.ones((50, 16, 32)))) == "tensor(shape=(50, 16, 32), norm=160, dtype=float64)"
+    assert (
+        repr(mg.tensor(np.ones((50, 16, 32))))
+        == "tensor(shape=(50, 16, 32), norm=160, dtype=float64)"
+    )
     w = mg.tensor([1.0, 2.0], requires_grad=True, name="w")
     assert repr(w) == "tensor([1., 2.], name='w', requires_grad=True)"
     assert repr(mg.tensor(np.array(123456789))) == "tensor(123456789, dtype=int64)"
@@ -269,7 +300,16 @@ def test_repr_is_short() -> None:
 def test_numpy_functions_and_mixed_operands_give_tensors() -> None:
     x = mg.tensor(np.array([[1.0, 2.0]]), requires_grad=True)
     a = np.array([[3.0], [4.0]])
-    for y in (np.tanh(x), np.concatenate([x, x]), x @ a, a @ x, a + x, np.add(a, x), np.sum(x), np.stack([x, x], 1)):
+    for y in (
+        np.tanh(x),
+        np.concatenate([x, x]),
+        x @ a,
+        a @ x,
+        a + x,
+        np.add(a, x),
+        np.sum(x),
+        np.stack([x, x], 1),
+    ):
         assert isinstance(y, mg.Tensor)
         assert y.requires_grad
 
@@ -309,21 +349,30 @@ def test_hooks_of_leaves_and_their_errors() -> None:
         mg.tensor(1.0).register_hook(print)
     x.register_hook(lambda g: np.zeros(3))
     with pytest.raises(
-        ValueError, match=r"gradient of shape \(2,\) is needed, found \(3,\), for a leaf, made in .*py:\d"
+        ValueError,
+        match=r"gradient of shape \(2,\) is needed, found \(3,\), for a leaf, made in .*py:\d",
     ):
         x.sum().backward()
     np.testing.assert_array_equal(x.grad.data, [2, 2])
 
 
 @pytest.mark.parametrize("create_graph", [False, True])
-def test_a_gradient_of_a_wrong_shape_names_its_tensor_the_operation_the_step_and_the_line(create_graph: bool) -> None:
+def test_a_gradient_of_a_wrong_shape_names_its_tensor_the_operation_the_step_and_the_line(
+    create_graph: bool,
+) -> None:
     x = mg.tensor([1.0, 2.0], requires_grad=True)
     with mg.time_step(3):
         h = np.tanh(x * 2)
     h.register_hook(lambda g: g[:1])
-    with pytest.raises(ValueError, match=r"gradient of shape \(2,\) is needed, found \(1,\)") as caught:
+    with pytest.raises(
+        ValueError, match=r"gradient of shape \(2,\) is needed, found \(1,\)"
+    ) as caught:
         h.sum().backward(create_graph=create_graph)
-    for part in ("for tanh((2,)) -> (2,) at t = 3 of axis time", "test_tensor.py:", "h = np.tanh(x * 2)"):
+    for part in (
+        "for tanh((2,)) -> (2,) at t = 3 of axis time",
+        "test_tensor.py:",
+        "h = np.tanh(x * 2)",
+    ):
         assert part in str(caught.value)
     assert x.grad is None
 

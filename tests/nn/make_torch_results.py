@@ -11,7 +11,7 @@ import torch
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from torch_cases import B, D, H, T, cases, numbers  # noqa: E402
+from torch_cases import B, D, H, T, cases, numbers
 
 torch.set_default_dtype(torch.float64)
 
@@ -27,19 +27,26 @@ def filled(module):
 def layer(kind, layers, two, bias, state, batch_first):
     """y, the final states, and all gradients of one layer, end to end in one vector."""
     options = {"nonlinearity": kind} if kind in ("tanh", "relu") else {}
-    cls = {"tanh": torch.nn.RNN, "relu": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}[kind]
-    net = filled(cls(D, H, layers, bias=bias, batch_first=batch_first, bidirectional=two, **options))
+    cls = {"tanh": torch.nn.RNN, "relu": torch.nn.RNN, "LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU}[
+        kind
+    ]
+    net = filled(
+        cls(D, H, layers, bias=bias, batch_first=batch_first, bidirectional=two, **options)
+    )
     x = torch.from_numpy(numbers("x", (B, T, D) if batch_first else (T, B, D))).requires_grad_()
     rows = layers * (2 if two else 1)
     first = [
-        torch.from_numpy(numbers(name, (rows, B, H))).requires_grad_() for name in ("h", "c")[: 1 + (kind == "LSTM")]
+        torch.from_numpy(numbers(name, (rows, B, H))).requires_grad_()
+        for name in ("h", "c")[: 1 + (kind == "LSTM")]
     ]
     y, last = net(x, (tuple(first) if kind == "LSTM" else first[0]) if state else None)
     last = last if isinstance(last, tuple) else (last,)
     loss = sum((out * torch.from_numpy(numbers("out", out.shape))).sum() for out in (y, *last))
     loss.backward()
     leaves = [x, *(first if state else []), *net.parameters()]
-    return np.concatenate([v.detach().numpy().ravel() for v in (y, *last, *[leaf.grad for leaf in leaves])])
+    return np.concatenate(
+        [v.detach().numpy().ravel() for v in (y, *last, *[leaf.grad for leaf in leaves])]
+    )
 
 
 OPTIMISERS = {
@@ -49,8 +56,12 @@ OPTIMISERS = {
     "adam": lambda p: torch.optim.Adam(p, lr=0.1, weight_decay=0.01),
     "adamw": lambda p: torch.optim.AdamW(p, lr=0.1, betas=(0.8, 0.95), weight_decay=0.1),
     "rmsprop": lambda p: torch.optim.RMSprop(p, lr=0.1),
-    "rmsprop_all": lambda p: torch.optim.RMSprop(p, lr=0.1, momentum=0.5, centered=True, weight_decay=0.01),
-    "groups": lambda p: torch.optim.Adam([{"params": p[:1], "lr": 0.3}, {"params": p[1:]}], lr=0.01),
+    "rmsprop_all": lambda p: torch.optim.RMSprop(
+        p, lr=0.1, momentum=0.5, centered=True, weight_decay=0.01
+    ),
+    "groups": lambda p: torch.optim.Adam(
+        [{"params": p[:1], "lr": 0.3}, {"params": p[1:]}], lr=0.01
+    ),
 }
 SCHEDULES = {
     "step": lambda o: torch.optim.lr_scheduler.StepLR(o, 3, 0.5),
@@ -87,8 +98,32 @@ def schedule(make):
 def plateau():
     """The learning rates while a loss stops falling twice."""
     opt = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.5)
-    scheduler, found = torch.optim.lr_scheduler.ReduceLROnPlateau(opt, factor=0.3, patience=2, cooldown=1), []
-    for loss in [5, 4, 3, 3, 3, 3, 2.9999, 2.9999, 2.9999, 2.9999, 2.9999, 1, 1, 1, 1, 1, 1, 1, 1, 1]:
+    scheduler, found = (
+        torch.optim.lr_scheduler.ReduceLROnPlateau(opt, factor=0.3, patience=2, cooldown=1),
+        [],
+    )
+    for loss in [
+        5,
+        4,
+        3,
+        3,
+        3,
+        3,
+        2.9999,
+        2.9999,
+        2.9999,
+        2.9999,
+        2.9999,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]:
         scheduler.step(loss)
         found.append(opt.param_groups[0]["lr"])
     return np.array(found)
@@ -107,7 +142,9 @@ def losses():
         "ce_both": lambda x: f.cross_entropy(x, target, weight=weight, ignore_index=2),
         "nll": lambda x: f.nll_loss(x, target),
         "mse": lambda x: f.mse_loss(x, torch.from_numpy(numbers("target", (5, 4)))),
-        "bce": lambda x: f.binary_cross_entropy_with_logits(x, torch.from_numpy(numbers("target", (5, 4)) ** 2)),
+        "bce": lambda x: f.binary_cross_entropy_with_logits(
+            x, torch.from_numpy(numbers("target", (5, 4)) ** 2)
+        ),
         "layer_norm": lambda x: (filled(torch.nn.LayerNorm(4))(x) * x).sum(),
     }.items():
         x = torch.from_numpy(a).requires_grad_()
@@ -123,5 +160,7 @@ if __name__ == "__main__":
     np.savez_compressed(HERE / "torch_layers.npz", values=np.concatenate(parts), ends=ends)
     sequences = {f"optimiser_{name}": optimiser(make) for name, make in OPTIMISERS.items()}
     sequences |= {f"schedule_{name}": schedule(make) for name, make in SCHEDULES.items()}
-    sequences |= {"schedule_plateau": plateau()} | {f"loss_{name}": value for name, value in losses().items()}
+    sequences |= {"schedule_plateau": plateau()} | {
+        f"loss_{name}": value for name, value in losses().items()
+    }
     np.savez_compressed(HERE / "torch_sequences.npz", **sequences)

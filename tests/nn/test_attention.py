@@ -8,7 +8,11 @@ import nn
 
 RNG = np.random.default_rng(0)
 S, B, Q, K, V = 5, 3, 4, 6, 2
-KEYS, VALUES, QUERY = RNG.standard_normal((S, B, K)), RNG.standard_normal((S, B, V)), RNG.standard_normal((B, Q))
+KEYS, VALUES, QUERY = (
+    RNG.standard_normal((S, B, K)),
+    RNG.standard_normal((S, B, V)),
+    RNG.standard_normal((B, Q)),
+)
 
 
 def kinds():
@@ -73,9 +77,15 @@ def test_what_is_masked_has_no_weight_and_gradients_are_right(name):
         (lambda m: m(QUERY, KEYS), "same size"),
         (lambda m: m(QUERY[:2], KEYS), r"found \(2, 4\) and \(5, 3, 6\)"),
         (lambda m: m(QUERY, KEYS[..., :Q], VALUES[:4]), "differ in S or B"),
-        (lambda m: m(QUERY, KEYS[..., :Q], mask=np.ones((B, S), bool)), r"bool of shape \(S, B\) = \(5, 3\)"),
+        (
+            lambda m: m(QUERY, KEYS[..., :Q], mask=np.ones((B, S), bool)),
+            r"bool of shape \(S, B\) = \(5, 3\)",
+        ),
         (lambda m: m(QUERY, KEYS[..., :Q], mask=np.ones((S, B))), "found float64"),
-        (lambda m: m(QUERY, KEYS[..., :Q], mask=np.arange(S)[:, None] < [1, 0, 2]), "row 1 of the mask allows no step"),
+        (
+            lambda m: m(QUERY, KEYS[..., :Q], mask=np.arange(S)[:, None] < [1, 0, 2]),
+            "row 1 of the mask allows no step",
+        ),
     ],
 )
 def test_bad_input_is_named(call, text):

@@ -27,7 +27,11 @@ def _double():
 
 
 def rnn(cell, x, h_prev, c_prev):
-    a = x @ cell.W_xh.data + h_prev @ cell.W_hh.data + (cell.b_h.data if cell.b_h is not None else 0)
+    a = (
+        x @ cell.W_xh.data
+        + h_prev @ cell.W_hh.data
+        + (cell.b_h.data if cell.b_h is not None else 0)
+    )
     return np.tanh(a) if cell.nonlinearity == "tanh" else a * (a > 0)
 
 
@@ -109,8 +113,16 @@ def test_a_vector_is_a_row_of_a_batch(name):
     ("make", "labels", "operations"),
     [
         (lambda: nn.RNNCell(3, 4), ["a", "h"], 5),
-        (lambda: nn.LSTMCell(3, 4), ["a", "a_i", "a_f", "a_g", "a_o", "i", "f", "g", "o", "c", "h"], 17),
-        (lambda: nn.GRUCell(3, 4), ["a", "a_r", "a_z", "a_n", "u_r", "u_z", "u_n", "r", "z", "n", "h"], 21),
+        (
+            lambda: nn.LSTMCell(3, 4),
+            ["a", "a_i", "a_f", "a_g", "a_o", "i", "f", "g", "o", "c", "h"],
+            17,
+        ),
+        (
+            lambda: nn.GRUCell(3, 4),
+            ["a", "a_r", "a_z", "a_n", "u_r", "u_z", "u_n", "r", "z", "n", "h"],
+            21,
+        ),
         (lambda: nn.GRUCell(3, 4, reset="before"), ["r", "z", "n", "h"], 22),
     ],
 )
@@ -156,8 +168,16 @@ def test_a_state_without_history_in_any_structure():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: nn.RNNCell(0, 4), ValueError, "RNNCell: input_size must be a positive integer, found 0"),
-        (lambda: nn.LSTMCell(3, 2.5), ValueError, "LSTMCell: hidden_size must be a positive integer, found 2.5"),
+        (
+            lambda: nn.RNNCell(0, 4),
+            ValueError,
+            "RNNCell: input_size must be a positive integer, found 0",
+        ),
+        (
+            lambda: nn.LSTMCell(3, 2.5),
+            ValueError,
+            "LSTMCell: hidden_size must be a positive integer, found 2.5",
+        ),
         (lambda: nn.RNNCell(3, 4, nonlinearity="elu"), ValueError, "'tanh' or 'relu', found 'elu'"),
         (lambda: nn.GRUCell(3, 4, reset="never"), ValueError, "'after' or 'before', found 'never'"),
         (
@@ -165,19 +185,31 @@ def test_a_state_without_history_in_any_structure():
             ValueError,
             r"x \(B, 3\) or \(3,\) is needed at each step, found \(2, 5\)",
         ),
-        (lambda: nn.RNNCell(3, 4)(np.ones((2, 3), int)), TypeError, "x must hold floats, found int64"),
+        (
+            lambda: nn.RNNCell(3, 4)(np.ones((2, 3), int)),
+            TypeError,
+            "x must hold floats, found int64",
+        ),
         (
             lambda: nn.RNNCell(3, 4)(np.ones((2, 3)), np.ones((3, 4))),
             ValueError,
             r"state \(2, 4\) is needed, found \(3, 4\)",
         ),
-        (lambda: nn.LSTMCell(3, 4)(np.ones((2, 3)), np.ones((2, 4))), ValueError, r"state must be a tuple \(h, c\)"),
+        (
+            lambda: nn.LSTMCell(3, 4)(np.ones((2, 3)), np.ones((2, 4))),
+            ValueError,
+            r"state must be a tuple \(h, c\)",
+        ),
         (
             lambda: nn.LSTMCell(3, 4)(np.ones((2, 3)), (np.ones((2, 4)), np.ones((2, 5)))),
             ValueError,
             r"state.c \(2, 4\) is needed, found \(2, 5\)",
         ),
-        (lambda: nn.GRUCell(3, 4)(np.ones((2, 3)), (np.ones((2, 4)),)), TypeError, r"a tensor \(2, 4\), found tuple"),
+        (
+            lambda: nn.GRUCell(3, 4)(np.ones((2, 3)), (np.ones((2, 4)),)),
+            TypeError,
+            r"a tensor \(2, 4\), found tuple",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, text):
@@ -193,7 +225,9 @@ def test_a_cell_that_returns_its_state_alone_is_told_what_to_return():
             return h_prev + x
 
     for call in (lambda: nn.Unroll(Alone())(np.ones((3, 2, 4))), lambda: Alone()(np.ones((2, 4)))):
-        with pytest.raises(TypeError, match=r"Alone.forward must return \(y, state\), found one Tensor"):
+        with pytest.raises(
+            TypeError, match=r"Alone.forward must return \(y, state\), found one Tensor"
+        ):
             call()
 
 

@@ -12,8 +12,14 @@ class LeakyCell(nn.Cell):
 
     def __init__(self, D, H):
         self.state_size = H
-        self.W_xa, self.W_ha = nn.Parameter(nn.init.glorot(D, H)), nn.Parameter(nn.init.orthogonal(H, H))
-        self.W_xn, self.W_hn = nn.Parameter(nn.init.glorot(D, H)), nn.Parameter(nn.init.orthogonal(H, H))
+        self.W_xa, self.W_ha = (
+            nn.Parameter(nn.init.glorot(D, H)),
+            nn.Parameter(nn.init.orthogonal(H, H)),
+        )
+        self.W_xn, self.W_hn = (
+            nn.Parameter(nn.init.glorot(D, H)),
+            nn.Parameter(nn.init.orthogonal(H, H)),
+        )
         self.b_a, self.b_n = nn.Parameter(nn.init.zeros(H)), nn.Parameter(nn.init.zeros(H))
 
     def forward(self, x, h_prev):
@@ -136,13 +142,29 @@ class WrongRule(LeakyCell):
 @pytest.mark.parametrize(
     ("kind", "check", "text"),
     [
-        (KeepsState, "nothing kept on self", "forward changes self.last; return it as a part of the state"),
+        (
+            KeepsState,
+            "nothing kept on self",
+            "forward changes self.last; return it as a part of the state",
+        ),
         (Lists, "nothing kept on self", "forward changes self.seen"),
         (MixesRows, "rows of a batch independent", "another input in row 0 changes"),
-        (Wraps, "state out = state in", r"state that forward returns must be a tensor \(3, 4\), found tuple"),
-        (Grows, "state out = state in", r"state that forward returns \(3, 4\) is needed, found \(3, 8\)"),
+        (
+            Wraps,
+            "state out = state in",
+            r"state that forward returns must be a tensor \(3, 4\), found tuple",
+        ),
+        (
+            Grows,
+            "state out = state in",
+            r"state that forward returns \(3, 4\) is needed, found \(3, 8\)",
+        ),
         (Random, "gradients (float64 copy, T = 4)", "not deterministic"),
-        (WrongRule, "gradients (float64 copy, T = 4)", r"disagree with central differences, worst .* at "),
+        (
+            WrongRule,
+            "gradients (float64 copy, T = 4)",
+            r"disagree with central differences, worst .* at ",
+        ),
     ],
 )
 def test_a_broken_promise_is_named(kind, check, text):

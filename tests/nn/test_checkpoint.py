@@ -19,7 +19,9 @@ class Run:
     """A training whose every number is in its state."""
 
     def __init__(self):
-        self.net = nn.Sequential(nn.Linear(3, 4, rng=0), nn.Dropout(0.5, rng=1), nn.Linear(4, 1, rng=2))
+        self.net = nn.Sequential(
+            nn.Linear(3, 4, rng=0), nn.Dropout(0.5, rng=1), nn.Linear(4, 1, rng=2)
+        )
         self.opt = nn.AdamW(self.net, lr=0.01)
         self.schedule = nn.ExponentialLR(self.opt, 0.9)
         self.rng = np.random.default_rng(3)
@@ -59,7 +61,9 @@ def test_one_module_alone(tmp_path, suffix):
     net, other = nn.LSTM(2, 3), nn.LSTM(2, 3)
     nn.save(net, tmp_path / f"net{suffix}")
     assert nn.load(other, str(tmp_path / f"net{suffix}")) == {}
-    assert all(np.array_equal(value, other.state_dict()[name]) for name, value in net.state_dict().items())
+    assert all(
+        np.array_equal(value, other.state_dict()[name]) for name, value in net.state_dict().items()
+    )
 
 
 def test_npz_files_open_with_numpy_alone(tmp_path):
@@ -110,7 +114,9 @@ def test_a_damaged_or_hostile_file_changes_nothing(tmp_path, kind, suffix):
     path.write_bytes(bad_files()[kind])
     net = nn.Linear(2, 3)
     before = net.state_dict()
-    with pytest.raises(ValueError, match=f"net{suffix} is damaged, or not a {suffix} file of arrays"):
+    with pytest.raises(
+        ValueError, match=f"net{suffix} is damaged, or not a {suffix} file of arrays"
+    ):
         nn.load(net, path)
     assert all(value is before[name] for name, value in net.state_dict().items())
 
@@ -131,13 +137,24 @@ def test_a_file_of_another_training_changes_nothing_at_all(tmp_path):
     run, other = Run(), Run()
     run.train(2)
     parts = {**other.parts, "net": nn.Sequential(nn.Linear(3, 5), nn.Dropout(0.5), nn.Linear(5, 1))}
-    nn.save({name: run.parts[name] for name in ("rng", "opt", "schedule", "mask", "net")}, tmp_path / "run.npz")
+    nn.save(
+        {name: run.parts[name] for name in ("rng", "opt", "schedule", "mask", "net")},
+        tmp_path / "run.npz",
+    )
     order = {name: parts[name] for name in ("rng", "opt", "schedule", "mask", "net")}
-    before = [np.asarray(v) for part in ("opt", "schedule", "net") for v in order[part].state_dict().values()]
+    before = [
+        np.asarray(v)
+        for part in ("opt", "schedule", "net")
+        for v in order[part].state_dict().values()
+    ]
     state = order["rng"].bit_generator.state
     with pytest.raises(ValueError, match="does not fit"):
         nn.load(order, tmp_path / "run.npz")
-    after = [np.asarray(v) for part in ("opt", "schedule", "net") for v in order[part].state_dict().values()]
+    after = [
+        np.asarray(v)
+        for part in ("opt", "schedule", "net")
+        for v in order[part].state_dict().values()
+    ]
     assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
     assert order["rng"].bit_generator.state == state
     with pytest.raises(ValueError, match="it also holds mask, net, opt, rng"):
@@ -160,7 +177,9 @@ def test_a_crash_while_writing_leaves_the_old_file_whole(tmp_path, monkeypatch):
     net, path = nn.Linear(2, 3), tmp_path / "net.npz"
     nn.save(net, path)
     whole = path.read_bytes()
-    monkeypatch.setattr(os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    monkeypatch.setattr(
+        os, "fsync", lambda handle: (_ for _ in ()).throw(OSError(28, "No space left on device"))
+    )
     with pytest.raises(OSError, match="No space left"):
         nn.save(net, path)
     assert path.read_bytes() == whole
@@ -198,8 +217,14 @@ def test_the_default_generator_can_be_saved(tmp_path):
 def test_a_hostile_generator_state_changes_nothing(tmp_path, number):
     net, rng = nn.Linear(2, 3), np.random.default_rng(0)
     before, state = net.state_dict(), rng.bit_generator.state
-    text = json.dumps({**state, "state": {**state["state"], "state": "HERE"}}).replace('"HERE"', number)
-    arrays = {"net/W": np.ones((2, 3)), "net/b": np.ones(3), "rng/state": np.frombuffer(text.encode(), np.uint8)}
+    text = json.dumps({**state, "state": {**state["state"], "state": "HERE"}}).replace(
+        '"HERE"', number
+    )
+    arrays = {
+        "net/W": np.ones((2, 3)),
+        "net/b": np.ones(3),
+        "rng/state": np.frombuffer(text.encode(), np.uint8),
+    }
     np.savez(tmp_path / "run.npz", **arrays)
     with pytest.raises(ValueError, match=r"run.npz does not fit"):
         nn.load({"net": net, "rng": rng}, tmp_path / "run.npz")

@@ -14,7 +14,10 @@ def test_embedding():
     (y * y).sum().backward()
     assert np.array_equal(embed.W.grad.data[1], 4 * embed.W.data[1])
     assert not embed.W.grad.data[0].any()
-    for tokens, text in ((np.array([5]), "0...4 are needed, found 5"), (np.array([-1]), "found -1")):
+    for tokens, text in (
+        (np.array([5]), "0...4 are needed, found 5"),
+        (np.array([-1]), "found -1"),
+    ):
         with pytest.raises(ValueError, match=text):
             embed(tokens)
     with pytest.raises(TypeError, match="integers, found float"):

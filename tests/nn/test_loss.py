@@ -39,14 +39,38 @@ def test_losses_and_their_gradients(name):
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: nn.mse_loss(np.ones((3, 1)), np.ones(3)), ValueError, r"found \(3, 1\) and \(3,\)"),
+        (
+            lambda: nn.mse_loss(np.ones((3, 1)), np.ones(3)),
+            ValueError,
+            r"found \(3, 1\) and \(3,\)",
+        ),
         (lambda: nn.mse_loss(np.ones(0), np.ones(0)), ValueError, "nothing to average"),
-        (lambda: nn.cross_entropy(np.ones((3, 4)), np.ones((3, 1), int)), ValueError, r"found \(3, 4\) and \(3, 1\)"),
-        (lambda: nn.cross_entropy(np.ones((3, 4)), [0.0, 1.0, 2.0]), TypeError, "integers; found float64"),
-        (lambda: nn.cross_entropy(np.ones((3, 4)), [0, 4, 1]), ValueError, "targets in 0...3 are needed, found 4"),
+        (
+            lambda: nn.cross_entropy(np.ones((3, 4)), np.ones((3, 1), int)),
+            ValueError,
+            r"found \(3, 4\) and \(3, 1\)",
+        ),
+        (
+            lambda: nn.cross_entropy(np.ones((3, 4)), [0.0, 1.0, 2.0]),
+            TypeError,
+            "integers; found float64",
+        ),
+        (
+            lambda: nn.cross_entropy(np.ones((3, 4)), [0, 4, 1]),
+            ValueError,
+            "targets in 0...3 are needed, found 4",
+        ),
         (lambda: nn.cross_entropy(np.ones((3, 4)), [0, -1, 1]), ValueError, "found -1"),
-        (lambda: nn.cross_entropy(np.ones((1, 4)), [9], ignore_index=9), ValueError, "all of them ignored"),
-        (lambda: nn.nll_loss(np.ones((1, 4)), [0], weight=[1.0]), ValueError, r"one for each class \(4,\)"),
+        (
+            lambda: nn.cross_entropy(np.ones((1, 4)), [9], ignore_index=9),
+            ValueError,
+            "all of them ignored",
+        ),
+        (
+            lambda: nn.nll_loss(np.ones((1, 4)), [0], weight=[1.0]),
+            ValueError,
+            r"one for each class \(4,\)",
+        ),
         (
             lambda: nn.binary_cross_entropy_with_logits(np.ones(2), [0.0, 2.0]),
             ValueError,
@@ -70,5 +94,7 @@ def test_what_is_ignored_may_hold_anything():
 
 
 def test_weights_that_leave_nothing_to_average_are_named():
-    with pytest.raises(ValueError, match="weights of the targets must sum to more than 0, found 0.0"):
+    with pytest.raises(
+        ValueError, match="weights of the targets must sum to more than 0, found 0.0"
+    ):
         nn.cross_entropy(np.zeros((2, 3)), [0, 0], weight=[0, 1, 1])

@@ -25,7 +25,15 @@ class Net(nn.Module):
 def test_names_follow_the_order_of_assignment():
     names = [name for name, _ in Net().named_parameters()]
     assert names[:4] == ["embed.W", "rnns.a.W_xh", "rnns.a.W_hh", "rnns.a.b_h"]
-    assert names[4:] == ["rnns.b.0.W_xh", "rnns.b.0.W_hh", "rnns.b.0.b_h", "rnns.b.0.b_hn", "out.W", "out.b", "scale"]
+    assert names[4:] == [
+        "rnns.b.0.W_xh",
+        "rnns.b.0.W_hh",
+        "rnns.b.0.b_h",
+        "rnns.b.0.b_hn",
+        "out.W",
+        "out.b",
+        "scale",
+    ]
     net = Net()
     assert [p.name for p in net.parameters()] == names
     outer = nn.Sequential(net)
@@ -139,13 +147,33 @@ def test_a_frozen_parameter_is_not_trained():
     ("call", "error", "text"),
     [
         (lambda: nn.Module()(1), TypeError, r"Module has no forward"),
-        (lambda: nn.Cell().initial_state(2), TypeError, "Cell: set self.state_size, or write initial_state"),
+        (
+            lambda: nn.Cell().initial_state(2),
+            TypeError,
+            "Cell: set self.state_size, or write initial_state",
+        ),
         (lambda: nn.Linear(2, 1)([1.0, 2.0]), TypeError, "x must hold floats, found list"),
-        (lambda: nn.Linear(2, 1)(np.ones((1, 2), int)), TypeError, r"found int64; write np.asarray\(x, np.float32"),
-        (lambda: nn.LayerNorm(2)([1.0, 2.0]), TypeError, "LayerNorm: x must hold floats, found list"),
+        (
+            lambda: nn.Linear(2, 1)(np.ones((1, 2), int)),
+            TypeError,
+            r"found int64; write np.asarray\(x, np.float32",
+        ),
+        (
+            lambda: nn.LayerNorm(2)([1.0, 2.0]),
+            TypeError,
+            "LayerNorm: x must hold floats, found list",
+        ),
         (lambda: nn.Linear(2, 1)(None), TypeError, "x must hold floats, found NoneType"),
-        (lambda: nn.RNNCell(2, 1)([[1.0, 2.0]]), TypeError, "RNNCell: x must be a tensor or an array, found list"),
-        (lambda: nn.Linear(2, 1).load_state_dict(None), TypeError, "a state_dict.. gave is needed, found NoneType"),
+        (
+            lambda: nn.RNNCell(2, 1)([[1.0, 2.0]]),
+            TypeError,
+            "RNNCell: x must be a tensor or an array, found list",
+        ),
+        (
+            lambda: nn.Linear(2, 1).load_state_dict(None),
+            TypeError,
+            "a state_dict.. gave is needed, found NoneType",
+        ),
     ],
 )
 def test_bad_calls_are_named(call, error, text):

@@ -20,7 +20,15 @@ def sequence(seed, *shape):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from(sorted(KINDS)), sizes, sizes, st.integers(1, 2), st.booleans(), st.booleans(), st.data())
+@given(
+    st.sampled_from(sorted(KINDS)),
+    sizes,
+    sizes,
+    st.integers(1, 2),
+    st.booleans(),
+    st.booleans(),
+    st.data(),
+)
 def test_each_row_stands_alone(kind, D, H, layers, both, batch_first, data):
     mg.set_default_dtype(np.float64)
     lengths = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
@@ -56,7 +64,9 @@ def test_windows_join_up_and_reach_back_as_far_as_told(kind, T, k1, k2):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from(sorted(KINDS)), sizes, sizes, st.integers(1, 3), st.booleans(), st.booleans())
+@given(
+    st.sampled_from(sorted(KINDS)), sizes, sizes, st.integers(1, 3), st.booleans(), st.booleans()
+)
 def test_pytorchs_names_and_back_keep_the_function(kind, D, H, layers, both, bias):
     net, other = (KINDS[kind](D, H, layers, bias=bias, bidirectional=both) for _ in range(2))
     nn.load_torch_state_dict(other, nn.to_torch_state_dict(net))

@@ -40,7 +40,9 @@ def test_a_stack_of_cells_is_one_axis_and_equals_layer_after_layer():
         x, s = nn.Unroll(cell)(x)
         assert all(
             np.array_equal(a.data, b.data)
-            for a, b in zip(*[(v if isinstance(v, tuple) else (v,)) for v in (s, final)], strict=True)
+            for a, b in zip(
+                *[(v if isinstance(v, tuple) else (v,)) for v in (s, final)], strict=True
+            )
         )
     assert np.array_equal(x.data, y.data)
     again, _ = nn.Unroll(nn.Stacked(cells))(XS, state)
@@ -49,7 +51,9 @@ def test_a_stack_of_cells_is_one_axis_and_equals_layer_after_layer():
 
 def test_the_same_network_by_hand():
     net = nn.RNN(3, 4, num_layers=2, bidirectional=True)
-    deep = nn.Stacked([nn.Bidirectional(net.l0, net.l0_reverse), nn.Bidirectional(net.l1, net.l1_reverse)])
+    deep = nn.Stacked(
+        [nn.Bidirectional(net.l0, net.l0_reverse), nn.Bidirectional(net.l1, net.l1_reverse)]
+    )
     y, h_n = net(XS)
     z, states = deep(XS)
     assert np.array_equal(y.data, z.data)
@@ -112,28 +116,80 @@ def test_printing():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda: nn.RNN(3, 4, num_layers=0), ValueError, "RNN: num_layers must be a positive integer, found 0"),
-        (lambda: nn.LSTM(3, 4, dropout=1.0), ValueError, r"LSTM: dropout must be in \[0, 1\), found 1.0"),
-        (lambda: nn.LSTM(3, 4, dropout="a"), ValueError, r"LSTM: dropout must be in \[0, 1\), found 'a'"),
-        (lambda: nn.GRU(3, 4, bidirectional="yes"), TypeError, "GRU: bidirectional must be True or False, found 'yes'"),
-        (lambda: nn.RNN(3, 4, bidirectional=2), TypeError, "RNN: bidirectional must be True or False, found 2"),
-        (lambda: nn.LSTM(3, 4, batch_first=True)([[1.0, 2.0, 3.0]]), TypeError, "batch_first needs an array"),
+        (
+            lambda: nn.RNN(3, 4, num_layers=0),
+            ValueError,
+            "RNN: num_layers must be a positive integer, found 0",
+        ),
+        (
+            lambda: nn.LSTM(3, 4, dropout=1.0),
+            ValueError,
+            r"LSTM: dropout must be in \[0, 1\), found 1.0",
+        ),
+        (
+            lambda: nn.LSTM(3, 4, dropout="a"),
+            ValueError,
+            r"LSTM: dropout must be in \[0, 1\), found 'a'",
+        ),
+        (
+            lambda: nn.GRU(3, 4, bidirectional="yes"),
+            TypeError,
+            "GRU: bidirectional must be True or False, found 'yes'",
+        ),
+        (
+            lambda: nn.RNN(3, 4, bidirectional=2),
+            TypeError,
+            "RNN: bidirectional must be True or False, found 2",
+        ),
+        (
+            lambda: nn.LSTM(3, 4, batch_first=True)([[1.0, 2.0, 3.0]]),
+            TypeError,
+            "batch_first needs an array",
+        ),
         (lambda: nn.RNN(3, 4, nonlinearity="sin"), ValueError, "nonlinearity"),
-        (lambda: nn.GRU(3, 4)(np.ones((2, 2, 5))), ValueError, r"x \(B, 3\) or \(3,\) is needed at each step"),
+        (
+            lambda: nn.GRU(3, 4)(np.ones((2, 2, 5))),
+            ValueError,
+            r"x \(B, 3\) or \(3,\) is needed at each step",
+        ),
         (lambda: nn.GRU(3, 4)(np.ones((0, 2, 3))), ValueError, "at least one step"),
         (
             lambda: nn.GRU(3, 4)(XS, np.ones((2, 2, 4))),
             ValueError,
             r"GRU: state \(1, 2, 4\) is needed, found \(2, 2, 4\)",
         ),
-        (lambda: nn.LSTM(3, 4)(XS, np.ones((1, 2, 4))), ValueError, r"LSTM: state must be a tuple \(h, c\)"),
-        (lambda: nn.LSTM(3, 4)(XS, (np.ones((1, 2, 4)), np.ones((1, 1, 4)))), ValueError, r"LSTM: state.c \(1, 2, 4\)"),
-        (lambda: nn.GRU(3, 4)(XS[:, 0], lengths=[3]), ValueError, "one length for each row of a batch"),
-        (lambda: nn.Bidirectional(nn.RNN(3, 4), nn.RNNCell(3, 4)), TypeError, "an nn.Cell is needed, found RNN"),
-        (lambda: nn.Bidirectional(nn.RNNCell(3, 4), nn.RNNCell(3, 4))(XS, XS), ValueError, "a pair"),
+        (
+            lambda: nn.LSTM(3, 4)(XS, np.ones((1, 2, 4))),
+            ValueError,
+            r"LSTM: state must be a tuple \(h, c\)",
+        ),
+        (
+            lambda: nn.LSTM(3, 4)(XS, (np.ones((1, 2, 4)), np.ones((1, 1, 4)))),
+            ValueError,
+            r"LSTM: state.c \(1, 2, 4\)",
+        ),
+        (
+            lambda: nn.GRU(3, 4)(XS[:, 0], lengths=[3]),
+            ValueError,
+            "one length for each row of a batch",
+        ),
+        (
+            lambda: nn.Bidirectional(nn.RNN(3, 4), nn.RNNCell(3, 4)),
+            TypeError,
+            "an nn.Cell is needed, found RNN",
+        ),
+        (
+            lambda: nn.Bidirectional(nn.RNNCell(3, 4), nn.RNNCell(3, 4))(XS, XS),
+            ValueError,
+            "a pair",
+        ),
         (lambda: nn.Stacked([]), TypeError, "found nothing"),
         (lambda: nn.Stacked([nn.RNNCell(3, 4), nn.RNN(4, 4)]), TypeError, "found RNNCell, RNN"),
-        (lambda: nn.Unroll(nn.Stacked([nn.RNNCell(3, 4), nn.RNNCell(5, 4)]))(XS), ValueError, r"l1: x \(B, 5\)"),
+        (
+            lambda: nn.Unroll(nn.Stacked([nn.RNNCell(3, 4), nn.RNNCell(5, 4)]))(XS),
+            ValueError,
+            r"l1: x \(B, 5\)",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, text):

@@ -20,14 +20,19 @@ def _double():
 
 
 @pytest.mark.parametrize(
-    ("case", "expected"), list(zip(cases(), PARTS, strict=True)), ids=[str(case) for case in cases()]
+    ("case", "expected"),
+    list(zip(cases(), PARTS, strict=True)),
+    ids=[str(case) for case in cases()],
 )
 def test_outputs_states_and_gradients(case, expected):
     kind, layers, two, bias, given, batch_first = case
     net, shapes = make(kind, layers, two, bias, batch_first)
     x = mg.tensor(numbers("x", (B, T, D) if batch_first else (T, B, D)), requires_grad=True)
     rows = layers * (1 + two)
-    first = [mg.tensor(numbers(name, (rows, B, H)), requires_grad=True) for name in "hc"[: 1 + (kind == "LSTM")]]
+    first = [
+        mg.tensor(numbers(name, (rows, B, H)), requires_grad=True)
+        for name in "hc"[: 1 + (kind == "LSTM")]
+    ]
     y, last = net(x, (tuple(first) if kind == "LSTM" else first[0]) if given else None)
     last = last if isinstance(last, tuple) else (last,)
     sum((out * numbers("out", out.shape)).sum() for out in (y, *last)).backward()
@@ -42,7 +47,9 @@ def test_outputs_states_and_gradients(case, expected):
                 "weight_hh": lambda c: c.W_hh.grad.data.T,
                 "bias_ih": lambda c: c.b_h.grad.data,
                 "bias_hh": lambda c: (
-                    c.b_h.grad.data if kind != "GRU" else np.concatenate([c.b_h.grad.data[: 2 * H], c.b_hn.grad.data])
+                    c.b_h.grad.data
+                    if kind != "GRU"
+                    else np.concatenate([c.b_h.grad.data[: 2 * H], c.b_hn.grad.data])
                 ),
             }[part](cell)
         )

@@ -30,7 +30,28 @@ def test_twenty_rates(name):
 def test_a_plateau():
     opt, found = nn.SGD(nn.Parameter(0.0), lr=0.5), []
     schedule = nn.PlateauLR(opt, factor=0.3, patience=2, cooldown=1)
-    for loss in [5, 4, 3, 3, 3, 3, 2.9999, 2.9999, 2.9999, 2.9999, 2.9999, 1, 1, 1, 1, 1, 1, 1, 1, 1]:
+    for loss in [
+        5,
+        4,
+        3,
+        3,
+        3,
+        3,
+        2.9999,
+        2.9999,
+        2.9999,
+        2.9999,
+        2.9999,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]:
         schedule.step(loss)
         found.append(opt.groups[0]["lr"])
     np.testing.assert_allclose(found, STORED["schedule_plateau"], rtol=0, atol=1e-10)
@@ -41,10 +62,14 @@ def test_a_schedule_resumes():
     for make in (*SCHEDULES.values(), lambda o: nn.PlateauLR(o, patience=1)):
         opt, again = nn.SGD(nn.Parameter(0.0), lr=0.5), nn.SGD(nn.Parameter(0.0), lr=0.5)
         schedule, other = make(opt), make(again)
-        step = (lambda s: s.step(1.0)) if isinstance(schedule, nn.PlateauLR) else (lambda s: s.step())
+        step = (
+            (lambda s: s.step(1.0)) if isinstance(schedule, nn.PlateauLR) else (lambda s: s.step())
+        )
         for _ in range(4):
             step(schedule)
-        other.load_state_dict({key: np.asarray(value) for key, value in schedule.state_dict().items()})
+        other.load_state_dict(
+            {key: np.asarray(value) for key, value in schedule.state_dict().items()}
+        )
         assert other.rates == schedule.rates
         for _ in range(6):
             step(schedule)
@@ -61,16 +86,32 @@ def test_a_schedule_resumes():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda p: nn.StepLR(nn.SGD([p], lr=1.0), 0), ValueError, "every must be a positive integer"),
+        (
+            lambda p: nn.StepLR(nn.SGD([p], lr=1.0), 0),
+            ValueError,
+            "every must be a positive integer",
+        ),
         (lambda p: nn.StepLR(p, 2), TypeError, "StepLR: an optimiser is needed, found Parameter"),
         (
             lambda p: nn.StepLR(nn.SGD([p], lr=1.0), 2, gamma=-1),
             ValueError,
             "StepLR: gamma must be 0 or more, found -1",
         ),
-        (lambda p: nn.ExponentialLR(nn.SGD([p], lr=1.0), -1), ValueError, "gamma must be 0 or more, found -1"),
-        (lambda p: nn.PlateauLR(nn.SGD([p], lr=1.0), factor=1.5), ValueError, r"a factor in \(0, 1\)"),
-        (lambda p: nn.PlateauLR(nn.SGD([p], lr=1.0)).step(), TypeError, "the loss to watch is missing"),
+        (
+            lambda p: nn.ExponentialLR(nn.SGD([p], lr=1.0), -1),
+            ValueError,
+            "gamma must be 0 or more, found -1",
+        ),
+        (
+            lambda p: nn.PlateauLR(nn.SGD([p], lr=1.0), factor=1.5),
+            ValueError,
+            r"a factor in \(0, 1\)",
+        ),
+        (
+            lambda p: nn.PlateauLR(nn.SGD([p], lr=1.0)).step(),
+            TypeError,
+            "the loss to watch is missing",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, text):

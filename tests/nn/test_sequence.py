@@ -29,12 +29,17 @@ def test_an_epoch_has_every_sequence_once_in_an_order_that_the_seed_decides(by_l
     assert sorted(which) == list(range(25))
     assert list(which) != list(range(25))
     for xs, lengths, rows in run:
-        assert all(np.array_equal(xs[:n, b], sequences[k]) for b, (n, k) in enumerate(zip(lengths, rows, strict=True)))
+        assert all(
+            np.array_equal(xs[:n, b], sequences[k])
+            for b, (n, k) in enumerate(zip(lengths, rows, strict=True))
+        )
 
 
 def test_sorting_by_length_pads_less():
     sequences = [np.zeros(n) for n in np.random.default_rng(0).integers(1, 50, 200)]
-    sizes = [sum(xs.size for xs, _, _ in nn.batches(sequences, 10, rng=0, by_length=n)) for n in (1, 20)]
+    sizes = [
+        sum(xs.size for xs, _, _ in nn.batches(sequences, 10, rng=0, by_length=n)) for n in (1, 20)
+    ]
     assert sizes[1] < 0.7 * sizes[0]
 
 
@@ -64,11 +69,14 @@ class Linear(nn.Cell):
 
 
 @pytest.mark.parametrize(
-    ("k1", "k2", "gradient"), [(1, 1, 0.036), (1, 2, 0.072), (1, 3, 0.108), (3, 3, 0.108), (3, 2, 0.072)]
+    ("k1", "k2", "gradient"),
+    [(1, 1, 0.036), (1, 2, 0.072), (1, 3, 0.108), (3, 3, 0.108), (3, 2, 0.072)],
 )
 def test_the_loss_of_the_last_step_reaches_back_k2_steps(k1, k2, gradient):
     net = nn.Unroll(Linear())
-    for window in nn.tbptt(net, np.zeros((3, 1, 1)), k1, k2, state=mg.tensor([[0.9]], dtype=np.float64)):
+    for window in nn.tbptt(
+        net, np.zeros((3, 1, 1)), k1, k2, state=mg.tensor([[0.9]], dtype=np.float64)
+    ):
         net.zero_grad()
         window.y[-1].sum().backward()
     assert net.cell.w.grad.item() == pytest.approx(gradient, abs=1e-12)
@@ -76,7 +84,12 @@ def test_the_loss_of_the_last_step_reaches_back_k2_steps(k1, k2, gradient):
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: nn.LSTM(2, 3, num_layers=2), lambda: nn.Unroll(nn.GRUCell(2, 3)), lambda: nn.RNN(2, 3)]
+    "make",
+    [
+        lambda: nn.LSTM(2, 3, num_layers=2),
+        lambda: nn.Unroll(nn.GRUCell(2, 3)),
+        lambda: nn.RNN(2, 3),
+    ],
 )
 @pytest.mark.parametrize(("k1", "k2"), [(4, 4), (2, 5), (5, 2), (3, 7), (1, 1), (12, 12), (5, 4)])
 def test_outputs_states_and_labels_go_on(make, k1, k2):
@@ -88,14 +101,21 @@ def test_outputs_states_and_labels_go_on(make, k1, k2):
         graph = mg.Graph(window.y.sum())
         assert max(graph.time_steps) == window.stop - 1
         assert len(graph.axes) == (2 if isinstance(net, nn.LSTM) else 1)  # of its layers
-        assert min(graph.time_steps) == (max(0, window.stop - k2) if k2 > window.stop - window.start else window.start)
-        assert not any(s.requires_grad for s in (window.state if isinstance(window.state, tuple) else [window.state]))
+        assert min(graph.time_steps) == (
+            max(0, window.stop - k2) if k2 > window.stop - window.start else window.start
+        )
+        assert not any(
+            s.requires_grad
+            for s in (window.state if isinstance(window.state, tuple) else [window.state])
+        )
         ys.append(window.y.data)
         stops.append((window.start, window.stop))
     np.testing.assert_allclose(np.concatenate(ys), whole.data, atol=1e-12)
     assert stops == [(t, min(t + k1, 12)) for t in range(0, 12, k1)]
     state = window.state
-    for s, wanted in zip(*[(a if isinstance(a, tuple) else (a,)) for a in (state, last)], strict=True):
+    for s, wanted in zip(
+        *[(a if isinstance(a, tuple) else (a,)) for a in (state, last)], strict=True
+    ):
         np.testing.assert_allclose(s.data, wanted.data, atol=1e-12)
 
 
@@ -195,7 +215,9 @@ def test_sampling_follows_the_probabilities_and_the_seed():
     np.testing.assert_allclose(np.bincount(out[0]) / 4000, [0.5, 0.3, 0.2], atol=0.02)
     cold = nn.sample(fair, first, None, steps=1, rng=0, temperature=0.05)
     assert (cold == 0).mean() > 0.99
-    assert np.array_equal(nn.sample(step, np.array([0]), 0, 3, temperature=0), nn.greedy(step, np.array([0]), 0, 3))
+    assert np.array_equal(
+        nn.sample(step, np.array([0]), 0, 3, temperature=0), nn.greedy(step, np.array([0]), 0, 3)
+    )
     with pytest.raises(ValueError, match="a temperature of 0 or more is needed, found -1"):
         nn.sample(fair, first, None, steps=1, temperature=-1)
 

@@ -25,7 +25,9 @@ def test_the_round_trip_through_pytorchs_names_keeps_the_function(kind):
     x = numbers("y", (T, B, D))
     assert np.array_equal(net(x)[0].data, other(x)[0].data)
     assert all(
-        not value.any() for name, value in nn.to_torch_state_dict(net).items() if "bias_hh" in name and kind != "GRU"
+        not value.any()
+        for name, value in nn.to_torch_state_dict(net).items()
+        if "bias_hh" in name and kind != "GRU"
     )
 
 
@@ -55,7 +57,15 @@ def test_torch_weights_of_a_whole_network():
 
     net = Net()
     arrays = nn.to_torch_state_dict(net)
-    names = ["embed.weight", "rnn.weight_ih_l0", "norm.weight", "norm.bias", "out.0.weight", "out.2.weight", "k"]
+    names = [
+        "embed.weight",
+        "rnn.weight_ih_l0",
+        "norm.weight",
+        "norm.bias",
+        "out.0.weight",
+        "out.2.weight",
+        "k",
+    ]
     assert set(names) <= set(arrays)
     assert arrays["out.0.weight"].shape == (3, H)
     other = Net()

@@ -100,7 +100,10 @@ LAYERS = {
     "stacked": lambda: nn.Unroll(nn.Stacked([nn.GRUCell(3, 4), nn.LSTMCell(4, 4)])),
     "bidirectional": lambda: nn.Bidirectional(nn.GRUCell(3, 4), nn.RNNCell(3, 4)),
     "stacked bidirectional": lambda: nn.Stacked(
-        [nn.Bidirectional(nn.GRUCell(3, 4), nn.GRUCell(3, 4)), nn.Bidirectional(nn.GRUCell(8, 4), nn.GRUCell(8, 4))]
+        [
+            nn.Bidirectional(nn.GRUCell(3, 4), nn.GRUCell(3, 4)),
+            nn.Bidirectional(nn.GRUCell(8, 4), nn.GRUCell(8, 4)),
+        ]
     ),
     "RNN": lambda: nn.RNN(3, 4, num_layers=2, bidirectional=True),
     "LSTM": lambda: nn.LSTM(3, 4, num_layers=2, bidirectional=True),
@@ -134,7 +137,9 @@ def test_lengths_are_each_row_alone_and_padding_changes_nothing(kind):
     for value in (np.nan, np.inf, 1e30):
         other = run(value)
         assert np.array_equal(y, other[0])
-        assert all(np.array_equal(a, b) for a, b in zip(state + grads, other[1] + other[2], strict=True))
+        assert all(
+            np.array_equal(a, b) for a, b in zip(state + grads, other[1] + other[2], strict=True)
+        )
     batch_axis = 1 if kind in ("RNN", "LSTM") else 0
     for b, n in enumerate(lengths):
         y_b, state_b = layer(xs[:n, b : b + 1], **options)
@@ -201,17 +206,49 @@ def test_work_and_memory_are_linear_in_the_number_of_steps():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda layer: layer(np.zeros((0, 2, 3))), ValueError, "at least one step is needed, found \\(0, 2, 3\\)"),
+        (
+            lambda layer: layer(np.zeros((0, 2, 3))),
+            ValueError,
+            "at least one step is needed, found \\(0, 2, 3\\)",
+        ),
         (lambda layer: layer([]), ValueError, "at least one step is needed"),
-        (lambda layer: layer(np.zeros((5, 2, 4))), ValueError, r"x \(B, 3\) or \(3,\) is needed at each step"),
-        (lambda layer: layer(sequence(5), lengths=[5]), ValueError, "one length for each row of a batch"),
-        (lambda layer: layer(sequence(5), lengths=[0, 2]), ValueError, "1 to T = 5 is possible, found 0 in row 0"),
-        (lambda layer: layer(sequence(5), lengths=[5, 6]), ValueError, "1 to T = 5 is possible, found 6 in row 1"),
+        (
+            lambda layer: layer(np.zeros((5, 2, 4))),
+            ValueError,
+            r"x \(B, 3\) or \(3,\) is needed at each step",
+        ),
+        (
+            lambda layer: layer(sequence(5), lengths=[5]),
+            ValueError,
+            "one length for each row of a batch",
+        ),
+        (
+            lambda layer: layer(sequence(5), lengths=[0, 2]),
+            ValueError,
+            "1 to T = 5 is possible, found 0 in row 0",
+        ),
+        (
+            lambda layer: layer(sequence(5), lengths=[5, 6]),
+            ValueError,
+            "1 to T = 5 is possible, found 6 in row 1",
+        ),
         (lambda layer: layer(sequence(5), lengths=[1.5, 2.0]), ValueError, "integers of shape"),
-        (lambda layer: layer(sequence(5), np.zeros((3, 4))), ValueError, r"state \(2, 4\) is needed, found \(3, 4\)"),
-        (lambda layer: layer([np.zeros((2, 3)), np.zeros((1, 3))]), ValueError, "all steps must have the same shape"),
+        (
+            lambda layer: layer(sequence(5), np.zeros((3, 4))),
+            ValueError,
+            r"state \(2, 4\) is needed, found \(3, 4\)",
+        ),
+        (
+            lambda layer: layer([np.zeros((2, 3)), np.zeros((1, 3))]),
+            ValueError,
+            "all steps must have the same shape",
+        ),
         (lambda layer: nn.Unroll(nn.Linear(3, 4)), TypeError, "an nn.Cell is needed, found Linear"),
-        (lambda layer: nn.Unroll(nn.Stacked([layer])), TypeError, "an nn.Cell is needed, found Stacked"),
+        (
+            lambda layer: nn.Unroll(nn.Stacked([layer])),
+            TypeError,
+            "an nn.Cell is needed, found Stacked",
+        ),
     ],
 )
 def test_bad_input_is_named(call, error, text):
@@ -226,7 +263,9 @@ def test_a_cell_whose_state_changes_its_form_is_named():
         def forward(self, x, h_prev):
             return h_prev, np.concatenate([h_prev, h_prev], axis=-1)
 
-    with pytest.raises(ValueError, match=r"the state that forward returns \(2, 2\) is needed, found \(2, 4\)"):
+    with pytest.raises(
+        ValueError, match=r"the state that forward returns \(2, 2\) is needed, found \(2, 4\)"
+    ):
         nn.Unroll(Growing())(np.zeros((3, 2, 2)))
 
 

@@ -7,7 +7,11 @@ import minigrad as mg
 import nn
 
 XS = np.random.default_rng(0).standard_normal((6, 3, 4)).astype(np.float32)
-CELLS = {"RNN": lambda: nn.RNNCell(4, 4), "LSTM": lambda: nn.LSTMCell(4, 4), "GRU": lambda: nn.GRUCell(4, 4)}
+CELLS = {
+    "RNN": lambda: nn.RNNCell(4, 4),
+    "LSTM": lambda: nn.LSTMCell(4, 4),
+    "GRU": lambda: nn.GRUCell(4, 4),
+}
 
 
 @pytest.mark.parametrize("kind", CELLS)
@@ -30,7 +34,11 @@ def test_zoneout_keeps_units_in_training_and_their_mean_in_evaluation(kind):
     first = nn.LSTMState(*[s + 0.1 for s in state]) if kind == "LSTM" else state + 0.1
     y, new = zoned(XS[0], first)
     _, plain = cell(XS[0], first)
-    leaves = [(new.h, plain.h, first.h), (new.c, plain.c, first.c)] if kind == "LSTM" else [(new, plain, first)]
+    leaves = (
+        [(new.h, plain.h, first.h), (new.c, plain.c, first.c)]
+        if kind == "LSTM"
+        else [(new, plain, first)]
+    )
     assert y is leaves[0][0]
     for s, moved, kept in leaves:
         same = s.data == kept.data

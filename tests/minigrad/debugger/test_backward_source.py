@@ -27,7 +27,11 @@ def programs(graph: mg.Graph, grad: Any = None) -> tuple[str, dict[str, Any]]:
     source, names = graph.backward_source(grad), {}
     exec(compile(source, "backward_source", "exec"), names)
     with np.errstate(all="ignore"):
-        found = {name: names[name](**source.arguments) for name in ("backward", "backward_loop") if name in names}
+        found = {
+            name: names[name](**source.arguments)
+            for name in ("backward", "backward_loop")
+            if name in names
+        }
     for parameter in graph.parameters.values():
         parameter.grad = None
     graph.backward(grad)
@@ -52,15 +56,23 @@ def chain(steps: int) -> mg.Graph:
 def test_names_are_those_of_the_program_and_each_line_stands_under_its_forward_line() -> None:
     source, found = programs(chain(4))
     assert found.keys() == {"backward", "backward_loop"}
-    assert re.search(r"# h = np\.tanh\(z\)   \(.*:\d+\)\n    dz_3 = dh_3 \* \(1 - h_3 \* h_3\)\n", source)
-    assert re.search(r"# z = w \* h   \(.*\)\n    dw \+= dz_3 \* h_2\n    dh_2 = dz_3 \* w\n", source)
+    assert re.search(
+        r"# h = np\.tanh\(z\)   \(.*:\d+\)\n    dz_3 = dh_3 \* \(1 - h_3 \* h_3\)\n", source
+    )
+    assert re.search(
+        r"# z = w \* h   \(.*\)\n    dw \+= dz_3 \* h_2\n    dh_2 = dz_3 \* w\n", source
+    )
     assert "minigrad" not in source
 
 
 def test_the_loop_reads_like_a_textbook() -> None:
     source, _ = programs(chain(7))
     loop = source.partition("def backward_loop")[2]
-    code = [line.strip() for line in loop.splitlines() if line.strip() and not line.strip().startswith("#")]
+    code = [
+        line.strip()
+        for line in loop.splitlines()
+        if line.strip() and not line.strip().startswith("#")
+    ]
     start = code.index("for t in reversed(range(7)):")
     assert code[start + 1 : start + 4] == [
         "dz[t] = dh[t] * (1 - h[t] * h[t])",
@@ -128,7 +140,7 @@ def networks() -> dict[str, Callable[[], mg.Tensor]]:
         w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(np.ones(3))
         for t in range(5):
             with mg.time_step(t):
-                s = mg.tensor(np.ones(3)) if t == 0 else s + h * w  # noqa: F821 - it is there from t = 1 on
+                s = mg.tensor(np.ones(3)) if t == 0 else s + h * w
                 h = np.tanh(s * w)
         return h.sum()
 
@@ -185,10 +197,24 @@ def networks() -> dict[str, Callable[[], mg.Tensor]]:
         return h
 
     made = {"rnn": recurrent(nn.RNN), "lstm": recurrent(nn.LSTM), "gru": recurrent(nn.GRU)}
-    made |= {"gru before": recurrent(nn.GRU, reset="before"), "relu": recurrent(nn.RNN, nonlinearity="relu")}
-    made |= {"deep": recurrent(nn.LSTM, num_layers=2), "bidirectional": recurrent(nn.GRU, bidirectional=True)}
+    made |= {
+        "gru before": recurrent(nn.GRU, reset="before"),
+        "relu": recurrent(nn.RNN, nonlinearity="relu"),
+    }
+    made |= {
+        "deep": recurrent(nn.LSTM, num_layers=2),
+        "bidirectional": recurrent(nn.GRU, bidirectional=True),
+    }
     made |= {"last rnn": last(nn.RNN), "last lstm": last(nn.LSTM), "last gru": last(nn.GRU)}
-    local = (lengths, words, learned_start, loss_at_every_step, inputs_need_grad, reused, picked_twice)
+    local = (
+        lengths,
+        words,
+        learned_start,
+        loss_at_every_step,
+        inputs_need_grad,
+        reused,
+        picked_twice,
+    )
     local += (
         constant_at_first,
         negative_steps,
@@ -197,7 +223,13 @@ def networks() -> dict[str, Callable[[], mg.Tensor]]:
         two_axes_of_one_name,
         twice_differentiated,
     )
-    local += (twice_through_indices, hidden_infinity, names_that_python_has, nothing_in_common, many_terms)
+    local += (
+        twice_through_indices,
+        hidden_infinity,
+        names_that_python_has,
+        nothing_in_common,
+        many_terms,
+    )
     return made | {f.__name__: f for f in local}
 
 
@@ -216,7 +248,9 @@ def test_alike_steps_are_one_loop_each_way(name: str) -> None:
     source, _ = programs(mg.Graph(networks()[name]()))
     loop = source.partition("def backward_loop")[2]
     assert "reversed(range(6))" in loop
-    assert not re.search(r"^    d\w+\[\d\] = .*@", loop, re.M)  # no step is left outside of the loops
+    assert not re.search(
+        r"^    d\w+\[\d\] = .*@", loop, re.M
+    )  # no step is left outside of the loops
 
 
 def test_every_primitive_can_be_written() -> None:
@@ -227,7 +261,10 @@ def test_every_primitive_can_be_written() -> None:
     written = 0
     for case in table.CASES:
         _, function, inputs = case.values
-        xs = [mg.tensor(np.asarray(x, float), requires_grad=True, name=f"x{k}") for k, x in enumerate(inputs)]
+        xs = [
+            mg.tensor(np.asarray(x, float), requires_grad=True, name=f"x{k}")
+            for k, x in enumerate(inputs)
+        ]
         outputs = function(*xs)
         first = outputs[0] if isinstance(outputs, tuple | list) else outputs
         graph = mg.Graph((first * first).sum())
@@ -333,7 +370,10 @@ def test_what_cannot_be_written_is_refused_by_name() -> None:
     with pytest.raises(ValueError, match="h_0 has a hook"):
         graph.backward_source()
     names: dict[str, Any] = {"mg": mg}
-    exec("@mg.primitive\ndef f(x): return x * 2\n@f.gradient\ndef f_dx(dy, y, x): return dy * 2", names)
+    exec(
+        "@mg.primitive\ndef f(x): return x * 2\n@f.gradient\ndef f_dx(dy, y, x): return dy * 2",
+        names,
+    )
     x = mg.tensor(1.0, requires_grad=True)
     with pytest.raises(ValueError, match="no source text of f"):
         mg.Graph(names["f"](names["f"](x) * x)).backward_source()
@@ -347,7 +387,9 @@ def test_what_cannot_be_written_is_refused_by_name() -> None:
     def odd_dx(dy, y, x, how):
         return odd(dy, how=how)
 
-    with pytest.raises(ValueError, match=r"a constant of type Odd cannot be written as source: Odd\(2\)"):
+    with pytest.raises(
+        ValueError, match=r"a constant of type Odd cannot be written as source: Odd\(2\)"
+    ):
         mg.Graph(odd(x, how=Odd())).backward_source()
 
 
@@ -359,4 +401,6 @@ def test_float32_stays_float32() -> None:
     names: dict[str, Any] = {}
     exec(source, names)
     for function in ("backward", "backward_loop"):
-        assert {dx.dtype for dx in names[function](**source.arguments).values()} == {np.dtype(np.float32)}
+        assert {dx.dtype for dx in names[function](**source.arguments).values()} == {
+            np.dtype(np.float32)
+        }

@@ -50,7 +50,9 @@ def test_conditions(condition: str, steps: list[int]) -> None:
 def test_keywords_functions_and_calls() -> None:
     graph = chain()
     assert [s.t for s in graph.backward_steps() if mg.Breakpoint(t=2, op="multiply")(s)] == [2]
-    assert [s.t for s in graph.backward_steps() if mg.Breakpoint(lambda step: step.t == 1)(s)] == [1]
+    assert [s.t for s in graph.backward_steps() if mg.Breakpoint(lambda step: step.t == 1)(s)] == [
+        1
+    ]
     assert repr(mg.Breakpoint("t == 1", once=True)) == "Breakpoint('t == 1', once=True)"
 
 
@@ -84,7 +86,9 @@ def test_nonfinite_stops_where_it_is_born_and_not_after() -> None:
     graph, born = mg.Graph(np.sum(s * 2)), mg.Breakpoint("nonfinite")
     facts = Facts(graph)
     with np.errstate(divide="ignore"):
-        assert [step.node.op.name for step in graph.backward_steps() if born.test(facts.about(step))] == ["sqrt"]
+        assert [
+            step.node.op.name for step in graph.backward_steps() if born.test(facts.about(step))
+        ] == ["sqrt"]
 
 
 def test_norms_neither_overflow_nor_vanish() -> None:

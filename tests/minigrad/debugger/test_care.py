@@ -152,7 +152,9 @@ def test_source_lines_are_found_by_any_path() -> None:
     for file in (source.file, "./dialogue.py", "debugger/dialogue.py"):
         place = f"{file}:{source.line}"
         assert [s.t for s in chain()[0].backward_steps() if mg.Breakpoint(place)(s)] == [3, 2, 1, 0]
-    assert "nothing in this pass has line dialogue.py:1;" in talk(chain()[0], "break dialogue.py:1", "quit")
+    assert "nothing in this pass has line dialogue.py:1;" in talk(
+        chain()[0], "break dialogue.py:1", "quit"
+    )
 
 
 def test_nodes_are_found_under_every_name_that_is_printed() -> None:
@@ -160,14 +162,23 @@ def test_nodes_are_found_under_every_name_that_is_printed() -> None:
     for t in range(4):
         with mg.time_step(t):
             s = np.tanh(w * s - 0.1)
-    text = talk(mg.Graph(s), "until w * s - 0.1", "until (w * s - 0.1)[1]", "goto ds[2]", "value (w * s)[0]", "quit")
+    text = talk(
+        mg.Graph(s),
+        "until w * s - 0.1",
+        "until (w * s - 0.1)[1]",
+        "goto ds[2]",
+        "value (w * s)[0]",
+        "quit",
+    )
     assert said(text, "until w * s - 0.1").startswith("t=3  w * s - 0.1   d(w * s - 0.1)")
     assert said(text, "until (w * s - 0.1)[1]").startswith("t=1  w * s - 0.1")
     assert said(text, "goto ds[2]").startswith("t=2  s = ")
     assert said(text, "value (w * s)[0]").startswith("(w * s)[0]: () float32, norm 0.5")
 
 
-@pytest.mark.parametrize("condition", ["h - 1", "9**9**9 > t", "name == h[1]", "t", "h[1:2]", "h + 1 and t == 3"])
+@pytest.mark.parametrize(
+    "condition", ["h - 1", "9**9**9 > t", "name == h[1]", "t", "h[1:2]", "h + 1 and t == 3"]
+)
 def test_what_compares_nothing_is_refused(condition: str) -> None:
     with pytest.raises(ValueError, match="condition"):
         mg.Breakpoint(condition)
@@ -194,7 +205,16 @@ def test_a_breakpoint_as_a_predicate_remembers_the_pass() -> None:
 
 
 def test_statements_at_the_prompt() -> None:
-    text = talk(chain()[0], "for k in range(2): x = k", "x", "def f(x): return x + 1", "f(2)", "c = 3", "!c", "quit")
+    text = talk(
+        chain()[0],
+        "for k in range(2): x = k",
+        "x",
+        "def f(x): return x + 1",
+        "f(2)",
+        "c = 3",
+        "!c",
+        "quit",
+    )
     assert said(text, "x") == "1"
     assert said(text, "f(2)") == "3"
     assert said(text, "!c") == "3"
@@ -238,7 +258,11 @@ def test_an_edit_is_not_checked() -> None:
 
 
 def test_stops_at_birth_are_those_that_were_asked_for() -> None:
-    for condition, born in (("nonfinite and t == 5", False), ("not nonfinite and t == 5", False), ("nonfinite", True)):
+    for condition, born in (
+        ("nonfinite and t == 5", False),
+        ("not nonfinite and t == 5", False),
+        ("nonfinite", True),
+    ):
         with np.errstate(all="ignore"):
             assert ("was born" in talk(nan_at_3()[0], "quit", at=(condition,))) == born
 
@@ -316,7 +340,9 @@ def test_one_of_several_outputs_says_when_its_rule_runs() -> None:
 
 
 def test_a_debugger_that_never_stops_says_so() -> None:
-    assert talk(chain()[0], at=("norm > 1e9",)) == "the pass is finished, and no breakpoint was hit\n"
+    assert (
+        talk(chain()[0], at=("norm > 1e9",)) == "the pass is finished, and no breakpoint was hit\n"
+    )
 
 
 def test_many_contributions_are_counted() -> None:

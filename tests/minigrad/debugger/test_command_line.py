@@ -46,14 +46,23 @@ def debug(
     command = [sys.executable, "-m", "minigrad.debugger", *options, program.name, *arguments]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "PYTHONIOENCODING": "utf-8"}
     return subprocess.run(
-        command, input=lines, capture_output=True, text=True, cwd=program.parent, env=environment, timeout=60
+        command,
+        input=lines,
+        capture_output=True,
+        text=True,
+        cwd=program.parent,
+        env=environment,
+        timeout=60,
     )
 
 
 def test_it_stops_at_the_first_backward_pass_and_leaves_the_program_as_it_is(program: Path) -> None:
     ran = debug(program, lines="where\ncontinue\n", arguments=("--verbose", "1"))
     plain = subprocess.run(
-        [sys.executable, program, "--verbose", "1"], capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)}
+        [sys.executable, program, "--verbose", "1"],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(ROOT)},
     )
     said = ran.stdout.splitlines()
     assert said[0] == "backward pass 1 from train.py:13, loss 0.8903, T = 4, 14 nodes"
@@ -83,12 +92,18 @@ def test_options_may_stand_behind_the_program(program: Path) -> None:
 
 def test_a_breakpoint_that_is_never_hit_is_told(program: Path) -> None:
     ran = debug(program, "-b", "norm > 1e9")
-    assert ran.stdout.splitlines()[-1] == "train.py finished: 3 backward passes, and no breakpoint was hit"
+    assert (
+        ran.stdout.splitlines()[-1]
+        == "train.py finished: 3 backward passes, and no breakpoint was hit"
+    )
 
 
 def test_a_breakpoint_on_what_is_not_there_offers_the_nearest(program: Path) -> None:
     ran = debug(program, "-b", "op == tahn")
-    assert "breakpoint 1, op == tahn: nothing in this pass has op tahn; did you mean tanh?" in ran.stdout
+    assert (
+        "breakpoint 1, op == tahn: nothing in this pass has op tahn; did you mean tanh?"
+        in ran.stdout
+    )
     assert ran.stdout.count("did you mean") == 1
 
 
@@ -112,7 +127,9 @@ def test_closed_input_is_told_and_is_no_traceback(program: Path) -> None:
         (["-b", "norm >"], "cannot be read"),
     ],
 )
-def test_what_cannot_be_done_is_said_before_the_program_runs(program: Path, options: list[str], message: str) -> None:
+def test_what_cannot_be_done_is_said_before_the_program_runs(
+    program: Path, options: list[str], message: str
+) -> None:
     ran = debug(program, *options)
     assert message in ran.stderr
     assert ran.returncode == 2
@@ -154,14 +171,21 @@ def test_post_mortem(program: Path) -> None:
 
 
 def test_nan_in_the_forward_pass(program: Path) -> None:
-    program.write_text(TRAIN.replace("h = np.tanh(a)", "h = np.sqrt(a - 0.2) if t == 2 else np.tanh(a)"))
+    program.write_text(
+        TRAIN.replace("h = np.tanh(a)", "h = np.sqrt(a - 0.2) if t == 2 else np.tanh(a)")
+    )
     ran = debug(program, "-b", "nonfinite", lines="value\nquit\n")
-    assert "stop: NaN was born in the forward pass at t = 2, state h:   h = np.sqrt(a - 0.2)" in ran.stdout
+    assert (
+        "stop: NaN was born in the forward pass at t = 2, state h:   h = np.sqrt(a - 0.2)"
+        in ran.stdout
+    )
 
 
 def test_a_module_as_the_program(program: Path) -> None:
     command = [sys.executable, "-m", "minigrad.debugger", "-m", "-c", "continue", "train", "--fast"]
-    ran = subprocess.run(command, capture_output=True, text=True, cwd=program.parent, env={"PYTHONPATH": str(ROOT)})
+    ran = subprocess.run(
+        command, capture_output=True, text=True, cwd=program.parent, env={"PYTHONPATH": str(ROOT)}
+    )
     assert "backward pass 1 from train.py:13" in ran.stdout
     assert ran.stdout.count("--fast") == 3
 
@@ -252,7 +276,9 @@ def test_plain_pdb_sees_the_rule_the_node_and_the_loop(tmp_path: Path) -> None:
     )  # fmt: skip
     assert "((300, 4), (300, 4))" in ran.stdout
     assert "tensor(shape=(300, 4), norm=69.28, dtype=float64, op=double)" in ran.stdout
-    assert "t=5  h = double(w)   dh |34.64|" in ran.stdout  # a step says where it is without running its rule again
+    assert (
+        "t=5  h = double(w)   dh |34.64|" in ran.stdout
+    )  # a step says where it is without running its rule again
     assert ran.stdout.rstrip().endswith("(Pdb)")
     assert max(map(len, ran.stdout.splitlines())) < 200
     assert ran.returncode == 0
@@ -269,7 +295,9 @@ def test_the_traceback_of_a_program_has_all_its_frames(program: Path) -> None:
         "def f():\n    return g()\ndef g():\n    raise KeyError('mine')\nif __name__ == '__main__':\n    f()\n"
     )
     ran = debug(program)
-    plain = subprocess.run([sys.executable, program.name], capture_output=True, text=True, cwd=program.parent)
+    plain = subprocess.run(
+        [sys.executable, program.name], capture_output=True, text=True, cwd=program.parent
+    )
     places = [line.split(", ")[1:] for line in plain.stderr.splitlines() if "File" in line]
     assert [line.split(", ")[1:] for line in ran.stderr.splitlines() if "File" in line] == places
     missing = subprocess.run(
@@ -309,7 +337,9 @@ for epoch in range(3):
 """
 
 
-def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(program: Path) -> None:
+def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(
+    program: Path,
+) -> None:
     program.write_text(SLOW)
     child = pexpect.spawn(
         sys.executable, ["-m", "minigrad.debugger", program.name], cwd=program.parent,
@@ -346,15 +376,30 @@ def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(p
 def test_replay_of_a_torch_job_needs_only_its_arrays(tmp_path: Path) -> None:
     """The gradients of the replayed network are those of the job: same layout, two biases summed."""
     rng = np.random.default_rng(0)
-    shapes = {"weight_ih_l0": (16, 3), "weight_hh_l0": (16, 4), "bias_ih_l0": (16,), "bias_hh_l0": (16,)}
+    shapes = {
+        "weight_ih_l0": (16, 3),
+        "weight_hh_l0": (16, 4),
+        "bias_ih_l0": (16,),
+        "bias_hh_l0": (16,),
+    }
     arrays = {name: rng.standard_normal(shape) for name, shape in shapes.items()}
-    np.savez(tmp_path / "bad.npz", x=rng.standard_normal((5, 2, 3)), y=rng.standard_normal((2, 4)), **arrays)
+    np.savez(
+        tmp_path / "bad.npz",
+        x=rng.standard_normal((5, 2, 3)),
+        y=rng.standard_normal((2, 4)),
+        **arrays,
+    )
     bad, net = np.load(tmp_path / "bad.npz"), nn.LSTM(3, 4)
     nn.load_torch_state_dict(net, {k: bad[k] for k in bad if k not in "xy"})
     y, _ = net(bad["x"])
     x, h, c = bad["x"].astype(np.float32), np.zeros((2, 4)), np.zeros((2, 4))
     for x_t in x:  # the equations of torch.nn.LSTM
-        a = x_t @ bad["weight_ih_l0"].T + bad["bias_ih_l0"] + h @ bad["weight_hh_l0"].T + bad["bias_hh_l0"]
+        a = (
+            x_t @ bad["weight_ih_l0"].T
+            + bad["bias_ih_l0"]
+            + h @ bad["weight_hh_l0"].T
+            + bad["bias_hh_l0"]
+        )
         i, f, g, o = np.split(a, 4, axis=1)
         c = c / (1 + np.exp(-f)) + np.tanh(g) / (1 + np.exp(-i))
         h = np.tanh(c) / (1 + np.exp(-o))
@@ -362,11 +407,17 @@ def test_replay_of_a_torch_job_needs_only_its_arrays(tmp_path: Path) -> None:
 
 
 def test_breakpoints_may_stand_behind_the_program_and_the_rest_is_its_own(program: Path) -> None:
-    ran = debug(program, lines="continue\n", arguments=("data", "-b", "pass == 2 and t == 1", "--lr", "3", "--", "-b"))
+    ran = debug(
+        program,
+        lines="continue\n",
+        arguments=("data", "-b", "pass == 2 and t == 1", "--lr", "3", "--", "-b"),
+    )
     assert ran.returncode == 0, ran.stderr
     assert "backward pass 2" in ran.stdout
     assert "backward pass 1" not in ran.stdout
-    assert next(line.split()[4:] for line in ran.stdout.splitlines() if line.startswith("epoch")) == [
+    assert next(
+        line.split()[4:] for line in ran.stdout.splitlines() if line.startswith("epoch")
+    ) == [
         "data",
         "--lr",
         "3",

@@ -62,7 +62,9 @@ class Editor:
 
     def send(self, command: str, **arguments: Any) -> int:
         number = next(self.numbers)
-        body = json.dumps({"seq": number, "type": "request", "command": command, "arguments": arguments}).encode()
+        body = json.dumps(
+            {"seq": number, "type": "request", "command": command, "arguments": arguments}
+        ).encode()
         self.socket.sendall(b"Content-Length: %d\r\n\r\n%b" % (len(body), body))
         return number
 
@@ -87,7 +89,9 @@ class Editor:
 
     def variables(self, frame: int) -> dict[str, str]:
         scopes = self.ask("scopes", frameId=frame)["scopes"]
-        found = self.ask("variables", variablesReference=scopes[0]["variablesReference"])["variables"]
+        found = self.ask("variables", variablesReference=scopes[0]["variablesReference"])[
+            "variables"
+        ]
         return {variable["name"]: variable["value"] for variable in found}
 
 
@@ -105,7 +109,15 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Editor]]:
             port = probe.getsockname()[1]
         started.append(
             subprocess.Popen(
-                [sys.executable, "-m", "debugpy.adapter", "--host", "127.0.0.1", "--port", str(port)],
+                [
+                    sys.executable,
+                    "-m",
+                    "debugpy.adapter",
+                    "--host",
+                    "127.0.0.1",
+                    "--port",
+                    str(port),
+                ],
                 stdout=subprocess.DEVNULL,
             )
         )
@@ -141,7 +153,9 @@ def rule_line() -> int:
     return lines.index("def tanh_dx(dy, y, x):") + 2
 
 
-def test_a_breakpoint_in_a_rule_shows_the_rule_the_node_and_the_step(launch: Callable[..., Editor]) -> None:
+def test_a_breakpoint_in_a_rule_shows_the_rule_the_node_and_the_step(
+    launch: Callable[..., Editor],
+) -> None:
     editor = launch((elementwise.__file__, rule_line()))
     stopped = editor.expect("stopped")
     frames = editor.frames(stopped["threadId"])
@@ -156,7 +170,9 @@ def test_a_breakpoint_in_a_rule_shows_the_rule_the_node_and_the_step(launch: Cal
     editor.ask("next", threadId=stopped["threadId"])
     editor.expect("stopped")
     editor.ask("continue", threadId=stopped["threadId"])
-    assert editor.frames(editor.expect("stopped")["threadId"])[0]["name"].endswith("tanh_dx")  # now in `backward`
+    assert editor.frames(editor.expect("stopped")["threadId"])[0]["name"].endswith(
+        "tanh_dx"
+    )  # now in `backward`
 
 
 def test_one_steps_from_the_loop_into_the_rule(launch: Callable[..., Editor]) -> None:

@@ -15,7 +15,9 @@ import minigrad
 ROOT = Path(minigrad.__file__).parents[1]
 PAGE = (ROOT / "docs" / "debugger.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"`(\w+\.py)`[^\n]*:\n\n```py\n(.*?)```", PAGE, re.DOTALL))
-TRANSCRIPTS = re.findall(r"```console\n\$ python (-m minigrad.debugger [^\n]*)\n(.*?)```", PAGE, re.DOTALL)
+TRANSCRIPTS = re.findall(
+    r"```console\n\$ python (-m minigrad.debugger [^\n]*)\n(.*?)```", PAGE, re.DOTALL
+)
 NUMBER = r"(?<![\w.\[])-?\d+\.?\d*(?:e[+-]?\d+)?"
 
 
@@ -30,7 +32,15 @@ def folder(tmp_path: Path) -> Path:
 def run(folder: Path, words: list[str], lines: str) -> str:
     command = [sys.executable, "-W", "ignore", *words]
     environment = {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
-    done = subprocess.run(command, input=lines, capture_output=True, text=True, cwd=folder, env=environment, timeout=60)
+    done = subprocess.run(
+        command,
+        input=lines,
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        timeout=60,
+    )
     assert done.stderr == ""
     return done.stdout
 
@@ -40,7 +50,9 @@ def test_the_page_has_its_programs_and_transcripts() -> None:
     assert len(TRANSCRIPTS) >= 4
 
 
-@pytest.mark.parametrize(("command", "said"), TRANSCRIPTS, ids=[command for command, _ in TRANSCRIPTS])
+@pytest.mark.parametrize(
+    ("command", "said"), TRANSCRIPTS, ids=[command for command, _ in TRANSCRIPTS]
+)
 def test_transcripts(folder: Path, command: str, said: str) -> None:
     typed = re.findall(r"^\(bptt[^)]*\) (.*)$", said, re.MULTILINE)
     printed = run(folder, shlex.split(command), "\n".join(typed) + "\n")

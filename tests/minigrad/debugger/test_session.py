@@ -5,19 +5,22 @@ import pytest
 
 import minigrad as mg
 import nn
+from minigrad.backward import begin
 from minigrad.debugger.session import _KEPT, Session
 
 
 def lstm(steps: int = 40) -> mg.Graph:
     mg.seed(1)
     net = nn.LSTM(3, 4)
-    xs = mg.tensor(np.random.default_rng(0).standard_normal((steps, 2, 3)), requires_grad=True, name="xs")
+    xs = mg.tensor(
+        np.random.default_rng(0).standard_normal((steps, 2, 3)), requires_grad=True, name="xs"
+    )
     y, _ = net(xs)
     return mg.Graph((y**2).mean())
 
 
 def expected(graph: mg.Graph) -> dict[str, np.ndarray]:
-    pending = graph._pending(None, False)
+    pending = begin(graph)
     for _ in mg.backward.backward_steps(graph, pending):
         pass
     return {name: pending.sums[leaf].copy() for name, leaf in graph.parameters.items()}
@@ -35,13 +38,13 @@ def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
 
 def test_to_the_end_gives_bit_for_bit_the_gradients_of_backward() -> None:
     graph = lstm()
-    assert same(run(Session(graph, graph._pending(None, False))), expected(graph))
+    assert same(run(Session(graph, begin(graph))), expected(graph))
 
 
 @pytest.mark.parametrize("index", [0, 1, 130, 400, 650])
 def test_going_back_finds_the_same_gradients_and_changes_nothing(index: int) -> None:
     graph = lstm()
-    session = Session(graph, graph._pending(None, False))
+    session = Session(graph, begin(graph))
     grads = []
     while (step := next(session.steps, None)) is not None and step.index < 660:
         grads.append(step.grad)
@@ -73,7 +76,7 @@ def test_rules_are_run_again_from_a_snapshot_not_from_the_start() -> None:
         with mg.time_step(t):
             x = counted(x)
     graph = mg.Graph(x)
-    session = Session(graph, graph._pending(None, False))
+    session = Session(graph, begin(graph))
     session.go(3900)
     assert len(session._snapshots) <= _KEPT
     runs[0] = 0
@@ -89,7 +92,7 @@ def test_hooks_run_once_however_often_the_pass_comes_by() -> None:
             h = w * h
             h.register_hook(lambda dh, t=t: calls.append(t) or dh * 10)
     graph = mg.Graph(h)
-    session = Session(graph, graph._pending(None, False))
+    session = Session(graph, begin(graph))
     session.go(3)
     session.go(0)
     assert same(run(session), expected(graph))
@@ -102,7 +105,7 @@ def test_a_changed_gradient_stays_changed_after_going_back() -> None:
         with mg.time_step(t):
             h = w * h
     graph = mg.Graph(h)
-    session = Session(graph, graph._pending(None, False))
+    session = Session(graph, begin(graph))
     session.go(1)
     session.change(np.zeros((), np.float32))
     assert run(session)["w"] == 8  # only the last step's contribution: dh_3 * h_2
@@ -118,7 +121,7 @@ def test_a_changed_gradient_stays_changed_after_going_back() -> None:
 
 def test_an_edit_leads_to_the_same_node_of_the_edited_pass() -> None:
     graph = lstm(10)
-    session = Session(graph, graph._pending(None, False))
+    session = Session(graph, begin(graph))
     session.go(60)
     node = session.step.node
     session.edit(graph.clip_edges(max_norm=1e-6))
@@ -131,7 +134,7 @@ def test_an_edit_leads_to_the_same_node_of_the_edited_pass() -> None:
 def test_higher_orders_are_walked_too() -> None:
     x = mg.tensor(3.0, requires_grad=True)
     graph = mg.Graph(x * x * x)
-    session = Session(graph, graph._pending(None, True))
+    session = Session(graph, begin(graph, create_graph=True))
     session.go(1)
     session.go(0)
     while next(session.steps, None):
@@ -142,7 +145,7 @@ def test_higher_orders_are_walked_too() -> None:
 
 def test_after_an_interruption_the_loop_goes_on_from_where_the_pass_stood() -> None:
     graph = lstm(10)
-    session = Session(graph, graph._pending(None, False))
+    session = Session(graph, begin(graph))
     for index in (-1, 0, 50):
         session.go(index)
         with pytest.raises(KeyboardInterrupt):

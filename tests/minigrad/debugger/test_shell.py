@@ -15,7 +15,19 @@ from tests.minigrad.debugger.dialogue import chain, said, talk
 
 def test_moving() -> None:
     graph, _ = chain()
-    text = talk(graph, "step", "step 2", "undo", "earlier", "until h[1]", "goto t=3", "goto 5", "restart", "undo", "c")
+    text = talk(
+        graph,
+        "step",
+        "step 2",
+        "undo",
+        "earlier",
+        "until h[1]",
+        "goto t=3",
+        "goto 5",
+        "restart",
+        "undo",
+        "c",
+    )
     assert said(text, "step") == "t=3  a = w * h   da 0.9968"
     assert said(text, "step 2") == "t=2  a = w * h   da 0.492"
     assert said(text, "undo") == "t=2  h = np.tanh(a)   dh 0.4984"
@@ -42,7 +54,17 @@ def test_the_pass_that_is_stepped_is_the_pass_that_trains() -> None:
     loss.backward()
     wanted = {name: p.grad.data for name, p in net.named_parameters()}
     net.zero_grad()
-    talk(mg.Graph(loss), *["step"] * 30, "undo 4", "goto t=4", "earlier", "contributions", "flow", "inputs", "continue")
+    talk(
+        mg.Graph(loss),
+        *["step"] * 30,
+        "undo 4",
+        "goto t=4",
+        "earlier",
+        "contributions",
+        "flow",
+        "inputs",
+        "continue",
+    )
     assert all(np.array_equal(p.grad.data, wanted[name]) for name, p in net.named_parameters())
 
 
@@ -84,7 +106,9 @@ def test_a_changed_gradient_is_marked_and_used() -> None:
     whole = w.grad.item()
     w.grad = None
     text = talk(graph, "step 2", "change grad * 0", "undo", "step", "continue")
-    assert said(text, "change grad * 0") == "changed: t=2  h = np.tanh(a)   dh 0   (changed by hand)"
+    assert (
+        said(text, "change grad * 0") == "changed: t=2  h = np.tanh(a)   dh 0   (changed by hand)"
+    )
     assert "(bptt*) undo" in text
     assert said(text, "step") == "t=2  h = np.tanh(a)   dh 0   (changed by hand)"
     assert "1 of them changed by hand" in text
@@ -96,7 +120,10 @@ def test_a_changed_gradient_is_marked_and_used() -> None:
 
 def test_clip_and_cut_are_the_edits_of_the_graph() -> None:
     graph, w = chain()
-    for command, edited in (("clip max_norm=0.01", graph.clip_edges(max_norm=0.01)), ("cut t=2", graph.cut(t=2))):
+    for command, edited in (
+        ("clip max_norm=0.01", graph.clip_edges(max_norm=0.01)),
+        ("cut t=2", graph.cut(t=2)),
+    ):
         w.grad = None
         edited.backward()
         wanted, w.grad = w.grad.item(), None
@@ -167,7 +194,18 @@ def test_a_rule_that_is_wrong_is_found() -> None:
 
 def test_breakpoints_are_listed_deleted_and_hit_once() -> None:
     graph, _ = chain()
-    text = talk(graph, "break op == tanh and t < 3", "tbreak a[2]", "break", "c", "c", "c", "delete 1", "break", "c")
+    text = talk(
+        graph,
+        "break op == tanh and t < 3",
+        "tbreak a[2]",
+        "break",
+        "c",
+        "c",
+        "c",
+        "delete 1",
+        "break",
+        "c",
+    )
     assert said(text, "break").splitlines() == ["1: op == tanh and t < 3", "2: a[2]   once"]
     stops = re.findall(r"^stop: .* at t = (\d)", text, re.M)
     assert stops == ["2", "2", "1"]
@@ -219,11 +257,23 @@ def test_python_sees_the_step_and_the_variables_of_the_program() -> None:
     grad, other = "mine", "theirs"
     out, lines = (
         io.StringIO(),
-        ["!grad", "other", "print w.item()", "dh", "!z = 3", "z + t", "graph", "[g for g in range(t)]", "quit"],
+        [
+            "!grad",
+            "other",
+            "print w.item()",
+            "dh",
+            "!z = 3",
+            "z + t",
+            "graph",
+            "[g for g in range(t)]",
+            "quit",
+        ],
     )
     mg.debug(graph, commands=lines, stdin=io.StringIO(), stdout=out)
     text = out.getvalue()
-    assert said(text, "!grad") == "array(1., dtype=float32)"  # the step's own, whatever the program calls so
+    assert (
+        said(text, "!grad") == "array(1., dtype=float32)"
+    )  # the step's own, whatever the program calls so
     assert said(text, "other") == "'theirs'" == repr(other)
     assert grad == "mine"
     assert said(text, "print w.item()") == "0.5"
@@ -285,7 +335,8 @@ def test_nan_of_the_forward_pass_is_found_before_the_pass_begins() -> None:
     assert said(text, "value").startswith("h[2]: () float32, norm nan, 1 of 1 not finite")
     assert (
         said(text, "step")
-        == "stop: nonfinite: |dh| = 1 at t = 3, state h:   " + text.split("state h:   ")[2].split("\n")[0]
+        == "stop: nonfinite: |dh| = 1 at t = 3, state h:   "
+        + text.split("state h:   ")[2].split("\n")[0]
     )
 
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[2])]
 
-from torch_cases import CASES, weights  # noqa: E402
+from torch_cases import CASES, weights
 
 
 def results(text, arrays):
@@ -40,4 +40,6 @@ if __name__ == "__main__":
         for k, value in enumerate(results(text, arrays))
     }
     np.savez_compressed(HERE / "torch_results.npz", **table)
-    print(f"PyTorch {torch.__version__}: {len(CASES)} functions, {len(table)} arrays -> {HERE / 'torch_results.npz'}")
+    print(
+        f"PyTorch {torch.__version__}: {len(CASES)} functions, {len(table)} arrays -> {HERE / 'torch_results.npz'}"
+    )

@@ -24,10 +24,18 @@ def test_agrees_with_pytorch(name):
     y = fn(*inputs)
     first = mg.grad((y * cases.weights(y.shape, 1)).sum(), inputs, create_graph=True)
     total = sum((dx * cases.weights(dx.shape, 2)).sum() for dx in first)
-    second = mg.grad(total, inputs, allow_unused=True) if total.requires_grad else [None] * len(inputs)
-    found = [y, *first, *[np.zeros(x.shape) if dx is None else dx for x, dx in zip(inputs, second, strict=True)]]
+    second = (
+        mg.grad(total, inputs, allow_unused=True) if total.requires_grad else [None] * len(inputs)
+    )
+    found = [
+        y,
+        *first,
+        *[np.zeros(x.shape) if dx is None else dx for x, dx in zip(inputs, second, strict=True)],
+    ]
     for k, value in enumerate(found):
-        np.testing.assert_allclose(getattr(value, "data", value), STORED[f"{name}/{k}"], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(
+            getattr(value, "data", value), STORED[f"{name}/{k}"], rtol=1e-9, atol=1e-9
+        )
 
 
 def test_every_stored_result_is_checked():

@@ -25,31 +25,67 @@ CONVENTIONS = {
     "maximum(x, x) is x": (lambda x: np.maximum(x, x), [2.0], [1.0]),
     "minimum(x, x) is x": (lambda x: np.minimum(x, x), [2.0], [1.0]),
     "maximum with a number that is equal": (lambda x: np.maximum(x, 2.0), [2.0], [0.5]),
-    "fmax prefers a number to NaN": (lambda x: np.fmax(x, np.array([np.nan, 3.0])), [1.0, 1.0], [1.0, 0.0]),
+    "fmax prefers a number to NaN": (
+        lambda x: np.fmax(x, np.array([np.nan, 3.0])),
+        [1.0, 1.0],
+        [1.0, 0.0],
+    ),
     "clip at its boundary is x": (lambda x: np.clip(x, 0, 1), [0.0, 1.0, 2.0], [1.0, 1.0, 0.0]),
     "norm(0)' = 0": (np.linalg.norm, [0.0, 0.0], [0.0, 0.0]),
     "norm of order 3 at 0": (lambda x: np.linalg.norm(x, 3), [0.0, 0.0], [0.0, 0.0]),
     "hypot(0, 0)' = 0": (lambda x: np.hypot(x, 0.0), [0.0], [0.0]),
     "std of a constant": (np.std, [3.0, 3.0], [0.0, 0.0]),
-    "std of a constant, where=": (lambda x: np.std(x, where=np.array([True, True, False])), [3.0, 3.0, 1.0], [0.0] * 3),
+    "std of a constant, where=": (
+        lambda x: np.std(x, where=np.array([True, True, False])),
+        [3.0, 3.0, 1.0],
+        [0.0] * 3,
+    ),
     "x**0 at 0": (lambda x: x**0, [0.0, 2.0], [0.0, 0.0]),
-    "x**0 at 0, exponents in an array": (lambda x: x ** np.array([0.0, 1.0, 2.0]), [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]),
+    "x**0 at 0, exponents in an array": (
+        lambda x: x ** np.array([0.0, 1.0, 2.0]),
+        [0.0, 0.0, 0.0],
+        [0.0, 1.0, 0.0],
+    ),
     "x**1 at 0": (lambda x: x**1, [0.0], [1.0]),
     "prod with one zero": (np.prod, [0.0, 2.0, 3.0], [6.0, 0.0, 0.0]),
     "prod with two zeros": (np.prod, [0.0, 2.0, 0.0], [0.0, 0.0, 0.0]),
     "cumprod with a zero": (np.cumprod, [0.0, 2.0, 3.0], [9.0, 0.0, 0.0]),
     "sinc at 0": (np.sinc, [0.0], [0.0]),
     "logsumexp with -inf": (mg.logsumexp, [-np.inf, 0.0, 0.0], [0.0, 0.5, 0.5]),
-    "logsumexp of -inf alone": (lambda x: np.where(np.isfinite(x), 0, mg.logsumexp(x)), [-np.inf, -np.inf], [0.0, 0.0]),
+    "logsumexp of -inf alone": (
+        lambda x: np.where(np.isfinite(x), 0, mg.logsumexp(x)),
+        [-np.inf, -np.inf],
+        [0.0, 0.0],
+    ),
     "logaddexp with -inf": (lambda x: np.logaddexp(x, 0.0), [-np.inf], [0.0]),
     "softmax with -inf": (lambda x: mg.softmax(x)[1], [-np.inf, 0.0, 0.0], [0.0, 0.25, -0.25]),
-    "log_softmax with -inf": (lambda x: mg.log_softmax(x)[1], [-np.inf, 0.0, 0.0], [0.0, 0.5, -0.5]),
+    "log_softmax with -inf": (
+        lambda x: mg.log_softmax(x)[1],
+        [-np.inf, 0.0, 0.0],
+        [0.0, 0.5, -0.5],
+    ),
     "sqrt behind where": (lambda x: np.where(x > 0, np.sqrt(x), 0), [0.0, 4.0], [0.0, 0.25]),
-    "quotient behind where": (lambda x: np.where(x > 0, x, 1.0) / np.where(x > 0, x, 1.0), [0.0, 4.0], [0.0, 0.0]),
-    "sum over what is chosen": (lambda x: np.sum(x * x, where=np.array([True, False])), [1.0, 3.0], [2.0, 0.0]),
+    "quotient behind where": (
+        lambda x: np.where(x > 0, x, 1.0) / np.where(x > 0, x, 1.0),
+        [0.0, 4.0],
+        [0.0, 0.0],
+    ),
+    "sum over what is chosen": (
+        lambda x: np.sum(x * x, where=np.array([True, False])),
+        [1.0, 3.0],
+        [2.0, 0.0],
+    ),
     "nan-functions skip NaN": (np.nanmean, [np.nan, 1.0, 3.0], [0.0, 0.5, 0.5]),
-    "an index chosen twice counts twice": (lambda x: x[[0, 0, 1]], [1.0, 1.0, 1.0], [2.0, 1.0, 0.0]),
-    "sort sends each gradient home": (lambda x: np.sort(x) * np.array([1.0, 10.0]), [5.0, 2.0], [10.0, 1.0]),
+    "an index chosen twice counts twice": (
+        lambda x: x[[0, 0, 1]],
+        [1.0, 1.0, 1.0],
+        [2.0, 1.0, 0.0],
+    ),
+    "sort sends each gradient home": (
+        lambda x: np.sort(x) * np.array([1.0, 10.0]),
+        [5.0, 2.0],
+        [10.0, 1.0],
+    ),
 }
 
 
@@ -107,7 +143,9 @@ def test_where_keeps_what_was_not_chosen_out_of_the_gradient(fn, x):
     found = slope(quiet(lambda v: np.where(v == x, 3 * v, fn(v))), [x, 0.5])
     assert found[0] == 3.0
     assert np.isfinite(found[1])
-    assert slope(quiet(lambda v: np.where(v == x, 3 * v, fn(v))), x) == 3.0  # 0-d arrays give NumPy scalars on the way
+    assert (
+        slope(quiet(lambda v: np.where(v == x, 3 * v, fn(v))), x) == 3.0
+    )  # 0-d arrays give NumPy scalars on the way
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

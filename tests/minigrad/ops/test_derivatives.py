@@ -38,13 +38,19 @@ def s(*shape):
 
 
 def unary(name, *inputs):
-    return [(getattr(np, name, None) or getattr(mg, name), x) for x in inputs or (n(2, 3), n(), n(0), n(4))]
+    return [
+        (getattr(np, name, None) or getattr(mg, name), x)
+        for x in inputs or (n(2, 3), n(), n(0), n(4))
+    ]
 
 
 def binary(name, make=n):
     f = getattr(np, name)
     return [
-        *[(f, make(*a), make(*b) * 0.9) for a, b in [((2, 3), (3,)), ((), (2, 2)), ((2, 1), (1, 3)), ((0, 2), (2,))]],
+        *[
+            (f, make(*a), make(*b) * 0.9)
+            for a, b in [((2, 3), (3,)), ((), (2, 2)), ((2, 1), (1, 3)), ((0, 2), (2,))]
+        ],
         (lambda x: f(x, 1.7), make(2, 3)),
         (lambda x: f(1.7, x), make(3)),
     ]
@@ -82,7 +88,14 @@ CHECKS = {
     "matmul": [
         (np.matmul, n(*a), n(*b))
         for a, b in [
-            *[((2, 3), (3, 4)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,))],
+            *[
+                ((2, 3), (3, 4)),
+                ((3,), (3,)),
+                ((3,), (3, 2)),
+                ((2, 3), (3,)),
+                ((3,), (2, 3, 2)),
+                ((2, 2, 3), (3,)),
+            ],
             *[
                 ((2, 2, 3), (3, 2)),
                 ((2, 3), (2, 3, 2)),
@@ -121,13 +134,24 @@ CHECKS = {
             "softplus",
         ]
     },
-    **{name: unary(name, p(2, 3), p()) for name in ["log", "sqrt", "log1p", "log2", "log10", "cbrt", "reciprocal"]},
+    **{
+        name: unary(name, p(2, 3), p())
+        for name in ["log", "sqrt", "log1p", "log2", "log10", "cbrt", "reciprocal"]
+    },
     **{name: unary(name, u(2, 3), u()) for name in ["tan", "arcsin", "arccos", "arctanh"]},
     "arccosh": unary("arccosh", 1 + p(2, 3)),
     "round": [(lambda x: np.round(x, 1), n(2, 3)), (np.round, n(3))],
     **{
         name: binary(name, p)
-        for name in ["floor_divide", "remainder", "fmod", "heaviside", "copysign", "arctan2", "hypot"]
+        for name in [
+            "floor_divide",
+            "remainder",
+            "fmod",
+            "heaviside",
+            "copysign",
+            "arctan2",
+            "hypot",
+        ]
     },
     "logaddexp": binary("logaddexp"),
     # activations
@@ -152,7 +176,10 @@ CHECKS = {
     ],
     # reductions
     **{name: reduction(name) for name in ["sum", "mean", "var", "prod", "max", "min"]},
-    "std": [*[case for case in reduction("std") if np.size(case[1]) > 1][:5], (lambda x: np.std(x, ddof=1), n(2, 3))],
+    "std": [
+        *[case for case in reduction("std") if np.size(case[1]) > 1][:5],
+        (lambda x: np.std(x, ddof=1), n(2, 3)),
+    ],
     "cumsum": [(lambda x, k=k: np.cumsum(x, k), n(2, 3)) for k in (0, -1, None)],
     # shaping
     "reshape": [
@@ -178,14 +205,20 @@ CHECKS = {
         (lambda x: np.moveaxis(x, 0, -1), n(2, 3, 2)),
         (lambda x: np.moveaxis(x, (0, 1), (-1, 0)), n(2, 3, 2)),
     ],
-    "broadcast_to": [(lambda x: np.broadcast_to(x, (2, 2, 3)), n(2, 1)), (lambda x: np.broadcast_to(x, (2, 3)), n())],
+    "broadcast_to": [
+        (lambda x: np.broadcast_to(x, (2, 2, 3)), n(2, 1)),
+        (lambda x: np.broadcast_to(x, (2, 3)), n()),
+    ],
     "flip": [(lambda x, k=k: np.flip(x, k), n(2, 3)) for k in (None, 0, (0, -1))],
     "roll": [(lambda x: np.roll(x, 2), n(2, 3)), (lambda x: np.roll(x, (1, -1), (0, 1)), n(2, 3))],
     "astype": [(lambda x: x.astype(np.float64) * x, n(2, 3))],
     "pad": [
         (lambda x: np.pad(x, 1), n(2, 3)),
         (lambda x: np.pad(x, ((1, 0), (0, 2)), constant_values=3), n(2, 3)),
-        *[(lambda x, m=m: np.pad(x, ((1, 0), (2, 1)), m), n(2, 3)) for m in ("edge", "reflect", "symmetric", "wrap")],
+        *[
+            (lambda x, m=m: np.pad(x, ((1, 0), (2, 1)), m), n(2, 3))
+            for m in ("edge", "reflect", "symmetric", "wrap")
+        ],
     ],
     # joining
     "concatenate": [
@@ -209,7 +242,15 @@ CHECKS = {
     "getitem": [
         (lambda x, i=i: x[i], n(3, 4))
         for i in [
-            *[1, -1, slice(None, None, 2), (slice(1, None), -1), (..., None, 0), ([0, 0, 2],), ([[0, 1], [1, 0]], 2)],
+            *[
+                1,
+                -1,
+                slice(None, None, 2),
+                (slice(1, None), -1),
+                (..., None, 0),
+                ([0, 0, 2],),
+                ([[0, 1], [1, 0]], 2),
+            ],
             *[
                 np.array([True, False, True]),
                 n(3, 4) > 0,
@@ -238,7 +279,10 @@ CHECKS = {
         (np.linalg.solve, s(2, 2, 2), n(2, 2, 1)),
     ],
     "det": [(np.linalg.det, s(3, 3)), (np.linalg.det, s(2, 2, 2))],
-    "slogdet": [(lambda a: np.linalg.slogdet(a)[1], s(3, 3)), (lambda a: np.linalg.slogdet(-a), s(2, 3, 3))],
+    "slogdet": [
+        (lambda a: np.linalg.slogdet(a)[1], s(3, 3)),
+        (lambda a: np.linalg.slogdet(-a), s(2, 3, 3)),
+    ],
     "cholesky": [(np.linalg.cholesky, s(3, 3)), (np.linalg.cholesky, s(2, 2, 2))],
     "eigh": [
         (lambda a: np.linalg.eigh(a)[0], s(3, 3)),
@@ -253,7 +297,9 @@ CHECKS = {
     # the engine's own
     "add_up": [(lambda x: x[0] * x + x[1] ** 2 + x[[0, 0]][1], n(3))],
 }
-ENGINE_ONLY = {"once_differentiated"}  # has no derivative by definition: tests of the backward loop show that it raises
+ENGINE_ONLY = {
+    "once_differentiated"
+}  # has no derivative by definition: tests of the backward loop show that it raises
 
 # functions that are written with others: name → (function of tensors or arrays, inputs)
 COMPOSED = {
@@ -316,7 +362,10 @@ COMPOSED = {
     "inner": [(np.inner, n(3), n(3)), (np.inner, n(2, 3), n(4, 3)), (np.inner, n(), n(2))],
     "outer": [(np.outer, n(2), n(3)), (np.outer, n(2, 2), n(3))],
     "vdot": [(np.vdot, n(2, 3), n(2, 3))],
-    "vecdot": [(np.vecdot, n(2, 3), n(3)), (lambda a, b: np.vecdot(a, b, axis=0), n(2, 3), n(2, 3))],
+    "vecdot": [
+        (np.vecdot, n(2, 3), n(3)),
+        (lambda a, b: np.vecdot(a, b, axis=0), n(2, 3), n(2, 3)),
+    ],
     "matvec": [(mg.matvec, n(2, 2, 3), n(3))],
     "vecmat": [(mg.vecmat, n(2), n(2, 2, 3))],
     "kron": [(np.kron, n(2, 2), n(2, 3)), (np.kron, n(2), n(3)), (np.kron, n(2, 1, 2), n(2))],
@@ -327,8 +376,13 @@ COMPOSED = {
         for m in ("full", "same", "valid")
         for a, b in [((5,), (3,)), ((2,), (4,)), ((4,), (4,))]
     ],
-    "correlate": [(lambda a, v, m=m: np.correlate(a, v, m), n(5), n(3)) for m in ("full", "same", "valid")],
-    "nan_to_num": [(np.nan_to_num, n(2, 3)), (lambda x: np.nan_to_num(np.where(MASK, x, np.nan), nan=1.0), n(2, 3))],
+    "correlate": [
+        (lambda a, v, m=m: np.correlate(a, v, m), n(5), n(3)) for m in ("full", "same", "valid")
+    ],
+    "nan_to_num": [
+        (np.nan_to_num, n(2, 3)),
+        (lambda x: np.nan_to_num(np.where(MASK, x, np.nan), nan=1.0), n(2, 3)),
+    ],
     "select": [(lambda a, b: np.select([MASK, ~MASK], [a, b], 0.0), n(2, 3), n(3))],
     "divmod": [
         (np.divmod, p(2, 3), p(3)),
@@ -375,7 +429,9 @@ COMPOSED = {
     "interp": [
         (lambda x, y: np.interp(x, np.array([-1.0, 0.0, 1.5], np.float32), y), n(6), n(3)),
         (
-            lambda xp: np.interp(np.array([0.1, 0.7], np.float32), np.sort(xp), np.array([1.0, 3.0, 2.0], np.float32)),
+            lambda xp: np.interp(
+                np.array([0.1, 0.7], np.float32), np.sort(xp), np.array([1.0, 3.0, 2.0], np.float32)
+            ),
             n(3),
         ),
     ],
@@ -387,11 +443,16 @@ COMPOSED = {
     "polyval": [(np.polyval, n(3), n(2))],
     "unwrap": [(np.unwrap, 3 * n(5))],
     "eigvalsh": [(np.linalg.eigvalsh, s(3, 3))],
-    "matrix_power": [(lambda a, k=k: np.linalg.matrix_power(a, k), s(2, 2)) for k in (0, 1, 2, 5, -2)],
+    "matrix_power": [
+        (lambda a, k=k: np.linalg.matrix_power(a, k), s(2, 2)) for k in (0, 1, 2, 5, -2)
+    ],
     "multi_dot": [(lambda a, b, c: np.linalg.multi_dot([a, b, c]), n(2, 3), n(3, 2), n(2, 2))],
     "vector and matrix norms": [
         *[(lambda x, o=o: np.linalg.norm(x, o), n(4)) for o in (1, 2, 3, np.inf, -np.inf)],
-        *[(lambda x, o=o: np.linalg.norm(x, o, axis=(0, 1)), n(2, 3)) for o in ("fro", 1, -1, np.inf, -np.inf)],
+        *[
+            (lambda x, o=o: np.linalg.norm(x, o, axis=(0, 1)), n(2, 3))
+            for o in ("fro", 1, -1, np.inf, -np.inf)
+        ],
     ],
     "cummax": [(lambda x: mg.cummax(x, axis=1), n(2, 5)), (mg.cummax, n(4))],
     "cummin": [(lambda x: mg.cummin(x, axis=-1), n(2, 5))],
@@ -404,7 +465,10 @@ COMPOSED = {
         (lambda x: np.multiply.accumulate(x, axis=1), n(2, 3)),
         (lambda x: np.maximum.accumulate(x, axis=1), n(2, 5)),
         (lambda x: np.minimum.accumulate(x), n(5)),
-        *[(f.outer, p(2), p(2, 2)) for f in (np.add, np.multiply, np.maximum, np.subtract, np.power)],
+        *[
+            (f.outer, p(2), p(2, 2))
+            for f in (np.add, np.multiply, np.maximum, np.subtract, np.power)
+        ],
     ],
     # what only moves elements
     **{
@@ -423,17 +487,30 @@ COMPOSED = {
     },
     "rot90": [(np.rot90, n(2, 3)), (lambda x: np.rot90(x, -1, (1, 2)), n(2, 3, 2))],
     "rollaxis": [(lambda x: np.rollaxis(x, 2), n(2, 3, 2))],
-    "diag": [(np.diag, n(3)), (lambda x: np.diag(x, 1), n(3, 3)), (lambda x: np.diag(x, k=-1), n(2))],
+    "diag": [
+        (np.diag, n(3)),
+        (lambda x: np.diag(x, 1), n(3, 3)),
+        (lambda x: np.diag(x, k=-1), n(2)),
+    ],
     "diagflat": [(np.diagflat, n(2, 2))],
     "delete": [(lambda x: np.delete(x, [0, 2], axis=1), n(2, 4))],
     "resize": [(lambda x: np.resize(x, (3, 3)), n(2, 2))],
-    **{name: [(lambda x, f=NUMPY[name]: list(f(x, 2)), n(2, 2, 4))] for name in ["hsplit", "vsplit", "dsplit"]},
     **{
-        name: [(lambda a, b, f=NUMPY[name]: f([a, b]), n(2, 3), n(2, 3)), (lambda a, f=NUMPY[name]: f((a, a)), n(3))]
+        name: [(lambda x, f=NUMPY[name]: list(f(x, 2)), n(2, 2, 4))]
+        for name in ["hsplit", "vsplit", "dsplit"]
+    },
+    **{
+        name: [
+            (lambda a, b, f=NUMPY[name]: f([a, b]), n(2, 3), n(2, 3)),
+            (lambda a, f=NUMPY[name]: f((a, a)), n(3)),
+        ]
         for name in ["hstack", "vstack", "dstack", "column_stack"]
     },
     "block": [(lambda a, b: np.block([[a, b], [b, a]]), n(2, 2), n(2, 2))],
-    "append": [(lambda a, b: np.append(a, b), n(2), n(2, 2)), (lambda a, b: np.append(a, b, axis=0), n(1, 2), n(2, 2))],
+    "append": [
+        (lambda a, b: np.append(a, b), n(2), n(2, 2)),
+        (lambda a, b: np.append(a, b, axis=0), n(1, 2), n(2, 2)),
+    ],
     "insert": [(lambda a, b: np.insert(a, 1, b, axis=1), n(2, 3), n(2))],
     "compress": [(lambda a: np.compress([True, False, True], a, axis=1), n(2, 3))],
     "extract": [(lambda a: np.extract(MASK, a), n(2, 3))],
@@ -449,8 +526,12 @@ CHANGES_DTYPE = ("astype", "float_power")
 
 def test_every_primitive_of_minigrad_is_in_the_table():
     folder = os.path.dirname(mg.__file__)
-    own = {name for name, op in registry.items() if op.differentiable and _file(op).startswith(folder)}
-    acts_on_gradients = {name for name in own if os.path.basename(_file(registry[name])) == "edits.py"}
+    own = {
+        name for name, op in registry.items() if op.differentiable and _file(op).startswith(folder)
+    }
+    acts_on_gradients = {
+        name for name in own if os.path.basename(_file(registry[name])) == "edits.py"
+    }
     assert own - ENGINE_ONLY - acts_on_gradients == set(CHECKS) - acts_on_gradients
 
 
@@ -473,10 +554,14 @@ def test_value_is_that_of_numpy(name, fn, inputs):
         arrays = [np.asarray(x, dtype) for x in inputs]
         found = fn(*[mg.tensor(x, requires_grad=True) for x in arrays])
         expected = fn(*arrays)
-        for y, z in zip(*[v if isinstance(v, tuple | list) else [v] for v in (found, expected)], strict=True):
+        for y, z in zip(
+            *[v if isinstance(v, tuple | list) else [v] for v in (found, expected)], strict=True
+        ):
             assert isinstance(y, mg.Tensor)
             assert y.shape == np.shape(z)
-            np.testing.assert_allclose(y.data, np.asarray(getattr(z, "data", z)), rtol=tolerance, atol=tolerance)
+            np.testing.assert_allclose(
+                y.data, np.asarray(getattr(z, "data", z)), rtol=tolerance, atol=tolerance
+            )
 
 
 @pytest.mark.parametrize(("name", "fn", "inputs"), CASES)
@@ -485,23 +570,31 @@ def test_derivatives_agree_with_central_differences(name, fn, inputs):
     mg.gradgradcheck(fn, inputs, full=True, tolerance=1e-6)
 
 
-@pytest.mark.parametrize(("name", "fn", "inputs"), [case for case in CASES if case.id.endswith(("-0", "-1"))])
+@pytest.mark.parametrize(
+    ("name", "fn", "inputs"), [case for case in CASES if case.id.endswith(("-0", "-1"))]
+)
 def test_third_derivatives_along_random_directions(name, fn, inputs):
     def slopes(*tensors):
         y = fn(*tensors)
-        total = sum((part * part * part).sum() for part in (y if isinstance(y, tuple | list) else [y]))
+        total = sum(
+            (part * part * part).sum() for part in (y if isinstance(y, tuple | list) else [y])
+        )
         total = total + sum(0.0 * x.sum() for x in tensors)  # so that there is a gradient, be it 0
         return mg.grad(total, tensors, create_graph=True)
 
     assert mg.gradgradcheck(slopes, inputs, tolerance=2e-5)
 
 
-@pytest.mark.parametrize(("name", "fn", "inputs"), [case for case in CASES if case.values[0] not in CHANGES_DTYPE])
+@pytest.mark.parametrize(
+    ("name", "fn", "inputs"), [case for case in CASES if case.values[0] not in CHANGES_DTYPE]
+)
 def test_float32_is_kept(name, fn, inputs):
     tensors = [mg.tensor(np.asarray(x, np.float32), requires_grad=True) for x in inputs]
     y = fn(*tensors)
     ys = [part for part in (y if isinstance(y, tuple | list) else [y]) if part.requires_grad]
     assert {part.dtype for part in ys} == {np.dtype(np.float32)}
     seeds = [np.ones_like(part.data) for part in ys]
-    for dx in mg.grad(ys, tensors, seeds if len(ys) > 1 else seeds[0], create_graph=True, allow_unused=True):
+    for dx in mg.grad(
+        ys, tensors, seeds if len(ys) > 1 else seeds[0], create_graph=True, allow_unused=True
+    ):
         assert dx is None or dx.dtype == np.float32

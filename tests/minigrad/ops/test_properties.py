@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 import minigrad as mg
 
 FLOATS = st.floats(-3, 3).map(lambda v: round(v, 3))
-BINARY = [np.add, np.subtract, np.multiply, np.maximum, np.minimum, np.hypot, np.arctan2, np.logaddexp]
+BINARY = [
+    np.add,
+    np.subtract,
+    np.multiply,
+    np.maximum,
+    np.minimum,
+    np.hypot,
+    np.arctan2,
+    np.logaddexp,
+]
 REDUCTIONS = [np.sum, np.mean, np.max, np.min, np.prod, np.var]
 two_shapes = hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=3)
 limited = settings(max_examples=60, deadline=None, derandomize=True)
@@ -30,16 +39,28 @@ def test_broadcasting_is_undone_for_both_inputs(data, shapes, f):
     dy = array(data, shapes.result_shape)
     dx, dz = mg.grad(y, (x, z), dy)
     assert (dx.shape, dz.shape) == shapes.input_shapes
-    wide = [mg.tensor(np.broadcast_to(v, shapes.result_shape).copy(), requires_grad=True) for v in (a, b)]
+    wide = [
+        mg.tensor(np.broadcast_to(v, shapes.result_shape).copy(), requires_grad=True)
+        for v in (a, b)
+    ]
     for small, large in zip((dx, dz), mg.grad(f(*wide), wide, dy), strict=True):
         extra = tuple(range(large.ndim - small.ndim))
         summed = large.data.sum(extra, keepdims=False) if extra else large.data
-        stretched = tuple(k for k, (m, n) in enumerate(zip(small.shape, summed.shape, strict=True)) if m != n)
-        np.testing.assert_allclose(small.data, summed.sum(stretched, keepdims=True), rtol=1e-12, atol=1e-12)
+        stretched = tuple(
+            k for k, (m, n) in enumerate(zip(small.shape, summed.shape, strict=True)) if m != n
+        )
+        np.testing.assert_allclose(
+            small.data, summed.sum(stretched, keepdims=True), rtol=1e-12, atol=1e-12
+        )
 
 
 @limited
-@given(st.data(), hnp.array_shapes(min_dims=0, max_dims=4, max_side=3), st.sampled_from(REDUCTIONS), st.booleans())
+@given(
+    st.data(),
+    hnp.array_shapes(min_dims=0, max_dims=4, max_side=3),
+    st.sampled_from(REDUCTIONS),
+    st.booleans(),
+)
 def test_reductions_over_any_axes(data, shape, f, keepdims):
     a = array(data, shape)
     axis = data.draw(st.none() | hnp.valid_tuple_axes(a.ndim)) if a.ndim else None
@@ -54,7 +75,9 @@ def test_reductions_over_any_axes(data, shape, f, keepdims):
         np.testing.assert_allclose(dx.data.sum(), dy.sum(), rtol=1e-9, atol=1e-9)
         return
     ahead, behind = (f(a + s * eps * v, axis=axis, keepdims=keepdims) for s in (1, -1))
-    np.testing.assert_allclose((dx.data * v).sum(), ((ahead - behind) * dy).sum() / (2 * eps), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        (dx.data * v).sum(), ((ahead - behind) * dy).sum() / (2 * eps), rtol=1e-5, atol=1e-5
+    )
 
 
 @limited
@@ -62,7 +85,8 @@ def test_reductions_over_any_axes(data, shape, f, keepdims):
 def test_an_index_and_its_gradient(data, shape):
     a = array(data, shape)
     index = data.draw(
-        hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True) | hnp.integer_array_indices(shape)
+        hnp.basic_indices(shape, allow_newaxis=True, allow_ellipsis=True)
+        | hnp.integer_array_indices(shape)
     )
     x = mg.tensor(a, requires_grad=True)
     y = x[index]
@@ -87,7 +111,10 @@ def test_taking_apart_and_joining_is_the_identity(data, shape):
 
 
 @limited
-@given(st.data(), hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, max_dims=2, max_side=3))
+@given(
+    st.data(),
+    hnp.mutually_broadcastable_shapes(signature=np.matmul.signature, max_dims=2, max_side=3),
+)
 def test_matmul_of_any_shapes(data, shapes):
     a, b = (array(data, shape) for shape in shapes.input_shapes)
     x, z = mg.tensor(a, requires_grad=True), mg.tensor(b, requires_grad=True)
@@ -96,7 +123,9 @@ def test_matmul_of_any_shapes(data, shapes):
     dy, va, vb = array(data, y.shape), array(data, a.shape), array(data, b.shape)
     dx, dz = mg.grad(y, (x, z), dy)
     directional = (dy * (va @ b + a @ vb)).sum()  # the product rule itself
-    np.testing.assert_allclose((dx.data * va).sum() + (dz.data * vb).sum(), directional, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(
+        (dx.data * va).sum() + (dz.data * vb).sum(), directional, rtol=1e-9, atol=1e-9
+    )
 
 
 @limited

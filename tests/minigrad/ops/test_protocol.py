@@ -10,11 +10,19 @@ from minigrad.ops.protocol import table
 
 
 def leaf(*shape, dtype=np.float64):
-    return mg.tensor(np.arange(1.0, np.prod(shape) + 1).reshape(shape).astype(dtype), requires_grad=True)
+    return mg.tensor(
+        np.arange(1.0, np.prod(shape) + 1).reshape(shape).astype(dtype), requires_grad=True
+    )
 
 
 def test_aliases_of_numpy_find_the_same_function():
-    for a, b in [("abs", "absolute"), ("concat", "concatenate"), ("pow", "power"), ("acos", "arccos"), ("amax", "max")]:
+    for a, b in [
+        ("abs", "absolute"),
+        ("concat", "concatenate"),
+        ("pow", "power"),
+        ("acos", "arccos"),
+        ("amax", "max"),
+    ]:
         assert table[getattr(np, a)] is table[getattr(np, b)]
     x = leaf(2, 3)
     np.testing.assert_array_equal(np.amax(x, axis=1).data, [3, 6])
@@ -84,7 +92,17 @@ def test_results_without_a_derivative_have_no_history():
 def test_an_array_on_the_left_gives_a_tensor():
     x = leaf(3)
     a = np.ones(3)
-    for y in (a + x, a * x, a @ x, a - x, a / x, a**x, np.float64(2) * x, np.outer(a, x), np.dot([1.0, 2.0, 3.0], x)):
+    for y in (
+        a + x,
+        a * x,
+        a @ x,
+        a - x,
+        a / x,
+        a**x,
+        np.float64(2) * x,
+        np.outer(a, x),
+        np.dot([1.0, 2.0, 3.0], x),
+    ):
         assert isinstance(y, mg.Tensor)
         assert y.requires_grad
 
@@ -102,7 +120,10 @@ def test_a_list_neither_widens_nor_loses_digits():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda x: np.fft.fft(x), ["np.fft.fft", "float64 (2, 3)", "no gradient rule", "mg.primitive", "t.data"]),
+        (
+            lambda x: np.fft.fft(x),
+            ["np.fft.fft", "float64 (2, 3)", "no gradient rule", "mg.primitive", "t.data"],
+        ),
         (lambda x: np.linalg.svd(x), ["np.linalg.svd", "float64 (2, 3)"]),
         (lambda x: np.apply_along_axis(np.sum, 0, x), ["np.apply_along_axis"]),
         (lambda x: np.nextafter(x, x), ["np.nextafter", "float64 (2, 3), float64 (2, 3)"]),
@@ -155,7 +176,11 @@ def test_work_of_split_and_unstack_is_one_rule_call_for_all_outputs():
     for parts in (lambda x: mg.unstack(x), lambda x: np.split(x, 50)):
         x = leaf(50, 2)
         total = sum(part.sum() for part in parts(x))
-        steps = [step for step in mg.Graph(total).backward_steps() if step.node.op.name in ("unstack", "split")]
+        steps = [
+            step
+            for step in mg.Graph(total).backward_steps()
+            if step.node.op.name in ("unstack", "split")
+        ]
         assert len(steps) == 50
         assert sum(any(dx is not None for dx in step.input_grads) for step in steps) == 1
 

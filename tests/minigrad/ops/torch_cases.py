@@ -44,7 +44,18 @@ ELEMENTWISE = [
     "abs",
 ]
 POSITIVE = ["log", "log2", "log10", "log1p", "sqrt", "reciprocal"]
-BINARY = ["add", "subtract", "multiply", "divide", "power", "arctan2", "hypot", "maximum", "minimum", "logaddexp"]
+BINARY = [
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "power",
+    "arctan2",
+    "hypot",
+    "maximum",
+    "minimum",
+    "logaddexp",
+]
 SPLIT = "a.split(2, 1)[1] * a.split(2, 1)[0] ** 2"
 
 CASES = {
@@ -79,14 +90,22 @@ CASES = {
     "var": (lambda a: np.var(a, axis=1, ddof=1), "a.var(1)", [n(3, 4)]),
     "std": (lambda a: np.std(a, axis=0), "a.std(0, correction=0)", [n(3, 4)]),
     "prod": (lambda a: np.prod(a, 1), "a.prod(1)", [n(3, 4)]),
-    "prod with a zero": (lambda a: np.prod(a, 1), "a.prod(1)", [np.array([[0.0, 2.0, 3.0], [0.0, 0.0, 2.0]])]),
+    "prod with a zero": (
+        lambda a: np.prod(a, 1),
+        "a.prod(1)",
+        [np.array([[0.0, 2.0, 3.0], [0.0, 0.0, 2.0]])],
+    ),
     "max with ties": (np.max, "a.amax()", [np.array([1.0, 3.0, 3.0])]),
     "max over an axis": (lambda a: np.max(a, 0), "a.amax(0)", [n(3, 4)]),
     "cumsum": (lambda a: np.cumsum(a, 1), "a.cumsum(1)", [n(3, 4)]),
     "cumprod": (lambda a: np.cumprod(a, 0), "a.cumprod(0)", [n(3, 4)]),
     "norm": (lambda a: np.linalg.norm(a, axis=1), "torch.linalg.norm(a, dim=1)", [n(3, 4)]),
     "clip": (lambda a: np.clip(a, -0.5, 0.5), "a.clamp(-0.5, 0.5)", [n(3, 4)]),
-    "where": (lambda a, b: np.where(a > b, a * b, b), "torch.where(a > b, a * b, b)", [n(3, 4), n(4)]),
+    "where": (
+        lambda a, b: np.where(a > b, a * b, b),
+        "torch.where(a > b, a * b, b)",
+        [n(3, 4), n(4)],
+    ),
     "getitem": (lambda a: a[[0, 0, 2], 1:], "a[[0, 0, 2], 1:]", [n(3, 4)]),
     "take_along_axis": (
         lambda a: np.take_along_axis(a, np.array([[0, 3], [1, 1], [2, 0]]), 1),
@@ -95,7 +114,11 @@ CASES = {
     ),
     "sort": (lambda a: np.sort(a, 0), "a.sort(0).values", [n(3, 4)]),
     "split": (lambda a: np.split(a, 2, 1)[1] * np.split(a, 2, 1)[0] ** 2, SPLIT, [n(3, 4)]),
-    "stack and flip": (lambda a, b: np.flip(np.stack([a, b], 1), 0), "torch.stack([a, b], 1).flip(0)", [n(3), n(3)]),
+    "stack and flip": (
+        lambda a, b: np.flip(np.stack([a, b], 1), 0),
+        "torch.stack([a, b], 1).flip(0)",
+        [n(3), n(3)],
+    ),
     "pad": (lambda a: np.pad(a, ((0, 0), (1, 2))), "F.pad(a, (1, 2))", [n(3, 4)]),
     "roll": (lambda a: np.roll(a, 2, 1), "a.roll(2, 1)", [n(3, 4)]),
     "tile": (lambda a: np.tile(a, (2, 3)), "a.tile((2, 3))", [n(2, 2)]),
@@ -103,7 +126,11 @@ CASES = {
     "solve": (np.linalg.solve, "torch.linalg.solve(a, b)", [s(3), n(3, 2)]),
     "det": (np.linalg.det, "torch.linalg.det(a)", [s(3)]),
     "slogdet": (lambda a: np.linalg.slogdet(a)[1], "torch.linalg.slogdet(a)[1]", [s(3)]),
-    "cholesky": (lambda a: np.linalg.cholesky(a @ a.T), "torch.linalg.cholesky(a @ a.T)", [n(3, 3) + 2 * np.eye(3)]),
+    "cholesky": (
+        lambda a: np.linalg.cholesky(a @ a.T),
+        "torch.linalg.cholesky(a @ a.T)",
+        [n(3, 3) + 2 * np.eye(3)],
+    ),
     "eigh": (lambda a: np.linalg.eigh(a + a.T)[0], "torch.linalg.eigh(a + a.T)[0]", [n(3, 3)]),
     "LSTM step": (
         lambda a, b, c: np.tanh(mg.sigmoid(a @ b) * c) * mg.sigmoid(a @ b),

@@ -22,7 +22,9 @@ def recurrent(cell: str, steps: int, every_step: bool = False, **options: Any) -
     if not every_step:
         return nn.mse_loss(nn.Linear(y.shape[-1], 2)(y[-1]), np.zeros((2, 2), np.float32))
     readout = nn.Linear(y.shape[-1], 2)
-    return sum(nn.mse_loss(readout(y[t]), np.zeros((2, 2), np.float32)) for t in range(steps)) / steps
+    return (
+        sum(nn.mse_loss(readout(y[t]), np.zeros((2, 2), np.float32)) for t in range(steps)) / steps
+    )
 
 
 def by_hand(steps: int) -> mg.Tensor:
@@ -107,7 +109,9 @@ NETWORKS: dict[str, Callable[[int], mg.Tensor]] = {
     "gru, loss at every step": lambda T: recurrent("GRU", T, every_step=True),
     "stacked": lambda T: recurrent("GRU", T, num_layers=2),
     "bidirectional": lambda T: recurrent("RNN", T, every_step=True, bidirectional=True),
-    "deep bidirectional": lambda T: recurrent("LSTM", T, every_step=True, bidirectional=True, num_layers=2),
+    "deep bidirectional": lambda T: recurrent(
+        "LSTM", T, every_step=True, bidirectional=True, num_layers=2
+    ),
     "by hand": by_hand,
     "masked": masked,
     "attention": attention,
@@ -139,14 +143,19 @@ class Drawing:
             found = re.match(r"\t(\w+)(?: -> (\w+))? \[(.*)\]$", line)
             if not found or found[1] in ("graph", "node", "edge"):
                 continue
-            attributes = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s"]+)', found[3])}
+            attributes = {
+                k: v.strip('"')
+                for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s"]+)', found[3])
+            }
             if found[2]:
                 self.edges.append((found[1], found[2], self.points(attributes["pos"]), attributes))
             else:
                 x, y = map(float, attributes["pos"].split(","))
                 size = float(attributes["width"]) * 72, float(attributes["height"]) * 72
                 label = attributes["label"].replace("\\n", "\n").replace("&amp;", "&")
-                self.nodes[found[1]] = Node(x, y, *size, label, float(attributes["fontsize"]), attributes["shape"])
+                self.nodes[found[1]] = Node(
+                    x, y, *size, label, float(attributes["fontsize"]), attributes["shape"]
+                )
 
     @staticmethod
     def points(text: str) -> list[Point]:
@@ -168,13 +177,19 @@ class Drawing:
 
     def spilled(self) -> list[str]:
         """Nodes whose text is wider than they are."""
-        return [n.label for n in self.nodes.values() if style.text_width(n.label, n.font) > n.width + 0.1]
+        return [
+            n.label
+            for n in self.nodes.values()
+            if style.text_width(n.label, n.font) > n.width + 0.1
+        ]
 
     def crossed(self) -> list[tuple[str, str, str]]:
         """Edges that run over a node that is not one of their ends; rails and bars hide what passes behind them."""
         hidden = ("rail", "bar", "weights")
         names = [
-            name for name in self.nodes if not name.split("_", 1)[-1].startswith(hidden) and not name.startswith(hidden)
+            name
+            for name in self.nodes
+            if not name.split("_", 1)[-1].startswith(hidden) and not name.startswith(hidden)
         ]
         if not names:
             return []
@@ -185,7 +200,11 @@ class Drawing:
                 continue
             away = np.abs(np.array(sampled(points))[:, None, :] - boxes[:, :2]) - boxes[:, 2:] / 2
             under = [names[k] for k in np.flatnonzero((away.max(axis=2) < -2.0).any(axis=0))]
-            found += [(tail, head, name) for name in under if not re.match(f"({tail}|{head})(_w\\d+)?$", name)]
+            found += [
+                (tail, head, name)
+                for name in under
+                if not re.match(f"({tail}|{head})(_w\\d+)?$", name)
+            ]
         return found
 
     def fonts(self) -> list[float]:

@@ -16,7 +16,8 @@ def without_dot(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("suffix", "start"), [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF"), ("gv", b"digraph")]
+    ("suffix", "start"),
+    [("svg", b"<?xml"), ("png", b"\x89PNG"), ("pdf", b"%PDF"), ("gv", b"digraph")],
 )
 def test_formats_by_suffix(network, tmp_path, suffix, start):
     path = tmp_path / f"picture.{suffix}"
@@ -33,7 +34,9 @@ def test_pygraphviz_serves_where_there_is_no_dot(network, tmp_path, without_dot,
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.skipif(engine.shutil.which("dot") is None, reason="needs the dot program to compare with")
+@pytest.mark.skipif(
+    engine.shutil.which("dot") is None, reason="needs the dot program to compare with"
+)
 def test_dot_and_pygraphviz_draw_the_same_picture(network, monkeypatch):
     text = render.to_dot(network("lstm", 3), backward=True).source
     with_dot = places(json.loads(engine.run(text, "json0")))
@@ -51,7 +54,9 @@ def places(graph):
     things = [((item["name"],), item) for item in graph["objects"]]
     things += [((names[edge["tail"]], names[edge["head"]]), edge) for edge in graph["edges"]]
     keys = ("pos", "bb", "lp")
-    return {(*name, key): numbers(thing[key]) for name, thing in things for key in keys if key in thing}
+    return {
+        (*name, key): numbers(thing[key]) for name, thing in things for key in keys if key in thing
+    }
 
 
 def numbers(text):
@@ -67,7 +72,9 @@ def test_a_long_picture_is_the_same_from_a_process_of_its_own(network, without_d
         engine.run("digraph {", "svg")
 
 
-def test_without_any_graphviz_the_text_is_written_and_the_error_says_so(network, tmp_path, without_dot, monkeypatch):
+def test_without_any_graphviz_the_text_is_written_and_the_error_says_so(
+    network, tmp_path, without_dot, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     with pytest.raises(engine.NoGraphvizError, match=r"pip install.*picture\.gv"):
         render.render(network("rnn", 2), tmp_path / "picture.svg")
@@ -87,7 +94,9 @@ def test_a_directory_that_does_not_exist_is_named(network, tmp_path):
         render.render(network("rnn", 2), tmp_path / "nowhere" / "picture.svg")
 
 
-def test_a_failed_write_leaves_nothing_behind_and_keeps_the_old_file(network, tmp_path, monkeypatch):
+def test_a_failed_write_leaves_nothing_behind_and_keeps_the_old_file(
+    network, tmp_path, monkeypatch
+):
     path = tmp_path / "picture.svg"
     path.write_text("old")
 
@@ -125,7 +134,9 @@ def test_a_drawing_shows_itself_where_there_is_no_dot(network, without_dot):
     assert shown["image/svg+xml"].startswith("<?xml")
 
 
-def test_strips_and_flip_books_leave_their_text_where_there_is_no_graphviz(network, tmp_path, without_dot, monkeypatch):
+def test_strips_and_flip_books_leave_their_text_where_there_is_no_graphviz(
+    network, tmp_path, without_dot, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "pygraphviz", None)
     with pytest.raises(engine.NoGraphvizError, match=r"flow\.gv"):
         render.compare({"a": network("rnn", 2)}).render(tmp_path / "flow.svg")

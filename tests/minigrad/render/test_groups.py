@@ -10,7 +10,16 @@ import nn
 from minigrad import render
 
 NAMES = (
-    *("rnn", "lstm", "gru", "lstm, loss at every step", "stacked", "deep bidirectional", "by hand", "skips"),
+    *(
+        "rnn",
+        "lstm",
+        "gru",
+        "lstm, loss at every step",
+        "stacked",
+        "deep bidirectional",
+        "by hand",
+        "skips",
+    ),
     *("masked", "attention", "attention after the loop", "translation", "embedded"),
 )
 

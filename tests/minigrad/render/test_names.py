@@ -7,7 +7,10 @@ from minigrad import render
 
 
 def labels(drawing, *outputs, **options) -> list[str]:
-    return [node.label for node in drawing(render.to_dot(mg.Graph(*outputs), **options).source).nodes.values()]
+    return [
+        node.label
+        for node in drawing(render.to_dot(mg.Graph(*outputs), **options).source).nodes.values()
+    ]
 
 
 def test_values_of_a_tuple_assignment_bear_their_variables():

@@ -45,7 +45,9 @@ def test_nothing_overlaps_spills_or_is_crossed(network, drawing, name, view, bac
 @pytest.mark.parametrize("steps", [1, 2, 6])
 @pytest.mark.parametrize("name", NAMES)
 def test_any_number_of_steps(network, drawing, name, steps, view):
-    picture = drawing(render.to_dot(network(name, steps), view=view, backward=True, steps="all").source)
+    picture = drawing(
+        render.to_dot(network(name, steps), view=view, backward=True, steps="all").source
+    )
     assert picture.overlaps() == picture.crossed() == picture.spilled() == []
 
 
@@ -57,9 +59,15 @@ CELLS = sorted(path.stem for path in Path("demos/custom_cells").glob("[a-z]*.py"
 def test_cells_of_the_demos(drawing, module, time):
     cells = importlib.import_module(f"demos.custom_cells.{module}")
     for cell in vars(cells).values():
-        if isinstance(cell, type) and issubclass(cell, nn.Cell) and cell.__module__ == cells.__name__:
+        if (
+            isinstance(cell, type)
+            and issubclass(cell, nn.Cell)
+            and cell.__module__ == cells.__name__
+        ):
             y, _ = nn.Unroll(cell(3, 4))(np.ones((3, 2, 3), np.float32))
-            picture = drawing(render.to_dot(mg.Graph((y[-1] ** 2).mean()), time=time, backward=True).source)
+            picture = drawing(
+                render.to_dot(mg.Graph((y[-1] ** 2).mean()), time=time, backward=True).source
+            )
             assert picture.overlaps() == picture.crossed() == picture.spilled() == []
 
 
@@ -129,7 +137,9 @@ def test_one_tile_serves_all_steps_of_a_cell(network, monkeypatch):
 
     asked = []
     layouts = engine.layouts
-    monkeypatch.setattr(engine, "layouts", lambda texts: asked.append(list(texts)) or layouts(texts))
+    monkeypatch.setattr(
+        engine, "layouts", lambda texts: asked.append(list(texts)) or layouts(texts)
+    )
     render.to_dot(network("lstm", 4), steps="all")
     render.to_dot(network("lstm", 40), steps="all")
     assert asked[0] == asked[len(asked) // 2]
@@ -198,7 +208,9 @@ def test_a_graph_without_time_is_drawn_too(drawing):
     b = mg.tensor(np.ones(2), requires_grad=True, name="b")
     loss = (np.tanh(np.ones((4, 3)) @ W + b) ** 2).mean()
     picture = drawing(render.to_dot(mg.Graph(loss)).source)
-    assert {"@", "+", "tanh", "x²", "loss", "W", "b"} <= {node.label for node in picture.nodes.values()}
+    assert {"@", "+", "tanh", "x²", "loss", "W", "b"} <= {
+        node.label for node in picture.nodes.values()
+    }
     assert picture.overlaps() == picture.crossed() == []
 
 
@@ -229,11 +241,15 @@ def test_a_rolled_picture_has_one_step_and_delays(network, drawing, name, view):
     assert "t−1" in {node.label for node in picture.nodes.values()}
     assert "xₜ" in {node.label for node in picture.nodes.values()}
     assert picture.overlaps() == picture.crossed() == picture.spilled() == []
-    assert len(picture.nodes) < len(drawing(render.to_dot(network(name, 5), view=view).source).nodes)
+    assert len(picture.nodes) < len(
+        drawing(render.to_dot(network(name, 5), view=view).source).nodes
+    )
 
 
 def test_rolled_and_unrolled_stand_side_by_side_on_one_scale(network, drawing):
-    picture = drawing(render.to_dot(network("lstm", 4), time="both", view="cells", backward=True).source)
+    picture = drawing(
+        render.to_dot(network("lstm", 4), time="both", view="cells", backward=True).source
+    )
     left = [node for name, node in picture.nodes.items() if not name.startswith("u_")]
     right = [node for name, node in picture.nodes.items() if name.startswith("u_")]
     assert max(n.x + n.width / 2 for n in left) < min(n.x - n.width / 2 for n in right)
@@ -252,7 +268,9 @@ def test_steps_wrap_like_text(network, drawing, name, view):
 
 @pytest.mark.parametrize(("fit", "width", "height"), [("slide", 1920, 1080), ("column", 800, 1200)])
 @pytest.mark.parametrize("name", ["rnn", "lstm, loss at every step"])
-def test_no_text_is_under_twelve_pixels_at_the_chosen_fit(network, drawing, fit, width, height, name):
+def test_no_text_is_under_twelve_pixels_at_the_chosen_fit(
+    network, drawing, fit, width, height, name
+):
     picture = drawing(render.to_dot(network(name, 12), fit=fit, backward=True).source)
     left, bottom, right, top = map(float, re.search(r' bb="([^"]*)"', picture.source)[1].split(","))
     pixels = min(width / (right - left), height / (top - bottom))
@@ -273,7 +291,10 @@ def test_cuts_and_limits_are_marked(network):
 
 
 def test_a_traced_backward_pass_is_the_mirror_image_of_the_forward_pass(drawing):
-    W, h = mg.tensor(np.eye(2) * 0.5, requires_grad=True, name="W"), mg.tensor(np.ones((1, 2)), name="h_init")
+    W, h = (
+        mg.tensor(np.eye(2) * 0.5, requires_grad=True, name="W"),
+        mg.tensor(np.ones((1, 2)), name="h_init"),
+    )
     for t in range(3):
         with mg.time_step(t):
             h = np.tanh(h @ W)
@@ -282,7 +303,9 @@ def test_a_traced_backward_pass_is_the_mirror_image_of_the_forward_pass(drawing)
     assert "backward, t = 1" in picture.source
     assert "Σ dW" in {node.label for node in picture.nodes.values()}
     assert picture.overlaps() == picture.crossed() == []
-    forward = {n.x for name, n in picture.nodes.items() if name.startswith("l0_t1") and n.label == "@"}
+    forward = {
+        n.x for name, n in picture.nodes.items() if name.startswith("l0_t1") and n.label == "@"
+    }
     back = {n.x for name, n in picture.nodes.items() if name.startswith("l2_t1") and n.label == "@"}
     ends = [name for name in picture.nodes if name.startswith("l2_")]
     assert forward
@@ -304,7 +327,9 @@ def test_strips_share_one_scale(network, drawing, tmp_path):
 def test_a_flip_book_keeps_its_layout_and_colours_step_by_step(network, drawing, tmp_path):
     paths = render.frames(network("rnn", 3), tmp_path / "book", suffix="gv")
     pictures = [drawing(Path(path).read_text()) for path in paths]
-    places = [{name: (n.x, n.y) for name, n in p.nodes.items() if "rail" not in name} for p in pictures]
+    places = [
+        {name: (n.x, n.y) for name, n in p.nodes.items() if "rail" not in name} for p in pictures
+    ]
     assert len(paths) == 4
     assert all(p == places[0] for p in places)
     coloured = [p.source.count("gradient norm 0") for p in pictures]
@@ -330,7 +355,9 @@ def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, caps
         "loss = (y[-1] ** 2).mean()\n"
         "if len(sys.argv) > 1: loss.backward(); print('not reached')\n"
     )
-    for k, arguments in enumerate([[str(program)], [str(program), "--train"], [str(program), "--", "-o"]]):
+    for k, arguments in enumerate(
+        [[str(program)], [str(program), "--train"], [str(program), "--", "-o"]]
+    ):
         path = tmp_path / f"picture{k}.svg"  # the options before the program or behind it
         own = ["-o", str(path), "--view", "cells"]
         assert command_line([*own, *arguments] if k != 1 else [*arguments, *own]) == 0
@@ -338,7 +365,11 @@ def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, caps
     out = capsys.readouterr().out
     assert "Graph: 4 time steps" in out
     assert "not reached" not in out
-    for wrong in (["-o", str(tmp_path / "p.bmpx")], ["--steps", "some"], ["--pass", "0"]):  # before the program is run
+    for wrong in (
+        ["-o", str(tmp_path / "p.bmpx")],
+        ["--steps", "some"],
+        ["--pass", "0"],
+    ):  # before the program is run
         with pytest.raises(SystemExit):
             command_line([*wrong, str(program)])
     assert "suffix" in (said := capsys.readouterr().err)
@@ -362,7 +393,10 @@ def test_the_command_line_draws_what_mg_grad_walks(tmp_path, capsys, command_lin
 
 
 def test_a_rolled_picture_tells_apart_what_one_line_makes_twice_in_a_step(drawing):
-    W, h = mg.tensor(np.eye(2) * 0.5, requires_grad=True, name="W"), mg.tensor(np.ones((1, 2)), name="h_init")
+    W, h = (
+        mg.tensor(np.eye(2) * 0.5, requires_grad=True, name="W"),
+        mg.tensor(np.ones((1, 2)), name="h_init"),
+    )
     for _, x in mg.timesteps(np.ones((3, 1, 2))):
         h = h + x
         for _ in range(2):
@@ -370,7 +404,10 @@ def test_a_rolled_picture_tells_apart_what_one_line_makes_twice_in_a_step(drawin
     picture = drawing(render.to_dot(mg.Graph((h**2).sum()), time="rolled").source)
     (delay,) = [name for name, node in picture.nodes.items() if node.label == "t−1"]
     (maker,) = [tail for tail, head, *_ in picture.edges if head == delay]
-    last = max((n for n in picture.nodes if picture.nodes[n].label == "tanh"), key=lambda n: picture.nodes[n].x)
+    last = max(
+        (n for n in picture.nodes if picture.nodes[n].label == "tanh"),
+        key=lambda n: picture.nodes[n].x,
+    )
     assert maker == last
 
 
@@ -488,7 +525,10 @@ def test_rolled_and_unrolled_of_a_network_without_time_is_one_picture():
 def test_highlighted_nodes_that_are_not_drawn_are_counted_and_strangers_refused(network):
     graph = network("rnn", 12)
     hidden = graph.find(t=5)
-    assert f"not drawn: {len({*hidden})} of" in render.to_dot(graph, steps="0:2,-2:", highlight=hidden).source
+    assert (
+        f"not drawn: {len({*hidden})} of"
+        in render.to_dot(graph, steps="0:2,-2:", highlight=hidden).source
+    )
     source = render.to_dot(graph, highlight=graph.parameters["l0.W_hh"]).source
     assert source.count("penwidth=2.40") == 1
     with pytest.raises(ValueError, match="is no node of the graph"):
@@ -500,7 +540,10 @@ def test_highlighted_nodes_that_are_not_drawn_are_counted_and_strangers_refused(
 def test_gradients_of_gradients_do_not_overlap(twice, drawing, name, view):
     graph = twice(name)
     total = mg.Graph(sum((y**2).sum() for y in graph.outputs))
-    for picture in (render.to_dot(graph, view=view), render.to_dot(total, view=view, backward=True)):
+    for picture in (
+        render.to_dot(graph, view=view),
+        render.to_dot(total, view=view, backward=True),
+    ):
         found = drawing(picture.source)
         assert found.overlaps() == found.spilled() == found.crossed() == []
 
@@ -561,7 +604,10 @@ def test_text_that_is_not_on_a_gradient_has_enough_contrast():
     assert contrast(style.PANEL, style.PALE) >= 1.5
     shades = [luminance(style.ramp(k / 50)) for k in range(51)]
     assert shades == sorted(shades, reverse=True)
-    assert min(contrast(style.ramp(k / 50), style.ink_on(style.ramp(k / 50))) for k in range(51)) >= 4.5
+    assert (
+        min(contrast(style.ramp(k / 50), style.ink_on(style.ramp(k / 50))) for k in range(51))
+        >= 4.5
+    )
 
 
 @pytest.mark.parametrize(
@@ -640,7 +686,9 @@ def test_each_part_of_a_sequence_has_its_own_gradient():
     ys, _ = nn.RNN(4, 4)(xs * 2)
     graph = mg.Graph((ys**2).mean())
     source = render.to_dot(graph, backward=True).source
-    arriving = {step.node.t: step.grad for step in graph.backward_steps() if step.node.op.name == "unstack"}
+    arriving = {
+        step.node.t: step.grad for step in graph.backward_steps() if step.node.op.name == "unstack"
+    }
     for t, grad in arriving.items():
         assert f'xs * 2  gradient norm {np.linalg.norm(grad):.3g}"' in source, t
 

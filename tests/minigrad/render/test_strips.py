@@ -19,7 +19,11 @@ def test_a_flip_book_is_drawn_to_fit(network, tmp_path):
 
 def test_long_titles_do_not_widen_strips(network):
     title = "a vanilla recurrent network with orthogonal matrices and a tanh"
-    picture = mg.compare({title: network("rnn", 20), "LSTM": network("lstm", 20)}).to_dot(fit="column").source
+    picture = (
+        mg.compare({title: network("rnn", 20), "LSTM": network("lstm", 20)})
+        .to_dot(fit="column")
+        .source
+    )
     left, _, right, _ = map(float, re.search(r' bb="([^"]*)"', picture)[1].split(","))
     assert right - left < 720
     assert "no smaller picture" not in picture

@@ -39,7 +39,9 @@ def test_what_a_layer_takes_from_two_directions_is_no_input(network, drawing):
 def test_edges_from_hidden_steps_come_from_the_last_one_drawn_before_theirs(drawing, view):
     picture = drawing(render.to_dot(skips(12), steps="0:2,-2:", view=view).source)
     dashed = [
-        (tail, head, more.get("label")) for tail, head, _, more in picture.edges if "dashed" in more.get("style", "")
+        (tail, head, more.get("label"))
+        for tail, head, _, more in picture.edges
+        if "dashed" in more.get("style", "")
     ]
     steps = {(re.search(r"t\d+", tail)[0], re.search(r"t\d+", head)[0]) for tail, head, _ in dashed}
     assert steps == {("t1", "t10"), ("t1", "t11")}
@@ -54,10 +56,14 @@ def test_the_state_of_a_padded_step_has_the_whole_gradient_that_its_edges_tell(d
     graph = mg.Graph((y**2).mean())
     picture = drawing(render.to_dot(graph, backward=True, view="cells").source)
     told = [
-        float(re.search(r"\|dh\| ([\d.e-]+)", node.label)[1]) for node in picture.nodes.values() if "|dh|" in node.label
+        float(re.search(r"\|dh\| ([\d.e-]+)", node.label)[1])
+        for node in picture.nodes.values()
+        if "|dh|" in node.label
     ]
     states = {
-        step.node.t: step.grad for step in graph.backward_steps() if step.node.role and step.node.role.name == "h"
+        step.node.t: step.grad
+        for step in graph.backward_steps()
+        if step.node.role and step.node.role.name == "h"
     }
     assert told == [float(f"{np.linalg.norm(states[t]):.2g}") for t in range(3)]
     assert min(told) > 0
@@ -73,7 +79,10 @@ def test_a_panel_outside_of_time_is_never_padded(network):
 
 
 def test_one_step_is_drawn_once_though_both_are_asked_for(network):
-    assert render.to_dot(network("lstm", 1), time="both").source == render.to_dot(network("lstm", 1)).source
+    assert (
+        render.to_dot(network("lstm", 1), time="both").source
+        == render.to_dot(network("lstm", 1)).source
+    )
 
 
 def test_views_of_one_value_are_one_edge_with_the_whole_gradient():
@@ -88,14 +97,20 @@ def test_views_of_one_value_are_one_edge_with_the_whole_gradient():
 
 
 def test_a_running_total_goes_on_over_hidden_steps(network, drawing):
-    picture = drawing(render.to_dot(network("by hand", 12), view="cells", steps="0:2,-2:", backward=True).source)
-    dashed = {(tail, head) for tail, head, _, more in picture.edges if "dashed" in more.get("style", "")}
+    picture = drawing(
+        render.to_dot(network("by hand", 12), view="cells", steps="0:2,-2:", backward=True).source
+    )
+    dashed = {
+        (tail, head) for tail, head, _, more in picture.edges if "dashed" in more.get("style", "")
+    }
     assert len(dashed) == 2  # of the state and of the total
     assert picture.source.count("… 8 steps") == 2
 
 
 @pytest.mark.parametrize("view", ["ops", "cells"])
-def test_a_rolled_picture_joins_what_an_encoder_leaves_to_where_a_decoder_begins(network, drawing, view):
+def test_a_rolled_picture_joins_what_an_encoder_leaves_to_where_a_decoder_begins(
+    network, drawing, view
+):
     picture = drawing(render.to_dot(network("translation", 3), time="rolled", view=view).source)
     delays = {name for name, node in picture.nodes.items() if node.label == "t−1"}
     into = [(tail, head) for tail, head, *_ in picture.edges if head in delays]
@@ -109,7 +124,11 @@ def test_a_rolled_picture_of_a_traced_pass_has_a_delay_both_ways(twice, drawing)
 
 
 def test_a_rolled_edge_tells_the_step_that_is_shown():
-    W, h, losses = mg.tensor(np.eye(2), requires_grad=True, name="W"), mg.tensor(np.ones((1, 2))), []
+    W, h, losses = (
+        mg.tensor(np.eye(2), requires_grad=True, name="W"),
+        mg.tensor(np.ones((1, 2))),
+        [],
+    )
     for _, x in mg.timesteps(np.ones((4, 1, 2))):
         h = np.tanh(h @ W + x)
         losses.append((h**2).sum())
@@ -120,7 +139,11 @@ def test_a_rolled_edge_tells_the_step_that_is_shown():
 
 def test_each_delay_leads_to_what_reads_that_step(drawing):
     picture = drawing(render.to_dot(skips(6), time="rolled").source)
-    tags = {name.removesuffix("_w0"): node.label for name, node in picture.nodes.items() if name.endswith("_w0")}
+    tags = {
+        name.removesuffix("_w0"): node.label
+        for name, node in picture.nodes.items()
+        if name.endswith("_w0")
+    }
     read = {(picture.nodes[tail].label, tags[head]) for tail, head, *_ in picture.edges
             if picture.nodes[tail].label.startswith("t−")}  # fmt: skip
     assert read == {("t−1", "W"), ("t−3", "U")}
@@ -144,14 +167,18 @@ def test_a_rolled_picture_of_attention_over_the_past_has_a_delay_for_each_step_b
 
 def test_a_reversed_layer_takes_its_state_from_the_step_after(network, drawing):
     for view in ("ops", "cells"):
-        picture = drawing(render.to_dot(network("bidirectional", 4), time="rolled", view=view).source)
+        picture = drawing(
+            render.to_dot(network("bidirectional", 4), time="rolled", view=view).source
+        )
         assert {"t−1", "t+1"} <= {node.label for node in picture.nodes.values()}
 
 
 def test_a_rolled_picture_shows_the_step_that_the_loss_enters(network, drawing):
     source = render.to_dot(network("lstm", 4), time="rolled", view="cells", backward=True).source
     assert "at t = 3" in source
-    assert "dir=none" not in next(line for line in source.splitlines() if "-> l0_t3_k1 [" in line and "l1_" in line)
+    assert "dir=none" not in next(
+        line for line in source.splitlines() if "-> l0_t3_k1 [" in line and "l1_" in line
+    )
 
 
 def test_a_rolled_picture_says_where_steps_differ(network):
@@ -165,9 +192,11 @@ def test_a_rolled_picture_says_where_steps_differ(network):
 
 def test_the_edge_from_an_encoder_tells_the_gradient_that_it_has_unrolled(network):
     graph = network("translation", 3)
-    (h,) = [x for x in graph.nodes if x.role and x.role.name == "h" and x.op and x.t == 2 and x.scope.endswith("cell")][
-        :1
-    ]
+    (h,) = [
+        x
+        for x in graph.nodes
+        if x.role and x.role.name == "h" and x.op and x.t == 2 and x.scope.endswith("cell")
+    ][:1]
     (gradient,) = [step.grad for step in graph.backward_steps() if step.node is h]
     for time in ("rolled", "unrolled"):
         source = render.to_dot(graph, time=time, view="cells", backward=True).source

@@ -44,25 +44,33 @@ class Helpers:
         self.names: dict[Any, str] = {}
         self.texts: list[str] = []
 
-    def call(self, op: Primitive, inputs: Sequence[ast.expr], constants: dict[str, Any]) -> ast.expr:
+    def call(
+        self, op: Primitive, inputs: Sequence[ast.expr], constants: dict[str, Any]
+    ) -> ast.expr:
         """One call of an operation as an expression."""
         if op.name in _OPERATORS and len(inputs) == 2:
             return _filled(f"a {_OPERATORS[op.name]} b", {"a": inputs[0], "b": inputs[1]})
         if op.name == "negative":
             return ast.UnaryOp(ast.USub(), inputs[0])
         given = {name: literal(value) for name, value in constants.items()}
-        direct = not op.differentiable and hasattr(np, op.name)  # comparisons and indices are NumPy's own
+        direct = not op.differentiable and hasattr(
+            np, op.name
+        )  # comparisons and indices are NumPy's own
         simple = None if direct else _single_expression(op.forward)
         if simple is None:
             called = _parsed(f"np.{op.name}" if direct else self.copied(op.forward))
-            return ast.Call(called, list(inputs), [ast.keyword(name, value) for name, value in given.items()])
+            return ast.Call(
+                called, list(inputs), [ast.keyword(name, value) for name, value in given.items()]
+            )
         names = dict(zip(op.inputs, inputs, strict=False)) | given
         if op.variadic:
             rest = ast.List(list(inputs[len(op.inputs) :]), ast.Load())
             names[inspect.getfullargspec(op.forward).varargs or ""] = rest
         tree = _filled(simple, names)
         if isinstance(tree, ast.Call):  # np.sum(x, axis=None, keepdims=False) is np.sum(x)
-            tree.keywords = [k for k in tree.keywords if ast.unparse(k.value) not in ("None", "False")]
+            tree.keywords = [
+                k for k in tree.keywords if ast.unparse(k.value) not in ("None", "False")
+            ]
         return tree
 
     def copied(self, thing: Any) -> str:
@@ -71,11 +79,19 @@ class Helpers:
             self.names[thing] = self.unused(thing.__name__)
             tree = _tree(thing)
             tree.name, tree.decorator_list = self.names[thing], []
-            around = vars(sys.modules[thing.__module__]) if inspect.isclass(thing) else thing.__globals__
-            stored = {part.id for part in ast.walk(tree) if isinstance(part, ast.Name) and type(part.ctx) is ast.Store}
+            around = (
+                vars(sys.modules[thing.__module__]) if inspect.isclass(thing) else thing.__globals__
+            )
+            stored = {
+                part.id
+                for part in ast.walk(tree)
+                if isinstance(part, ast.Name) and type(part.ctx) is ast.Store
+            }
             stored |= {part.arg for part in ast.walk(tree) if isinstance(part, ast.arg)}
             around = {name: value for name, value in around.items() if name not in stored}
-            self.texts.append(ast.unparse(ast.fix_missing_locations(_Closed(self, around).visit(tree))))
+            self.texts.append(
+                ast.unparse(ast.fix_missing_locations(_Closed(self, around).visit(tree)))
+            )
         return self.names[thing]
 
 
@@ -104,7 +120,10 @@ class _Closed(ast.NodeTransformer):
         found = found.forward if isinstance(found, Primitive) else found
         if inspect.ismodule(found):
             return node
-        own = getattr(found, "__module__", "numpy").split(".")[0] not in ("numpy", *sys.stdlib_module_names)
+        own = getattr(found, "__module__", "numpy").split(".")[0] not in (
+            "numpy",
+            *sys.stdlib_module_names,
+        )
         copied = own and (inspect.isfunction(found) or inspect.isclass(found))
         return ast.Name(self.helpers.copied(found), node.ctx) if copied else literal(found)
 
@@ -112,11 +131,15 @@ class _Closed(ast.NodeTransformer):
 def literal(value: Any) -> ast.expr:
     """A constant as an expression; raises ValueError for what cannot be written down."""
     if isinstance(value, np.ndarray) and value.size != 1 and len(np.unique(value)) < 2:
-        return _parsed(f"np.full({value.shape}, {_repr(value.flat[0]) if value.size else 0}, np.{value.dtype})")
+        return _parsed(
+            f"np.full({value.shape}, {_repr(value.flat[0]) if value.size else 0}, np.{value.dtype})"
+        )
     written = _repr(value)
     if not _is_constant(written):
         kind = type(value).__name__
-        raise ValueError(f"backward_source: a constant of type {kind} cannot be written as source: {value!r}")
+        raise ValueError(
+            f"backward_source: a constant of type {kind} cannot be written as source: {value!r}"
+        )
     return _parsed(written)
 
 
@@ -139,7 +162,11 @@ def _repr(value: Any) -> str:
         return f"np.{name}"
     value = value.item() if isinstance(value, np.generic) else value
     with np.printoptions(threshold=sys.maxsize, floatmode="unique"):
-        return re.sub(r"(?<![\w.'])(array(?=\()|dtype(?=\()|nan\b|inf\b|float\d+|u?int\d+)", r"np.\1", repr(value))
+        return re.sub(
+            r"(?<![\w.'])(array(?=\()|dtype(?=\()|nan\b|inf\b|float\d+|u?int\d+)",
+            r"np.\1",
+            repr(value),
+        )
 
 
 @functools.cache
@@ -168,10 +195,18 @@ def _replaced(tree: Any, names: dict[str, ast.expr]) -> Any:
 def _single_expression(function: Callable[..., Any]) -> str | None:
     """What a function returns, if that is all it does with nothing but its arguments and NumPy."""
     *before, last = _tree(function).body
-    if not isinstance(last, ast.Return) or last.value is None or not all(isinstance(part, ast.Expr) for part in before):
+    if (
+        not isinstance(last, ast.Return)
+        or last.value is None
+        or not all(isinstance(part, ast.Expr) for part in before)
+    ):
         return None
     used = {node.id for node in ast.walk(last) if isinstance(node, ast.Name)}
-    return ast.unparse(last.value) if used <= {*inspect.signature(function).parameters, "np", "tuple"} else None
+    return (
+        ast.unparse(last.value)
+        if used <= {*inspect.signature(function).parameters, "np", "tuple"}
+        else None
+    )
 
 
 def _tree(thing: Any) -> Any:
@@ -179,6 +214,8 @@ def _tree(thing: Any) -> Any:
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(thing))).body[0]
     except (OSError, TypeError):
-        raise ValueError(f"backward_source: there is no source text of {thing.__name__}; define it in a file") from None
+        raise ValueError(
+            f"backward_source: there is no source text of {thing.__name__}; define it in a file"
+        ) from None
     outside = {} if inspect.isclass(thing) else inspect.getclosurevars(thing).nonlocals
     return _replaced(tree, {name: literal(value) for name, value in outside.items()})

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 SET, ADD = "{0} = {1}", "{0} = {0} + {1}"  # forms of assignments
 TIMED = re.compile(r"(\w+)⟦(-?\d+)⟧")
-_STEP = re.compile(r"(?<=⟦)-?\d+(?=⟧)|(?<=[\[(:])\d+(?=[\]),:])|(?<=, )\d+(?=[\]),])")  # may move with t
+_STEP = re.compile(
+    r"(?<=⟦)-?\d+(?=⟧)|(?<=[\[(:])\d+(?=[\]),:])|(?<=, )\d+(?=[\]),])"
+)  # may move with t
 _MOVING = re.compile(r"\bt(?: ([+-]) (\d+))?(?=[⟧\]),:])")
 _TOKEN = re.compile(r"\w+(?:⟦-?\d+⟧)?|\S")
 
@@ -51,7 +53,13 @@ def looped(forward: Group, backward: Group, given: set[str], seeds: list[str]) -
     rows = [list(own)[k : k + 10] for k in range(0, len(own), 10)]
     body = [f"{', '.join(row)} = {', '.join(['{}'] * len(row))}" for row in rows]
     body += [f"{name} = {unrolled(name)}" for name in seeds if TIMED.fullmatch(name)]
-    body += ["# the forward pass", *start, "# the backward pass", *[f"{place} = 0" for place in zeros], *end]
+    body += [
+        "# the forward pass",
+        *start,
+        "# the backward pass",
+        *[f"{place} = 0" for place in zeros],
+        *end,
+    ]
     return [f"    {_comprehended(text).replace('⟦', '[').replace('⟧', ']')}" for text in body]
 
 
@@ -71,7 +79,9 @@ def _folded(lines: Group, aliases: dict[str, str], zeros: dict[str, None]) -> li
         model = _model(groups[middle], groups[middle + 1 if middle + 1 < end else first])
         same = [_alike(groups[k], model) for k in range(first, end)]
         for k in (0, -1):
-            same[k] = same[k] or (end - first > 2 and _adapts(groups[range(first, end)[k]], model, aliases, zeros))
+            same[k] = same[k] or (
+                end - first > 2 and _adapts(groups[range(first, end)[k]], model, aliases, zeros)
+            )
         for alike, steps in itertools.groupby(range(first, end), key=lambda k: same[k - first]):
             chosen = [groups[k] for k in steps]
             if alike and len(chosen) > 1:
@@ -92,7 +102,9 @@ def _runs(times: list[tuple[str, int]]) -> Iterator[tuple[int, int]]:
     start = 0
     for k in range(1, len(times) + 1):
         steady = k < len(times) and times[k][0] == times[k - 1][0] != ""
-        if steady and (k - start < 2 or times[k][1] - times[k - 1][1] == times[k - 1][1] - times[k - 2][1]):
+        if steady and (
+            k - start < 2 or times[k][1] - times[k - 1][1] == times[k - 1][1] - times[k - 2][1]
+        ):
             continue
         yield start, k
         start = k
@@ -107,7 +119,9 @@ def _model(group: Group, other: Group) -> Group:
 
         def moved(match: re.Match[str]) -> str:
             number, there = int(match[0]), int(next(numbers, match[0]))
-            moves = match.string[match.start() - 1] == "⟦" or (there - later == number - t and there != number)
+            moves = match.string[match.start() - 1] == "⟦" or (
+                there - later == number - t and there != number
+            )
             return _offset(number - t) if moves else match[0]
 
         return _STEP.sub(moved, text)
@@ -115,7 +129,9 @@ def _model(group: Group, other: Group) -> Group:
     twins = other if len(other) == len(group) else group
     model = []
     for line, twin in zip(group, twins, strict=True):
-        target, form, value = (relative(mine, its) for mine, its in zip(line[1:4], twin[1:4], strict=True))
+        target, form, value = (
+            relative(mine, its) for mine, its in zip(line[1:4], twin[1:4], strict=True)
+        )
         model.append(Line(line.time, target, form, value, line.note))
     return model
 
@@ -130,7 +146,10 @@ def _at(model: Group, t: int) -> Group:
     def put(text: str) -> str:
         return _MOVING.sub(lambda m: str(t + int(f"{m[1] or ''}{m[2] or 0}")), text)
 
-    return [line._replace(target=put(line.target), form=put(line.form), value=put(line.value)) for line in model]
+    return [
+        line._replace(target=put(line.target), form=put(line.form), value=put(line.value))
+        for line in model
+    ]
 
 
 def _alike(group: Group, model: Group) -> bool:
@@ -167,7 +186,13 @@ def _same(mine: str, its: str, aliases: dict[str, str]) -> bool:
 
 def _loop(model: Group, steps: list[int]) -> list[str]:
     low, high, stride = min(steps), max(steps), abs(steps[1] - steps[0])
-    bounds = [high + 1] if low == 0 and stride == 1 else [low, high + 1] if stride == 1 else [low, high + 1, stride]
+    bounds = (
+        [high + 1]
+        if low == 0 and stride == 1
+        else [low, high + 1]
+        if stride == 1
+        else [low, high + 1, stride]
+    )
     span = f"range({', '.join(map(str, bounds))})"
     texts = [f"for t in {span if steps[0] < steps[-1] else f'reversed({span})'}:"]
     for note, lines in itertools.groupby(model, key=lambda line: line.note):

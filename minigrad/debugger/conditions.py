@@ -9,7 +9,6 @@ import ast
 import contextlib
 import re
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 from minigrad.backward import Step
@@ -17,7 +16,17 @@ from minigrad.debugger.facts import FIELDS, Facts, nearest, spelled
 
 _TEXTS = ("name", "op", "axis", "scope", "line")
 _COMPARISONS = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple, ast.List, ast.Constant)
-_SIGNS = (ast.boolop, ast.unaryop, ast.cmpop, ast.expr_context, ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Mod)
+_SIGNS = (
+    ast.boolop,
+    ast.unaryop,
+    ast.cmpop,
+    ast.expr_context,
+    ast.Add,
+    ast.Sub,
+    ast.Mult,
+    ast.Div,
+    ast.Mod,
+)
 _SPELLING = (  # what one may write, and the Python that it stands for
     (r"(?<![=!<>])=(?!=)", "=="),
     (r"\bpass\b", "pass_"),
@@ -46,10 +55,12 @@ class _Reader(ast.NodeTransformer):
         if self.field in _TEXTS:
             return ast.Constant(word)
         if self.field:
-            raise ValueError(f"condition {self.text!r}: unknown field {word!r}{nearest(word, FIELDS)}")
+            raise ValueError(
+                f"condition {self.text!r}: unknown field {word!r}{nearest(word, FIELDS)}"
+            )
         return self.visit(_equal("name", ast.Constant(word)))
 
-    visit_Attribute = visit_Name  # noqa: N815 - encoder.cell is a word too
+    visit_Attribute = visit_Name
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """h[3] is h at t == 3."""
@@ -64,7 +75,9 @@ class _Reader(ast.NodeTransformer):
         parts: list[Any] = [node.left, *node.comparators]
         self.field = next((part.id for part in parts if _is_field(part)), "?")
         super().generic_visit(node)
-        exact = isinstance(node.ops[0], ast.Eq | ast.In) and (self.field in _TEXTS or self.field == "t")
+        exact = isinstance(node.ops[0], ast.Eq | ast.In) and (
+            self.field in _TEXTS or self.field == "t"
+        )
         for leaf in getattr(node.comparators[0], "elts", node.comparators) if exact else ():
             with contextlib.suppress(ValueError):  # what is no constant cannot be misspelt
                 self.words.append((self.field, ast.literal_eval(leaf)))
@@ -73,13 +86,17 @@ class _Reader(ast.NodeTransformer):
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """The parts of a comparison; anything else could run."""
-        if not isinstance(node, (*_COMPARISONS, *_SIGNS)) or (isinstance(node, ast.BinOp) and not self.field):
+        if not isinstance(node, (*_COMPARISONS, *_SIGNS)) or (
+            isinstance(node, ast.BinOp) and not self.field
+        ):
             raise self._refusal(node)
         return super().generic_visit(node)
 
     def _refusal(self, node: ast.AST) -> ValueError:
         text = ast.unparse(node) or type(node).__name__
-        return ValueError(f"condition {self.text!r}: {text} is not a comparison of {', '.join(FIELDS)}")
+        return ValueError(
+            f"condition {self.text!r}: {text} is not a comparison of {', '.join(FIELDS)}"
+        )
 
 
 def _is_field(node: Any) -> bool:
@@ -90,7 +107,7 @@ def _equal(field: str, value: ast.expr) -> ast.Compare:
     return ast.Compare(ast.Name(field, ast.Load()), [ast.Eq()], [value])
 
 
-class Breakpoint(AbstractContextManager["Breakpoint"]):
+class Condition:
     """A condition on a step of a backward pass.
 
     condition: text over the fields of `Facts`, or a function of a step.  once: gone after its first hit.  Fields may be
@@ -106,14 +123,17 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
     [1, 0]
     """
 
-    def __init__(self, condition: str | Callable[[Step], Any] = "", *, once: bool = False, **equal: Any) -> None:
+    def __init__(
+        self, condition: str | Callable[[Step], Any] = "", *, once: bool = False, **equal: Any
+    ) -> None:
         self.once, self.hits = once, 0
         self.words: list[tuple[str, Any]] = []
         self.fields: set[str] = set()
         self._facts: Facts | None = None  # of the pass that it was last called about
-        self._entered: list[Any] = []
         given = [condition] if isinstance(condition, str) and condition.strip() else []
-        self.text = " and ".join([*given, *[f"{name} == {value!r}" for name, value in equal.items()]])
+        self.text = " and ".join(
+            [*given, *[f"{name} == {value!r}" for name, value in equal.items()]]
+        )
         self.test: Callable[[Facts], Any]
         if callable(condition):
             self.text = self.text or getattr(condition, "__name__", "function")
@@ -130,23 +150,31 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
         try:
             test: Any = ast.parse(f"lambda facts: {source}", mode="eval")
         except SyntaxError:
-            raise ValueError(f"condition {self.text!r} cannot be read; write for example 't == 3'") from None
+            raise ValueError(
+                f"condition {self.text!r} cannot be read; write for example 't == 3'"
+            ) from None
         if source in FIELDS and source != "nonfinite":
             raise ValueError(
                 f"condition {source!r} compares nothing; write for example {' '.join(FIELDS[source].split()[-3:])!r}"
             )
         test.body.body = reader.visit(test.body.body)
         self.words, self.fields = reader.words, reader.fields
-        return eval(compile(ast.fix_missing_locations(test), "<breakpoint>", "eval"), {"__builtins__": {}})
+        return eval(
+            compile(ast.fix_missing_locations(test), "<breakpoint>", "eval"), {"__builtins__": {}}
+        )
 
     def missing(self, facts: Facts) -> str:
         """What the condition names that no node of the graph has, with the nearest that there is; "" if nothing."""
         for field, word in self.words:
             known = facts.known(field)
             if word not in known:
-                steps = f"; there are: {min(known)} to {max(known)}" if field == "t" and known else ""
+                steps = (
+                    f"; there are: {min(known)} to {max(known)}" if field == "t" and known else ""
+                )
                 names = (name.lstrip("/") for value in known for name in str(value).splitlines())
-                return f"nothing in this pass has {field} {word}{steps or nearest(str(word), names)}"
+                return (
+                    f"nothing in this pass has {field} {word}{steps or nearest(str(word), names)}"
+                )
         return ""
 
     def reason(self, facts: Facts) -> str:
@@ -166,17 +194,8 @@ class Breakpoint(AbstractContextManager["Breakpoint"]):
             self._facts = Facts(step.graph)
         return bool(self.test(self._facts.about(step)))
 
-    def __enter__(self) -> Breakpoint:
-        from minigrad.debugger.shell import Debugger
-
-        self._entered.append(Debugger([self]).__enter__())
-        return self
-
-    def __exit__(self, *error: Any) -> bool:
-        return self._entered.pop().__exit__(*error)
-
     def __str__(self) -> str:
         return f"{self.text}{'   once' if self.once else ''}{f'   hit {self.hits} times' if self.hits else ''}"
 
     def __repr__(self) -> str:
-        return f"Breakpoint({self.text!r}{', once=True' if self.once else ''})"
+        return f"{type(self).__name__}({self.text!r}{', once=True' if self.once else ''})"

@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Traced, backward_steps, fit
-from minigrad.debugger.expressions import Helpers, literal, text
-from minigrad.debugger.loops import ADD, SET, TIMED, Line, looped, unrolled
+from minigrad.backward import Traced, backward_steps, fit, seeds
 from minigrad.edits import state_names
 from minigrad.graph import Graph
 from minigrad.primitive import Primitive, Scatter
+from minigrad.program.expressions import Helpers, literal, text
+from minigrad.program.loops import ADD, SET, TIMED, Line, looped, unrolled
 from minigrad.tensor import Array, Call, Tensor
 
 _SMALL = 8  # elements of an argument that is written into the signature
@@ -41,7 +41,7 @@ class BackwardSource(str):
 def backward_source(graph: Graph, grad: Any = None) -> BackwardSource:
     """See `Graph.backward_source`."""
     writer = _Writer(graph)
-    for output, seed in zip(graph.outputs, graph._seeds(grad), strict=True):
+    for output, seed in zip(graph.outputs, seeds(graph, grad), strict=True):
         writer.start(output, np.asarray(getattr(seed, "_array", seed), output.dtype))
     for _ in backward_steps(graph, writer):
         pass
@@ -62,7 +62,11 @@ class _Names:
         stems: dict[Any, str] = {}
         count: Counter[Any] = Counter()
         for node, label in labels.items():
-            data = node.op is None and node.time and (node.requires_grad or (node.time.axis, label) in made)
+            data = (
+                node.op is None
+                and node.time
+                and (node.requires_grad or (node.time.axis, label) in made)
+            )
             if node.time and not data:
                 key = label, node.time.axis, count[label, node.time[:2]]
                 count[label, node.time[:2]] += 1
@@ -115,7 +119,9 @@ class _Writer(Traced):
         self.needed: set[Tensor] = set()  # nodes whose value the backward lines use
         self.notes: dict[Tensor, str] = {}
         self.begun: set[Tensor] = set()  # whose gradient has a line
-        self.mine: set[Tensor] = set()  # whose gradient is an array of its own, not another name of one
+        self.mine: set[Tensor] = (
+            set()
+        )  # whose gradient is an array of its own, not another name of one
         self.parts: list[str] = []  # names for what a rule uses more than once
 
     def start(self, output: Tensor, seed: Any) -> None:
@@ -130,7 +136,9 @@ class _Writer(Traced):
     def pop(self, x: Tensor) -> Any:
         """The gradient of `x` as the variable it was written to."""
         if x._hooks:
-            raise ValueError(f"backward_source: {unrolled(self.names.of[x])} has a hook, which has no source here")
+            raise ValueError(
+                f"backward_source: {unrolled(self.names.of[x])} has a hook, which has no source here"
+            )
         dy = super().pop(x)
         if dy is not None:
             dy = Tensor(dy.data)
@@ -140,9 +148,13 @@ class _Writer(Traced):
     def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
         """Run the rules on tensors; write what they built."""
         assert node.op is not None
-        grads: list[Any] = self._once(node, dy, inputs) if node.op.once else super().rules(node, dy, inputs)
+        grads: list[Any] = (
+            self._once(node, dy, inputs) if node.op.once else super().rules(node, dy, inputs)
+        )
         parts = [dx.value if isinstance(dx, Scatter) else dx for dx in grads]
-        parts = [Tensor(dx) if isinstance(dx, Array) else dx for dx in parts]  # a rule that gives constant zeros
+        parts = [
+            Tensor(dx) if isinstance(dx, Array) else dx for dx in parts
+        ]  # a rule that gives constant zeros
         built = [dx for dx in parts if dx is not None]
         for k, (x, value) in enumerate(self._assigned(built, lambda x, uses: uses > 1)):
             if k == len(self.parts):
@@ -158,7 +170,9 @@ class _Writer(Traced):
         """Rules in arbitrary Python are not taken apart: the program calls copies of them."""
         op: Any = node.op
         if node.call is not None:
-            raise ValueError(f"backward_source: {op.name} is a primitive(once=True) with several outputs")
+            raise ValueError(
+                f"backward_source: {op.name} is a primitive(once=True) with several outputs"
+            )
         arguments, arrays = (dy, node, *node.inputs), (dy.data, node.data, *node.arrays)
         grads: list[Any] = [None] * len(inputs)
         for k, x in enumerate(inputs):
@@ -166,9 +180,18 @@ class _Writer(Traced):
             if x.requires_grad:
                 found = rule(*arrays, **node.constants)
                 dx = Tensor(found[k] if op.joint else found)
-                written = Primitive.__new__(Primitive)  # the rule as an operation; a copy is the primitive itself
-                vars(written).update(vars(op), name=rule.__name__, forward=rule, inputs=["dy", "y", *op.inputs])
-                dx.op, dx.inputs, dx.arrays, dx.constants = written, arguments, arrays, node.constants
+                written = Primitive.__new__(
+                    Primitive
+                )  # the rule as an operation; a copy is the primitive itself
+                vars(written).update(
+                    vars(op), name=rule.__name__, forward=rule, inputs=["dy", "y", *op.inputs]
+                )
+                dx.op, dx.inputs, dx.arrays, dx.constants = (
+                    written,
+                    arguments,
+                    arrays,
+                    node.constants,
+                )
                 dx.call = Call(found, k) if op.joint else None
                 with self.recorded(node):
                     grads[k] = fit(dx, x)
@@ -176,22 +199,38 @@ class _Writer(Traced):
 
     def _write(self, node: Tensor, x: Tensor, dx: Any, part: Tensor, is_dy: bool) -> None:
         """One contribution to the gradient of x."""
-        name, value, first = self.gradients[x], text(self._expression(part, part.data)), x not in self.begun
+        name, value, first = (
+            self.gradients[x],
+            text(self._expression(part, part.data)),
+            x not in self.begun,
+        )
         if first and is_dy and dx is part and self._has_no_name(x):
-            self.gradients[x] = value  # the gradient of a part of an expression that is just that of the whole
+            self.gradients[x] = (
+                value  # the gradient of a part of an expression that is just that of the whole
+            )
             return
         self.begun.add(x)
         if not isinstance(dx, Scatter):
             self._line(node, name, "{0} += {1}" if x.op is None else SET if first else ADD, value)
             return
         if x.op is not None and x not in self.mine:
-            self._line(node, name, SET, f"np.zeros({x.shape}, np.{x.dtype})" if first else f"np.array({name})")
+            self._line(
+                node,
+                name,
+                SET,
+                f"np.zeros({x.shape}, np.{x.dtype})" if first else f"np.array({name})",
+            )
         self.mine.add(x)
         places = dx.index if isinstance(dx.index, tuple) else (dx.index,)
         index = text(ast.Subscript(ast.Name("x", ast.Load()), literal(dx.index), ast.Load()))[2:-1]
         twice = any(isinstance(place, Array | list) for place in places)
         index = f"({index})" if twice and isinstance(dx.index, tuple) else index
-        self._line(node, name, f"np.add.at({{0}}, {index}, {{1}})" if twice else f"{{0}}[{index}] += {{1}}", value)
+        self._line(
+            node,
+            name,
+            f"np.add.at({{0}}, {index}, {{1}})" if twice else f"{{0}}[{index}] += {{1}}",
+            value,
+        )
 
     def _has_no_name(self, x: Tensor) -> bool:
         """Whether x is a part of an expression, which nothing else uses."""
@@ -210,7 +249,9 @@ class _Writer(Traced):
 
     # expressions
 
-    def _assigned(self, outputs: list[Tensor], has_line: Callable[..., Any]) -> Iterator[tuple[Tensor, ast.expr]]:
+    def _assigned(
+        self, outputs: list[Tensor], has_line: Callable[..., Any]
+    ) -> Iterator[tuple[Tensor, ast.expr]]:
         """What `outputs` are computed from, inputs first, as far as it gets a variable; all else goes where it is used.
 
         Whoever takes a pair from here writes the line, and the variable into `written`.
@@ -234,11 +275,15 @@ class _Writer(Traced):
     def _call(self, x: Tensor) -> ast.expr:
         """The operation that made a tensor, on its inputs as they are written."""
         assert x.op is not None
-        inputs = [self._expression(part, value) for part, value in zip(x.inputs, x.arrays, strict=True)]
+        inputs = [
+            self._expression(part, value) for part, value in zip(x.inputs, x.arrays, strict=True)
+        ]
         if x.op.name == "reshape" and x.shape == x.inputs[0].shape:
             return inputs[0]
         call = self.helpers.call(x.op, inputs, x.constants)
-        return call if x.call is None else ast.Subscript(call, ast.Constant(x.call.which), ast.Load())
+        return (
+            call if x.call is None else ast.Subscript(call, ast.Constant(x.call.which), ast.Load())
+        )
 
     def _expression(self, x: Tensor, value: Any) -> ast.expr:
         """How a tensor is written: as an expression of variables, or as the number that an operation was given."""
@@ -247,7 +292,9 @@ class _Writer(Traced):
     def _forward(self) -> list[Line]:
         """The lines that compute what the backward lines need."""
         needed = [node for node in self.graph.nodes if node in self.needed]
-        named = {_kind(node): True for node in needed}  # what one step needs has a line in every step
+        named = {
+            _kind(node): True for node in needed
+        }  # what one step needs has a line in every step
 
         def has_line(node: Tensor, uses: int) -> bool:
             kind = _kind(node)
@@ -258,7 +305,9 @@ class _Writer(Traced):
         self.written = {leaf: self.variables[leaf] for leaf in self.graph.leaves}
         lines = []
         for node, value in self._assigned(needed, has_line):
-            lines.append((node.call, Line(self._time(node), self.names.of[node], SET, text(value), "")))
+            lines.append(
+                (node.call, Line(self._time(node), self.names.of[node], SET, text(value), ""))
+            )
             self.written[node] = self.variables[node]
         return list(_joined(lines))
 
@@ -268,22 +317,38 @@ class _Writer(Traced):
         """The whole program."""
         forward = self._forward()
         arguments, given = self._arguments()
-        small = {name: a for name, a in arguments.items() if isinstance(a, Array) and a.size <= _SMALL}
+        small = {
+            name: a for name, a in arguments.items() if isinstance(a, Array) and a.size <= _SMALL
+        }
         signature = [name for name in arguments if name not in small]
         signature += [f"{name}={text(literal(value))}" for name, value in small.items()]
         head = f"({', '.join(signature)})"
         head = head if len(head) < _WIDE else "(\n    " + ",\n    ".join(signature) + ",\n)"
         parameters = {name: self.names.of[leaf] for name, leaf in self.graph.parameters.items()}
-        zeros = [f"    d{v} = np.zeros_like({v})" for v in parameters.values() if f"d{v}" not in self.seeds]
+        zeros = [
+            f"    d{v} = np.zeros_like({v})"
+            for v in parameters.values()
+            if f"d{v}" not in self.seeds
+        ]
         reached = {line.target for line in self.lines} | set(self.seeds)
-        result = ", ".join(f"{name!r}: d{v}" for name, v in parameters.items() if f"d{v}" in reached)
+        result = ", ".join(
+            f"{name!r}: d{v}" for name, v in parameters.items() if f"d{v}" in reached
+        )
         bodies = {"backward": ("∂loss/∂parameter, by name.", _unrolled(forward, self.lines, given))}
         if loop := looped(forward, self.lines, given, list(self.seeds)):
             bodies["backward_loop"] = "The same, with the steps that are alike as loops.", loop
-        parts = ['"""A backward pass, written out: NumPy is all that it needs."""\n\nimport numpy as np']
+        parts = [
+            '"""A backward pass, written out: NumPy is all that it needs."""\n\nimport numpy as np'
+        ]
         parts += self.helpers.texts
         for name, (about, body) in bodies.items():
-            lines = [f"def {name}{head}:", f'    """{about}"""', *zeros, *body, f"    return {{{result}}}"]
+            lines = [
+                f"def {name}{head}:",
+                f'    """{about}"""',
+                *zeros,
+                *body,
+                f"    return {{{result}}}",
+            ]
             parts.append("\n".join(lines))
         source = BackwardSource("\n\n\n".join(parts) + "\n")
         source.arguments = arguments
@@ -300,14 +365,23 @@ class _Writer(Traced):
                 else:
                     arguments[self.names.of[leaf]] = leaf.data
         for stem, found in steps.items():
-            whole = sorted(found) == list(range(len(found))) and len({a.shape for a in found.values()}) == 1
+            whole = (
+                sorted(found) == list(range(len(found)))
+                and len({a.shape for a in found.values()}) == 1
+            )
             arguments[stem] = np.stack([found[t] for t in range(len(found))]) if whole else found
         return arguments | {unrolled(name): seed for name, seed in self.seeds.items()}, set(steps)
 
 
 def _kind(node: Tensor) -> Any:
     """The same for nodes that the same part of the program has made in different steps."""
-    return node._code, node._instruction, node.op, node.call and node.call.which, node.time and node.time.axis
+    return (
+        node._code,
+        node._instruction,
+        node.op,
+        node.call and node.call.which,
+        node.time and node.time.axis,
+    )
 
 
 def _joined(lines: list[tuple[Call | None, Line]]) -> Iterator[Line]:
@@ -315,7 +389,9 @@ def _joined(lines: list[tuple[Call | None, Line]]) -> Iterator[Line]:
     for _, group in itertools.groupby(lines, key=lambda pair: pair[0] and id(pair[0].outputs)):
         calls, own = zip(*group, strict=True)
         if calls[0] is not None and 1 < len(own) == len(calls[0].outputs):
-            yield own[0]._replace(target=", ".join(line.target for line in own), value=own[0].value[:-3])  # without [0]
+            yield own[0]._replace(
+                target=", ".join(line.target for line in own), value=own[0].value[:-3]
+            )  # without [0]
         else:
             yield from own
 

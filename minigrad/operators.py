@@ -1,0 +1,374 @@
+"""The operators and NumPy methods of a tensor: each looks its function up in one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+functions: dict[str, Callable[..., Any]] = {}  # of tensors, by name; `ops` and `public` fill it
+
+Operand = Any  # a tensor, an array or a number
+Axes = int | Sequence[int] | None
+Mask = Any  # a bool array, or True for all
+
+
+class Operators:
+    """What a tensor computes with itself and with others: NumPy's operators and methods.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([[1.0, 2.0], [3.0, 4.0]])
+    >>> (x @ x).sum(axis=0)
+    tensor([22., 32.])
+    """
+
+    __slots__ = ()
+
+    # arithmetic
+
+    def __add__(self, other: Operand) -> Self:
+        return functions["add"](self, other)
+
+    def __radd__(self, other: Operand) -> Self:
+        return functions["add"](other, self)
+
+    def __sub__(self, other: Operand) -> Self:
+        return functions["subtract"](self, other)
+
+    def __rsub__(self, other: Operand) -> Self:
+        return functions["subtract"](other, self)
+
+    def __mul__(self, other: Operand) -> Self:
+        return functions["multiply"](self, other)
+
+    def __rmul__(self, other: Operand) -> Self:
+        return functions["multiply"](other, self)
+
+    def __truediv__(self, other: Operand) -> Self:
+        return functions["divide"](self, other)
+
+    def __rtruediv__(self, other: Operand) -> Self:
+        return functions["divide"](other, self)
+
+    def __floordiv__(self, other: Operand) -> Self:
+        return functions["floor_divide"](self, other)
+
+    def __rfloordiv__(self, other: Operand) -> Self:
+        return functions["floor_divide"](other, self)
+
+    def __mod__(self, other: Operand) -> Self:
+        return functions["remainder"](self, other)
+
+    def __rmod__(self, other: Operand) -> Self:
+        return functions["remainder"](other, self)
+
+    def __divmod__(self, other: Operand) -> tuple[Self, Self]:
+        return functions["divmod"](self, other)
+
+    def __rdivmod__(self, other: Operand) -> tuple[Self, Self]:
+        return functions["divmod"](other, self)
+
+    def __pow__(self, other: Operand) -> Self:
+        return functions["power"](self, other)
+
+    def __rpow__(self, other: Operand) -> Self:
+        return functions["power"](other, self)
+
+    def __matmul__(self, other: Operand) -> Self:
+        return functions["matmul"](self, other)
+
+    def __rmatmul__(self, other: Operand) -> Self:
+        return functions["matmul"](other, self)
+
+    def __neg__(self) -> Self:
+        return functions["negative"](self)
+
+    def __pos__(self) -> Self:
+        return self
+
+    def __abs__(self) -> Self:
+        return functions["absolute"](self)
+
+    # comparison and logic: results without history
+
+    def __lt__(self, other: Operand) -> Self:
+        return functions["less"](self, other)
+
+    def __le__(self, other: Operand) -> Self:
+        return functions["less_equal"](self, other)
+
+    def __gt__(self, other: Operand) -> Self:
+        return functions["greater"](self, other)
+
+    def __ge__(self, other: Operand) -> Self:
+        return functions["greater_equal"](self, other)
+
+    def __eq__(self, other: Operand) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
+        return functions["equal"](self, other)
+
+    def __ne__(self, other: Operand) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
+        return functions["not_equal"](self, other)
+
+    __hash__ = object.__hash__
+
+    def __and__(self, other: Operand) -> Self:
+        return functions["logical_and"](self, other)
+
+    def __rand__(self, other: Operand) -> Self:
+        return functions["logical_and"](other, self)
+
+    def __or__(self, other: Operand) -> Self:
+        return functions["logical_or"](self, other)
+
+    def __ror__(self, other: Operand) -> Self:
+        return functions["logical_or"](other, self)
+
+    def __invert__(self) -> Self:
+        return functions["logical_not"](self)
+
+    # indexing
+
+    def __getitem__(self, index: Any) -> Self:
+        return functions["getitem"](self, index)
+
+    # reductions
+
+    def sum(
+        self,
+        axis: Axes = None,
+        dtype: DTypeLike | None = None,
+        *,
+        keepdims: bool = False,
+        initial: Operand = None,
+        where: Mask = True,
+    ) -> Self:
+        """Σ over the axis, `minigrad.sum`."""
+        return functions["sum"](self, axis, dtype, keepdims, initial, where)
+
+    def prod(
+        self,
+        axis: Axes = None,
+        dtype: DTypeLike | None = None,
+        *,
+        keepdims: bool = False,
+        initial: Operand = None,
+        where: Mask = True,
+    ) -> Self:
+        """Π over the axis, `minigrad.prod`."""
+        return functions["prod"](self, axis, dtype, keepdims, initial, where)
+
+    def max(
+        self,
+        axis: Axes = None,
+        *,
+        keepdims: bool = False,
+        initial: Operand = None,
+        where: Mask = True,
+    ) -> Self:
+        """The greatest element over the axis, `minigrad.max`."""
+        return functions["max"](self, axis, None, keepdims, initial, where)
+
+    def min(
+        self,
+        axis: Axes = None,
+        *,
+        keepdims: bool = False,
+        initial: Operand = None,
+        where: Mask = True,
+    ) -> Self:
+        """The smallest element over the axis, `minigrad.min`."""
+        return functions["min"](self, axis, None, keepdims, initial, where)
+
+    def mean(
+        self,
+        axis: Axes = None,
+        dtype: DTypeLike | None = None,
+        *,
+        keepdims: bool = False,
+        where: Mask = True,
+    ) -> Self:
+        """Σ / n over the axis, `minigrad.mean`."""
+        return functions["mean"](self, axis, dtype, keepdims, where)
+
+    def var(
+        self,
+        axis: Axes = None,
+        dtype: DTypeLike | None = None,
+        *,
+        ddof: float = 0,
+        keepdims: bool = False,
+        where: Mask = True,
+    ) -> Self:
+        """The variance over the axis, `minigrad.var`."""
+        return functions["var"](self, axis, dtype, keepdims, where, ddof=ddof)
+
+    def std(
+        self,
+        axis: Axes = None,
+        dtype: DTypeLike | None = None,
+        *,
+        ddof: float = 0,
+        keepdims: bool = False,
+        where: Mask = True,
+    ) -> Self:
+        """The standard deviation over the axis, `minigrad.std`."""
+        return functions["std"](self, axis, dtype, keepdims, where, ddof=ddof)
+
+    def cumsum(self, axis: int | None = None) -> Self:
+        """Running sums along the axis, `minigrad.cumsum`."""
+        return functions["cumsum"](self, axis=axis)
+
+    def cumprod(self, axis: int | None = None) -> Self:
+        """Running products along the axis, `minigrad.cumprod`."""
+        return functions["cumprod"](self, axis=axis)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """The sum of a diagonal, `minigrad.trace`."""
+        return functions["trace"](self, offset=offset, axis1=axis1, axis2=axis2)
+
+    def all(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """Whether all elements over the axis are true; no history."""
+        return functions["all"](self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Axes = None, keepdims: bool = False) -> Self:
+        """Whether some element over the axis is true; no history."""
+        return functions["any"](self, axis=axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Self:
+        """The index of the greatest element over the axis; no history."""
+        return functions["argmax"](self, axis=axis, keepdims=keepdims)
+
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Self:
+        """The index of the smallest element over the axis; no history."""
+        return functions["argmin"](self, axis=axis, keepdims=keepdims)
+
+    # order
+
+    def argsort(self, axis: int | None = -1) -> Self:
+        """The indices that sort along the axis; no history."""
+        return functions["argsort"](self, axis=axis)
+
+    def argpartition(self, kth: int | Sequence[int], axis: int | None = -1) -> Self:
+        """The indices that partition around element kth along the axis; no history."""
+        return functions["argpartition"](self, kth, axis=axis)
+
+    def searchsorted(self, v: Operand, side: str = "left") -> Self:
+        """Where v would be inserted to keep this order; no history."""
+        return functions["searchsorted"](self, v, side=side)
+
+    # shape
+
+    def reshape(self, *shape: Any) -> Self:
+        """The elements in another shape, `minigrad.reshape`; one length may be −1."""
+        return functions["reshape"](self, *shape)
+
+    def ravel(self) -> Self:
+        """The elements in one axis, `minigrad.ravel`."""
+        return functions["ravel"](self)
+
+    def flatten(self) -> Self:
+        """The elements in one axis, `minigrad.ravel`."""
+        return functions["ravel"](self)
+
+    def squeeze(self, axis: Axes = None) -> Self:
+        """Without axes of length 1, `minigrad.squeeze`."""
+        return functions["squeeze"](self, axis=axis)
+
+    def transpose(self, *axes: Any) -> Self:
+        """The axes in another order, by default reversed, `minigrad.transpose`."""
+        return functions["transpose"](self, *axes)
+
+    @property
+    def T(self) -> Self:
+        """The axes reversed."""
+        return functions["transpose"](self)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Self:
+        """Two axes exchanged, `minigrad.swapaxes`."""
+        return functions["swapaxes"](self, axis1, axis2)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+        """A diagonal, `minigrad.diagonal`."""
+        return functions["diagonal"](self, offset=offset, axis1=axis1, axis2=axis2)
+
+    def repeat(self, repeats: Any, axis: int | None = None) -> Self:
+        """Each element several times, `minigrad.repeat`."""
+        return functions["repeat"](self, repeats, axis=axis)
+
+    # elements
+
+    def astype(self, dtype: DTypeLike, copy: bool = True) -> Self:
+        """In another dtype, `minigrad.astype`; if that is not floating, without history."""
+        return functions["astype"](self, dtype, copy)
+
+    def copy(self) -> Self:
+        """A node of its own with the same elements, `minigrad.copy`."""
+        return functions["copy"](self)
+
+    def conjugate(self) -> Self:
+        """The same elements: they are real."""
+        return functions["copy"](self)
+
+    def round(self, decimals: int = 0) -> Self:
+        """Rounded, with derivative 0, `minigrad.round`."""
+        return functions["round"](self, decimals=decimals)
+
+    def clip(self, min: Operand = None, max: Operand = None) -> Self:
+        """Limited to an interval, `minigrad.clip`."""
+        return functions["clip"](self, min, max)
+
+    def take(self, indices: ArrayLike, axis: int | None = None) -> Self:
+        """The elements at these indices along the axis, `minigrad.take`."""
+        return functions["take"](self, indices, axis)
+
+    def choose(self, choices: Any) -> Self:
+        """Elements of several arrays, chosen by these numbers, `minigrad.choose`."""
+        return functions["choose"](self, choices)
+
+    def dot(self, b: Operand) -> Self:
+        """NumPy's dot product, `minigrad.dot`."""
+        return functions["dot"](self, b)
+
+    # functions of networks, as methods
+
+    def tanh(self) -> Self:
+        """tanh(x), elementwise, `minigrad.tanh`."""
+        return functions["tanh"](self)
+
+    def exp(self) -> Self:
+        """eˣ, elementwise, `minigrad.exp`."""
+        return functions["exp"](self)
+
+    def log(self) -> Self:
+        """ln x, elementwise, `minigrad.log`."""
+        return functions["log"](self)
+
+    def sqrt(self) -> Self:
+        """√x, elementwise, `minigrad.sqrt`."""
+        return functions["sqrt"](self)
+
+    def sigmoid(self) -> Self:
+        """σ(x) = 1 / (1 + e⁻ˣ), elementwise, `minigrad.sigmoid`."""
+        return functions["sigmoid"](self)
+
+    def relu(self) -> Self:
+        """max(x, 0), elementwise, `minigrad.relu`."""
+        return functions["relu"](self)
+
+    def softmax(self, axis: int = -1) -> Self:
+        """e^xᵢ / Σⱼ e^xⱼ over the axis, `minigrad.softmax`."""
+        return functions["softmax"](self, axis=axis)
+
+    def log_softmax(self, axis: int = -1) -> Self:
+        """xᵢ − ln Σⱼ e^xⱼ over the axis, `minigrad.log_softmax`."""
+        return functions["log_softmax"](self, axis=axis)
+
+    # NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        return functions["call_ufunc"](ufunc, method, inputs, keywords)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        return functions["call_function"](function, args, keywords)
