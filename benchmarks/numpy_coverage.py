@@ -37,7 +37,7 @@ CONSTANTS = {
 UNARY = "negative positive exp exp2 expm1 sin cos sinh cosh tanh arctan arcsinh square absolute fabs cbrt sinc deg2rad "
 UNARY += "rad2deg degrees radians sign floor ceil rint trunc fix nan_to_num conjugate real copy"
 POSITIVE = "log log2 log10 log1p sqrt reciprocal"
-BINARY = "add subtract multiply divide true_divide maximum minimum fmax fmin hypot arctan2 logaddexp logaddexp2 copysign"
+BINARY = "add subtract multiply divide true_divide maximum minimum fmax fmin hypot arctan2 logaddexp logaddexp2 copysign"  # noqa: E501
 REDUCE = "sum mean max min amax amin prod var std ptp median nansum nanmean nanmax nanmin nanprod nanvar nanstd average"
 FAMILIES: dict[str, list[str]] = {
     "elementwise": [

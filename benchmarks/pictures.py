@@ -98,7 +98,7 @@ def peers(quick: bool) -> list[list[str]]:
         sizes: list[int] = []
         with tempfile.TemporaryDirectory() as folder:
             try:
-                seconds = f"{cpu(lambda: sizes.append(draw_with(name, net, xs, folder))):.2f}"
+                seconds = f"{cpu(lambda: sizes.append(draw_with(name, net, xs, folder))):.2f}"  # noqa: B023
             except Exception as error:  # of a peer, whose names change from version to version
                 seconds = type(error).__name__
         rows.append(

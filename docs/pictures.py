@@ -8,10 +8,10 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import minigrad as mg
-import nn
-from demos.custom_cells.minimal_gated import MinimalGatedCell
-from demos.vanishing_and_exploding import graph_of, gru, lstm, rnn
+import minigrad as mg  # noqa: E402
+import nn  # noqa: E402
+from demos.custom_cells.minimal_gated import MinimalGatedCell  # noqa: E402
+from demos.vanishing_and_exploding import graph_of, gru, lstm, rnn  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
 

@@ -19,8 +19,11 @@ class Links(Protocol):
     """What names depend on: who uses a node, and what flows into it.  A `Graph` is one."""
 
     @property
-    def users(self) -> Any: ...
-    def inputs(self, node: Tensor) -> tuple[Tensor, ...]: ...
+    def users(self) -> Any:
+        """The edges out of each node."""
+
+    def inputs(self, node: Tensor) -> tuple[Tensor, ...]:
+        """The tensors that flow into a node."""
 
 
 _OPERATORS = {
@@ -134,10 +137,12 @@ def number(value: Any) -> str:
 
 
 def spaceless(name: str) -> str:
+    """The name, in brackets where it has spaces."""
     return name if " " not in name else f"({name})"
 
 
 def count(n: int, thing: str) -> str:
+    """A number of things in words: "1 step", "3 steps"."""
     return f"{n} {thing}{'' if n == 1 else 's'}"
 
 

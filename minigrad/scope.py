@@ -97,7 +97,7 @@ class Recording(NamedTuple):
     scope: Scope | None = None
 
 
-recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())
+recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039
 _axes: dict[
     str, Axis
 ] = {}  # of bare time steps, by name; a graph looks only at the order of their visits

@@ -345,7 +345,7 @@ class Tensor(Operators):
         return self._updated(self / other, "/=")
 
     def _updated(self, value: Tensor, sign: str) -> Tensor:
-        """The result of `W += ...`: inside no_grad, a leaf that requires grad is rebound; else there is a new tensor."""
+        """The result of `W += ...`: inside no_grad a leaf that requires grad is rebound."""
         if self.op is not None or not self._requires_grad:
             return value
         if recording.get().enabled:

@@ -197,7 +197,7 @@ class RNNCell(Cell):
 
     def forward(self, x: mg.Tensor, h_prev: mg.Tensor) -> tuple[mg.Tensor, mg.Tensor]:
         """One step."""
-        if self.b_h is None:
+        if self.b_h is None:  # noqa: SIM108
             a = x @ self.W_xh + h_prev @ self.W_hh
         else:
             a = x @ self.W_xh + h_prev @ self.W_hh + self.b_h
@@ -244,7 +244,7 @@ class LSTMCell(Cell):
     def forward(self, x: mg.Tensor, state: LSTMState) -> tuple[mg.Tensor, LSTMState]:
         """One step."""
         h_prev, c_prev = state
-        if self.b_h is None:
+        if self.b_h is None:  # noqa: SIM108
             a = x @ self.W_xh + h_prev @ self.W_hh
         else:
             a = x @ self.W_xh + h_prev @ self.W_hh + self.b_h

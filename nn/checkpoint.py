@@ -38,7 +38,7 @@ def save(target: Any, path: str | os.PathLike[str], **extra: Any) -> None:
     folder, name = os.path.split(path)
     draft = os.path.join(folder, f".{name}.{os.getpid()}.{time.time_ns()}")
     try:
-        file = open(draft, "xb")
+        file = open(draft, "xb")  # noqa: SIM115
     except OSError as error:
         raise OSError(error.errno, f"cannot save here: {error.strerror}", path) from None
     try:

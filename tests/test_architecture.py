@@ -24,8 +24,7 @@ FLOORS = [
     ["primitive", "naming", "timesteps"],
     ["ops", "graph"],
     ["history", "backward"],
-    ["reports", "functional", "anomaly", "clip", "edits", "flow", "by_step", "gradcheck", "explain"]
-    + ["pickling"],
+    "reports functional anomaly clip edits flow by_step gradcheck explain pickling".split(),  # noqa: SIM905
     ["render", "program"],
     ["public"],
     ["debugger"],

@@ -60,7 +60,7 @@ class _Reader(ast.NodeTransformer):
             )
         return self.visit(_equal("name", ast.Constant(word)))
 
-    visit_Attribute = visit_Name
+    visit_Attribute = visit_Name  # noqa: N815
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """h[3] is h at t == 3."""

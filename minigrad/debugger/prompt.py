@@ -37,7 +37,7 @@ SHORT = {
 }  # fmt: skip
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818
     """A command that cannot be done; its text is all that is said."""
 
 

@@ -50,7 +50,7 @@ def test_hessian_and_hvp():
 
     hessian = mg.hessian(energy, X).data
     np.testing.assert_allclose(hessian, hessian.T, atol=1e-14)
-    slope = lambda x: mg.vjp(energy, x)[1].data
+    slope = lambda x: mg.vjp(energy, x)[1].data  # noqa: E731
     eps = 1e-6
     numeric = [(slope(X + eps * e) - slope(X - eps * e)) / (2 * eps) for e in np.eye(3)]
     np.testing.assert_allclose(hessian, numeric, atol=1e-8)

@@ -11,7 +11,7 @@ import torch
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
-from torch_cases import B, D, H, T, cases, numbers
+from torch_cases import B, D, H, T, cases, numbers  # noqa: E402
 
 torch.set_default_dtype(torch.float64)
 

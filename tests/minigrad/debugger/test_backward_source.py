@@ -140,7 +140,7 @@ def networks() -> dict[str, Callable[[], mg.Tensor]]:
         w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(np.ones(3))
         for t in range(5):
             with mg.time_step(t):
-                s = mg.tensor(np.ones(3)) if t == 0 else s + h * w
+                s = mg.tensor(np.ones(3)) if t == 0 else s + h * w  # noqa: F821
                 h = np.tanh(s * w)
         return h.sum()
 

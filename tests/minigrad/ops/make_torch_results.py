@@ -16,7 +16,7 @@ from torch.nn import functional
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[2])]
 
-from torch_cases import CASES, weights
+from torch_cases import CASES, weights  # noqa: E402
 
 
 def results(text, arrays):
