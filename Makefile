@@ -15,6 +15,7 @@ lint: .venv/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m tests.figures
 
 bench: .venv/test
 	$(BIN)/python -m benchmarks
@@ -22,6 +23,7 @@ bench: .venv/test
 pictures: .venv/test
 	$(BIN)/python docs/pictures.py
 	$(BIN)/python docs/notebook.py
+	$(BIN)/python -m tests.figures floors
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)")'
