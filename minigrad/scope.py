@@ -80,10 +80,14 @@ class Scope:
 
 
 class Role(NamedTuple):
-    """What a tensor is to the recurrence: kind "input" or "state", and the name it has in the equations."""
+    """What a tensor is to a recurrence: kind "input", "state" or "mask", and its name there.
+
+    memory: whether a state is a memory that the cell keeps to itself, as c of an LSTM.
+    """
 
     kind: str
     name: str
+    memory: bool = False
 
 
 class Recording(NamedTuple):

@@ -212,9 +212,11 @@ class Tensor(Operators):
         """The place in the program outside the engine where it was made."""
         return Source(self._code, self._instruction)
 
-    def place(self, kind: str, name: str, time: TimeLabel | None = None) -> None:
-        """Say what this tensor is to a recurrence (kind "input" or "state", and its name there), and in which step."""
-        self.role, self.time = Role(kind, name), time or self.time
+    def place(
+        self, kind: str, name: str, time: TimeLabel | None = None, memory: bool = False
+    ) -> None:
+        """Say what this tensor is to a recurrence (see `Role`), and in which step."""
+        self.role, self.time = Role(kind, name, memory), time or self.time
 
     def describe(self, before: str = "") -> str:
         """Where and what it is, for error messages: op, shapes, time step, scope, the forward line."""

@@ -12,7 +12,7 @@ from minigrad.render import style
 from minigrad.render.gradients import Flow, speaker
 from minigrad.render.names import constant_name
 from minigrad.render.picture import Box, Link, Panel, Picture
-from minigrad.render.places import op_name
+from minigrad.render.places import op_name, role_of
 
 TOOLTIPS = 5000  # in a graph of more nodes an SVG with tooltips takes half a minute to load
 WIDEST = "0.00012"  # a norm in as many letters as any
@@ -221,6 +221,6 @@ def main_lane(box: Box) -> str:
 def mask_of(boxes: list[Box]) -> tuple[int, int]:
     """How many rows of the batch a padded step still computes, and of how many: the unroller's mask tells."""
     for node in [node for box in boxes for node in box.nodes]:
-        if node.time is not None and op_name(node) == "where" and node.inputs[0].name == "inside":
+        if node.time is not None and op_name(node) == "where" and role_of(node.inputs[0]) == "mask":
             return int(node.inputs[0].data.sum()), node.inputs[0].size
     return 1, 1
