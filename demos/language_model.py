@@ -73,7 +73,7 @@ def train(net: Writer, ids: np.ndarray, updates: int) -> None:
     streams = ids[: length * BATCH].reshape(BATCH, length).T
     optimizer, state, start = nn.Adam(net.parameters(), lr=0.005), None, 0
     for k in cli.progress(range(updates), "training"):
-        optimizer.groups[0]["lr"] = 0.005 * (1 - 0.95 * k / updates)
+        optimizer.param_groups[0]["lr"] = 0.005 * (1 - 0.95 * k / updates)
         if start + WINDOW >= length:
             state, start = None, 0
         scores, state = net(streams[start : start + WINDOW], state)

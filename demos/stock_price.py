@@ -76,7 +76,7 @@ def train(
     ]
     optimizer = nn.Adam(net.parameters(), lr=RATE)
     for k, batch in enumerate(cli.progress(steps, "training")):
-        optimizer.groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * k / len(steps)))
+        optimizer.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * k / len(steps)))
         loss = nn.mse_loss(net(X[batch].T[..., None]), y[batch, None])
         optimizer.zero_grad()
         loss.backward()

@@ -18,7 +18,7 @@ def descend(
     """Adam on `loss()`, once a step: gradients clipped, the rate falling in a line to a tenth.  Returns the losses."""
     optimizer, losses = nn.Adam(net.parameters(), lr=lr), []
     for k in cli.progress(range(updates), what):
-        optimizer.groups[0]["lr"] = lr * (1 - 0.9 * k / updates)
+        optimizer.param_groups[0]["lr"] = lr * (1 - 0.9 * k / updates)
         value = loss()
         optimizer.zero_grad()
         value.backward()

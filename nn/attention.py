@@ -1,9 +1,9 @@
-"""Attention: a query looks at a sequence.  Imports `minigrad`, `init`, `linear`, `module`.
+"""Attention: a query looks at a sequence.
 
 `context, weights = attention(query, keys, values=None, mask=None)`, time-major as everywhere:
-query (B, Q), or (T, B, Q) for T queries at once; keys (S, B, K); values (S, B, V), by default the keys;
-weights (S, B), or (T, S, B), sum to 1 over S; context (B, V), or (T, B, V).
-mask: bool (S, B), True where a row may look, as `lengths_mask(lengths, S)` gives it.
+query (B, Q), or (T, B, Q) for T queries at once; keys (S, B, K); values (S, B, V), by default the
+keys; weights (S, B), or (T, S, B), sum to 1 over S; context (B, V), or (T, B, V). mask: bool (S,
+B), True where a row may look, as `lengths_mask(lengths, S)` gives it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ import numpy as np
 
 import minigrad as mg
 from nn import init
-from nn.linear import positive
-from nn.module import Module, Parameter
+from nn.checks import positive
+from nn.module import Module
+from nn.parameter import Parameter
 
 
 def attend(scores: mg.Tensor, values: mg.Tensor, mask: Any = None) -> tuple[mg.Tensor, mg.Tensor]:
     """weights = softmax of the scores over S,  context = Σ weights values.
 
-    Shapes: scores (..., S, B), values (S, B, V), mask (S, B); context (..., B, V), weights (..., S, B).
-    Raises ValueError for a mask of another shape or dtype, or one that leaves a row nothing to look at.
+    Shapes: scores (..., S, B), values (S, B, V), mask (S, B); context (..., B, V),
+    weights (..., S, B).
+    Raises ValueError for a mask of another shape or dtype, or one that is False in a whole row.
 
     >>> import minigrad as mg, nn
-    >>> context, weights = nn.attend(mg.tensor([[0.0], [0.0]]), mg.tensor([[[1.0, 2.0]], [[3.0, 6.0]]]))
+    >>> values = mg.tensor([[[1.0, 2.0]], [[3.0, 6.0]]])
+    >>> context, weights = nn.attend(mg.tensor([[0.0], [0.0]]), values)
     >>> context
     tensor([[2., 4.]])
     """
@@ -38,9 +41,8 @@ def attend(scores: mg.Tensor, values: mg.Tensor, mask: Any = None) -> tuple[mg.T
                 f"attention: mask must be bool of shape (S, B) = {scores.shape[-2:]}, found {found}"
             )
         if not mask.any(axis=0).all():
-            raise ValueError(
-                f"attention: row {int(np.argmin(mask.any(axis=0)))} of the mask allows no step at all"
-            )
+            row = int(np.argmin(mask.any(axis=0)))
+            raise ValueError(f"attention: row {row} of the mask allows no step at all")
         scores = mg.where(mask, scores, -np.inf)
     weights = mg.softmax(scores, axis=-2)
     context = (weights[..., None] * values).sum(axis=-3)
@@ -48,7 +50,9 @@ def attend(scores: mg.Tensor, values: mg.Tensor, mask: Any = None) -> tuple[mg.T
 
 
 class _Attention(Module):
-    """What the kinds share; they differ in the scores (..., S, B) of query (..., 1, B, Q) and keys (S, B, K)."""
+    """What the kinds share; they differ in the scores (..., S, B) of query (..., 1, B, Q) and keys
+    (S, B, K).
+    """
 
     scores: Callable[..., mg.Tensor]
 
@@ -60,11 +64,12 @@ class _Attention(Module):
         if keys.ndim != 3 or query.ndim not in (2, 3) or query.shape[-2] != keys.shape[1]:
             found = f"{query.shape} and {keys.shape}"
             raise ValueError(
-                f"{self.called}: query (B, Q) or (T, B, Q) and keys (S, B, K) are needed, found {found}"
+                f"{self.scope_name}: query (B, Q) or (T, B, Q) and keys (S, B, K) are needed, "
+                f"found {found}"
             )
         if values.shape[:2] != keys.shape[:2]:
             raise ValueError(
-                f"{self.called}: values {values.shape} and keys {keys.shape} differ in S or B"
+                f"{self.scope_name}: values {values.shape} and keys {keys.shape} differ in S or B"
             )
         return attend(self.scores(mg.expand_dims(query, -3), keys), values, mask)
 
@@ -88,7 +93,8 @@ class DotAttention(_Attention):
         """One number for each key."""
         if query.shape[-1] != keys.shape[-1]:
             raise ValueError(
-                f"{self.called}: query and keys need the same size, found {query.shape} and {keys.shape}"
+                f"{self.scope_name}: query and keys need the same size, "
+                f"found {query.shape} and {keys.shape}"
             )
         e = (query * keys).sum(axis=-1)
         return e / float(np.sqrt(keys.shape[-1])) if self.scaled else e

@@ -1,4 +1,4 @@
-"""The cells: one step of a recurrence, in the order and the letters of its equations.  Imports `module`, `init`.
+"""The cells: one step of a recurrence, in the order and the letters of its equations.
 
 A cell is a module with `forward(x, state) -> (y, state)`.  It knows nothing of time; `unroll` does.
 """
@@ -12,18 +12,23 @@ import numpy as np
 
 import minigrad as mg
 from nn import init
-from nn.linear import positive
-from nn.module import FOLDER, Module, Parameter
+from nn.checks import positive
+from nn.module import FOLDER, Module
+from nn.parameter import Parameter
 
 State = Any  # a tensor, or a (named) tuple of states
 
 
 class Layers(tuple[State, ...]):
-    """The states of the layers of a stack: leaves keep their names, since each layer has a scope of its own."""
+    """The states of the layers of a stack: leaves keep their names, since each layer has a scope of
+    its own.
+    """
 
 
 def map_state(function: Callable[..., Any], state: State, *others: State) -> State:
-    """`function` of each leaf (and of the leaves of states of the same structure), in the structure of the first."""
+    """`function` of each leaf (and of the leaves of states of the same structure), in the structure
+    of the first.
+    """
     if not isinstance(state, tuple | list):
         return function(state, *others)
     parts = [map_state(function, *leaves) for leaves in zip(state, *others, strict=True)]
@@ -31,7 +36,9 @@ def map_state(function: Callable[..., Any], state: State, *others: State) -> Sta
 
 
 def leaves(state: State, name: str = "h") -> Iterator[tuple[str, Any]]:
-    """The leaves of a state with their names: `name`; the fields of a named tuple; s0, s1, ... of a plain one."""
+    """The leaves of a state with their names: `name`; the fields of a named tuple; s0, s1, ... of a
+    plain one.
+    """
     if not isinstance(state, tuple | list):
         yield name, state
         return
@@ -43,7 +50,8 @@ def leaves(state: State, name: str = "h") -> Iterator[tuple[str, Any]]:
 
 
 def detach_state(state: State) -> State:
-    """The same state, in tuples, lists or dicts, without its history: where truncated BPTT cuts.  None stays None.
+    """The same state, in tuples, lists or dicts, without its history: where truncated BPTT cuts.
+    None stays None.
 
     >>> import minigrad as mg, nn
     >>> h = mg.tensor([1.0], requires_grad=True) * 2
@@ -60,11 +68,13 @@ def detach_state(state: State) -> State:
 class Cell(Module):
     """Base of all cells: write `forward(x, state) -> (y, state)` and set `state_size`.
 
-    Shapes: x (B, D), y (B, ...), each leaf of the state (B, size).  Without a batch axis: x (D), leaves (size).
-    `state_size` is a size, or a (named) tuple of sizes for a state that is one; or write `initial_state` instead.
+    Shapes: x (B, D), y (B, ...), each leaf of the state (B, size).  Without a batch axis: x (D),
+    leaves (size). `state_size` is a size, or a (named) tuple of sizes for a state that is one; or
+    write `initial_state` instead.
     """
 
     state_size: Any
+    memory: tuple[str, ...] = ()  # the leaves of the state that are memories, as c of an LSTM
     over_time = False  # True where `forward` takes whole sequences, as a stack of layers does
 
     def initial_state(self, batch_size: int | None = None) -> State:
@@ -85,24 +95,30 @@ class Cell(Module):
         size = getattr(self, "input_size", None)
         if size is not None and (len(shape) not in (1, 2) or shape[-1] != size):
             raise ValueError(
-                f"{self.called}: x (B, {size}) or ({size},) is needed at each step, found {shape}"
+                f"{self.scope_name}: x (B, {size}) or ({size},) is needed at each step, found {shape}"
             )
         if size is not None and dtype.kind != "f":
             raise TypeError(
-                f"{self.called}: x must hold floats, found {dtype}; write x.astype(np.{self.dtype})"
+                f"{self.scope_name}: x must hold floats, found {dtype}; write x.astype(np.{self.dtype})"
             )
 
     def check_state(self, state: State, *batch: int, who: str = "") -> State:
-        """The state as tensors, in the structure of the initial one; raises, and names the leaf that does not fit."""
+        """The state as tensors, in the structure of the initial one; raises, and names the leaf
+        that does not fit.
+        """
         if hasattr(self, "state_size"):
-            return self.matched(state, self.state_size, f"{who or self.called}: state", batch)
+            return self.check_like(
+                state, self.state_size, f"{who or self.scope_name}: state", batch
+            )
         with mg.no_grad():
-            return self.matched(
-                state, self.initial_state(*batch), f"{who or self.called}: state", batch
+            return self.check_like(
+                state, self.initial_state(*batch), f"{who or self.scope_name}: state", batch
             )
 
-    def matched(self, state: State, like: Any, where: str, batch: tuple[int, ...] = ()) -> State:
-        """The state in the structure of `like`, whose leaves are sizes without the batch, or examples; or an error."""
+    def check_like(self, state: State, like: Any, where: str, batch: tuple[int, ...] = ()) -> State:
+        """The state in the structure of `like`, whose leaves are sizes without the batch, or
+        examples; or an error.
+        """
         if isinstance(like, tuple):
             fields = getattr(like, "_fields", range(len(like)))
             if not isinstance(state, tuple | list) or len(state) != len(like):
@@ -114,7 +130,7 @@ class Cell(Module):
                 wanted = ", ".join(str(field) for field in fields)
                 raise ValueError(f"{where} must be a tuple ({wanted}), found {found}")
             parts = [
-                self.matched(s, l, f"{where}.{field}", batch)
+                self.check_like(s, l, f"{where}.{field}", batch)
                 for field, s, l in zip(fields, state, like)
             ]
             return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
@@ -126,20 +142,24 @@ class Cell(Module):
         return state if isinstance(state, mg.Tensor) else mg.tensor(state, dtype=self.dtype)
 
     def __call__(self, x: Any, state: State = None, **options: Any) -> tuple[Any, State]:
-        """One step: `forward` after checking x and the state; without a state, from the initial one."""
-        x, state = self._adapted(x), self._adapted(state)
+        """One step: `forward` after checking x and the state; without a state, from the initial
+        one.
+        """
+        x, state = self._as_tensors(x), self._as_tensors(state)
         if not hasattr(x, "dtype"):
             raise TypeError(
-                f"{self.called}: x must be a tensor or an array, found {type(x).__name__}"
+                f"{self.scope_name}: x must be a tensor or an array, found {type(x).__name__}"
             )
         self.check_input(x.shape, x.dtype)
         batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
         state = self.initial_state(*batch) if state is None else self.check_state(state, *batch)
-        with mg.scope(self.called, outside=FOLDER):
-            return self.pair(self.forward(x, state, **options))
+        with mg.scope(self.scope_name, outside=FOLDER):
+            return self.check_result(self.forward(x, state, **options))
 
-    def pair(self, result: Any, like: State = None) -> tuple[Any, State]:
-        """What forward returned, if it is (y, state), with a state like the one that went in; or an error."""
+    def check_result(self, result: Any, like: State = None) -> tuple[Any, State]:
+        """What forward returned, if it is (y, state), with a state like the one that went in; or an
+        error.
+        """
         if not isinstance(result, tuple) or len(result) != 2:
             found = (
                 f"{len(result)} parts"
@@ -148,8 +168,8 @@ class Cell(Module):
             )
             raise TypeError(f"{type(self).__name__}.forward must return (y, state), found {found}")
         y, new = result
-        return y, new if like is None else self.matched(
-            new, like, f"{self.called}: the state that forward returns"
+        return y, new if like is None else self.check_like(
+            new, like, f"{self.scope_name}: the state that forward returns"
         )
 
     def describe(self) -> str:
@@ -167,7 +187,8 @@ class RNNCell(Cell):
     h = φ(a)
 
     Shapes: x (B, D), h (B, H), W_xh (D, H), W_hh (H, H), b_h (H).  φ is tanh, or relu.
-    Elman, Finding structure in time, 1990.  W_hh starts orthogonal, W_xh as `init.glorot`, b_h at 0.
+    Elman, Finding structure in time, 1990.  W_hh starts orthogonal, W_xh as `init.glorot`, b_h at
+    0.
 
     >>> import numpy as np, nn
     >>> cell = nn.RNNCell(3, 4)
@@ -219,10 +240,10 @@ class LSTMCell(Cell):
     c = f ∘ c_prev + i ∘ g
     h = o ∘ tanh(c)
 
-    Shapes: x (B, D), h and c (B, H), W_xh (D, 4H), W_hh (H, 4H), b_h (4H); columns in the order i f g o.
-    Hochreiter & Schmidhuber, Long short-term memory, 1997; Gers et al., Learning to forget, 2000.
-    W_hh starts orthogonal in each gate, W_xh as `init.glorot` in each, b_h at 0 but 1 for f: a memory that is kept
-    until the network learns to forget (Jozefowicz et al. 2015).
+    Shapes: x (B, D), h and c (B, H), W_xh (D, 4H), W_hh (H, 4H), b_h (4H); columns in the order i f
+    g o. Hochreiter & Schmidhuber, Long short-term memory, 1997; Gers et al., Learning to forget,
+    2000. W_hh starts orthogonal in each gate, W_xh as `init.glorot` in each, b_h at 0 but 1 for f:
+    a memory that is kept until the network learns to forget (Jozefowicz et al. 2015).
 
     >>> import numpy as np, nn
     >>> cell = nn.LSTMCell(3, 4)
@@ -230,6 +251,8 @@ class LSTMCell(Cell):
     >>> y is h, c.shape
     (True, (2, 4))
     """
+
+    memory = ("c",)
 
     def __init__(
         self, input_size: int, hidden_size: int, bias: bool = True, rng: init.Rng = None
@@ -265,9 +288,10 @@ class GRUCell(Cell):
     n = tanh(x W_xn + b_n + r ∘ (h_prev W_hn + b_hn))
     h = (1 − z) ∘ n + z ∘ h_prev
 
-    Shapes: x (B, D), h (B, H), W_xh (D, 3H), W_hh (H, 3H), b_h (3H), columns in the order r z n; b_hn (H).
-    That is reset="after" (PyTorch, cuDNN).  With reset="before" there is no b_hn, and the candidate is that of
-    Cho et al., Learning phrase representations using RNN encoder–decoder, 2014:
+    Shapes: x (B, D), h (B, H), W_xh (D, 3H), W_hh (H, 3H), b_h (3H), columns in the order r z n;
+    b_hn (H). That is reset="after" (PyTorch, cuDNN).  With reset="before" there is no b_hn, and the
+    candidate is that of Cho et al., Learning phrase representations using RNN encoder–decoder,
+    2014:
         n = tanh(x W_xn + (r ∘ h_prev) W_hn + b_n)
     W_hh starts orthogonal in each gate, W_xh as `init.glorot` in each, the biases at 0.
 

@@ -1,4 +1,4 @@
-"""Is this cell a cell?  One call, one report.  And a table of a module's parameters.  Imports `unroll` and below."""
+"""Is this cell a cell?  One call, one report.  And a table of a module's parameters."""
 
 from __future__ import annotations
 
@@ -29,11 +29,13 @@ class CellReport(dict[str, str]):
 def check_cell(
     cell: Cell, x: Any = None, *, steps: int = 4, batch_size: int = 3, seed: int = 0
 ) -> CellReport:
-    """Check that a cell keeps the promises that unrolling, stacking, lengths and the debugger build on.
+    """Check that a cell keeps the promises that unrolling, stacking, lengths and the debugger build
+    on.
 
-    The state comes out as it went in (structure, shapes, dtypes); rows of a batch do not touch each other; nothing is
-    kept on self; gradients agree with central differences in float64, and so do second derivatives.
-    x: one step of input (B, D), where the size that the cell takes cannot be found by trying.
+    The state comes out as it went in (structure, shapes, dtypes); rows of a batch do not touch each
+    other; nothing is kept on self; gradients agree with central differences in float64, and so do
+    second derivatives. x: one step of input (B, D), where the size that the cell takes cannot be
+    found by trying.
 
     >>> import nn
     >>> report = nn.check_cell(nn.GRUCell(3, 4)); report  # doctest: +ELLIPSIS
@@ -96,7 +98,7 @@ class _Checks:
         return [*ys, *[s for _, s in leaves(state)]]
 
     def state_kept(self) -> str:
-        _, new = self.cell.pair(self.cell.forward(self.x[0], self.state), self.state)
+        _, new = self.cell.check_result(self.cell.forward(self.x[0], self.state), self.state)
         for (name, s_prev), (_, s) in zip(leaves(self.state), leaves(new), strict=True):
             if s.dtype != s_prev.dtype:
                 return f"FAILED: {name} goes in as {s_prev.dtype} and comes out as {s.dtype}"
@@ -137,7 +139,9 @@ def _attempt(check: Callable[[], Any]) -> str:
 
 
 def _attributes(cell: Cell) -> Iterator[tuple[str, Any]]:
-    """Every attribute of the cell and of the modules in it, and its size, which tells whether a container has grown."""
+    """Every attribute of the cell and of the modules in it, and its size, which tells whether a
+    container has grown.
+    """
     for path, module in cell.named_modules():
         for name, value in vars(module).items():
             size = len(value) if isinstance(value, list | dict | set) else 0
@@ -145,7 +149,9 @@ def _attributes(cell: Cell) -> Iterator[tuple[str, Any]]:
 
 
 def _example(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
-    """One step of input, of the first size that the cell takes: its `input_size`, or found by trying."""
+    """One step of input, of the first size that the cell takes: its `input_size`, or found by
+    trying.
+    """
     sizes = [n for p in cell.parameters() for n in p.shape]
     tried = (
         [cell.input_size]
@@ -161,7 +167,7 @@ def _example(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
         except Exception as error:  # whatever a cell does with an input that it does not take
             problem = error
     raise ValueError(
-        f"check_cell: {cell.called} takes no input (B, D) that was tried; pass x=: {problem}"
+        f"check_cell: {cell.scope_name} takes no input (B, D) that was tried; pass x=: {problem}"
     ) from problem
 
 

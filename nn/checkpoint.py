@@ -1,7 +1,7 @@
-"""Saving and loading whole training states.  Imports `module` for types; `safetensors` only for such files.
+"""Saving and loading whole training states.
 
-Files hold arrays and nothing else, so that a stranger's file cannot run code.  They are written beside their place and
-then moved there, so that a crash leaves the old file whole.
+Files hold arrays and nothing else, so that a stranger's file cannot run code.  They are written
+beside their place and then moved there, so that a crash leaves the old file whole.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ Array = np.ndarray[Any, Any]
 
 
 def save(target: Any, path: str | os.PathLike[str], **extra: Any) -> None:
-    """Write a module, or a dict of modules, optimisers, schedules and NumPy generators, to `.npz` or `.safetensors`.
+    """Write a module, or a dict of modules, optimisers, schedules and NumPy generators, to `.npz`
+    or `.safetensors`.
 
-    extra: numbers or arrays to keep with it; `load` returns them.  Raises OSError when the path cannot be written.
+    extra: numbers or arrays to keep with it; `load` returns them.  Raises OSError when the path
+    cannot be written.
 
     >>> import minigrad as mg, nn, tempfile
     >>> net = nn.RNN(3, 4); opt = nn.Adam(net)
@@ -53,9 +55,11 @@ def save(target: Any, path: str | os.PathLike[str], **extra: Any) -> None:
 
 
 def load(target: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Set everything in `target`, built like the one that was saved, from a file of `save`; returns the extra.
+    """Set everything in `target`, built like the one that was saved, from a file of `save`; returns
+    the extra.
 
-    Raises ValueError for a file that is damaged, of another kind or of another target; then nothing is changed.
+    Raises ValueError for a file that is damaged, of another kind or of another target; then nothing
+    is changed.
     """
     path = os.fspath(path)
     read = _FORMATS[_suffix(path)][1]
@@ -101,9 +105,8 @@ def _flat(target: Any) -> dict[str, Any]:
         )
         return {"state": np.frombuffer(text.encode(), np.uint8)}
     if not hasattr(target, "state_dict"):
-        raise TypeError(
-            f"a module, optimiser, schedule or generator can be saved, found {type(target).__name__}"
-        )
+        found = type(target).__name__
+        raise TypeError(f"a module, optimiser, schedule or generator can be saved, found {found}")
     return dict(target.state_dict())
 
 

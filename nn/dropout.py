@@ -1,4 +1,4 @@
-"""Dropout.  Imports `minigrad`, `init`, `linear`, `module`."""
+"""Dropout."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 import minigrad as mg
 from nn import init
-from nn.linear import in_range
+from nn.checks import in_range
 from nn.module import Module
 
 
@@ -16,7 +16,7 @@ def check_probability(who: str, p: float) -> float:
     return p
 
 
-def mask(
+def dropout_mask(
     shape: tuple[int, ...], p: float, dtype: np.dtype[np.generic], rng: init.Rng = None
 ) -> mg.Tensor:
     """0 with probability p, else 1 / (1 − p): times this, a tensor keeps its mean."""
@@ -28,8 +28,8 @@ class Dropout(Module):
     """
     y = x ∘ mask
 
-    mask is 0 with probability p, else 1 / (1 − p)  (Srivastava et al. 2014).  Only in training: after `eval()`, or with
-    p = 0, y is x.  rng: a generator or a seed.
+    mask is 0 with probability p, else 1 / (1 − p)  (Srivastava et al. 2014).  Only in training:
+    after `eval()`, or with p = 0, y is x.  rng: a generator or a seed.
 
     >>> import numpy as np, nn
     >>> nn.Dropout(0.5, rng=0)(np.ones(4)).data
@@ -46,7 +46,7 @@ class Dropout(Module):
         """The same shape."""
         if not self.training or self.p == 0:
             return x
-        return x * mask(x.shape, self.p, x.dtype, self.rng)
+        return x * dropout_mask(x.shape, self.p, x.dtype, self.rng)
 
     def describe(self) -> str:
         """The probability."""

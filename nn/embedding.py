@@ -1,4 +1,4 @@
-"""Vectors for tokens.  Imports `minigrad`, `init`, `linear`, `module`."""
+"""Vectors for tokens."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 import minigrad as mg
 from nn import init
-from nn.linear import positive
-from nn.module import Module, Parameter
+from nn.checks import positive
+from nn.module import Module
+from nn.parameter import Parameter
 
 
 class Embedding(Module):
@@ -40,11 +41,11 @@ class Embedding(Module):
         """Integers (...) to vectors (..., D)."""
         tokens = np.asarray(x.data if isinstance(x, mg.Tensor) else x)
         if tokens.dtype.kind not in "iu":
-            raise TypeError(f"{self.called}: tokens are integers, found {tokens.dtype}")
+            raise TypeError(f"{self.scope_name}: tokens are integers, found {tokens.dtype}")
         if tokens.size and not (tokens.min() >= 0 and tokens.max() < self.count):
             found = tokens.min() if tokens.min() < 0 else tokens.max()
             raise ValueError(
-                f"{self.called}: tokens in 0...{self.count - 1} are needed, found {found}"
+                f"{self.scope_name}: tokens in 0...{self.count - 1} are needed, found {found}"
             )
         y = self.W[tokens]
         if self.padding is None:

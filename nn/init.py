@@ -1,7 +1,7 @@
-"""Initial values of parameters: arrays of the default dtype.  Imports `minigrad`.
+"""Initial values of parameters: arrays of the default dtype.
 
-`rng` is a NumPy generator or a seed; without it the generator that `mg.seed` sets is used.  Constant ones take it too,
-so that initialisers can change places.
+`rng` is a NumPy generator or a seed; without it the generator that `mg.seed` sets is used.
+Constant ones take it too, so that initialisers can change places.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ def normal(*shape: int, std: float = 1.0, rng: Rng = None) -> Array:
 
 
 def glorot(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
-    """Uniform in ±gain √(6 / (fan_in + fan_out)), so that layers around 0 keep the variance (Glorot & Bengio 2010).
+    """Uniform in ±gain √(6 / (fan_in + fan_out)), so that layers around 0 keep the variance (Glorot
+    & Bengio 2010).
 
     Shapes: (fan_in, fan_out), or (..., fan_in, fan_out).
 
@@ -85,7 +86,8 @@ def glorot(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
 
 
 def he(*shape: int, rng: Rng = None) -> Array:
-    """Normal with variance 2 / fan_in, for relu, which drops half of the signal (He et al. 2015).  Shapes as glorot.
+    """Normal with variance 2 / fan_in, for relu, which drops half of the signal (He et al. 2015).
+    Shapes as glorot.
 
     >>> import nn
     >>> bool(0.9 < nn.init.he(200, 100, rng=0).std() * 10 < 1.1)
@@ -95,10 +97,11 @@ def he(*shape: int, rng: Rng = None) -> Array:
 
 
 def orthogonal(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
-    """A random matrix whose rows or columns (the fewer) are orthonormal, times gain (Saxe et al. 2013).
+    """A random matrix whose rows or columns (the fewer) are orthonormal, times gain (Saxe et al.
+    2013).
 
-    A recurrent weight that is orthogonal neither shrinks nor stretches the state at the start of training.
-    Shapes: (n, m).
+    A recurrent weight that is orthogonal neither shrinks nor stretches the state at the start of
+    training. Shapes: (n, m).
 
     >>> import numpy as np, nn
     >>> W = nn.init.orthogonal(3, 3)
@@ -115,7 +118,9 @@ def orthogonal(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
 
 
 def gates(*matrices: Array) -> Array:
-    """Matrices of several gates side by side, as packed weights hold them: n of (D, H) give (D, n H)."""
+    """Matrices of several gates side by side, as packed weights hold them: n of (D, H) give (D, n
+    H).
+    """
     return np.concatenate(matrices, axis=-1)
 
 

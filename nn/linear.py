@@ -1,47 +1,15 @@
-"""The affine layer, and modules in a row.  Imports `minigrad`, `module`, `init`."""
+"""The affine layer, and modules in a row."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 import minigrad as mg
 from nn import init
-from nn.module import Module, Parameter
-
-
-def positive(who: str, **sizes: Any) -> None:
-    """Check that sizes are positive integers; the error names the one that is not."""
-    for name, size in sizes.items():
-        if not isinstance(size, int | np.integer) or isinstance(size, bool) or size < 1:
-            raise ValueError(f"{who}: {name} must be a positive integer, found {size!r}")
-
-
-def in_range(who: str, below: float = np.inf, **numbers: Any) -> None:
-    """Check that numbers are in [0, below); the error names the one that is not."""
-    for name, value in numbers.items():
-        if np.ndim(value) or np.asarray(value).dtype.kind not in "biuf" or not 0 <= value < below:
-            wanted = "0 or more" if below == np.inf else f"in [0, {below})"
-            raise ValueError(f"{who}: {name} must be {wanted}, found {value!r}")
-
-
-def flags(who: str, **values: Any) -> None:
-    """Check that switches are True or False; the error names the one that is not."""
-    for name, value in values.items():
-        if not isinstance(value, bool):
-            raise TypeError(f"{who}: {name} must be True or False, found {value!r}")
-
-
-def check_features(module: Module, x: Any, size: int) -> None:
-    """Check that x is a tensor of floats (..., size)."""
-    if not isinstance(x, mg.Tensor) or x.dtype.kind != "f":
-        found = getattr(x, "dtype", type(x).__name__)
-        raise TypeError(
-            f"{module.called}: x must hold floats, found {found}; write np.asarray(x, np.{module.dtype})"
-        )
-    if not x.ndim or x.shape[-1] != size:
-        raise ValueError(f"{module.called}: x (..., {size}) is needed, found {x.shape}")
+from nn.checks import check_features, positive
+from nn.module import Module
+from nn.parameter import Parameter
 
 
 class Linear(Module):
@@ -91,8 +59,24 @@ class Sequential(Module):
             setattr(self, str(k), module)
         self.count = len(modules)
 
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Any]:
+        return (getattr(self, str(k)) for k in range(self.count))
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """One of the modules; for a slice, a `Sequential` that shares them."""
+        found = list(self)[index]
+        if not isinstance(index, slice):
+            return found
+        part = Sequential()
+        part.count = len(found)
+        vars(part).update({str(k): module for k, module in enumerate(found)})  # keeps their names
+        return part
+
     def forward(self, x: Any) -> Any:
         """Through all of them."""
-        for k in range(self.count):
-            x = getattr(self, str(k))(x)
+        for module in self:
+            x = module(x)
         return x

@@ -1,69 +1,29 @@
-"""Modules: trees of named parameters that are called with tensors or arrays.  Imports `minigrad`."""
+"""Modules: trees of named parameters that are called with tensors or arrays."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 import minigrad as mg
+from nn import habits
+from nn.parameter import Buffer, Parameter
+from nn.state_dicts import match_entries
 
 M = TypeVar("M", bound="Module")
-FOLDER = (
-    os.path.dirname(os.path.abspath(__file__)) + os.sep
-)  # a scope leads to the user's line outside of it
-
-
-class _Owned(mg.Tensor):
-    """A leaf that belongs to a module; it can be copied and pickled."""
-
-    __slots__ = ()
-
-    def __reduce__(self) -> Any:
-        return type(self), (np.array(self.data), None, self.name), self.requires_grad
-
-    def __setstate__(self, requires_grad: bool) -> None:
-        self.requires_grad = requires_grad
-
-
-class Parameter(_Owned):
-    """A leaf that is trained.  The module that it is assigned to names it; Python numbers get the default dtype.
-
-    >>> import nn
-    >>> nn.Parameter([1.0, 2.0], name="w")
-    tensor([1., 2.], name='w', requires_grad=True)
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, dtype: DTypeLike | None = None, name: str | None = None) -> None:
-        super().__init__(data, True, dtype, name)
-
-
-class Buffer(_Owned):
-    """A tensor that belongs to a module's state and is not trained: saved, loaded, never changed by an optimiser.
-
-    >>> import nn
-    >>> net = nn.Module(); net.mean = nn.Buffer([0.5])
-    >>> net.state_dict(), net.parameters()
-    ({'mean': array([0.5], dtype=float32)}, [])
-    """
-
-    __slots__ = ()
-
-    def __init__(self, data: Any, dtype: DTypeLike | None = None, name: str | None = None) -> None:
-        super().__init__(data, False, dtype, name)
+FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # scopes point to lines outside of it
 
 
 class Module:
     """Something with parameters and a `forward`; subclasses need not call `super().__init__()`.
 
-    Parameters, buffers and modules are found in attributes, and in lists, tuples and dicts there, in order of
-    assignment.  A parameter that is reached in several ways keeps its first name and appears once.
+    Parameters, buffers and modules are found in attributes, and in lists, tuples and dicts there,
+    in order of assignment.  A parameter that is reached in several ways keeps its first name and
+    appears once.  Raises ValueError where two of them would have the same name.
 
     >>> import numpy as np, nn
     >>> class Scale(nn.Module):
@@ -82,52 +42,97 @@ class Module:
     forward: Callable[..., Any]
     training = True
     full_name = ""  # dotted names from the root to this module; "" in a root
-    _called = ""
+    _scope_name = ""
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, Module | Parameter | Buffer | list | tuple | dict):
+            check_names((name, value))
+        replaced = vars(self).get(name)
         object.__setattr__(self, name, value)
-        start = f"{self.full_name}." if self.full_name else ""
+        prefix = f"{self.full_name}." if self.full_name else ""
         if isinstance(value, Parameter | Buffer):
-            value.name = value.name or start + name
+            value.name = value.name or prefix + name
         elif isinstance(value, Module | list | tuple | dict):
-            for own, item in members({name: value}):
-                if isinstance(item, Module):
-                    object.__setattr__(item, "_called", own)
-            for path, item in self._walk(start):
-                if isinstance(item, Module):
-                    object.__setattr__(item, "full_name", path)
-                else:
-                    item.name = path
+            is_new = replaced is None
+            self._give_names(prefix, [(name, value)] if is_new else vars(self).items())
 
-    def _walk(self, prefix: str = "", seen: set[int] | None = None) -> Iterator[tuple[str, Any]]:
+    def _give_names(self, prefix: str, values: Iterable[tuple[str, Any]]) -> None:
+        """Name everything in the values by its path; what is already found by its name keeps it."""
+        for path, own, item in walk(values, prefix):
+            if isinstance(item, Module):
+                if self._find(item.full_name, prefix) is not item:
+                    object.__setattr__(item, "full_name", path)
+                    object.__setattr__(item, "_scope_name", own)
+            elif item.name is None or self._find(item.name, prefix) is not item:
+                item.name = path
+
+    def _find(self, path: str, prefix: str) -> Any:
+        """The module, parameter or buffer of this full name, or None."""
+        if not path.startswith(prefix):
+            return None
+        found: Any = self
+        for key in path[len(prefix) :].split("."):
+            found = _part(found, key)
+        return found
+
+    def _walk(self) -> Iterator[tuple[str, Any]]:
         """Every parameter, buffer and module below this one, once, with its dotted name."""
-        seen = {id(self)} if seen is None else seen
-        for name, item in members(vars(self)):
-            if id(item) not in seen:
-                seen.add(id(item))
-                yield prefix + name, item
-                if isinstance(item, Module):
-                    yield from item._walk(f"{prefix}{name}.", seen)
+        for path, _, item in walk(vars(self).items()):
+            yield path, item
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         """The parameters with their names, in order of assignment, each once."""
         for name, item in self._walk():
             if isinstance(item, Parameter):
-                item.name = item.name or name  # in a list that has grown, nobody has named it
+                item.name = item.name or name  # one that was appended to a list has no name yet
                 yield name, item
 
     def parameters(self) -> list[Parameter]:
         """The parameters, in order of assignment, each once."""
         return [item for _, item in self.named_parameters()]
 
+    def named_buffers(self) -> Iterator[tuple[str, Buffer]]:
+        """The buffers with their names, in order of assignment, each once."""
+        yield from ((name, item) for name, item in self._walk() if isinstance(item, Buffer))
+
+    def buffers(self) -> list[Buffer]:
+        """The buffers, in order of assignment, each once."""
+        return [item for _, item in self.named_buffers()]
+
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """This module (under the name "") and all below it, with their dotted names."""
         yield "", self
         yield from ((name, item) for name, item in self._walk() if isinstance(item, Module))
 
+    def modules(self) -> list[Module]:
+        """This module and all below it."""
+        return [module for _, module in self.named_modules()]
+
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly below this one, with their names."""
+        yield from ((name, item) for name, item in members(self) if isinstance(item, Module))
+
+    def children(self) -> list[Module]:
+        """The modules directly below this one."""
+        return [module for _, module in self.named_children()]
+
+    def apply(self: M, function: Callable[[Module], Any]) -> M:
+        """Call the function with every module below this one, then with this one.
+
+        >>> import nn
+        >>> net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+        >>> def no_bias(module):
+        ...     if isinstance(module, nn.Linear): module.b = None
+        >>> len(net.apply(no_bias).parameters())
+        2
+        """
+        for module in reversed(self.modules()):
+            function(module)
+        return self
+
     def train(self: M, mode: bool = True) -> M:
-        """Switch this module and all below it to training (dropout works), or with mode=False to evaluation."""
-        for _, module in self.named_modules():
+        """Switch this module and all below it to training, or with mode=False to evaluation."""
+        for module in self.modules():
             module.training = mode
         return self
 
@@ -143,6 +148,7 @@ class Module:
     # in and out
 
     def _state(self) -> dict[str, mg.Tensor]:
+        check_names(*vars(self).items())
         return {name: item for name, item in self._walk() if isinstance(item, Parameter | Buffer)}
 
     def state_dict(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -152,109 +158,169 @@ class Module:
     def load_state_dict(self, arrays: Mapping[str, Any]) -> None:
         """Set all parameters and buffers; values are cast to the dtype that each has.
 
-        Raises ValueError that lists every missing, unexpected and misshapen entry; then nothing is loaded.
+        Raises ValueError that lists every missing, unexpected and misshapen entry; then nothing is
+        loaded.
         """
-        given = fitting(f"load_state_dict of {type(self).__name__}", self.state_dict(), arrays)
+        who = f"load_state_dict of {type(self).__name__}"
+        given = match_entries(who, self.state_dict(), arrays)
         for name, item in self._state().items():
             item.data = given[name]
 
     # calls
 
     @property
-    def called(self) -> str:
-        """What the module is called where it was assigned; the name of the class in a root."""
-        return self._called or type(self).__name__
+    def scope_name(self) -> str:
+        """The attribute that the module was assigned to; the name of the class in a root."""
+        return self._scope_name or type(self).__name__
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """The dtype of the first parameter; the default dtype where there is none."""
+        """The dtype of the parameters; the default dtype where there are none.
+
+        Raises TypeError where parameters have different dtypes.
+        """
         return self._dtype() or mg.get_default_dtype()
 
     def _dtype(self) -> np.dtype[Any] | None:
-        return next((p.dtype for _, p in self.named_parameters()), None)
+        first = None
+        for name, p in self.named_parameters():
+            first = first or (name, p.dtype)
+            if p.dtype != first[1]:
+                raise TypeError(
+                    f"{self.scope_name}: all parameters must have one dtype, found {first[1]} in "
+                    f"{first[0]} and {p.dtype} in {name}; write p.data.astype(...) where it is made"
+                )
+        return first[1] if first else None
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """`forward`, in a scope of the module's name; arrays of floats are cast to the parameters' dtype."""
+        """`forward`, in a scope of the module's name.
+
+        Arrays of floats become tensors of the parameters' dtype.
+        """
         if not hasattr(self, "forward"):
-            raise TypeError(
-                f"{type(self).__name__} has no forward(...), so it cannot be called; write one"
-            )
-        with mg.scope(self.called, outside=FOLDER):
+            name = type(self).__name__
+            raise TypeError(f"{name} has no forward(...), so it cannot be called; write one")
+        with mg.scope(self.scope_name, outside=FOLDER):
             return self.forward(
-                *map(self._adapted, inputs),
-                **{name: self._adapted(x) for name, x in options.items()},
+                *map(self._as_tensors, inputs),
+                **{name: self._as_tensors(x) for name, x in options.items()},
             )
 
-    def _adapted(self, value: Any) -> Any:
-        """Tensors of the module's dtype for arrays of floats, also inside of tuples and lists."""
+    def _as_tensors(self, value: Any) -> Any:
+        """Arrays of floats as tensors of the module's dtype, also inside tuples and lists."""
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             return mg.tensor(value, dtype=self._dtype())
-        if isinstance(value, tuple | list) and any(
+        if not isinstance(value, tuple | list) or not any(
             isinstance(part, np.ndarray | tuple | list) for part in value
         ):
-            parts = [self._adapted(part) for part in value]
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-        return value
+            return value
+        parts = [self._as_tensors(part) for part in value]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+
+    if not TYPE_CHECKING:  # so that type checkers still reject unknown attributes
+
+        def __getattr__(self, name: str) -> Any:
+            kind = type(self).__name__
+            raise AttributeError(
+                f"{kind} has no attribute {name!r}{habits.advice(habits.OF_MODULES, name)}"
+            )
 
     # how it looks
 
     def describe(self) -> str:
-        """What stands behind the class's name when the module is printed."""
+        """The text in brackets behind the class's name when the module is printed."""
         return ""
 
     def equations(self) -> list[str]:
-        """The equations of the class: the lines with an equals sign in the first paragraph of its docstring."""
+        """The lines with an equals sign in the first paragraph of the class's docstring."""
         paragraph = inspect.cleandoc(type(self).__doc__ or "").partition("\n\n")[0]
         return [line.strip() for line in paragraph.splitlines() if " = " in line]
 
     def __repr__(self) -> str:
-        lines = [f"{type(self).__name__}({self.describe()})"]
-        own = list(members(vars(self)))
-        shapes = [f"{name} {item.shape}" for name, item in own if not isinstance(item, Module)]
-        lines += [f"  {line}" for line in self.equations()] + (
-            ["  " + "  ".join(shapes)] if shapes else []
-        )
-        for name, item in own:
-            if isinstance(item, Module):
-                lines += [f"  {line}" for line in f"{name}: {item!r}".splitlines()]
+        lines: list[str] = []
+        waiting: list[tuple[str, str, Module]] = [("", "", self)]
+        while waiting:
+            indent, title, module = waiting.pop()
+            lines += [f"{indent}{title}{type(module).__name__}({module.describe()})"]
+            indent += "  "
+            lines += [indent + line for line in module.equations()]
+            own = list(members(module))
+            shapes = [f"{name} {x.shape}" for name, x in own if not isinstance(x, Module)]
+            lines += [indent + "  ".join(shapes)] if shapes else []
+            children = [(indent, f"{name}: ", x) for name, x in own if isinstance(x, Module)]
+            waiting += reversed(children)
         return "\n".join(lines)
 
 
-def fitting(who: str, own: Mapping[str, Any], state: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """The entries of a state dict as arrays, if they are numbers of the names and shapes of our own; or an error."""
-    given = entries(who, state)
-    problems = [f"missing: {name} {np.shape(own[name])}" for name in own if name not in given]
-    problems += [f"unexpected: {name} {given[name].shape}" for name in given if name not in own]
-    for name in own:
-        if name in given and given[name].shape != np.shape(own[name]):
-            problems.append(
-                f"shape of {name}: {np.shape(own[name])} is needed, found {given[name].shape}"
+def members(module: Module) -> Iterator[tuple[str, Any]]:
+    """The parameters, buffers and modules that a module itself holds, with their names there."""
+    for _, own, item in walk(vars(module).items(), descend=False):
+        yield own, item
+
+
+def walk(
+    values: Iterable[tuple[str, Any]], prefix: str = "", descend: bool = True
+) -> Iterator[tuple[str, str, Any]]:
+    """Every parameter, buffer and module in some values, once: (path, own, item).
+
+    `own` is its name within the innermost module.  descend: also what the modules hold, at any
+    depth, without recursion.
+    """
+    seen: set[int] = set()
+    stack = [(prefix, "", iter(values))]
+    while stack:
+        prefix, own, parts = stack[-1]
+        for key, part in parts:
+            if id(part) in seen or not isinstance(part, _HOLDERS):
+                continue
+            seen.add(id(part))
+            name = f"{own}{key}"
+            if isinstance(part, Module | Parameter | Buffer):
+                yield prefix + name, name, part
+            if isinstance(part, Module) and descend:
+                stack.append((f"{prefix}{name}.", "", iter(vars(part).items())))
+                break
+            if isinstance(part, list | tuple | dict):
+                stack.append((prefix, f"{name}.", _items(part)))
+                break
+        else:
+            stack.pop()
+
+
+def check_names(*values: tuple[str, Any]) -> None:
+    """Raise ValueError if two items have the same name, or if a name cannot be saved."""
+    known: dict[str, Any] = {}
+    for path, _, item in walk(values):
+        if known.setdefault(path, item) is not item:
+            raise ValueError(
+                f"two parameters or modules would be called {path!r}, and one would be lost; "
+                "use other keys"
             )
-        elif name in given and given[name].dtype.kind not in "biuf":
-            problems.append(f"dtype of {name}: numbers are needed, found {given[name].dtype}")
-    refuse(who, problems)
-    return given
+        if "\0" in path or not _is_encodable(path):
+            raise ValueError(f"the name {path!r} cannot be saved in a file; use another one")
 
 
-def entries(who: str, state: Any) -> dict[str, np.ndarray[Any, Any]]:
-    """The entries of a state dict as arrays."""
-    if not isinstance(state, Mapping):
-        raise TypeError(f"{who}: what a state_dict() gave is needed, found {type(state).__name__}")
-    return {name: np.asarray(value) for name, value in state.items()}
+def _items(container: Any) -> Iterator[tuple[Any, Any]]:
+    return iter(container.items() if isinstance(container, dict) else enumerate(container))
 
 
-def refuse(who: str, problems: list[str]) -> None:
-    """One error that lists all that does not fit, if there is any."""
-    if problems:
-        raise ValueError(f"{who}: nothing was loaded;\n  " + "\n  ".join(problems))
+def _part(value: Any, key: str) -> Any:
+    """The part of a module or container whose name is `key`, or None."""
+    if isinstance(value, Module):
+        return vars(value).get(key)
+    if isinstance(value, dict):
+        return next((part for own, part in value.items() if str(own) == key), None)
+    if isinstance(value, list | tuple) and key.isdecimal() and int(key) < len(value):
+        return value[int(key)]
+    return None
 
 
-def members(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """The parameters, buffers and modules among some values, also in lists, tuples and dicts."""
-    for name, value in values.items():
-        if isinstance(value, Module | Parameter | Buffer):
-            yield name, value
-        elif isinstance(value, list | tuple):
-            yield from members({f"{name}.{k}": part for k, part in enumerate(value)})
-        elif isinstance(value, dict):
-            yield from members({f"{name}.{key}": part for key, part in value.items()})
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+_HOLDERS = (Module, Parameter, Buffer, list, tuple, dict)

@@ -1,11 +1,12 @@
-"""Layer normalisation.  Imports `minigrad`, `init`, `linear`, `module`."""
+"""Layer normalisation."""
 
 from __future__ import annotations
 
 import minigrad as mg
 from nn import init
-from nn.linear import check_features, positive
-from nn.module import Module, Parameter
+from nn.checks import check_features, positive
+from nn.module import Module
+from nn.parameter import Parameter
 
 
 class LayerNorm(Module):

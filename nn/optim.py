@@ -1,145 +1,159 @@
-"""Optimisers: they change parameters by their gradients.  Imports `minigrad`, `linear`, `module`.
+"""Optimisers: they change parameters by their gradients.
 
-The sequences of values are PyTorch's.  Each `step` rebinds the arrays, so a graph that was built before stays exact.
+The sequences of values are PyTorch's.  Each `step` rebinds the arrays, so a graph that was built
+before stays exact.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import minigrad as mg
-from nn.linear import in_range
-from nn.module import Module, Parameter, entries, fitting, refuse
+from nn.checks import in_range
+from nn.module import Module
+from nn.parameter import Parameter
+from nn.state_dicts import as_arrays, match_entries, raise_problems
 
 Array = np.ndarray[Any, Any]
-Slots = dict[str, Any]  # what an optimiser remembers of one parameter
+Slots = dict[str, Any]  # the numbers and arrays that an optimiser remembers of one parameter
 
 
 class Optimizer:
-    """Base of all optimisers: parameter groups, and `update(parameter, gradient, slots, group)` for each parameter.
+    """Base of all optimisers: write `update(parameter, gradient, slots, group)`.
 
-    `target`: modules, parameters, or groups: dicts with "params" and the options that differ in that group.
-    `groups` is the list of dicts; a scheduler changes their "lr".
+    It returns the new value of one parameter, and may keep numbers and arrays in `slots`.
+    target: modules, parameters, or groups, which are dicts with "params" and the options that
+    differ in that group.  `param_groups` is the list of these dicts, all options filled in; a
+    schedule changes their "lr".
 
     >>> import nn
     >>> net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
-    >>> groups = [{"params": getattr(net, "0"), "lr": 0.1}, {"params": getattr(net, "1")}]
-    >>> [group["lr"] for group in nn.Adam(groups, lr=0.01).groups]
+    >>> opt = nn.Adam([{"params": net[0], "lr": 0.1}, {"params": net[1]}], lr=0.01)
+    >>> [group["lr"] for group in opt.param_groups]
     [0.1, 0.01]
     """
 
     update: Callable[[Array, Array, Slots, Mapping[str, Any]], Array]
-    remembers: tuple[str, ...] = ()  # all names that may be among the slots; () where that is open
+    slot_names: tuple[str, ...] = ()  # the names that slots may have; () if any name will do
 
     def __init__(self, target: Any, **defaults: Any) -> None:
         self.defaults = defaults
-        self.groups = [{**defaults, **group} for group in _groups(target)]
-        self.slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in self.groups]
+        self.param_groups = [{**defaults, **group} for group in _groups(target)]
+        self.slots: list[list[Slots]] = [[{} for _ in g["params"]] for g in self.param_groups]
         seen: set[int] = set()
-        for group in self.groups:
+        for group in self.param_groups:
             self._check(group)
             for p in group["params"]:
                 if id(p) in seen:
-                    raise ValueError(
-                        f"{type(self).__name__}: parameter {p.name or 'without a name'} is given twice"
-                    )
+                    name = p.name or "without a name"
+                    raise ValueError(f"{type(self).__name__}: parameter {name} is given twice")
                 seen.add(id(p))
 
     def _check(self, group: Mapping[str, Any]) -> None:
-        who, options = (
-            type(self).__name__,
-            {key: value for key, value in group.items() if key != "params"},
-        )
+        """Raise unless the options of a group are known, and in their ranges."""
+        who = type(self).__name__
         if not group["params"]:
             raise ValueError(f"{who}: no parameters were given")
-        for key, value in options.items():
+        for key, value in group.items():
+            if key == "params":
+                continue
             if key not in self.defaults:
-                raise TypeError(
-                    f"{who}: unknown option {key!r} in a group; there are {', '.join(self.defaults)}"
-                )
+                known = ", ".join(self.defaults)
+                raise TypeError(f"{who}: unknown option {key!r} in a group; there are {known}")
             if key == "betas" and np.shape(value) != (2,):
                 raise ValueError(f"{who}: betas must be two numbers, found {value!r}")
+            below = 1 if key in ("alpha", "betas") else np.inf
             for number in value if isinstance(self.defaults[key], tuple) else [value]:
-                in_range(who, 1 if key in ("alpha", "betas") else np.inf, **{key: number})
+                in_range(who, below, **{key: number})
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in vars(self).get("defaults", ()):
+            raise AttributeError(f"{self._place_of(name)} = {value!r}")
+        object.__setattr__(self, name, value)
+
+    if not TYPE_CHECKING:  # so that type checkers still reject unknown attributes
+
+        def __getattr__(self, name: str) -> Any:
+            if name in vars(self).get("defaults", ()):
+                raise AttributeError(self._place_of(name))
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def _place_of(self, name: str) -> str:
+        who = type(self).__name__
+        return f"{who}: each group has its own {name}; write opt.param_groups[0][{name!r}]"
 
     def zero_grad(self) -> None:
         """Forget the gradients: `.grad = None` in every parameter."""
-        for group in self.groups:
+        for group in self.param_groups:
             for p in group["params"]:
                 p.grad = None
 
     def step(self) -> None:
-        """Change every parameter that has a gradient, in place of its old value."""
-        for group, slots in zip(self.groups, self.slots, strict=True):
+        """Change every parameter that has a gradient."""
+        for group, slots in zip(self.param_groups, self.slots, strict=True):
             for p, slot in zip(group["params"], slots, strict=True):
                 if p.grad is not None:
                     p.data = self.update(p.data, p.grad.data, slot, group)
 
     def state_dict(self) -> dict[str, Any]:
-        """Options of the groups and what is remembered of each parameter: numbers and arrays by dotted name."""
+        """The options of the groups and the slots of the parameters, by dotted name."""
         state: dict[str, Any] = {}
-        for k, (group, slots) in enumerate(zip(self.groups, self.slots, strict=True)):
-            state.update({f"{k}.{key}": value for key, value in group.items() if key != "params"})
+        for k, (group, slots) in enumerate(zip(self.param_groups, self.slots, strict=True)):
+            state |= _options(k, group)
             for n, slot in enumerate(slots):
-                state.update({f"{k}.{n}.{key}": value for key, value in slot.items()})
+                state |= {f"{k}.{n}.{key}": value for key, value in slot.items()}
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave.
+        """Set what `state_dict` returned.
 
-        Raises ValueError that lists every missing, unexpected and wrong entry; then nothing is changed.
+        Raises ValueError that lists every missing, unexpected and wrong entry; then nothing is
+        changed.
         """
-        groups = [dict(group) for group in self.groups]
-        slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in groups]
-        places = {
-            f"{k}.{n}": (g, p, slots[k][n])
-            for k, g in enumerate(groups)
-            for n, p in enumerate(g["params"])
-        }
-        own = {
-            f"{k}.{key}": value
-            for k, g in enumerate(groups)
-            for key, value in g.items()
-            if key != "params"
-        }
         who = f"load_state_dict of {type(self).__name__}"
-        for name, array in entries(who, state).items():
+        groups = [dict(group) for group in self.param_groups]
+        slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in groups]
+        owners = {}  # the dotted place of a parameter → its group, itself, its slots
+        own: dict[str, Any] = {}
+        for k, group in enumerate(groups):
+            own |= _options(k, group)
+            for n, p in enumerate(group["params"]):
+                owners[f"{k}.{n}"] = group, p, slots[k][n]
+        for name, array in as_arrays(who, state).items():
             place, _, key = name.rpartition(".")
-            if place in places and key in (self.remembers or [key]):
-                own[name] = places[place][1].data if array.ndim else 0
-        for name, array in fitting(who, own, state).items():
+            if place in owners and key in (self.slot_names or [key]):
+                own[name] = owners[place][1].data if array.ndim else 0
+        for name, array in match_entries(who, own, state).items():
             place, _, key = name.rpartition(".")
-            if place in places:
-                places[place][2][key] = array if array.dtype.kind == "f" else array.item()
+            if place in owners:
+                owners[place][2][key] = array if array.dtype.kind == "f" else array.item()
             else:
                 groups[int(place)][key] = tuple(array.tolist()) if array.ndim else array.item()
         for group in groups:
             self._check(group)
-        refuse(
-            who,
-            [
-                f"missing: {place}.{key}"
-                for place in places
-                for key in self._lacking(*places[place])
-            ],
-        )
-        self.groups, self.slots = groups, slots
+        raise_problems(who, [x for place in owners for x in self._lacking(place, *owners[place])])
+        self.param_groups = groups
+        self.slots = slots
 
-    def _lacking(self, group: Mapping[str, Any], p: Parameter, slot: Slots) -> list[str]:
-        """What a step would start anew although the rest is remembered: found by a step on copies."""
+    def _lacking(
+        self, place: str, group: Mapping[str, Any], p: Parameter, slot: Slots
+    ) -> list[str]:
+        """The slot entries missing from a loaded state: those that a trial step would create."""
         trial = {key: np.copy(value) for key, value in slot.items()}
         with np.errstate(all="ignore"):
             self.update(p.data, np.zeros_like(p.data), trial, group)
-        return [key for key in trial if slot and key not in slot]
+        return [f"missing: {place}.{key}" for key in trial if slot and key not in slot]
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent:  v = momentum v + dp,  p = p − lr v   (v starts at the first dp).
+    """Stochastic gradient descent:  v = momentum v + dp,  p = p − lr v   (v starts at the first
+    dp).
 
-    nesterov:  p = p − lr (dp + momentum v)  (Sutskever et al. 2013).  weight_decay is added as dp + weight_decay p.
+    nesterov:  p = p − lr (dp + momentum v)  (Sutskever et al. 2013).  weight_decay is added as dp +
+    weight_decay p.
 
     >>> import minigrad as mg, nn
     >>> p = nn.Parameter([1.0]); p.grad = [0.5]
@@ -147,7 +161,7 @@ class SGD(Optimizer):
     array([0.95], dtype=float32)
     """
 
-    remembers = ("v",)
+    slot_names = ("v",)
 
     def __init__(
         self,
@@ -177,9 +191,11 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """m = β₁ m + (1 − β₁) dp,  v = β₂ v + (1 − β₂) dp²,  p = p − lr m̂ / (√v̂ + eps)  (Kingma & Ba 2015).
+    """m = β₁ m + (1 − β₁) dp,  v = β₂ v + (1 − β₂) dp²,  p = p − lr m̂ / (√v̂ + eps)  (Kingma & Ba
+    2015).
 
-    m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) undo the start at 0.  weight_decay is added as dp + weight_decay p.
+    m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) undo the start at 0.  weight_decay is added as dp +
+    weight_decay p.
 
     >>> import minigrad as mg, nn
     >>> p = nn.Parameter([1.0]); p.grad = [0.5]
@@ -187,12 +203,16 @@ class Adam(Optimizer):
     array([0.9], dtype=float32)
     """
 
-    remembers = ("m", "v", "t")
+    slot_names = ("m", "v", "t")
 
     def __init__(
-        self, target: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        self,
+        target: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
         weight_decay: float = 0.0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(target, lr=lr, betas=tuple(betas), eps=eps, weight_decay=weight_decay)
 
     def update(self, p: Array, dp: Array, slot: Slots, group: Mapping[str, Any]) -> Array:
@@ -210,7 +230,8 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay:  p = (1 − lr weight_decay) p  first  (Loshchilov & Hutter 2019).
+    """Adam with decoupled weight decay:  p = (1 − lr weight_decay) p  first  (Loshchilov & Hutter
+    2019).
 
     >>> import minigrad as mg, nn
     >>> p = nn.Parameter([1.0]); p.grad = [0.0]
@@ -219,9 +240,13 @@ class AdamW(Adam):
     """
 
     def __init__(
-        self, target: Any, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+        self,
+        target: Any,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
         weight_decay: float = 1e-2,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(target, lr, betas, eps, weight_decay)
 
     def update(self, p: Array, dp: Array, slot: Slots, group: Mapping[str, Any]) -> Array:
@@ -232,7 +257,8 @@ class AdamW(Adam):
 class RMSprop(Optimizer):
     """v = α v + (1 − α) dp²,  p = p − lr dp / (√v + eps)  (Hinton, lecture 6e, 2012).
 
-    momentum:  u = momentum u + dp / (√v + eps),  p = p − lr u.  centered:  √(v − m²), where m is the mean of dp.
+    momentum:  u = momentum u + dp / (√v + eps),  p = p − lr u.  centered:  √(v − m²), where m is
+    the mean of dp.
 
     >>> import minigrad as mg, nn
     >>> p = nn.Parameter([1.0]); p.grad = [0.5]
@@ -240,12 +266,18 @@ class RMSprop(Optimizer):
     array([0.98], dtype=float32)
     """
 
-    remembers = ("v", "m", "u")
+    slot_names = ("v", "m", "u")
 
     def __init__(
-        self, target: Any, lr: float = 1e-2, alpha: float = 0.99, eps: float = 1e-8, weight_decay: float = 0.0,
-        momentum: float = 0.0, centered: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        target: Any,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+    ) -> None:
         options = {"weight_decay": weight_decay, "momentum": momentum, "centered": centered}
         super().__init__(target, lr=lr, alpha=alpha, eps=eps, **options)
 
@@ -266,33 +298,34 @@ def _decayed(p: Array, dp: Array, group: Mapping[str, Any]) -> Array:
     return dp + group["weight_decay"] * p if group["weight_decay"] else dp
 
 
+def _options(number: int, group: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a group by dotted name."""
+    return {f"{number}.{key}": value for key, value in group.items() if key != "params"}
+
+
 def _groups(target: Any) -> list[dict[str, Any]]:
     """Parameter groups from a module, parameters, or dicts."""
-    items: list[Any] = (
-        [target] if isinstance(target, mg.Tensor | Mapping | Module) else list(target)
-    )
+    single = isinstance(target, mg.Tensor | Mapping | Module)
+    items: list[Any] = [target] if single else list(target)
     if not items or not all(isinstance(item, Mapping) for item in items):
         items = [{"params": items}]
-    groups = []
     for item in items:
         if "params" not in item:
-            raise TypeError(
-                f"a group of parameters needs 'params', found only {', '.join(map(repr, item))}"
-            )
-        params = (
-            [item["params"]]
-            if isinstance(item["params"], mg.Tensor | Module)
-            else list(item["params"])
-        )
-        params = [
-            p
-            for part in params
-            for p in (part.parameters() if isinstance(part, Module) else [part])
-        ]
-        for p in params:
-            if not isinstance(p, Parameter) and not (
-                isinstance(p, mg.Tensor) and p.is_leaf and p.requires_grad
-            ):
-                raise TypeError(f"an optimiser trains leaves that require grad, found {p!r}")
-        groups.append({**item, "params": params})
-    return groups
+            found = ", ".join(map(repr, item))
+            raise TypeError(f"a group of parameters needs 'params', found only {found}")
+    return [{**item, "params": _parameters(item["params"])} for item in items]
+
+
+def _parameters(target: Any) -> list[Parameter]:
+    """The parameters of a module, or of several modules and parameters."""
+    found: list[Any] = []
+    for part in [target] if isinstance(target, mg.Tensor | Module) else target:
+        found += part.parameters() if isinstance(part, Module) else [part]
+    for p in found:
+        if not isinstance(p, Parameter) and not _is_trained(p):
+            raise TypeError(f"an optimiser trains leaves that require grad, found {p!r}")
+    return found
+
+
+def _is_trained(p: Any) -> bool:
+    return isinstance(p, mg.Tensor) and p.is_leaf and p.requires_grad

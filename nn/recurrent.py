@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences: stacked, bidirectional, RNN, LSTM, GRU.  Imports `unroll` and below."""
+"""Recurrent layers over whole sequences: stacked, bidirectional, RNN, LSTM, GRU."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from typing import Any
 
 import minigrad as mg
 from nn.cells import Cell, GRUCell, Layers, LSTMCell, RNNCell, State, map_state
-from nn.dropout import Dropout, mask
-from nn.linear import flags, in_range, positive
+from nn.checks import flags, in_range, positive
+from nn.dropout import Dropout, dropout_mask
 from nn.module import Module
 from nn.unroll import checked_cell, stacked, steps, unroll
 
 
 def both_ways(
-    forwards: Cell, backwards: Cell, xs: list[mg.Tensor], state: State, inside: Any
+    forwards: Cell, backwards: Cell, xs: list[mg.Tensor], state: State, mask: Any
 ) -> tuple[list[mg.Tensor], State]:
-    """One cell from the first step to the last, one from the last to the first; their outputs side by side."""
+    """One cell from the first step to the last, one from the last to the first; their outputs side
+    by side.
+    """
     first, last = (None, None) if state is None else state
-    ys, first = unroll(forwards, xs, first, inside)
-    zs, last = unroll(backwards, xs, last, inside, reverse=True)
+    ys, first = unroll(forwards, xs, first, mask)
+    zs, last = unroll(backwards, xs, last, mask, reverse=True)
     return [mg.concatenate(both, axis=-1) for both in zip(ys, zs, strict=True)], (first, last)
 
 
@@ -28,8 +30,8 @@ class Bidirectional(Module):
 
     `y, (state_forwards, state_backwards) = Bidirectional(cell, cell)(xs, state=None, lengths=None)`
 
-    Shapes: xs (T, B, D), y (T, B, H + H); lengths as in `Unroll`.  y[t] has seen all steps: those up to t in its
-    first half, those from t on in its second.
+    Shapes: xs (T, B, D), y (T, B, H + H); lengths as in `Unroll`.  y[t] has seen all steps: those
+    up to t in its first half, those from t on in its second.
 
     >>> import numpy as np, nn
     >>> y, state = nn.Bidirectional(nn.GRUCell(3, 4), nn.GRUCell(3, 5))(np.zeros((6, 2, 3)))
@@ -43,21 +45,21 @@ class Bidirectional(Module):
 
     def forward(self, xs: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All steps, both ways."""
-        xs, inside = steps(self.called, xs, lengths)
+        xs, mask = steps(self.scope_name, xs, lengths)
         if state is not None and not (isinstance(state, tuple | list) and len(state) == 2):
             raise ValueError(
-                f"{self.called}: state must be a pair (forwards, backwards), found {type(state).__name__}"
+                f"{self.scope_name}: state must be a pair (forwards, backwards), found {type(state).__name__}"
             )
-        ys, state = both_ways(self.forwards, self.backwards, xs, state, inside)
-        return stacked(ys, inside), state
+        ys, state = both_ways(self.forwards, self.backwards, xs, state, mask)
+        return stacked(ys, mask), state
 
 
 class Stacked(Cell):
     """One above the other: what one layer puts out, the next takes in (Graves 2013).
 
-    Of cells, it is a cell, all of whose layers take step t before any takes step t + 1; its state is the tuple of
-    theirs.  Of layers over time (`Unroll`, `Bidirectional`), it is such a layer, and takes lengths.
-    dropout: the probability for the outputs between the layers, in training.
+    Of cells, it is a cell, all of whose layers take step t before any takes step t + 1; its state
+    is the tuple of theirs.  Of layers over time (`Unroll`, `Bidirectional`), it is such a layer,
+    and takes lengths. dropout: the probability for the outputs between the layers, in training.
 
     >>> import numpy as np, nn
     >>> deep = nn.Unroll(nn.Stacked([nn.LSTMCell(3, 4), nn.GRUCell(4, 5)]))
@@ -82,6 +84,11 @@ class Stacked(Cell):
         self.dropout = Dropout(dropout)
 
     @property
+    def memory(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of the memories in all layers."""
+        return tuple(name for layer in self.layers for name in layer.memory)
+
+    @property
     def layers(self) -> list[Any]:
         """The layers, from the input up: the attributes `l0`, `l1`, ..."""
         return [getattr(self, f"l{k}") for k in range(self.num_layers)]
@@ -91,7 +98,7 @@ class Stacked(Cell):
         return Layers(layer.initial_state(batch_size) for layer in self.layers)
 
     def check_input(self, shape: tuple[int, ...], dtype: Any) -> None:
-        """As the first cell asks."""
+        """Raise if the first cell does not take this input."""
         self.layers[0].check_input(shape, dtype)
 
     def __call__(self, x: Any, state: State = None, **options: Any) -> Any:
@@ -115,9 +122,17 @@ class _Recurrent(Module):
     l0: Cell
 
     def __init__(
-        self, kind: Any, input_size: int, hidden_size: int, num_layers: int, bias: bool, batch_first: bool,
-        dropout: float, bidirectional: bool, **options: Any,
-    ) -> None:  # fmt: skip
+        self,
+        kind: Any,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int,
+        bias: bool,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        **options: Any,
+    ) -> None:
         who = type(self).__name__
         positive(who, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         flags(who, bias=bias, batch_first=batch_first, bidirectional=bidirectional)
@@ -135,33 +150,33 @@ class _Recurrent(Module):
         """All layers over all steps; see the class."""
         if self.batch_first and not hasattr(x, "ndim"):
             raise TypeError(
-                f"{self.called}: batch_first needs an array (B, T, D), found {type(x).__name__}"
+                f"{self.scope_name}: batch_first needs an array (B, T, D), found {type(x).__name__}"
             )
         batch_first = self.batch_first and x.ndim == 3
-        xs, inside = steps(self.called, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
+        xs, mask = steps(self.scope_name, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
         states = self._rows(state, *xs[0].shape[:-1])
         finals: list[State] = []
         for names in self.layers:
             cells = [getattr(self, name) for name in names]
             own = [states[len(finals) + k] for k in range(len(cells))]
             if finals and self.dropout and self.training:
-                xs = [x_t * mask(x_t.shape, self.dropout, x_t.dtype) for x_t in xs]
+                xs = [x_t * dropout_mask(x_t.shape, self.dropout, x_t.dtype) for x_t in xs]
             if self.bidirectional:
-                xs, both = both_ways(cells[0], cells[1], xs, own, inside)
+                xs, both = both_ways(cells[0], cells[1], xs, own, mask)
                 finals += both
             else:
-                xs, final = unroll(cells[0], xs, own[0], inside)
+                xs, final = unroll(cells[0], xs, own[0], mask)
                 finals.append(final)
-        return stacked(xs, inside, int(batch_first)), map_state(
-            lambda *rows: mg.stack(rows), *finals
-        )
+        return stacked(xs, mask, int(batch_first)), map_state(lambda *rows: mg.stack(rows), *finals)
 
     def _rows(self, state: State, *batch: int) -> list[State]:
-        """The initial state of each cell, in the order of the rows of h_n; None where it is the default."""
+        """The initial state of each cell, in the order of the rows of h_n; None where it is the
+        default.
+        """
         rows = sum(len(names) for names in self.layers)
         if state is None:
             return [None] * rows
-        state = self.l0.check_state(state, rows, *batch, who=self.called)
+        state = self.l0.check_state(state, rows, *batch, who=self.scope_name)
         return [map_state(operator.itemgetter(k), state) for k in range(rows)]
 
     def describe(self) -> str:
@@ -177,10 +192,10 @@ class RNN(_Recurrent):
 
     `y, h_n = RNN(D, H)(x, state=None, lengths=None)`
 
-    Shapes: x (T, B, D), or (B, T, D) with batch_first, or (T, D) without a batch axis; y like x but with H features,
-    2H if bidirectional; h_n and state (layers · directions, B, H), never batch first, rows in the order layer 0
-    forwards, layer 0 backwards, layer 1 forwards, ...; lengths as in `Unroll`.
-    dropout: the probability for the outputs of every layer but the last, in training.
+    Shapes: x (T, B, D), or (B, T, D) with batch_first, or (T, D) without a batch axis; y like x but
+    with H features, 2H if bidirectional; h_n and state (layers · directions, B, H), never batch
+    first, rows in the order layer 0 forwards, layer 0 backwards, layer 1 forwards, ...; lengths as
+    in `Unroll`. dropout: the probability for the outputs of every layer but the last, in training.
 
     >>> import numpy as np, nn
     >>> y, h_n = nn.RNN(3, 4, num_layers=2, bidirectional=True)(np.zeros((5, 2, 3)))
@@ -189,9 +204,16 @@ class RNN(_Recurrent):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False, nonlinearity: str = "tanh",
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        nonlinearity: str = "tanh",
+    ) -> None:
         sizes = (input_size, hidden_size, num_layers)
         super().__init__(
             RNNCell, *sizes, bias, batch_first, dropout, bidirectional, nonlinearity=nonlinearity
@@ -208,16 +230,23 @@ class LSTM(_Recurrent):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+    ) -> None:
         super().__init__(
             LSTMCell, input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional
         )
 
 
 class GRU(_Recurrent):
-    """`GRUCell`s over time; see `RNN` for arguments and shapes.  reset: "after" or "before", see `GRUCell`.
+    """`GRUCell`s over time; see `RNN` for arguments and shapes.  reset: "after" or "before", see
+    `GRUCell`.
 
     >>> import numpy as np, nn
     >>> y, h_n = nn.GRU(3, 4, reset="before")(np.zeros((5, 3)))
@@ -226,8 +255,15 @@ class GRU(_Recurrent):
     """
 
     def __init__(
-        self, input_size: int, hidden_size: int, num_layers: int = 1, bias: bool = True, batch_first: bool = False,
-        dropout: float = 0.0, bidirectional: bool = False, reset: str = "after",
-    ) -> None:  # fmt: skip
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        reset: str = "after",
+    ) -> None:
         sizes = (input_size, hidden_size, num_layers)
         super().__init__(GRUCell, *sizes, bias, batch_first, dropout, bidirectional, reset=reset)

@@ -1,6 +1,6 @@
-"""Schedules: they change the learning rates of an optimiser, one `step()` after each epoch.  Imports `optim` and below.
+"""Learning rate schedules under PyTorch's names: call `step()` once after each epoch.
 
-The sequences of rates are PyTorch's.  Each rate is the optimiser's first one times a factor of the step's number.
+Every schedule sets the option "lr" of each group of an optimiser to PyTorch's sequence of values.
 """
 
 from __future__ import annotations
@@ -9,118 +9,165 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nn.linear import in_range, positive
-from nn.module import fitting
+from nn.checks import in_range, positive
 from nn.optim import Optimizer
+from nn.state_dicts import match_entries
 
 
-class LambdaLR:
-    """lr = lr₀ factor(step),  for any function of the step's number, which counts from 0.
+class LRScheduler:
+    """Base of all schedules: write `get_lr()`, which returns the rates of step `last_epoch`.
+
+    `base_lrs` are the rates that the groups had when the schedule was made; `last_epoch` counts
+    the calls of `step()`, from 0.
 
     >>> import nn
-    >>> opt = nn.SGD([nn.Parameter([0.0])], lr=1.0)
-    >>> schedule = nn.LambdaLR(opt, lambda step: 1 / (1 + step))
-    >>> schedule.step(); schedule.rates
+    >>> class Halving(nn.LRScheduler):
+    ...     def get_lr(self): return [lr / 2**self.last_epoch for lr in self.base_lrs]
+    >>> schedule = Halving(nn.SGD([nn.Parameter([0.0])], lr=1.0))
+    >>> schedule.step(); schedule.get_last_lr()
     [0.5]
     """
 
-    def __init__(self, optimizer: Optimizer, factor: Callable[[int], float]) -> None:
+    remembered: tuple[str, ...] = ("last_epoch", "base_lrs")  # the attributes in `state_dict`
+
+    def __init__(self, optimizer: Any) -> None:
         if not isinstance(optimizer, Optimizer):
-            raise TypeError(
-                f"{type(self).__name__}: an optimiser is needed, found {type(optimizer).__name__}"
-            )
-        self.optimizer, self.factor = optimizer, factor
-        self.first = [float(group["lr"]) for group in optimizer.groups]
-        self.count = 0
-        self._set()
+            found = type(optimizer).__name__
+            raise TypeError(f"{type(self).__name__}: an optimiser is needed, found {found}")
+        self.optimizer = optimizer
+        self.base_lrs = [float(group["lr"]) for group in optimizer.param_groups]
+        self.last_epoch = 0
+        self._set_rates()
+
+    def get_lr(self) -> list[float]:
+        """The rate of each group at step `last_epoch`."""
+        raise NotImplementedError(f"{type(self).__name__}: write get_lr()")
+
+    def get_last_lr(self) -> list[float]:
+        """The present rate of each group."""
+        return [group["lr"] for group in self.optimizer.param_groups]
 
     def step(self) -> None:
-        """On to the next rates."""
-        self.count += 1
-        self._set()
+        """Go on to the rates of the next epoch."""
+        self.last_epoch += 1
+        self._set_rates()
 
-    def _set(self) -> None:
-        for group, lr in zip(self.optimizer.groups, self.first, strict=True):
-            group["lr"] = self.rate(lr)
-
-    def rate(self, lr: float) -> float:
-        """The rate at the present step, for a group that began with `lr`."""
-        return lr * self.factor(self.count)
-
-    @property
-    def rates(self) -> list[float]:
-        """The present rate of each group."""
-        return [group["lr"] for group in self.optimizer.groups]
+    def _set_rates(self) -> None:
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            group["lr"] = lr
 
     def state_dict(self) -> dict[str, Any]:
-        """What a resumed schedule needs, as numbers; functions are not among it."""
-        return {"count": self.count, "first": list(self.first)}
+        """The numbers that a resumed schedule needs; functions are not among them."""
+        values = {name: getattr(self, name) for name in self.remembered}
+        return {k: list(v) if isinstance(v, list) else v for k, v in values.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave; raises ValueError, and changes nothing, if it is of other groups."""
+        """Set what `state_dict` returned.
+
+        Raises ValueError for missing, unexpected and misshapen entries; then nothing is changed.
+        """
         wanted = self.state_dict()
-        given = fitting(f"load_state_dict of {type(self).__name__}", wanted, state)
-        vars(self).update(
-            {name: type(value)(given[name].tolist()) for name, value in wanted.items()}
-        )
-        self._set()
+        given = match_entries(f"load_state_dict of {type(self).__name__}", wanted, state)
+        loaded = {name: type(value)(given[name].tolist()) for name, value in wanted.items()}
+        vars(self).update(loaded)
+        self._set_rates()
 
 
-class StepLR(LambdaLR):
-    """lr = lr₀ gamma^⌊step / every⌋:  the rate falls by gamma after every so many steps.
+class LambdaLR(LRScheduler):
+    """lr = base_lr lr_lambda(epoch),  for any function of the epoch's number, from 0.
 
     >>> import nn
-    >>> schedule = nn.StepLR(nn.SGD([nn.Parameter([0.0])], lr=1.0), every=2, gamma=0.5)
-    >>> [schedule.rates[0] for _ in range(4) if schedule.step() is None]
+    >>> opt = nn.SGD([nn.Parameter([0.0])], lr=1.0)
+    >>> schedule = nn.LambdaLR(opt, lambda epoch: 1 / (1 + epoch))
+    >>> schedule.step(); schedule.get_last_lr()
+    [0.5]
+    """
+
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float]) -> None:
+        self.lr_lambda = lr_lambda
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float]:
+        """The base rates times the factor of this epoch."""
+        factor = self.lr_lambda(self.last_epoch)
+        return [lr * factor for lr in self.base_lrs]
+
+
+class StepLR(LRScheduler):
+    """lr = base_lr gamma^⌊epoch / step_size⌋.
+
+    >>> import nn
+    >>> schedule = nn.StepLR(nn.SGD([nn.Parameter([0.0])], lr=1.0), step_size=2, gamma=0.5)
+    >>> [schedule.get_last_lr()[0] for _ in range(4) if schedule.step() is None]
     [1.0, 0.5, 0.5, 0.25]
     """
 
-    def __init__(self, optimizer: Optimizer, every: int, gamma: float = 0.1) -> None:
-        positive("StepLR", every=every)
+    def __init__(self, optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> None:
+        positive("StepLR", step_size=step_size)
         in_range("StepLR", gamma=gamma)
-        super().__init__(optimizer, lambda step: gamma ** (step // every))
+        self.step_size = step_size
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float]:
+        """The base rates times gamma for each `step_size` epochs that have passed."""
+        factor = self.gamma ** (self.last_epoch // self.step_size)
+        return [lr * factor for lr in self.base_lrs]
 
 
-class ExponentialLR(LambdaLR):
-    """lr = lr₀ gamma^step.
+class ExponentialLR(LRScheduler):
+    """lr = base_lr gamma^epoch.
 
     >>> import nn
     >>> schedule = nn.ExponentialLR(nn.SGD([nn.Parameter([0.0])], lr=1.0), gamma=0.5)
-    >>> [schedule.rates[0] for _ in range(3) if schedule.step() is None]
+    >>> [schedule.get_last_lr()[0] for _ in range(3) if schedule.step() is None]
     [0.5, 0.25, 0.125]
     """
 
     def __init__(self, optimizer: Optimizer, gamma: float) -> None:
         in_range("ExponentialLR", gamma=gamma)
-        super().__init__(optimizer, lambda step: gamma**step)
+        self.gamma = gamma
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float]:
+        """The base rates times gamma for each epoch that has passed."""
+        return [lr * self.gamma**self.last_epoch for lr in self.base_lrs]
 
 
-class CosineLR(LambdaLR):
-    """lr = lowest + (lr₀ − lowest) (1 + cos(π step / steps)) / 2  (Loshchilov & Hutter 2017).
+class CosineAnnealingLR(LRScheduler):
+    """lr = eta_min + (base_lr − eta_min) (1 + cos(π epoch / T_max)) / 2.
+
+    Loshchilov & Hutter, SGDR: stochastic gradient descent with warm restarts, 2017.
 
     >>> import nn
-    >>> schedule = nn.CosineLR(nn.SGD([nn.Parameter([0.0])], lr=1.0), steps=2, lowest=0.5)
-    >>> [schedule.rates[0] for _ in range(2) if schedule.step() is None]
+    >>> opt = nn.SGD([nn.Parameter([0.0])], lr=1.0)
+    >>> schedule = nn.CosineAnnealingLR(opt, T_max=2, eta_min=0.5)
+    >>> [schedule.get_last_lr()[0] for _ in range(2) if schedule.step() is None]
     [0.75, 0.5]
     """
 
-    def __init__(self, optimizer: Optimizer, steps: int, lowest: float = 0.0) -> None:
-        positive("CosineLR", steps=steps)
-        self.lowest = lowest
-        super().__init__(optimizer, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
+    def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0) -> None:
+        positive("CosineAnnealingLR", T_max=T_max)
+        in_range("CosineAnnealingLR", eta_min=eta_min)
+        self.T_max = T_max
+        self.eta_min = eta_min
+        super().__init__(optimizer)
 
-    def rate(self, lr: float) -> float:
-        """The rate at the present step, for a group that began with `lr`."""
-        return self.lowest + (lr - self.lowest) * self.factor(self.count)
+    def get_lr(self) -> list[float]:
+        """The rates on the half wave from the base rate down to eta_min."""
+        share = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+        return [self.eta_min + (lr - self.eta_min) * share for lr in self.base_lrs]
 
 
-class WarmupLR(LambdaLR):
-    """lr rises in a straight line from lr₀ start to lr₀ in so many steps; then it follows another schedule's factor.
+class WarmupLR(LRScheduler):
+    """lr rises in a straight line from base_lr start to base_lr in `steps` steps.
+
+    After that, lr = base_lr then(step − steps); `then` is any function, by default 1.
 
     >>> import nn
     >>> opt = nn.SGD([nn.Parameter([0.0])], lr=1.0)
     >>> warm = nn.WarmupLR(opt, steps=2, start=0.5, then=lambda step: 0.9**step)
-    >>> [round(warm.rates[0], 3) for _ in range(5) if warm.step() is None]
+    >>> [round(warm.get_last_lr()[0], 3) for _ in range(5) if warm.step() is None]
     [0.75, 1.0, 0.9, 0.81, 0.729]
     """
 
@@ -132,58 +179,109 @@ class WarmupLR(LambdaLR):
         then: Callable[[int], float] | None = None,
     ) -> None:
         positive("WarmupLR", steps=steps)
+        self.steps = steps
+        self.start = start
+        self.then = then
+        super().__init__(optimizer)
 
-        def factor(step: int) -> float:
-            if step < steps:
-                return start + (1 - start) * step / steps
-            return 1.0 if then is None else then(step - steps)
+    def get_lr(self) -> list[float]:
+        """The base rates times the factor of this step."""
+        factor = self._factor()
+        return [lr * factor for lr in self.base_lrs]
 
-        super().__init__(optimizer, factor)
+    def _factor(self) -> float:
+        if self.last_epoch < self.steps:
+            return self.start + (1 - self.start) * self.last_epoch / self.steps
+        return self.then(self.last_epoch - self.steps) if self.then else 1.0
 
 
-class PlateauLR(LambdaLR):
-    """lr = factor lr  when a loss has not fallen for more than `patience` steps.
+class ReduceLROnPlateau(LRScheduler):
+    """lr = max(factor lr, min_lr)  when a metric has not improved for more than `patience` epochs.
 
-    An improvement is a fall below the best loss by more than the share `threshold`; after a change, `cooldown` steps
-    do not count; a rate stays at least `lowest`.
+    mode: "min" if a smaller metric is better, "max" if a larger one is.
+    threshold: the improvement that counts, as a share of the best metric (threshold_mode="rel") or
+    as a difference from it ("abs").
+    cooldown: the number of epochs after a change during which bad epochs are not counted.
 
     >>> import nn
-    >>> schedule = nn.PlateauLR(nn.SGD([nn.Parameter([0.0])], lr=1.0), factor=0.5, patience=1)
+    >>> opt = nn.SGD([nn.Parameter([0.0])], lr=1.0)
+    >>> schedule = nn.ReduceLROnPlateau(opt, factor=0.5, patience=1)
     >>> for loss in (3.0, 3.0, 3.0): schedule.step(loss)
-    >>> schedule.rates
+    >>> schedule.get_last_lr()
     [0.5]
     """
 
+    remembered = (
+        *LRScheduler.remembered,
+        "best",
+        "num_bad_epochs",
+        "cooldown_counter",
+        "num_reductions",
+    )
+
     def __init__(
-        self, optimizer: Optimizer, factor: float = 0.1, patience: int = 10, threshold: float = 1e-4,
-        cooldown: int = 0, lowest: float = 0.0,
-    ) -> None:  # fmt: skip
+        self,
+        optimizer: Optimizer,
+        mode: str = "min",
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+    ) -> None:
+        who = "ReduceLROnPlateau"
+        if mode not in ("min", "max"):
+            raise ValueError(f"{who}: mode must be 'min' or 'max', found {mode!r}")
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(
+                f"{who}: threshold_mode must be 'rel' or 'abs', got {threshold_mode!r}"
+            )
         if not 0 < factor < 1:
-            raise ValueError(f"PlateauLR: a factor in (0, 1) is needed, found {factor!r}")
-        self.by, self.patience, self.threshold = factor, patience, threshold
-        self.cooldown, self.lowest = cooldown, lowest
-        self.best, self.waited, self.cooling = math.inf, 0, 0
-        super().__init__(optimizer, lambda step: 1.0)
+            raise ValueError(f"{who}: factor must be in (0, 1), found {factor!r}")
+        in_range(who, patience=patience, threshold=threshold, cooldown=cooldown, min_lr=min_lr)
+        self.mode = mode
+        self.factor = factor
+        self.patience = patience
+        self.threshold = threshold
+        self.threshold_mode = threshold_mode
+        self.cooldown = cooldown
+        self.min_lr = min_lr
+        self.best = math.inf if mode == "min" else -math.inf
+        self.num_bad_epochs = 0
+        self.cooldown_counter = 0
+        self.num_reductions = 0
+        super().__init__(optimizer)
 
-    def step(self, loss: Any = None) -> None:
-        """Tell the loss of one epoch."""
-        if loss is None:
-            raise TypeError("PlateauLR.step(loss): the loss to watch is missing")
-        self.count += 1
-        improved = float(loss) < self.best * (1 - self.threshold)
-        self.best = min(self.best, float(loss)) if improved else self.best
-        self.waited = 0 if improved or self.cooling else self.waited + 1
-        self.cooling = max(0, self.cooling - 1)
-        if self.waited > self.patience:
-            self.waited, self.cooling = 0, self.cooldown
-            self.first = [max(lr * self.by, self.lowest) for lr in self.first]
-            self._set()
+    def get_lr(self) -> list[float]:
+        """The base rates after the reductions so far."""
+        factor = self.factor**self.num_reductions
+        return [min(lr, max(lr * factor, self.min_lr)) for lr in self.base_lrs]
 
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed schedule needs, as numbers."""
-        return {
-            **super().state_dict(),
-            "best": self.best,
-            "waited": self.waited,
-            "cooling": self.cooling,
-        }
+    def step(self, metrics: Any = None) -> None:
+        """Note the metric of one epoch, and lower the rates if it has not improved for too long."""
+        if metrics is None:
+            raise TypeError("ReduceLROnPlateau.step(metrics): the metric to watch is missing")
+        value = float(metrics)
+        self.last_epoch += 1
+        if self._is_better(value):
+            self.best = value
+            self.num_bad_epochs = 0
+        else:
+            self.num_bad_epochs += 1
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.num_bad_epochs = 0
+        if self.num_bad_epochs > self.patience:
+            self.num_bad_epochs = 0
+            self.cooldown_counter = self.cooldown
+            self.num_reductions += 1
+            self._set_rates()
+
+    def _is_better(self, value: float) -> bool:
+        sign = 1 if self.mode == "max" else -1
+        if self.threshold_mode == "rel":
+            bound = self.best * (1 + sign * self.threshold)
+        else:
+            bound = self.best + sign * self.threshold
+        return value > bound if self.mode == "max" else value < bound

@@ -1,4 +1,4 @@
-"""Sequences into batches, windows of truncated BPTT, and decoding.  Imports `minigrad`, `cells`, `unroll`, `init`."""
+"""Sequences into batches, windows of truncated BPTT, and decoding."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import minigrad as mg
 from nn import init
 from nn.cells import Cell, State, detach_state
-from nn.linear import positive
+from nn.checks import positive
 from nn.unroll import starting_at
 
 Array = np.ndarray[Any, Any]
@@ -43,9 +43,11 @@ def pad(sequences: Sequence[Any], value: float = 0) -> tuple[Array, Array]:
 def batches(
     sequences: Sequence[Any], batch_size: int, rng: init.Rng = None, by_length: int = 1
 ) -> Iterator[tuple[Array, Array, Array]]:
-    """One epoch of padded batches in random order: (xs, lengths, which), where which (B) are the places in `sequences`.
+    """One epoch of padded batches in random order: (xs, lengths, which), where which (B) are the
+    places in `sequences`.
 
-    by_length: so many batches are cut from a sorted draw, so that rows of like length meet and little is padded.
+    by_length: so many batches are cut from a sorted draw, so that rows of like length meet and
+    little is padded.
 
     >>> import nn
     >>> [(xs.shape, sorted(which.tolist())) for xs, lengths, which in nn.batches([[1], [2, 3], [4]], 3, rng=0)]
@@ -69,7 +71,8 @@ def batches(
 
 
 def windows(series: Any, length: int, stride: int = 1) -> Array:
-    """All windows of a series, a read-only view: xs[:, b] is series[b · stride : b · stride + length].
+    """All windows of a series, a read-only view: xs[:, b] is series[b · stride : b · stride +
+    length].
 
     Shapes: (N, ...) gives (length, B, ...), time-major, B = ⌊(N − length) / stride⌋ + 1.
 
@@ -88,7 +91,9 @@ def windows(series: Any, length: int, stride: int = 1) -> Array:
 
 
 class Window(NamedTuple):
-    """One window of truncated BPTT: the outputs of the steps start...stop−1, and the state after them."""
+    """One window of truncated BPTT: the outputs of the steps start...stop−1, and the state after
+    them.
+    """
 
     start: int
     stop: int
@@ -99,13 +104,15 @@ class Window(NamedTuple):
 def tbptt(
     net: Any, xs: Any, k1: int, k2: int | None = None, state: State = None
 ) -> Iterator[Window]:
-    """Truncated BPTT (Williams & Peng 1990): every k1 steps a window whose loss reaches back k2 steps.
+    """Truncated BPTT (Williams & Peng 1990): every k1 steps a window whose loss reaches back k2
+    steps.
 
-    `net(xs, state) -> (y, state)` is any layer over time, time-major.  Call `backward()` on a loss of each window's y,
-    and step the optimiser; then ask for the next window.  Each layer has one time axis, whose labels go on from window
-    to window.  k2 is k1 if not given.
-    k2 > k1: the steps before the window are run again from the state as it was, so that memory stays flat and the
-    gradient is exact for the present parameters.  k2 < k1: the window itself is cut at every k2-th step from its end.
+    `net(xs, state) -> (y, state)` is any layer over time, time-major.  Call `backward()` on a loss
+    of each window's y, and step the optimiser; then ask for the next window.  Each layer has one
+    time axis, whose labels go on from window to window.  k2 is k1 if not given. k2 > k1: the steps
+    before the window are run again from the state as it was, so that memory stays flat and the
+    gradient is exact for the present parameters.  k2 < k1: the window itself is cut at every k2-th
+    step from its end.
 
     >>> import numpy as np, nn
     >>> net, xs = nn.RNN(1, 4), np.ones((6, 2, 1))
@@ -149,7 +156,8 @@ def tbptt(
 
 
 def greedy(step: Step, first: Any, state: State, steps: int, end: int | None = None) -> Array:
-    """The likeliest token at each step: `step(tokens (B), state) -> (logits (B, C), state)`, from the tokens `first`.
+    """The likeliest token at each step: `step(tokens (B), state) -> (logits (B, C), state)`, from
+    the tokens `first`.
 
     Shapes: first (B), result (T, B), T at most `steps`; after `end` a row goes on with `end`.
 
@@ -161,10 +169,16 @@ def greedy(step: Step, first: Any, state: State, steps: int, end: int | None = N
 
 
 def sample(
-    step: Step, first: Any, state: State, steps: int, end: int | None = None, temperature: float = 1.0,
+    step: Step,
+    first: Any,
+    state: State,
+    steps: int,
+    end: int | None = None,
+    temperature: float = 1.0,
     rng: init.Rng = None,
-) -> Array:  # fmt: skip
-    """As `greedy`, but each token is drawn from softmax(logits / temperature); at temperature 0 it is `greedy`.
+) -> Array:
+    """As `greedy`, but each token is drawn from softmax(logits / temperature); at temperature 0 it
+    is `greedy`.
 
     >>> import numpy as np, nn
     >>> fair = lambda x, state: (np.zeros((len(x), 2)), state)

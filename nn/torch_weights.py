@@ -1,4 +1,4 @@
-"""State dictionaries of PyTorch, read and written without it.  Imports `cells`, `recurrent`, the layers, `module`."""
+"""State dictionaries of PyTorch, read and written without it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import numpy as np
 from nn.cells import GRUCell, LSTMCell, RNNCell
 from nn.embedding import Embedding
 from nn.linear import Linear
-from nn.module import Module, Parameter, fitting, members
+from nn.module import Module, members
 from nn.normalization import LayerNorm
+from nn.parameter import Parameter
 from nn.recurrent import GRU, LSTM, RNN
+from nn.state_dicts import match_entries
 
 Array = np.ndarray[Any, Any]
 Convert = Callable[[Array], Array]
@@ -21,7 +23,8 @@ Convert = Callable[[Array], Array]
 class _Share(NamedTuple):
     """What one of PyTorch's entries and one of our parameters have to do with each other.
 
-    Our value is the sum of `ours(entry)` over its shares, PyTorch's entry the sum of `theirs(value)`.
+    Our value is the sum of `ours(entry)` over its shares, PyTorch's entry the sum of
+    `theirs(value)`.
     """
 
     parameter: Parameter
@@ -31,11 +34,13 @@ class _Share(NamedTuple):
 
 
 def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
-    """Set the parameters of a module from the state dictionary of the PyTorch module that is built like it.
+    """Set the parameters of a module from the state dictionary of the PyTorch module that is built
+    like it.
 
-    Known are RNN, LSTM, GRU, their cells, Linear, Embedding, LayerNorm, alone or inside of other modules under the same
-    attribute names; other parameters keep their names.  PyTorch's two biases of a cell are summed into one.
-    Raises ValueError that lists every missing, unexpected and misshapen entry; then nothing is loaded.
+    Known are RNN, LSTM, GRU, their cells, Linear, Embedding, LayerNorm, alone or inside of other
+    modules under the same attribute names; other parameters keep their names.  PyTorch's two biases
+    of a cell are summed into one. Raises ValueError that lists every missing, unexpected and
+    misshapen entry; then nothing is loaded.
 
     >>> import numpy as np, nn
     >>> net = nn.Linear(2, 1)
@@ -43,7 +48,7 @@ def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
     >>> net(np.ones((1, 2)))
     tensor([[6.]], op=add)
     """
-    given = fitting(
+    given = match_entries(
         f"load_torch_state_dict of {type(module).__name__}", to_torch_state_dict(module), arrays
     )
     sums: dict[Parameter, Array] = {}
@@ -55,7 +60,8 @@ def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
 
 
 def to_torch_state_dict(module: Module) -> dict[str, Array]:
-    """The state dictionary that PyTorch's module built like this one loads; of the two biases, the second is 0.
+    """The state dictionary that PyTorch's module built like this one loads; of the two biases, the
+    second is 0.
 
     >>> import nn
     >>> {name: value.shape for name, value in nn.to_torch_state_dict(nn.GRU(3, 4)).items()}
@@ -73,7 +79,7 @@ def _shares(module: Module, prefix: str = "") -> Iterator[_Share]:
         yield from _cell(module, prefix, "")
         return
     names = _NAMES.get(type(module), {})
-    for name, item in members(vars(module)):
+    for name, item in members(module):
         if isinstance(item, Parameter):
             entry, convert = names.get(name, (name, _same))
             yield _Share(item, prefix + entry, convert, convert)
@@ -89,7 +95,7 @@ def _cell(cell: Any, prefix: str, suffix: str) -> Iterator[_Share]:
     yield _Share(cell.W_hh, weight.format("hh"), np.transpose, np.transpose)
     if isinstance(cell, GRUCell) and cell.reset != "after":
         raise ValueError(
-            f"{cell.called}: PyTorch's GRU has reset='after', this one has reset={cell.reset!r}"
+            f"{cell.scope_name}: PyTorch's GRU has reset='after', this one has reset={cell.reset!r}"
         )
     if cell.b_h is None:
         return

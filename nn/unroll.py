@@ -1,7 +1,7 @@
-"""The one loop over time.  Imports `minigrad`, `cells`, `module`.
+"""The one loop over time.
 
-No page of this package "does" backpropagation through time: it is the one backward loop of the engine, run on the
-graph that the `for` loop below leaves behind.
+No page of this package "does" backpropagation through time: it is the one backward loop of the
+engine, run on the graph that the `for` loop below leaves behind.
 """
 
 from __future__ import annotations
@@ -20,15 +20,17 @@ from nn.module import FOLDER, Module
 
 Array = np.ndarray[Any, Any]
 _begin: ContextVar[Any] = ContextVar(
-    "nn.begin", default=lambda cell: (0, cell.full_name or cell.called)
+    "nn.begin", default=lambda cell: (0, cell.full_name or cell.scope_name)
 )
 
 
 @contextmanager
 def starting_at(t: int, axes: dict[Cell, mg.Axis]) -> Iterator[None]:
-    """Inside, sequences begin with step `t`, not 0; a cell goes on with its axis, which is made if need be."""
+    """Inside, sequences begin with step `t`, not 0; a cell goes on with its axis, which is made if
+    need be.
+    """
     token = _begin.set(
-        lambda cell: (t, axes.setdefault(cell, mg.Axis(cell.full_name or cell.called)))
+        lambda cell: (t, axes.setdefault(cell, mg.Axis(cell.full_name or cell.scope_name)))
     )
     try:
         yield
@@ -40,34 +42,31 @@ def unroll(
     cell: Cell,
     xs: list[mg.Tensor],
     state: State = None,
-    inside: Array | None = None,
+    mask: Array | None = None,
     reverse: bool = False,
 ) -> tuple[list[mg.Tensor], State]:
     """Call the cell for each x_t; returns the list of the y_t, and the last state.
 
-    inside: which rows are inside their length at each step (T, B); the others keep their state.
+    mask: which rows have not ended at each step, bool (T, B); the others keep their state.
     Each call opens an axis of its own, which bears the path of the cell.
     """
     state, (start, axis) = _checked(cell, xs, state), _begin.get()(cell)
     ys: list[Any] = [None] * len(xs)
-    # where some row has ended
-    masks = {
-        k: _wide(row, 2) for k, row in enumerate(() if inside is None else inside) if not row.all()
-    }
+    masks = {} if mask is None else _masks_by_step(mask)
     first = len(xs) - 1 if reverse else 0
     with mg.scope(
-        cell.called, outside=FOLDER
+        cell.scope_name, outside=FOLDER
     ):  # opened once, so that a step costs no more than its equations
         for t, x_t in mg.timesteps(xs, axis, reverse=reverse, start=start):
             result = cell.forward(x_t, state)
-            y, new = cell.pair(result, state) if t - start == first else result
+            y, new = cell.check_result(result, state) if t - start == first else result
             if t - start in masks:
                 kept: dict[Any, Any] = {}
                 new = map_state(partial(_kept, masks[t - start], kept), new, state)
                 # a y_t that is the state stays it, so that one value has the whole gradient of step t
                 y = kept.get(y, y)
             for name, leaf in leaves(new):
-                leaf.place("state", name)
+                leaf.place("state", name, memory=name in cell.memory)
             ys[t - start], state = y, new
     return ys, state
 
@@ -77,9 +76,10 @@ class Unroll(Module):
 
     `y, state = Unroll(cell)(xs, state=None, lengths=None, reverse=False)`
 
-    Shapes: xs (T, B, D), or (T, D) without a batch axis, or a list of T steps; y (T, B, ...); each leaf of the state
-    (B, size).  lengths (B) integers in 1...T: from step lengths[b] on, row b keeps its state, its y is 0, and its x is
-    not looked at, NaN included.  reverse: the steps T−1 ... 0, so that with lengths each row starts at its own end.
+    Shapes: xs (T, B, D), or (T, D) without a batch axis, or a list of T steps; y (T, B, ...); each
+    leaf of the state (B, size).  lengths (B) integers in 1...T: from step lengths[b] on, row b
+    keeps its state, its y is 0, and its x is not looked at, NaN included.  reverse: the steps T−1
+    ... 0, so that with lengths each row starts at its own end.
 
     >>> import numpy as np, nn
     >>> y, h = nn.Unroll(nn.RNNCell(3, 4))(np.zeros((5, 2, 3)), lengths=[5, 2])
@@ -94,9 +94,9 @@ class Unroll(Module):
         self, xs: Any, state: State = None, lengths: Any = None, reverse: bool = False
     ) -> tuple[mg.Tensor, State]:
         """All steps; the y_t stacked."""
-        xs, inside = steps(self.called, xs, lengths)
-        ys, state = unroll(self.cell, xs, state, inside, reverse)
-        return stacked(ys, inside), state
+        xs, mask = steps(self.scope_name, xs, lengths)
+        ys, state = unroll(self.cell, xs, state, mask, reverse)
+        return stacked(ys, mask), state
 
 
 def checked_cell(who: str, cell: Any) -> Cell:
@@ -107,7 +107,7 @@ def checked_cell(who: str, cell: Any) -> Cell:
 
 
 def steps(who: str, xs: Any, lengths: Any = None) -> tuple[list[mg.Tensor], Array | None]:
-    """The x_t of a sequence, with padding replaced by 0, and which rows are inside their length at each step (T, B)."""
+    """The x_t of a sequence, 0 where a row has ended, and the mask of its rows (T, B), if any."""
     if isinstance(xs, list | tuple):
         xs = [x_t if isinstance(x_t, mg.Tensor) else mg.tensor(x_t) for x_t in xs]
         xs = mg.stack(xs) if xs and lengths is not None else xs
@@ -119,14 +119,14 @@ def steps(who: str, xs: Any, lengths: Any = None) -> tuple[list[mg.Tensor], Arra
         )
     if lengths is None:
         return list(xs), None
-    inside = lengths_mask(lengths, len(xs))
-    if xs.ndim < 2 or inside.shape != xs.shape[:2]:
+    mask = lengths_mask(lengths, len(xs))
+    if xs.ndim < 2 or mask.shape != xs.shape[:2]:
         raise ValueError(
-            f"{who}: one length for each row of a batch is needed, found {inside.shape[1]} for {xs.shape}"
+            f"{who}: one length for each row of a batch is needed, "
+            f"found {mask.shape[1]} for {xs.shape}"
         )
-    return list(
-        mg.where(_wide(inside, xs.ndim), xs, 0)
-    ), inside  # before any product: NaN there reaches nothing
+    # NaN in the padding must not reach a product, so it is replaced before any
+    return list(mg.where(_mask(mask, xs.ndim), xs, 0)), mask
 
 
 def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
@@ -134,17 +134,17 @@ def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
     x = xs[0]
     cell.check_input(x.shape, x.dtype)
     if len(shapes := sorted({x_t.shape for x_t in xs})) > 1:
-        raise ValueError(f"{cell.called}: all steps must have the same shape, found {shapes}")
+        raise ValueError(f"{cell.scope_name}: all steps must have the same shape, found {shapes}")
     batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
     state = cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
     for name, leaf in leaves(state):
         if leaf.is_leaf and leaf.role is None and not leaf.requires_grad:
-            leaf.place("state", f"{name}_init")
+            leaf.place("state", f"{name}_init", memory=name in cell.memory)
     return state
 
 
 def lengths_mask(lengths: Any, steps: int) -> Array:
-    """Which rows are inside their length at each step: bool (T, B), as attention takes it.
+    """Which rows have not ended at each step: bool (T, B), as attention takes it.
 
     >>> import nn
     >>> nn.lengths_mask([2, 1], steps=2)
@@ -162,19 +162,30 @@ def lengths_mask(lengths: Any, steps: int) -> Array:
     return np.asarray(np.arange(steps)[:, None] < lengths)
 
 
-def stacked(ys: list[mg.Tensor], inside: Array | None, axis: int = 0) -> mg.Tensor:
+def stacked(ys: list[mg.Tensor], mask: Array | None, axis: int = 0) -> mg.Tensor:
     """The y_t in one tensor, 0 where a row has ended."""
     y: mg.Tensor = mg.stack(ys, axis=axis)
-    return y if inside is None else mg.where(_wide(np.moveaxis(inside, 0, axis), y.ndim), y, 0)
+    if mask is None:
+        return y
+    return mg.where(_mask(np.moveaxis(mask, 0, axis), y.ndim), y, 0)
 
 
 def _kept(mask: mg.Tensor, kept: dict[Any, Any], s: mg.Tensor, s_prev: mg.Tensor) -> Any:
-    """The new state where the mask (B, 1) is True; rows that have ended keep the old one.  Also noted in a table."""
+    """The new state where the mask (B, 1) is True; rows that have ended keep the old one.  Also
+    noted in a table.
+    """
     if s is not s_prev:
-        kept[s] = mg.where(mask if s.ndim == 2 else _wide(mask.data[:, 0], s.ndim), s, s_prev)
+        kept[s] = mg.where(mask if s.ndim == 2 else _mask(mask.data[:, 0], s.ndim), s, s_prev)
     return kept.get(s, s)
 
 
-def _wide(mask: Array, ndim: int) -> mg.Tensor:
-    """The mask with further axes of length 1, so that it broadcasts against what has `ndim` axes."""
-    return mg.tensor(mask.reshape(mask.shape + (1,) * (ndim - mask.ndim)), name="inside")
+def _masks_by_step(mask: Array) -> dict[int, mg.Tensor]:
+    """The mask (B, 1) of each step in which some row has ended."""
+    return {k: _mask(row, 2) for k, row in enumerate(mask) if not row.all()}
+
+
+def _mask(mask: Array, ndim: int) -> mg.Tensor:
+    """The mask as a tensor, with axes of length 1 at its end so that it has `ndim` axes."""
+    tensor = mg.tensor(mask.reshape(mask.shape + (1,) * (ndim - mask.ndim)))
+    tensor.place("mask", "mask")
+    return tensor

@@ -1,4 +1,4 @@
-"""Wrappers that fit any cell; each is a cell again.  Imports `cells`, `dropout`, `module`."""
+"""Wrappers that fit any cell; each is a cell again."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 import minigrad as mg
 from nn import init
 from nn.cells import Cell, State, leaves, map_state
-from nn.dropout import check_probability, mask
-from nn.module import Parameter
+from nn.dropout import check_probability, dropout_mask
+from nn.parameter import Parameter
 from nn.unroll import checked_cell
 
 
@@ -21,6 +21,7 @@ class Wrapper(Cell):
         self.cell = checked_cell(type(self).__name__, cell)
         if hasattr(cell, "state_size"):
             self.state_size = cell.state_size
+        self.memory = cell.memory
 
     def initial_state(self, batch_size: int | None = None) -> State:
         """That of the cell inside."""
@@ -51,7 +52,7 @@ class Residual(Wrapper):
         y, new = self.cell(x, state)
         if y.shape != x.shape:
             raise ValueError(
-                f"{self.called}: x and y must have the same shape, found {x.shape} and {y.shape}"
+                f"{self.scope_name}: x and y must have the same shape, found {x.shape} and {y.shape}"
             )
         return x + y, new
 
@@ -60,8 +61,9 @@ class Zoneout(Wrapper):
     """
     s = m ∘ s_prev + (1 − m) ∘ s
 
-    Each unit of the state keeps its old value with probability p in training, where m is 0 or 1; in evaluation m = p
-    (Krueger et al. 2017).  p: a number, or one for each leaf of the state, in its structure.
+    Each unit of the state keeps its old value with probability p in training, where m is 0 or 1; in
+    evaluation m = p (Krueger et al. 2017).  p: a number, or one for each leaf of the state, in its
+    structure.
 
     >>> import numpy as np, nn
     >>> cell = nn.Zoneout(nn.LSTMCell(3, 4), p=nn.LSTMState(h=0.05, c=0.5), rng=0)
@@ -99,8 +101,9 @@ class RecurrentDropout(Wrapper):
     """
     h_prev = h_prev ∘ mask
 
-    One mask for all steps of a sequence (Gal & Ghahramani 2016), drawn with the initial state, of which it is a part:
-    0 with probability p, else 1 / (1 − p).  of: the leaf that is dropped, "h" of an LSTM.  Only in training.
+    One mask for all steps of a sequence (Gal & Ghahramani 2016), drawn with the initial state, of
+    which it is a part: 0 with probability p, else 1 / (1 − p).  of: the leaf that is dropped, "h"
+    of an LSTM.  Only in training.
 
     >>> import numpy as np, nn
     >>> y, (state, mask) = nn.Unroll(nn.RecurrentDropout(nn.LSTMCell(3, 4), p=0.5, rng=0))(np.zeros((5, 2, 3)))
@@ -110,6 +113,7 @@ class RecurrentDropout(Wrapper):
 
     def __init__(self, cell: Cell, p: float = 0.25, of: str = "h", rng: init.Rng = None) -> None:
         self.cell = checked_cell("RecurrentDropout", cell)
+        self.memory = cell.memory
         self.p, self.of = check_probability("RecurrentDropout", p), of
         self.rng = None if rng is None else init.generator(rng)
         names = [name for name, _ in leaves(cell.initial_state())]
@@ -123,7 +127,7 @@ class RecurrentDropout(Wrapper):
         state = self.cell.initial_state(batch_size)
         h = next(s for name, s in leaves(state) if name == self.of)
         return DroppedState(
-            state, mask(h.shape, self.p if self.training else 0.0, h.dtype, self.rng)
+            state, dropout_mask(h.shape, self.p if self.training else 0.0, h.dtype, self.rng)
         )
 
     def forward(self, x: mg.Tensor, state: DroppedState) -> tuple[mg.Tensor, DroppedState]:
@@ -137,7 +141,8 @@ class RecurrentDropout(Wrapper):
 
 
 class LearnedInitialState(Wrapper):
-    """The initial state is trained: a parameter for each leaf, `h_init`, `c_init`, ..., the same for each row.
+    """The initial state is trained: a parameter for each leaf, `h_init`, `c_init`, ..., the same
+    for each row.
 
     >>> import nn
     >>> cell = nn.LearnedInitialState(nn.LSTMCell(3, 4))

@@ -1,7 +1,8 @@
 """Custom cells to copy: ten papers, each its equations in about ten lines.
 
-Each cell is checked against finite differences, drawn with its own variables as labels, and trained a little.  The file
-of a cell imports `minigrad` and `nn` only, so that it can be copied as it is:  python -m demos.custom_cells NAME
+Each cell is checked against finite differences, drawn with its own variables as labels, and trained
+a little.  The file of a cell imports `minigrad` and `nn` only, so that it can be copied as it is:
+python -m demos.custom_cells NAME
 """
 
 CELLS = {

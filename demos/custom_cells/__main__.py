@@ -1,4 +1,6 @@
-"""Check, draw and train one of the cells of this folder: `python -m demos.custom_cells NAME`; without a name, all."""
+"""Check, draw and train one of the cells of this folder: `python -m demos.custom_cells NAME`;
+without a name, all.
+"""
 
 import importlib
 import inspect

@@ -1,4 +1,6 @@
-"""The clockwork RNN: groups of units that tick every 1, 2, 4 and 8 steps, and keep still in between."""
+"""The clockwork RNN: groups of units that tick every 1, 2, 4 and 8 steps, and keep still in
+between.
+"""
 
 import numpy as np
 
@@ -13,9 +15,9 @@ class ClockworkCell(nn.Cell):
     a = x W_xh + h_prev (M ∘ W_hh) + b_h
     h = tanh(a) in the groups whose period divides t, h_prev in the others
 
-    Shapes: x (B, D), h (B, H), W_xh (D, H), W_hh (H, H), b_h (H); M (H, H) is 1 where a slower or equal group feeds a
-    faster one.  The state is (h, t), where t (B, 1) counts the steps: nothing about time is kept on the cell.
-    Koutník, Greff, Gomez & Schmidhuber, A clockwork RNN, 2014.
+    Shapes: x (B, D), h (B, H), W_xh (D, H), W_hh (H, H), b_h (H); M (H, H) is 1 where a slower or
+    equal group feeds a faster one.  The state is (h, t), where t (B, 1) counts the steps: nothing
+    about time is kept on the cell. Koutník, Greff, Gomez & Schmidhuber, A clockwork RNN, 2014.
     """
 
     def __init__(self, D: int, H: int, periods: tuple[int, ...] = (1, 2, 4, 8)) -> None:

@@ -17,7 +17,8 @@ class CoupledLSTMCell(nn.Cell):
     h = o ∘ tanh(c)
 
     Shapes: x (B, D), h and c (B, H), W_x· (D, H), W_h· (H, H), b_· (H).
-    Greff, Srivastava, Koutník, Steunebrink & Schmidhuber, LSTM: a search space odyssey, 2015 (CIFG).
+    Greff, Srivastava, Koutník, Steunebrink & Schmidhuber, LSTM: a search space odyssey, 2015
+    (CIFG).
     """
 
     def __init__(self, D: int, H: int) -> None:

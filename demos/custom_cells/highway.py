@@ -16,8 +16,9 @@ class HighwayCell(nn.Cell):
     s_l = k_l ∘ n_l + (1 − k_l) ∘ s_{l−1}
     h = s_L
 
-    Shapes: x (B, D), h (B, H), W_x· (D, H), W_h·_l (H, H), b_·_l (H).  b_k starts at −1: at first the state is carried.
-    Zilly, Srivastava, Koutník & Schmidhuber, Recurrent highway networks, 2017.
+    Shapes: x (B, D), h (B, H), W_x· (D, H), W_h·_l (H, H), b_·_l (H).  b_k starts at −1: at first
+    the state is carried. Zilly, Srivastava, Koutník & Schmidhuber, Recurrent highway networks,
+    2017.
     """
 
     def __init__(self, D: int, H: int, depth: int = 2) -> None:

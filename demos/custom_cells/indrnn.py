@@ -1,4 +1,6 @@
-"""The independent RNN: each unit remembers only itself, so its gradient through time is a plain power of one number."""
+"""The independent RNN: each unit remembers only itself, so its gradient through time is a plain
+power of one number.
+"""
 
 import numpy as np
 

@@ -15,8 +15,9 @@ class JANETCell(nn.Cell):
     h = σ(s) ∘ h_prev + (1 − σ(s − β)) ∘ g
 
     Shapes: x (B, D), h (B, H), W_x· (D, H), W_h· (H, H), b_· (H); β = 1.
-    b_f starts at log U(1, 20), so that the memories last between 1 and 20 steps (chrono initialisation).
-    van der Westhuizen & Lasenby, The unreasonable effectiveness of the forget gate, 2018.
+    b_f starts at log U(1, 20), so that the memories last between 1 and 20 steps (chrono
+    initialisation). van der Westhuizen & Lasenby, The unreasonable effectiveness of the forget
+    gate, 2018.
     """
 
     def __init__(self, D: int, H: int, beta: float = 1.0) -> None:

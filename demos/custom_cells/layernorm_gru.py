@@ -1,4 +1,6 @@
-"""The GRU with layer normalisation: what enters each gate has mean 0 and variance 1 over the features."""
+"""The GRU with layer normalisation: what enters each gate has mean 0 and variance 1 over the
+features.
+"""
 
 import numpy as np
 
@@ -21,9 +23,9 @@ class LayerNormGRUCell(nn.Cell):
     n = tanh(LN(x W_xn) + r ∘ LN(h_prev W_hn))
     h = (1 − z) ∘ n + z ∘ h_prev
 
-    Shapes: x (B, D), h (B, H), W_xh (D, 3H) and W_hh (H, 3H) in the order r z n, gains and shifts (3H).
-    LN normalises each gate's H features, then scales by its gain and adds its shift.
-    Ba, Kiros & Hinton, Layer normalization, 2016.
+    Shapes: x (B, D), h (B, H), W_xh (D, 3H) and W_hh (H, 3H) in the order r z n, gains and shifts
+    (3H). LN normalises each gate's H features, then scales by its gain and adds its shift. Ba,
+    Kiros & Hinton, Layer normalization, 2016.
     """
 
     def __init__(self, D: int, H: int) -> None:

@@ -1,4 +1,6 @@
-"""The minGRU, and a primitive of our own: the gate looks only at x, the candidate passes through g, defined here."""
+"""The minGRU, and a primitive of our own: the gate looks only at x, the candidate passes through g,
+defined here.
+"""
 
 import numpy as np
 
@@ -25,9 +27,9 @@ class MinGRUCell(nn.Cell):
     n = g(x W_xn + b_n)
     h = (1 − z) ∘ h_prev + z ∘ n
 
-    Shapes: x (B, D), h (B, H), W_x· (D, H), b_· (H).  There is no W_hh: what is linear in h_prev can be computed for
-    all steps in parallel.
-    Feng, Tung, Ahmed, Bengio & Hajimirsadeghi, Were RNNs all we needed?, 2024.
+    Shapes: x (B, D), h (B, H), W_x· (D, H), b_· (H).  There is no W_hh: what is linear in h_prev
+    can be computed for all steps in parallel. Feng, Tung, Ahmed, Bengio & Hajimirsadeghi, Were RNNs
+    all we needed?, 2024.
     """
 
     def __init__(self, D: int, H: int) -> None:

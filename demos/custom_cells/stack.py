@@ -15,9 +15,9 @@ class StackCell(nn.Cell):
     v = tanh(h W_hv + b_v)                                        what to push
     S = a_push ∘ push(S_prev, v) + a_pop ∘ pop(S_prev) + a_keep ∘ S_prev
 
-    Shapes: x (B, D), h (B, H), S (B, depth, width), top of it (B, width); W_xh (D, H), W_sh (width, H), W_hh (H, H),
-    W_ha (H, 3), W_hv (H, width).  The state is (h, S).
-    Joulin & Mikolov, Inferring algorithmic patterns with stack-augmented recurrent nets, 2015.
+    Shapes: x (B, D), h (B, H), S (B, depth, width), top of it (B, width); W_xh (D, H), W_sh (width,
+    H), W_hh (H, H), W_ha (H, 3), W_hv (H, width).  The state is (h, S). Joulin & Mikolov, Inferring
+    algorithmic patterns with stack-augmented recurrent nets, 2015.
     """
 
     def __init__(self, D: int, H: int, depth: int = 6, width: int = 4) -> None:

@@ -1,6 +1,7 @@
 """Write what PyTorch computes: `python tests/nn/make_torch_results.py`, where PyTorch is installed.
 
-Weights and inputs come from `numbers`, so only results are stored: torch_layers.npz, torch_sequences.npz.
+Weights and inputs come from `numbers`, so only results are stored: torch_layers.npz,
+torch_sequences.npz.
 """
 
 import sys

@@ -1,4 +1,6 @@
-"""The equations of the docstrings, evaluated in plain NumPy; derivatives to second order; labels; bad input."""
+"""The equations of the docstrings, evaluated in plain NumPy; derivatives to second order; labels;
+bad input.
+"""
 
 import numpy as np
 import pytest

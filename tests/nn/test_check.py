@@ -8,7 +8,9 @@ import nn
 
 
 class LeakyCell(nn.Cell):
-    """a = σ(x W_xa + h_prev W_ha + b_a);  n = tanh(x W_xn + h_prev W_hn + b_n);  h = (1 − a) h_prev + a n"""
+    """a = σ(x W_xa + h_prev W_ha + b_a);  n = tanh(x W_xn + h_prev W_hn + b_n);  h = (1 − a) h_prev
+    + a n
+    """
 
     def __init__(self, D, H):
         self.state_size = H
@@ -57,7 +59,9 @@ def test_a_good_cell_passes(name):
 
 @pytest.mark.parametrize("name", CELLS)
 def test_everything_works_on_every_cell(name):
-    """Unrolling, lengths, both directions, stacking, drawing-ready labels: on a user's cell as on the LSTM."""
+    """Unrolling, lengths, both directions, stacking, drawing-ready labels: on a user's cell as on
+    the LSTM.
+    """
     cell = CELLS[name]()
     size = 4 if name == "residual" else 3
     xs = np.random.default_rng(0).standard_normal((5, 2, size))

@@ -17,3 +17,16 @@ def test_sequential_and_linear():
         net(np.ones((5, 4)))
     with pytest.raises(ValueError, match="output_size must be a positive integer, found -1"):
         nn.Linear(3, -1)
+
+
+def test_a_sequential_is_a_sequence():
+    net = nn.Sequential(nn.Linear(3, 4), np.tanh, nn.Linear(4, 2))
+    assert (len(net), net[1], net[-1]) == (3, np.tanh, getattr(net, "2"))
+    assert next(iter(net)) is net[0]
+    tail = net[1:]
+    assert (len(tail), tail[1]) == (2, net[2])
+    assert net[2].W.name == "2.W"  # the part shares it, and does not rename it
+    x = np.ones((5, 3), np.float32)
+    np.testing.assert_array_equal(tail(net[0](x)).data, net(x).data)
+    with pytest.raises(IndexError):
+        net[3]

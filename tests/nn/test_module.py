@@ -204,3 +204,109 @@ def test_a_module_may_have_a_name_and_a_path_of_its_own():
     cell = Named()
     y, _ = nn.Unroll(cell)(np.ones((3, 1, 2)))
     assert (cell.name, cell.path, y.scope) == ("mine", "data", "Unroll")
+
+
+def test_modules_children_and_buffers():
+    net = Net()
+    assert [type(module).__name__ for module in net.modules()] == [
+        "Net",
+        "Embedding",
+        "RNNCell",
+        "GRUCell",
+        "Linear",
+    ]
+    assert [name for name, _ in net.named_children()] == ["embed", "rnns.a", "rnns.b.0", "out"]
+    assert net.children() == net.modules()[1:]
+    assert [(name, b.shape) for name, b in net.named_buffers()] == [("seen", (2,))]
+    assert net.buffers() == [net.seen]
+    seen = []
+    assert net.apply(seen.append) is net
+    assert seen[-1] is net
+    assert len(seen) == 5
+
+
+def test_a_module_that_is_replaced_leaves_its_name():
+    net = nn.Module()
+    first, second = nn.Linear(2, 1), nn.Linear(2, 1)
+    net.a = first
+    net.b = first
+    net.a = second
+    assert (second.W.name, first.W.name) == ("a.W", "b.W")
+    assert [name for name, _ in net.named_parameters()] == ["a.W", "a.b", "b.W", "b.b"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        ({1: nn.Parameter(1.0), "1": nn.Parameter(2.0)}, "would be called 'parts.1'"),
+        (
+            {"a.W": nn.Parameter(1.0), "a": nn.Linear(1, 1)},
+            "would be called 'parts.a.W', and one would be lost",
+        ),
+        ({"x\0y": nn.Parameter(1.0)}, r"the name 'parts.x\\x00y' cannot be saved"),
+        ({"\ud800": nn.Parameter(1.0)}, "cannot be saved"),
+    ],
+)
+def test_names_that_would_lose_a_parameter_are_refused(parts, text):
+    net = nn.Module()
+    with pytest.raises(ValueError, match=text):
+        net.parts = parts
+    assert not hasattr(net, "parts")
+    net.parts = {}
+    net.parts.update(parts)  # nobody sees this
+    with pytest.raises(ValueError, match=text):
+        net.state_dict()
+
+
+def test_parameters_of_different_dtypes_are_named():
+    net = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    net[1].b = nn.Parameter(np.zeros(1))
+    with pytest.raises(TypeError, match=r"found float32 in 0.W and float64 in 1.b"):
+        net(np.ones((1, 2)))
+
+
+def test_modules_may_be_nested_deeply():
+    net = nn.Linear(1, 1)
+    for _ in range(400):
+        outer = nn.Module()
+        outer.inner = net
+        net = outer
+    name = "inner." * 400 + "W"
+    assert next(name for name, _ in net.named_parameters()) == name
+    assert net.parameters()[0].name == name
+    net.load_state_dict(net.state_dict())
+    assert len(repr(net.eval()).splitlines()) == 403
+
+
+@pytest.mark.parametrize("count", [2000, 4000])
+def test_building_a_long_network_is_linear(count, monkeypatch):
+    from nn import module
+
+    steps = 0
+    part = module._part
+
+    def counted(*args):
+        nonlocal steps
+        steps += 1
+        return part(*args)
+
+    monkeypatch.setattr(module, "_part", counted)
+    net = nn.Sequential(*[nn.LayerNorm(1) for _ in range(count)])
+    assert len(net.parameters()) == 2 * count
+    assert steps <= 20 * count
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: nn.Tanh(), r"nn has no 'Tanh'; the function mg.tanh is a layer too"),
+        (lambda: nn.CrossEntropyLoss(), r"write|losses are functions: nn.cross_entropy"),
+        (lambda: nn.nothing, r"nn has no 'nothing'$"),
+        (lambda: nn.Linear(1, 1).to("cuda"), "Linear has no attribute 'to'; there are no devices"),
+        (lambda: nn.Linear(1, 1).weight, "the weights of a layer are called W here"),
+        (lambda: nn.Linear(1, 1).nothing, "Linear has no attribute 'nothing'$"),
+    ],
+)
+def test_names_of_pytorch_say_what_to_write(call, text):
+    with pytest.raises(AttributeError, match=text):
+        call()

@@ -177,10 +177,25 @@ def test_an_optimiser_of_ones_own_may_remember_what_it_likes():
     opt, other = Sum(p, lr=0.1), Sum(q, lr=0.2)
     train(opt, p, 2)
     other.load_state_dict(opt.state_dict())
-    assert other.groups[0]["lr"] == 0.1
+    assert other.param_groups[0]["lr"] == 0.1
     assert np.array_equal(other.slots[0][1]["total"], opt.slots[0][1]["total"])
 
 
 def test_modules_in_a_list_are_trained_together():
     parts = [nn.Linear(2, 3), nn.Linear(3, 1)]
-    assert nn.Adam(parts).groups[0]["params"] == [*parts[0].parameters(), *parts[1].parameters()]
+    assert nn.Adam(parts).param_groups[0]["params"] == [
+        *parts[0].parameters(),
+        *parts[1].parameters(),
+    ]
+
+
+def test_an_option_of_the_groups_is_not_set_on_the_optimiser():
+    opt = nn.Adam(nn.Linear(2, 1))
+    with pytest.raises(AttributeError, match=r"opt.param_groups\[0\]\['lr'\] = 2.0"):
+        opt.lr = 2.0
+    with pytest.raises(AttributeError, match=r"write opt.param_groups\[0\]\['betas'\]"):
+        _ = opt.betas
+    with pytest.raises(AttributeError, match="Adam has no attribute 'speed'"):
+        _ = opt.speed
+    opt.note = "mine"
+    assert (opt.note, opt.param_groups[0]["lr"]) == ("mine", 1e-3)

@@ -1,4 +1,6 @@
-"""Properties that hold for every shape: rows stand alone, windows join up, files and PyTorch's names lose nothing."""
+"""Properties that hold for every shape: rows stand alone, windows join up, files and PyTorch's
+names lose nothing.
+"""
 
 import numpy as np
 from hypothesis import given, settings

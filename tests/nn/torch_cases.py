@@ -1,4 +1,6 @@
-"""Which layers are compared with PyTorch, and with what numbers: shared by the script and the tests."""
+"""Which layers are compared with PyTorch, and with what numbers: shared by the script and the
+tests.
+"""
 
 import itertools
 import zlib

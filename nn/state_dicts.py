@@ -1,0 +1,47 @@
+"""State dictionaries: arrays by name, compared with what is needed before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+def match_entries(who: str, own: Mapping[str, Any], state: Any) -> dict[str, Array]:
+    """The entries of `state` as arrays, if they have the names and shapes of `own`.
+
+    Raises ValueError that lists every missing, unexpected and misshapen entry.
+    """
+    given = as_arrays(who, state)
+    problems = [f"missing: {name} {np.shape(own[name])}" for name in own if name not in given]
+    problems += [f"unexpected: {name} {given[name].shape}" for name in given if name not in own]
+    for name in own:
+        if name in given:
+            problems += _mismatch(name, np.shape(own[name]), given[name])
+    raise_problems(who, problems)
+    return given
+
+
+def as_arrays(who: str, state: Any) -> dict[str, Array]:
+    """The entries of a state dict as arrays."""
+    if not isinstance(state, Mapping):
+        found = type(state).__name__
+        raise TypeError(f"{who}: what a state_dict() gave is needed, found {found}")
+    return {name: np.asarray(value) for name, value in state.items()}
+
+
+def raise_problems(who: str, problems: list[str]) -> None:
+    """Raise one ValueError that lists all problems, if there are any."""
+    if problems:
+        raise ValueError(f"{who}: nothing was loaded;\n  " + "\n  ".join(problems))
+
+
+def _mismatch(name: str, shape: tuple[int, ...], found: Array) -> list[str]:
+    if found.shape != shape:
+        return [f"shape of {name}: {shape} is needed, found {found.shape}"]
+    if found.dtype.kind not in "biuf":
+        return [f"dtype of {name}: numbers are needed, found {found.dtype}"]
+    return []
