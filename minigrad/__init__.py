@@ -18,6 +18,8 @@ from minigrad.scope import Axis, Role, no_grad, scope, time_step
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 from minigrad.timesteps import timesteps
 
+__version__ = "0.2.0"
+
 if TYPE_CHECKING:
     from minigrad.debugger import Breakpoint, debug
     from minigrad.render import compare

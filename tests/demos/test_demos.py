@@ -17,6 +17,7 @@ from demos.language_model import NGrams
 from demos.medians import median
 from demos.speech import BLANK, ctc_loss, distance
 from demos.tasks import TASKS, digits
+from tests import figures
 
 ROOT = Path(demos.__file__).parent.parent
 
@@ -56,6 +57,7 @@ SAYS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", demos.NAMES)
 def test_every_demo_runs_and_writes_what_it_says(name, tmp_path):
     done = run(f"demos.{name}", "--quick", "--out", str(tmp_path))
@@ -71,7 +73,7 @@ def test_every_demo_runs_and_writes_what_it_says(name, tmp_path):
 def test_every_demo_is_one_readable_script_with_help(name):
     path = ROOT / "demos" / name
     path = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 200
+    assert len(figures.measure(path.read_text(encoding="utf-8")).widths) <= 150  # lines of code
     done = run(f"demos.{name}", "--help")
     assert done.returncode == 0
     assert all(flag in done.stdout for flag in ("--quick", "--seed", "--out"))
@@ -84,6 +86,7 @@ def test_the_list_names_every_demo_with_a_line():
         assert any(line.split()[:1] == [name] and len(line.split()) > 4 for line in lines)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_numbers(tmp_path):
     first, second = (
         run("demos", "stock_price", "--quick", "--seed", "3", "--out", str(tmp_path))
@@ -223,6 +226,7 @@ def test_tables_and_curves_of_text(capsys):
     assert cli.bars([1.0, 1.1]) == "▁▁"
 
 
+@pytest.mark.slow
 def test_medians_are_taken_number_by_number():
     lines = ("RNN  0.110  +3.0 %", "RNN  0.130  -1.0 %", "RNN  0.115  -2.5 %")
     assert median(lines) == "RNN  0.115  -1.0 %"

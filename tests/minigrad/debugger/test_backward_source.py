@@ -253,6 +253,7 @@ def test_alike_steps_are_one_loop_each_way(name: str) -> None:
     )  # no step is left outside of the loops
 
 
+@pytest.mark.slow
 def test_every_primitive_can_be_written() -> None:
     path = Path(__file__).parents[1] / "ops" / "test_derivatives.py"
     spec = importlib.util.spec_from_file_location("table_of_primitives", path)
@@ -358,6 +359,7 @@ def test_the_program_runs_alone_and_can_be_stepped_as_a_file(tmp_path) -> None:
     assert float(ran.stdout) == pytest.approx(graph.parameters["w"].grad.item(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_long_graph_is_written_without_recursion() -> None:
     source, found = programs(chain(3000))
     assert found.keys() == {"backward", "backward_loop"}

@@ -337,6 +337,7 @@ for epoch in range(3):
 """
 
 
+@pytest.mark.slow
 def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(
     program: Path,
 ) -> None:

@@ -175,6 +175,7 @@ def test_a_breakpoint_in_a_rule_shows_the_rule_the_node_and_the_step(
     )  # now in `backward`
 
 
+@pytest.mark.slow
 def test_one_steps_from_the_loop_into_the_rule(launch: Callable[..., Editor]) -> None:
     editor = launch(("", 9))
     thread = editor.expect("stopped")["threadId"]

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 import minigrad as mg
 import nn
 from minigrad.backward import begin
-from minigrad.debugger.session import _KEPT, Session
+from minigrad.debugger.session import _EVERY, _KEPT, Session
 
 
 def lstm(steps: int = 40) -> mg.Graph:
@@ -141,6 +143,20 @@ def test_higher_orders_are_walked_too() -> None:
         pass
     (dx,) = [session.pending.sums[x]]
     assert mg.grad(dx, x)[0].item() == 18
+
+
+def test_snapshots_are_few_however_long_the_pass_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    take = Session._take_snapshot
+    monkeypatch.setattr(
+        Session, "_take_snapshot", lambda self, step: (taken.append(step.index), take(self, step))
+    )
+    for steps in (100, 200):
+        taken.clear()
+        graph = lstm(steps)
+        run(Session(graph, begin(graph)))
+        assert 4 < len(taken) <= 2 * _KEPT
+        assert min(b - a for a, b in itertools.pairwise(taken)) >= _EVERY
 
 
 def test_after_an_interruption_the_loop_goes_on_from_where_the_pass_stood() -> None:

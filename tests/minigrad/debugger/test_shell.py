@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -369,6 +370,30 @@ def test_several_passes_are_counted_and_one_is_stopped_in() -> None:
             chain(2)[0].backward()
     assert out.getvalue().count("backward pass") == 1
     assert "(bptt 3) where" in out.getvalue()
+
+
+def test_an_interrupt_in_the_last_step_of_a_pass_stops_the_next_pass() -> None:
+    calls = []
+
+    @mg.primitive(once=True)
+    def pressed(x):
+        return x * 1
+
+    @pressed.gradient
+    def pressed_dx(dy, y, x):
+        calls.append(y)
+        if len(calls) == 1:
+            signal.raise_signal(signal.SIGINT)
+        return dy
+
+    x, out = mg.tensor(3.0, requires_grad=True), io.StringIO()
+    with Debugger(["norm > 1e9"], stdin=io.StringIO("where\ncontinue\n"), stdout=out):
+        for _ in range(3):
+            y = pressed(x)
+            (y * y).backward()
+    assert len(calls) == 3
+    assert out.getvalue().count("interrupted at") == 1
+    assert "(bptt 2) where" in out.getvalue()
 
 
 def test_outside_of_the_debugger_passes_are_plain_again() -> None:
