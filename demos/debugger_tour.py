@@ -27,7 +27,7 @@ HUNT = {
     "value": "how many elements are not finite, and which",
     "inputs": "what went into it",
     "value x[{t}]": "the reading itself: negative",
-    "quit": "nothing is written: the pass has not begun",
+    "leave": "nothing is written: the pass has not begun",
 }
 TOUR = {
     "where": "the node that the pass has reached, and the line of the program that made it",

@@ -19,7 +19,7 @@ FLOORS = [
     ["primitive", "naming", "timesteps"],
     ["ops", "graph"],
     ["history", "backward"],
-    "reports functional anomaly clip edits flow by_step gradcheck explain pickling".split(),  # noqa: SIM905
+    "reports functional anomaly clip edits flow by_step gradcheck explain pickling running".split(),  # noqa: SIM905
     ["render", "program"],
     ["public"],
     ["debugger"],

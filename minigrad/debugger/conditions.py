@@ -1,106 +1,143 @@
-"""Breakpoints: conditions on a step of a backward pass, parsed into comparisons and nothing else.  Imports `facts`.
+"""Conditions on a step of a backward pass, parsed into comparisons and nothing else.
 
-`norm > 100`, `t == 3 and op == tanh`, `nonfinite`, `h[3]`, `train.py:12`, `pass == 812`: the fields are `Facts`.
+`norm > 100`, `t == 3 and op == tanh`, `nonfinite`, `h[3]`, `l0:h[3]`, `train.py:12`, `pass == 812`.
 """
 
 from __future__ import annotations
 
 import ast
-import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
 
 from minigrad.backward import Step
-from minigrad.debugger.facts import FIELDS, Facts, nearest, spelled
+from minigrad.debugger.facts import FIELDS, MATCHED, PassInfo, StepInfo
+from minigrad.debugger.texts import did_you_mean, in_brackets
 
-_TEXTS = ("name", "op", "axis", "scope", "line")
-_COMPARISONS = (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple, ast.List, ast.Constant)
-_SIGNS = (
-    ast.boolop,
-    ast.unaryop,
-    ast.cmpop,
-    ast.expr_context,
-    ast.Add,
-    ast.Sub,
-    ast.Mult,
-    ast.Div,
-    ast.Mod,
+TEXT_FIELDS = {"name", "op", "axis", *MATCHED}
+NODE_FIELDS = {"name", "op", "line", "index", "nonfinite"}  # a condition on these is about one node
+ALLOWED = (
+    *(ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Compare, ast.Tuple, ast.List, ast.Constant),
+    *(ast.boolop, ast.unaryop, ast.cmpop, ast.expr_context),
+    *(ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Mod),
 )
-_SPELLING = (  # what one may write, and the Python that it stands for
+SPELLINGS = (  # what one may write, and the Python that it stands for
     (r"(?<![=!<>])=(?!=)", "=="),
     (r"\bpass\b", "pass_"),
     (r"(?:\./)?([\w./\\<>-]*\.py|<[\w -]+>):(\d+)", r"(line == '\1:\2')"),
+    (r"(?<![\w'\"])([A-Za-z_][\w.]*):([A-Za-z_]\w*(?:\[[^\]]*\])?)", r"(layer == '\1' and \2)"),
 )
 
 
-class _Reader(ast.NodeTransformer):
-    """Looks the fields of a condition up in `facts`; bare words are texts, and whatever is no comparison is refused.
+class ConditionReader(ast.NodeTransformer):
+    """Turns the names of a condition into facts of `info`, and refuses what is no comparison.
 
-    fields: those it asks for.  words: the pairs (field, text) that only a graph can tell to be right.
+    fields: those that the condition asks for.
+    words: pairs (field, text) that only a graph can tell to be right.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.words: list[tuple[str, Any]] = []
         self.fields: set[str] = set()
-        self.field = ""  # what is being compared; "" outside of comparisons
+        self._compared = ""  # the field of the comparison that is read; "" outside of comparisons
 
     def visit_Name(self, node: Any) -> ast.expr:
-        """A field; else a word."""
-        if _is_field(node):
-            self.fields.add(node.id)
-            return ast.Attribute(ast.Name("facts", ast.Load()), node.id, ast.Load())
+        """A field; else a word: a text beside a text field, a node's name where it stands alone."""
+        field = _field(node)
+        if field in MATCHED:
+            raise ValueError(f"condition {self.text!r}: write {field} == {FIELDS[field].example}")
+        if field:
+            self.fields.add(field)
+            return _fact(node.id)
         word = ast.unparse(node)
-        if self.field in _TEXTS:
+        if self._compared in TEXT_FIELDS:
             return ast.Constant(word)
-        if self.field:
+        if self._compared:
             raise ValueError(
-                f"condition {self.text!r}: unknown field {word!r}{nearest(word, FIELDS)}"
+                f"condition {self.text!r}: unknown field {word!r}{did_you_mean(word, FIELDS)}"
             )
         return self.visit(_equal("name", ast.Constant(word)))
 
-    visit_Attribute = visit_Name  # noqa: N815
+    visit_Attribute = visit_Name  # noqa: N815  # a dotted word: encoder.cell
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """h[3] is h at t == 3."""
-        if self.field:
+        if self._compared:
             raise self._refusal(node)
         at = self.visit(_equal("t", node.slice))
         return ast.BoolOp(ast.And(), [at, self.visit(node.value)])
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """Words beside a text field are texts."""
-        around = self.field
+        """A comparison of a field; scopes, layers and lines by `matches`."""
+        around = self._compared
         parts: list[Any] = [node.left, *node.comparators]
-        self.field = next((part.id for part in parts if _is_field(part)), "?")
-        super().generic_visit(node)
-        exact = isinstance(node.ops[0], ast.Eq | ast.In) and (
-            self.field in _TEXTS or self.field == "t"
-        )
-        for leaf in getattr(node.comparators[0], "elts", node.comparators) if exact else ():
-            with contextlib.suppress(ValueError):  # what is no constant cannot be misspelt
-                self.words.append((self.field, ast.literal_eval(leaf)))
-        self.field = around
-        return node
+        self._compared = next(filter(None, map(_field, parts)), "?")
+        if self._compared in MATCHED:
+            read = self._matching(node)
+        else:
+            super().generic_visit(node)
+            read = node
+            if isinstance(node.ops[0], ast.Eq | ast.In) and self._compared in (*TEXT_FIELDS, "t"):
+                self._note_words(node.comparators[0])
+        self._compared = around
+        return read
+
+    def _matching(self, node: ast.Compare) -> ast.expr:
+        """`scope == encoder` as a call of `matches`; `in` asks for any of several."""
+        field = _field(node.left)
+        operator = node.ops[0]
+        if field != self._compared or len(node.ops) > 1 or isinstance(operator, _ORDERS):
+            example = FIELDS[self._compared].example
+            raise ValueError(f"condition {self.text!r}: write {self._compared} == {example}")
+        self.fields.add(field)
+        right = self.visit(node.comparators[0])
+        if isinstance(operator, ast.Eq | ast.In):
+            self._note_words(right)
+        texts = getattr(right, "elts", [right])
+        calls: list[ast.expr] = [
+            ast.Call(_fact("matches"), [ast.Constant(field), text], []) for text in texts
+        ]
+        found = ast.BoolOp(ast.Or(), calls) if len(calls) > 1 else calls[0]
+        if isinstance(operator, ast.NotEq | ast.NotIn):
+            return ast.UnaryOp(ast.Not(), found)
+        return found
+
+    def _note_words(self, right: ast.expr) -> None:
+        """Remember the constants that a field is compared with."""
+        for leaf in getattr(right, "elts", [right]):
+            try:
+                self.words.append((self._compared, ast.literal_eval(leaf)))
+            except ValueError:
+                continue
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         """The parts of a comparison; anything else could run."""
-        if not isinstance(node, (*_COMPARISONS, *_SIGNS)) or (
-            isinstance(node, ast.BinOp) and not self.field
-        ):
+        if not isinstance(node, ALLOWED) or (isinstance(node, ast.BinOp) and not self._compared):
             raise self._refusal(node)
         return super().generic_visit(node)
 
     def _refusal(self, node: ast.AST) -> ValueError:
-        text = ast.unparse(node) or type(node).__name__
+        found = ast.unparse(node) or type(node).__name__
+        fields = ", ".join(FIELDS)
         return ValueError(
-            f"condition {self.text!r}: {text} is not a comparison of {', '.join(FIELDS)}"
+            f"condition {self.text!r}: {found} is not a comparison of the fields {fields}"
         )
 
 
-def _is_field(node: Any) -> bool:
-    return isinstance(node, ast.Name) and (node.id in FIELDS or node.id == "pass_")
+_ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot)
+
+
+def _field(node: Any) -> str:
+    """The field that a node of the syntax tree names; "" for anything else."""
+    if not isinstance(node, ast.Name):
+        return ""
+    name = node.id.removesuffix("_") if node.id == "pass_" else node.id
+    return name if name in FIELDS else ""
+
+
+def _fact(name: str) -> ast.Attribute:
+    return ast.Attribute(ast.Name("info", ast.Load()), name, ast.Load())
 
 
 def _equal(field: str, value: ast.expr) -> ast.Compare:
@@ -110,9 +147,11 @@ def _equal(field: str, value: ast.expr) -> ast.Compare:
 class Condition:
     """A condition on a step of a backward pass.
 
-    condition: text over the fields of `Facts`, or a function of a step.  once: gone after its first hit.  Fields may be
-    given as keywords: `Breakpoint(t=3, op="tanh")`.  Calling it with a step says whether it holds; as a context manager
-    it makes every backward pass inside stop there.  Raises ValueError for a condition that cannot be read.
+    condition: text over the fields, or a function of a step.
+    once: the debugger forgets it after its first hit.
+    Fields may be given as keywords: `Breakpoint(t=3, op="tanh")`.
+    Calling it with a step says whether it holds; as a context manager it makes every backward pass
+    inside stop there.  Raises ValueError for a condition that cannot be read.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(2.0, requires_grad=True, name="w"), mg.tensor(1.0)
@@ -127,75 +166,101 @@ class Condition:
         self, condition: str | Callable[[Step], Any] = "", *, once: bool = False, **equal: Any
     ) -> None:
         self.once, self.hits = once, 0
+        self.enabled, self.ignored = True, 0  # ignored: how many of the next hits do not stop
+        self.commands: list[str] = []  # typed by themselves where it stops
         self.words: list[tuple[str, Any]] = []
         self.fields: set[str] = set()
-        self._facts: Facts | None = None  # of the pass that it was last called about
+        self._info: PassInfo | None = None  # of the pass that it was last called about
         given = [condition] if isinstance(condition, str) and condition.strip() else []
-        self.text = " and ".join(
-            [*given, *[f"{name} == {value!r}" for name, value in equal.items()]]
-        )
-        self.test: Callable[[Facts], Any]
+        equals = [f"{name} == {value!r}" for name, value in equal.items()]
+        self.text = " and ".join([*given, *equals])
+        self.test: Callable[[StepInfo], Any]
         if callable(condition):
             self.text = self.text or getattr(condition, "__name__", "function")
-            self.test = lambda facts: condition(facts.step)  # type: ignore[arg-type]
+            self.test = lambda info: condition(info.step)  # type: ignore[arg-type]
         elif self.text:
             self.test = self._read()
         else:
             raise ValueError("Breakpoint: a condition is needed, such as 'norm > 100' or 't == 3'")
 
-    def _read(self) -> Callable[[Facts], Any]:
-        source, reader = self.text.strip(), _Reader(self.text)
-        for written, meant in _SPELLING:
+    def _read(self) -> Callable[[StepInfo], Any]:
+        source, reader = self.text.strip(), ConditionReader(self.text)
+        if source in FIELDS and source != "nonfinite":
+            example = FIELDS[source].example
+            raise ValueError(
+                f"condition {source!r} compares nothing; write for example {example!r}"
+            )
+        for written, meant in SPELLINGS:
             source = re.sub(written, meant, source)
         try:
-            test: Any = ast.parse(f"lambda facts: {source}", mode="eval")
+            test: Any = ast.parse(f"lambda info: {source}", mode="eval")
         except SyntaxError:
-            raise ValueError(
-                f"condition {self.text!r} cannot be read; write for example 't == 3'"
-            ) from None
-        if source in FIELDS and source != "nonfinite":
-            raise ValueError(
-                f"condition {source!r} compares nothing; write for example {' '.join(FIELDS[source].split()[-3:])!r}"
-            )
+            problem = f"condition {self.text!r} cannot be read; write for example 't == 3'"
+            raise ValueError(problem) from None
         test.body.body = reader.visit(test.body.body)
         self.words, self.fields = reader.words, reader.fields
-        return eval(
-            compile(ast.fix_missing_locations(test), "<breakpoint>", "eval"), {"__builtins__": {}}
-        )
+        code = compile(ast.fix_missing_locations(test), "<breakpoint>", "eval")
+        found: Callable[[StepInfo], Any] = eval(code, {"__builtins__": {}})
+        return found
 
-    def missing(self, facts: Facts) -> str:
-        """What the condition names that no node of the graph has, with the nearest that there is; "" if nothing."""
+    @property
+    def needs_step(self) -> bool:
+        """Whether only the pass can answer it, not the graph."""
+        return any(FIELDS[field].about == "step" for field in self.fields)
+
+    @property
+    def about(self) -> str:
+        """What it stops at once: each "node" it holds for, a time "step", or the "pass"."""
+        if not self.fields or self.fields & NODE_FIELDS:
+            return "node"
+        return "pass" if all(FIELDS[field].about == "pass" for field in self.fields) else "step"
+
+    def occasion(self, info: StepInfo) -> Any:
+        """What it stops at once here; it does not stop a second time for the same occasion."""
+        if self.about == "pass":
+            return "pass"
+        return info.time_step if self.about == "step" else info.node.serial
+
+    def missing(self, run: PassInfo) -> str:
+        """What the condition names that the graph has not, with the nearest that it has; or ""."""
         for field, word in self.words:
-            known = facts.known(field)
-            if word not in known:
-                steps = (
-                    f"; there are: {min(known)} to {max(known)}" if field == "t" and known else ""
-                )
-                names = (name.lstrip("/") for value in known for name in str(value).splitlines())
-                return (
-                    f"nothing in this pass has {field} {word}{steps or nearest(str(word), names)}"
-                )
+            if field in MATCHED:
+                if any(run.node(node).matches(field, word) for node in run.graph.nodes):
+                    continue
+                known = run.known(field)
+            else:
+                known = run.known(field)
+                if word in known:
+                    continue
+            if field == "t" and known:
+                hint = f"; there are: {min(known)} to {max(known)}"
+            else:
+                hint = did_you_mean(str(word), map(str, known))
+            return f"nothing in this pass has {field} {word}{hint}"
         return ""
 
-    def reason(self, facts: Facts) -> str:
-        """Why the pass stops at this step; "" if it does not.  A condition that raises stops it too."""
-        try:
-            if not self.test(facts):
-                return ""
-        except Exception as error:
-            return f"condition {self.text!r} raised {type(error).__name__}: {error}"
-        self.hits += 1
-        size, rest = f"|d{spelled(facts.name)}| = {facts.norm:.3g}", self.text.removeprefix("norm")
-        return f"{size}{rest}" if rest != self.text else f"{self.text}: {size}"
+    def reason(self, info: StepInfo) -> str:
+        """Why the pass stops at this step: what is compared, and the size of the gradient."""
+        size = f"|d{in_brackets(info.name)}| = {info.norm:.3g}"
+        if self.text.startswith("norm"):
+            return size + self.text.removeprefix("norm")
+        return f"{self.text}: {size}"
 
     def __call__(self, step: Step) -> bool:
         """Whether the condition holds at `step`."""
-        if self._facts is None or self._facts.graph is not step.graph or step.index == 0:
-            self._facts = Facts(step.graph)
-        return bool(self.test(self._facts.about(step)))
+        if self._info is None or self._info.graph is not step.graph or step.index == 0:
+            self._info = PassInfo(step.graph)
+        return bool(self.test(self._info.step(step)))
 
     def __str__(self) -> str:
-        return f"{self.text}{'   once' if self.once else ''}{f'   hit {self.hits} times' if self.hits else ''}"
+        notes = [
+            "once" if self.once else "",
+            "" if self.enabled else "disabled",
+            f"ignored {self.ignored} times more" if self.ignored else "",
+            f"hit {self.hits} times" if self.hits else "",
+            f"then: {'; '.join(self.commands)}" if self.commands else "",
+        ]
+        return "   ".join([self.text, *filter(None, notes)])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.text!r}{', once=True' if self.once else ''})"

@@ -1,97 +1,111 @@
-"""What one may ask about a step of a backward pass: its size, its place, whether it is finite.  Imports `flow`.
+"""What one may ask about a step of a backward pass: its size, its place, whether it is finite.
 
-The properties of `Facts` are the fields of conditions; what stands below each is its help, with an example.
+`PassInfo` is what all steps of a pass share; a `StepInfo` is one step, or one node, with its facts.
+`FIELDS` lists the facts that conditions may compare.
 """
 
 from __future__ import annotations
 
-import difflib
 import functools
 import math
 import os
-import re
-from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from minigrad import naming
 from minigrad.backward import Step
+from minigrad.debugger.texts import in_brackets, is_finite, norm_of
 from minigrad.edits import state_names
 from minigrad.flow import state_lines
 from minigrad.graph import Graph
-from minigrad.primitive import Scatter
-from minigrad.scope import Scope
+from minigrad.scope import Axis, Scope
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 
-def norm_of(grad: Any) -> float:
-    """|grad|; summed in float64 where float32 would overflow or vanish."""
-    array = grad if type(grad) is np.ndarray else array_of(grad)
-    square = np.vdot(array, array)  # unlike `dot`, silent on overflow
-    if not 1e-30 < square < math.inf:
-        wide = array.astype(np.float64)
-        square = np.vdot(wide, wide)
-    return math.sqrt(square)
+class Field(NamedTuple):
+    """A fact that a condition may compare: what it is about, its meaning, an example."""
+
+    about: Literal["node", "step", "pass"]
+    meaning: str
+    example: str
 
 
-def is_finite(value: Any) -> bool:
-    """Whether no element is NaN or infinite."""
-    flat = array_of(value).ravel("K")
-    return (
-        flat.dtype.kind != "f"
-        or math.isfinite(np.vdot(flat, flat))
-        or bool(np.isfinite(flat).all())
-    )
+FIELDS = {
+    "t": Field("node", "the time step", "t == 3"),
+    "norm": Field("step", "the norm of the gradient", "norm > 100"),
+    "fraction": Field(
+        "step", "a state's gradient, divided by its first one in the pass", "fraction < 1e-3"
+    ),
+    "nonfinite": Field("step", "NaN or infinity is born here, also in the forward", "nonfinite"),
+    "value": Field("node", "the largest absolute element of the node", "value > 10"),
+    "name": Field("node", "the node's name", "name == h, or h, or h[3], or l0:h[3]"),
+    "op": Field("node", "the operation", "op == tanh"),
+    "axis": Field("node", "the time axis", "axis == encoder"),
+    "scope": Field("node", "a module scope around the node", "scope == encoder.cell"),
+    "layer": Field("node", "a module scope, or the time axis", "layer == l0"),
+    "line": Field("node", "the forward line, or a line that called it", "train.py:12"),
+    "index": Field("step", "the number of the step in the pass", "index == 40"),
+    "pass": Field("pass", "the number of the backward pass", "pass == 812"),
+    "loss": Field("pass", "the loss", "loss > 2.5"),
+}
+MATCHED = {"scope", "layer", "line"}  # fields that several texts are right for
 
 
-def array_of(grad: Any) -> Any:
-    """The array of a gradient: itself, a tensor's, or that of the part of an array that it belongs to."""
-    if type(grad) is np.ndarray:
-        return grad
-    return np.asarray(getattr(getattr(grad, "value", grad), "_array", getattr(grad, "value", grad)))
+class PassInfo:
+    """What the steps of one pass have in common.
 
-
-class Facts:
-    """What conditions may ask about a step of a pass over `graph`, or about a node; one object serves a whole pass."""
-
-    step: Step | None
-    node: Tensor
+    original: the graph of the pass.  graph: the one that is walked now, perhaps edited.
+    number: which pass of the program it is, counted from 1.
+    starts: the first norm of each state's gradient.
+    tainted: the nodes whose gradient comes from one that is not finite.
+    met: for each breakpoint, the occasion that it has stopped at last.
+    """
 
     def __init__(self, graph: Graph, number: int = 1) -> None:
         self.original = self.graph = graph
         self.number = number
         self.axes = {axis: name for name, axis in graph.axes.items()}
-        self.starts: dict[str, float] = {}  # the first norm of each state
-        self.tainted: set[Tensor] = set()  # whose gradient comes from one that is not finite
-        self._scopes: dict[Scope | None, tuple[Several, Several]] = {}
-        self._name_of = state_names(graph, roles=False)
+        self.starts: dict[str, float] = {}
+        self.tainted: set[Tensor] = set()
+        self.met: dict[Any, Any] = {}
+        self.name_of = state_names(graph, roles=False)
+        self._paths: dict[Scope | None, tuple[str, ...]] = {}
+        self._lines: dict[Scope | None, tuple[str, ...]] = {}
 
-    def about(self, step: Step) -> Facts:
-        """The same facts, now of `step`."""
-        self.step, self.node = step, step.node
-        return self
-
-    def of(self, node: Tensor) -> Facts:
-        """The same facts, now of a node, wherever the pass is."""
-        self.step, self.node = None, node
-        return self
-
-    def known(self, field: str) -> list[Any]:
-        """All that a field of nodes is in this graph."""
-        values = dict.fromkeys(getattr(self.of(node), field) for node in self.graph.nodes)
-        return [value for value in values if value is not math.nan]  # outside of time
-
-    def forget(self, graph: Graph) -> None:
-        """The pass runs otherwise from here on, perhaps over an edited graph."""
+    def begin_again(self, graph: Graph) -> None:
+        """Forget what the gradients were: from here on they may be others."""
         self.graph = graph
         self.starts.clear()
         self.tainted.clear()
+        self.met.clear()
+
+    def step(self, step: Step) -> StepInfo:
+        """The facts of a step."""
+        return StepInfo(self, step.node, step)
+
+    def node(self, node: Tensor) -> StepInfo:
+        """The facts of a node, wherever the pass is."""
+        return StepInfo(self, node, None)
+
+    def known(self, field: str) -> list[Any]:
+        """All values that a field has in this graph."""
+        if field in MATCHED:
+            values = [text for node in self.graph.nodes for text in self.texts(field, node)]
+        else:
+            values = [getattr(self.node(node), field) for node in self.graph.nodes]
+        return [value for value in dict.fromkeys(values) if value == value]
+
+    @functools.cached_property
+    def loss(self) -> float:
+        """The loss; NaN where the pass does not start from one number."""
+        outputs = self.original.outputs
+        return float(outputs[0].item()) if outputs[0].size == 1 else math.nan
 
     @functools.cached_property
     def states(self) -> dict[Tensor, str]:
-        """The name of each state: what crosses from one time step to the next, and its like in the last step."""
+        """The title of each state: what crosses from one time step to the next."""
         try:
             lines = state_lines(self.original, "the debugger")
         except ValueError:  # nothing crosses
@@ -102,164 +116,152 @@ class Facts:
         )
         return {node: title for title, line in titles.items() for node in line.states}
 
+    def texts(self, field: str, node: Tensor) -> tuple[str, ...]:
+        """The texts that are right for a field of a node: `scope`, `layer` or `line`."""
+        scope = node._scope
+        if scope not in self._paths:
+            chain = [scope] if scope else []
+            while chain and chain[-1].parent is not None:
+                chain.append(chain[-1].parent)
+            self._paths[scope] = tuple(one.path for one in chain)
+            self._lines[scope] = tuple(_line(one.code, one.instruction) for one in chain)
+        if field == "line":
+            return (_line(node._code, node._instruction), *self._lines[scope])
+        if field == "layer" and node.time is not None:
+            return (self.axes[node.time.axis], *self._paths[scope])
+        return self._paths[scope]
+
+    @functools.cached_property
+    def layers(self) -> dict[tuple[Axis, str], str]:
+        """The places that hold state, (axis, scope), and their short names: l0."""
+        places = dict.fromkeys(
+            (node.time.axis, node.scope)
+            for node in self.original.nodes
+            if node.role is not None and node.role.kind == "state" and node.op and node.time
+        )
+        axes = [axis for axis, _ in places]
+        named = (
+            (scope.rpartition(".")[2] if axes.count(axis) > 1 else self.axes[axis], (axis, scope))
+            for axis, scope in places
+        )
+        return {place: name for name, place in naming.unique(named).items()}
+
+    def layer(self, node: Tensor) -> str:
+        """The short name of the layer that a node belongs to; "" where there is only one."""
+        if node.time is None or len(self.layers) < 2:
+            return self._axis_title(node)
+        axis = node.time.axis
+        inside = [
+            name
+            for (other, scope), name in self.layers.items()
+            if other is axis and f"{node.scope}.".startswith(f"{scope}.")
+        ]
+        return inside[-1] if inside else self._axis_title(node)
+
+    def _axis_title(self, node: Tensor) -> str:
+        """The name of a node's axis where there are several; else ""."""
+        return self.axes[node.time.axis] if node.time and len(self.axes) > 1 else ""
+
+    def title(self, node: Tensor) -> str:
+        """The name of a node with its time step: h[3]."""
+        name = in_brackets(self.name_of(node))
+        return name if node.time is None else f"{name}[{node.t}]"
+
+
+class StepInfo(NamedTuple):
+    """One step of a pass, or with step=None one node, and the facts that conditions compare."""
+
+    run: PassInfo
+    node: Tensor
+    step: Step | None
+
     @property
     def t(self) -> float:
-        """the time step:  t == 3"""
+        """The time step; NaN outside of time."""
         time = self.node.time
         return math.nan if time is None else time.t
 
     @property
     def norm(self) -> float:
-        """the size of the gradient:  norm > 100"""
+        """‖∂loss/∂node‖."""
         return norm_of(self.step._grad)  # type: ignore[union-attr]  # asked of steps only
 
     @property
     def fraction(self) -> float:
-        """a state's gradient, compared with the first one of that state in the pass:  fraction < 1e-3"""
-        state = self.states.get(self.node)
-        return (
-            math.nan
-            if state is None
-            else self.norm / (self.starts.setdefault(state, self.norm) or math.nan)
-        )
+        """The norm of a state's gradient, divided by the first one of that state; else NaN."""
+        state = self.run.states.get(self.node)
+        if state is None:
+            return math.nan
+        start = self.run.starts.setdefault(state, self.norm)
+        return self.norm / start if start else math.nan
 
     @property
     def nonfinite(self) -> bool:
-        """NaN or infinity is born here, in the forward pass too:  nonfinite"""
+        """Whether NaN or infinity is born here: in the rule, or of a node in its operation."""
         step = self.step
-        if step is None:  # asked of a node: its value
+        if step is None:
             return not is_finite(self.node)
         try:
             grads = step.contributions()
         except Exception:
-            return False  # the pass itself is about to tell
-        bad = [
-            x
-            for x, dx in zip(step.inputs, grads, strict=True)
-            if dx is not None and not is_finite(dx)
-        ]
-        self.tainted.update(bad)
-        return bool(bad) and (step.node not in self.tainted or is_finite(step._grad))
+            return False  # the pass itself raises it next
+        pairs = zip(step.inputs, grads, strict=True)
+        bad = [x for x, dx in pairs if dx is not None and not is_finite(dx)]
+        tainted = self.run.tainted
+        tainted.update(bad)
+        return bool(bad) and (step.node not in tainted or is_finite(step._grad))
+
+    @property
+    def value(self) -> float:
+        """The largest absolute element of the node; NaN if it has none."""
+        array = self.node._array
+        return float(np.max(np.abs(array))) if array.size else math.nan
 
     @property
     def name(self) -> str:
-        """the node's name:  name == h, or just h, or h[3]"""
-        return self._name_of(self.node)
+        """The node's name."""
+        return self.run.name_of(self.node)
 
     @property
     def op(self) -> str:
-        """the operation:  op == tanh"""
+        """The operation; "" for a leaf."""
         return self.node.op.name if self.node.op else ""
 
     @property
     def axis(self) -> str:
-        """the time axis:  axis == encoder"""
-        return self.axes[self.node.time.axis] if self.node.time else ""
+        """The time axis; "" outside of time."""
+        return self.run.axes[self.node.time.axis] if self.node.time else ""
 
     @property
-    def scope(self) -> Several:
-        """the module scope and all inside it:  scope == encoder.cell"""
-        return self._around()[0]
+    def index(self) -> int:  # type: ignore[override]
+        """The number of the step in the pass."""
+        return self.step.index  # type: ignore[union-attr]  # asked of steps only
 
     @property
-    def line(self) -> Several:
-        """the forward line, or a line that called it:  train.py:12"""
-        return Several(_line(self.node._code, self.node._instruction) + self._around()[1])
-
-    def _around(self) -> tuple[Several, Several]:
-        """The paths of the scopes around the node, and the lines that opened them."""
-        scope = self.node._scope
-        if scope not in self._scopes:
-            chain = [scope] if scope else []
-            while chain and chain[-1].parent is not None:
-                chain.append(chain[-1].parent)
-            paths, lines = (
-                (f"/{one.path}\n" for one in chain),
-                (_line(one.code, one.instruction) for one in chain),
-            )
-            self._scopes[scope] = Several("".join(paths)), Several("".join(lines))
-        return self._scopes[scope]
-
-    @property
-    def index(self) -> int:
-        """the number of the step in the pass:  index == 40"""
-        return self.step.index  # type: ignore[union-attr]
+    def loss(self) -> float:
+        """The loss of the pass."""
+        return self.run.loss
 
     @property
     def pass_(self) -> int:
-        """the number of the backward pass:  pass == 812"""
-        return self.number
+        """The number of the pass."""
+        return self.run.number
 
+    def matches(self, field: str, text: str) -> bool:
+        """Whether a text is right for a field: it equals one of its texts, or the end of one."""
+        wanted = str(text).removeprefix("./")
+        ends = ("/" + wanted, "." + wanted)
+        return any(x == wanted or x.endswith(ends) for x in self.run.texts(field, self.node))
 
-FIELDS = {
-    name.rstrip("_"): str(fact.__doc__)
-    for name, fact in vars(Facts).items()
-    if isinstance(fact, property)
-}
-OF_STEPS = {"norm", "fraction", "nonfinite", "index"}  # the fields that only a pass can answer
-
-
-class Several(str):
-    """Several texts, each on a line after a slash: equal to each of them, of a file also to the end of its path."""
-
-    __slots__ = ()
-    __hash__ = str.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        return f"/{str(other).lstrip('/')}\n" in str(self)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
+    @property
+    def time_step(self) -> Any:
+        """What tells the time step of this node from all others in the pass."""
+        time = self.node.time
+        return None if time is None else (id(time.axis), time.t)
 
 
 @functools.lru_cache(maxsize=4096)
 def _line(code: Any, instruction: int) -> str:
-    """A line of the program as an entry of `Several`."""
+    """A line of the program: absolute path and number."""
     source = Source(code, instruction)
-    return f"{os.path.abspath(source.file)}:{source.line}\n"
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a name that matches nothing: "; did you mean h?" or the names there are."""
-    names = [name for name in dict.fromkeys(known) if name]
-    close = difflib.get_close_matches(word, names, 1, 0.5)
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"; did you mean {close[0]}?" if close else f"; there are: {shown}" if names else ""
-
-
-def spelled(name: str) -> str:
-    """A name, or an expression in brackets."""
-    return name if re.fullmatch(r"[\w.]+", name) else f"({name})"
-
-
-def called(facts: Facts, node: Tensor) -> str:
-    """The name of a node with its time step: h[3]."""
-    return spelled(facts.of(node).name) + ("" if node.t is None else f"[{node.t}]")
-
-
-def callers(node: Tensor) -> list[Source]:
-    """The lines that opened the scopes of a node, innermost first, without the node's own line."""
-    lines, scope = {str(node.source): node.source}, node._scope
-    while scope is not None:
-        lines.setdefault(str(scope.called_from), scope.called_from)
-        scope = scope.parent
-    return [line for line in list(lines.values())[1:] if line.code]
-
-
-def array_text(name: str, value: Any) -> str:
-    """An array in a few lines: shape, dtype, norm, range, what is not finite; small ones in full."""
-    if isinstance(value, Scatter):
-        return f"{name}: only at {value.index!r}: " + array_text("value", value.value)
-    array = array_of(value)
-    text = f"{name}: {array.shape} {array.dtype}"
-    if array.size and array.dtype.kind == "f":
-        text += f", norm {norm_of(array):.4g}"
-        wrong = np.argwhere(~np.isfinite(array))
-        if len(wrong):
-            first = wrong[0].tolist()
-            text += f", {len(wrong)} of {array.size} not finite, the first at {first}: {array[tuple(first)]}"
-        elif array.size > 1:
-            text += f", from {array.min():.4g} to {array.max():.4g}"
-    return text + (
-        "" if array.size > 24 else "\n" + np.array2string(array, precision=6, separator=", ")
-    )
+    return f"{os.path.abspath(source.file)}:{source.line}"

@@ -1,161 +1,277 @@
-"""The prompt: how a line becomes a command or Python, and what both can see.  Imports `session`, `breakpoints`.
+"""The prompt: how a line becomes a command or Python, and what both can see.
 
-A command is a function (prompt, text) that returns what is to be said.  Its docstring is its help, the last line of
-that an example; the module that it stands in is its heading.  `shell` fills the table of them.
+A command is a function (prompt, text) that `@command` puts into the table.  It returns what is to
+be printed, or a `Move`: how the pass goes on.
 """
 
 from __future__ import annotations
 
 import cmd
 import contextlib
-import inspect
 import os
 import re
 import sys
-from collections import deque
+import types
 from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
 from minigrad.backward import Step
+from minigrad.debugger import history_file
 from minigrad.debugger.conditions import Condition
-from minigrad.debugger.facts import FIELDS, OF_STEPS, Facts, array_text, nearest
+from minigrad.debugger.facts import FIELDS, PassInfo
 from minigrad.debugger.session import Session
+from minigrad.debugger.texts import did_you_mean, value_text
 from minigrad.public import Graph
 from minigrad.tensor import Tensor
 
-Command = Callable[
-    ["Prompt", Any], "str | None"
-]  # the second is the node for `[NODE]`, else the rest of the line
-Edit = tuple[str, str, dict[str, Any]]  # clip or cut, as it was typed, what that means
+
+class CommandError(Exception):
+    """A command that cannot be done; its text is all that is printed."""
+
+
+class Quit(SystemExit):
+    """The user has quit: nothing of this pass is written, and the program ends with status 1."""
+
+    def __init__(self, message: str | int = 1) -> None:
+        super().__init__(message)
+
+
+class Move(NamedTuple):
+    """How the pass goes on from the prompt.
+
+    goal: it stops at the next step for which this is true; None: only breakpoints stop it.
+    back_to: the number of the step to return to if the goal never comes; None: it may end.
+    leave: it ends here, and writes nothing.
+    """
+
+    goal: Callable[[Step], Any] | None = None
+    back_to: int | None = None
+    leave: bool = False
+
+
+Answer = str | Move | None
+
+
+class Command(NamedTuple):
+    """A command as `help` shows it, and the function that does it."""
+
+    usage: str
+    example: str
+    family: str
+    run: Callable[[Prompt, str], Answer]
+
+    @property
+    def name(self) -> str:
+        """Its first word."""
+        return self.usage.split()[0]
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether something must stand behind it."""
+        return " " in self.usage and "[" not in self.usage
+
+    @property
+    def help(self) -> str:
+        """Usage, meaning and example."""
+        text = " ".join((self.run.__doc__ or "").split())
+        return f"{self.usage}: {text[:1].lower()}{text[1:]}\nExample: {self.example}"
+
+
 COMMANDS: dict[str, Command] = {}
-SHORT = {
-    "s": "step", "e": "earlier", "c": "continue", "u": "undo", "b": "break", "w": "where", "l": "list", "p": "print",
-    "q": "quit", "exit": "quit", "EOF": "quit", "?": "help",
+ALIASES = {
+    "s": "step", "n": "step", "e": "earlier", "c": "continue", "cont": "continue", "u": "up",
+    "d": "down", "b": "break", "w": "where", "p": "print", "q": "quit", "exit": "quit",
+    "?": "help", "EOF": "quit", "rc": "reverse-continue", "backtrace": "bt",
 }  # fmt: skip
+_OPERATOR = re.compile(r"(=|[-+*/@%<>&|^]+=?|==|!=)\s")  # `c = 3` is no command
 
 
-class Refused(Exception):  # noqa: N818
-    """A command that cannot be done; its text is all that is said."""
+def command(usage: str, *, example: str) -> Callable[[Any], Any]:
+    """Put a function (prompt, text) into the table of commands; usage begins with its name."""
+
+    def register(function: Callable[[Prompt, str], Answer]) -> Callable[[Prompt, str], Answer]:
+        family = function.__module__.rpartition(".")[2]
+        made = Command(usage, example, family, function)
+        COMMANDS[made.name] = made
+        return function
+
+    return register
+
+
+class Queued(str):
+    """A line that nobody types now; it is printed behind the prompt, so that output reads alike."""
+
+    __slots__ = ()
 
 
 class Prompt(cmd.Cmd):
-    """Reads lines and does what they say.  A subclass says when a pass stops.
+    """Reads lines and does what they say, until one of them moves the pass.
 
-    session, facts: of the pass.  focus: a node to look at in place of the present step's.  frame: of the program that
-    started the pass.  goal: where the pass is to stop next; origin: the step to come back to if that is nowhere.
-    failure: the step whose rule has failed, and the error.  talking: whether the user has the word; left: for good.
+    session, info: of the pass.
+    stack, selected: the program's frames that led to the pass, innermost first, and which of them
+    names are looked up in.
+    focus: a node to look at in place of the present step's.
+    failure: the number of the step whose rule has failed, and the error.
+    stood: the numbers of the steps where the user was asked.
     """
 
     session: Session
-    facts: Facts
+    info: PassInfo
     focus: Tensor | None = None
-    frame: FrameType | None
-    goal: Callable[[Step], Any] | None
-    origin: int | None = None
+    stack: list[FrameType]
+    selected = 0
     failure: tuple[int, Exception] | None = None
-    edits: list[Edit]
+    stood: list[int]
+    edits: list[tuple[str, str, dict[str, Any]]]  # clip or cut, as it was typed, what that means
     passes = 0
-    talking = left = False
 
     def __init__(
         self, commands: Iterable[str], stdin: TextIO | None, stdout: TextIO | None
     ) -> None:
         super().__init__(stdin=stdin, stdout=stdout)
-        self.queue = deque(part for line in commands for part in split(line))
-        self.typed = stdin is None and sys.stdin is not None and sys.stdin.isatty()
+        self.cmdqueue = [Queued(part) for line in commands for part in split(line)]
+        self.use_rawinput = stdin is None and _asks_a_person()
         self.breakpoints: dict[int, Condition] = {}
-        self.watched: list[str] = []
-        self.own: dict[str, Any] = {}  # what `!name = ...` has made
-        self._last = ""
-        if self.typed:
-            with contextlib.suppress(ImportError):
-                import readline
+        self.displayed: list[str] = []
+        self.own: dict[str, Any] = {}  # what the user has assigned at the prompt
+        self.collecting: Condition | None = None  # the breakpoint that lines are noted for
+        self.stack = []
+        self._move = Move()
 
-                readline.set_completer(self.complete)  # type: ignore[arg-type]  # cmd's own annotation is too wide
-                readline.parse_and_bind("tab: complete")
+    # the loop
 
-    # from a line to a command
+    @property
+    def prompt(self) -> str:  # type: ignore[override]
+        """What stands before a line: the number of the pass, a star where it was changed."""
+        if self.collecting is not None:
+            return "(com) "
+        number = f" {self.passes}" if self.passes > 1 else ""
+        return f"(bptt{number}{'*' if self.session.changed else ''}) "
 
-    def say(self, text: str | None) -> None:
-        """One message."""
+    def read_and_run(self) -> Move:
+        """Do what lines say until one of them moves the pass."""
+        while True:
+            try:
+                with history_file.open_for(self.use_rawinput):
+                    self.cmdloop()
+                return self._move
+            except KeyboardInterrupt:
+                self.write("\ninterrupted; quit ends the program")
+            except (OSError, ValueError, AttributeError, RuntimeError) as error:
+                problem = f"no commands can be read here ({type(error).__name__}: {error})"
+                remedy = "give commands=, -c, a terminal, or under pytest the option -s"
+                raise Quit(f"the debugger stopped, but {problem}; {remedy}") from error
+
+    def precmd(self, line: str) -> str:
+        """Print a line that is not typed at a terminal; put back what follows a semicolon."""
+        if line == "EOF" and not isinstance(line, Queued):
+            self.write("\nend of input")
+            return line
+        if isinstance(line, Queued):
+            self.write(self.prompt + line)
+            return line
+        if not self.use_rawinput:
+            self.write(line)
+            line = line.split("  #")[0]
+        first, *rest = split(line) or [""]
+        self.queue(rest)
+        return first
+
+    def onecmd(self, line: str) -> Move | None:  # type: ignore[override]
+        """Do one command; what is wrong with it is printed, and changes nothing."""
+        try:
+            answer = self.execute(line)
+        except CommandError as error:
+            answer = str(error)
+        except Quit:
+            raise
+        except SystemExit:  # exit() at the prompt
+            COMMANDS["quit"].run(self, "")
+        except KeyboardInterrupt:
+            answer = "interrupted; quit ends the program"
+        except Exception as error:  # a mistake at the prompt, or in what was evaluated there
+            answer = f"{type(error).__name__}: {error}"
+        self.session.recover()
+        if isinstance(answer, Move):
+            return answer
+        self.write(answer)
+        return None
+
+    def postcmd(self, stop: Any, line: str) -> bool:
+        """End the loop at a command that moves the pass."""
+        self._move = stop or self._move
+        return stop is not None
+
+    def queue(self, lines: Iterable[str]) -> None:
+        """Let these lines be done next, as if they were typed."""
+        self.cmdqueue[:0] = map(Queued, lines)
+
+    def write(self, text: str | None) -> None:
+        """Print one message."""
         if text:
             print(text, file=self.stdout, flush=True)
 
     def bold(self, text: str) -> str:
         """Bold, on a terminal."""
-        return (
-            f"\033[1m{text}\033[0m"
-            if self.stdout.isatty() and "NO_COLOR" not in os.environ
-            else text
-        )
+        if not self.stdout.isatty() or "NO_COLOR" in os.environ:
+            return text
+        return f"\033[1m{text}\033[0m"
 
-    def obey(self) -> None:
-        """Read one line and do it."""
-        try:
-            self.say(self.do(self._read()))
-        except KeyboardInterrupt:
-            self.say("\ninterrupted; quit leaves the debugger")
-        except Refused as refusal:
-            self.say(str(refusal))
-        except SystemExit:
-            self.queue.appendleft("quit")
-        except Exception as error:  # a mistake at the prompt, or in what was evaluated there
-            self.say(f"{type(error).__name__}: {error}")
-        self.session.mend()
+    # one line
 
-    def _read(self) -> str:
-        """The next command; what nobody types is repeated, so that the output is a transcript."""
-        changed = self.session.changes or self.session.graph is not self.session.original
-        ask = f"(bptt{f' {self.passes}' if self.passes > 1 else ''}{'*' if changed else ''}) "
-        if self.queue:
-            line = self.queue.popleft()
-            self.say(ask + line)
-            return line
-        try:
-            line = input(ask) + "\n" if self.typed else self.stdin.readline()
-        except (EOFError, ValueError, AttributeError):  # at its end, closed, or none at all
-            line = ""
-        if not line:
-            self.say("\nend of input")
-            return "quit"
-        if not self.typed:
-            self.say(ask + line.rstrip())
-            line = line.split("  #")[0]
-        first, *rest = split(line) or [""]
-        self.queue.extendleft(reversed(rest))
-        return first
+    def execute(self, line: str) -> Answer:
+        """Do one command, or evaluate the line as Python.
 
-    def do(self, line: str) -> str | None:
-        """Do one command; whatever is none is Python.  On a terminal, an empty line is the last one again."""
-        self._last = line = line or (self._last if self.typed else "#")
-        word, _, rest = line.partition(" ")
-        name, rest = SHORT.get(word, word), rest.strip()
-        if line.startswith("#"):
+        At a terminal an empty line repeats the last one, if that was a command.
+        """
+        if self.collecting is not None:
+            self._collect(line)
             return None
-        if name in COMMANDS and not re.match(
-            r"(=|[-+*/@%<>&|^]+=?|==|!=)\s", rest
-        ):  # `c = 3` is no command
-            usage, example = usage_of(COMMANDS[name])
-            if rest and usage == name:
-                raise Refused(f"{name} takes no argument, found {rest!r}")
-            if not rest and usage != name and "[" not in usage:
-                raise Refused(f"{usage}?  for example: {example}")
-            return COMMANDS[name](self, self.find(rest) if usage.endswith("[NODE]") else rest)
+        if not line.strip():
+            line = self.lastcmd if self.use_rawinput else ""
+        word, rest = _first_word(line)
+        self.lastcmd = line if word in COMMANDS else ""
+        if not line or line.startswith("#"):
+            return None
+        if word not in COMMANDS or _OPERATOR.match(rest):
+            return self._run_python(line)
+        found = COMMANDS[word]
+        if rest and " " not in found.usage:
+            raise CommandError(f"{word} takes no argument, found {rest!r}")
+        if not rest and found.needs_text:
+            raise CommandError(f"{found.usage}?  for example: {found.example}")
+        return found.run(self, rest)
+
+    def _run_python(self, line: str) -> str | None:
+        word = line.split()[0]
         try:
             return self.python(line.removeprefix("!").strip())
         except (NameError, SyntaxError) as error:
             if not word.isidentifier() or word in self.namespace():
                 raise
-            raise Refused(
-                f"{word}: neither a command nor a name here{nearest(word, COMMANDS)}"
-            ) from error
+            hint = did_you_mean(word, COMMANDS)
+            raise CommandError(f"{word}: neither a command nor a name here{hint}") from error
+
+    def _collect(self, line: str) -> None:
+        """Note a line as a command of a breakpoint, until `end`."""
+        assert self.collecting is not None
+        if line in ("end", "EOF"):
+            self.collecting = None
+        elif line:
+            self.collecting.commands.append(line)
+
+    # completion
 
     def completenames(self, text: str, *_: Any) -> list[str]:
-        """Commands, what one can evaluate, the fields of conditions, and nodes."""
-        known = dict.fromkeys([*COMMANDS, *FIELDS, *self.facts.known("name"), *self.namespace()])
+        """Commands, fields, nodes, what one can evaluate; behind a dot attributes."""
+        if "." in text:
+            from rlcompleter import Completer
+
+            return Completer(self.namespace()).attr_matches(text)
+        known = dict.fromkeys([*COMMANDS, *FIELDS, *self.info.known("name"), *self.namespace()])
         return [name for name in known if name.startswith(text) and (text or name[0] != "_")]
 
     completedefault = completenames
@@ -163,7 +279,10 @@ class Prompt(cmd.Cmd):
     # Python
 
     def python(self, text: str) -> str | None:
-        """Evaluate an expression, or execute a statement; a gradient that this assigns to is changed by hand."""
+        """Evaluate an expression, or execute a statement.
+
+        An assignment to `step.grad` changes the pass, as the command `change` does.
+        """
         names, step = self.namespace(), self.session.step
         before, grad, result = dict(names), step and step.grad, None
         try:
@@ -173,37 +292,50 @@ class Prompt(cmd.Cmd):
         else:
             result = eval(code, names)
         names.pop("__builtins__", None)
-        self.own |= {
-            name: value for name, value in names.items() if before.get(name, names) is not value
-        }
+        new = {name: x for name, x in names.items() if before.get(name, names) is not x}
+        self.own |= new
         if step and step.grad is not grad:
-            return COMMANDS["change"](self, "step.grad")
-        return None if result is None else shown(result)
+            answer = COMMANDS["change"].run(self, "bptt.step.grad")
+            return answer if isinstance(answer, str) else None
+        return None if result is None else value_text(result)
 
-    def evaluate(self, text: str) -> Any:
-        """The value of a Python expression."""
-        return eval(text, self.namespace())
+    def evaluate(self, text: str, *, step_first: bool = False) -> Any:
+        """The value of a Python expression; step_first: `grad` is the step's, whatever else is."""
+        names = self.namespace()
+        return eval(text, names | self.step_names() if step_first else names)
 
-    def namespace(self) -> dict[str, Any]:
-        """The names one can use: the program's, hidden by those of the step, hidden by those made at the prompt."""
+    def step_names(self) -> dict[str, Any]:
+        """The names that the debugger adds: those of the step, and of the node and its inputs."""
         graph, step, node = self.session.graph, self.session.step, self.node
-        names: dict[str, Any] = {"np": np, "bptt": self.session, "loss": graph.outputs[0]}
-        if self.frame is not None:
-            names |= {**self.frame.f_globals, **self.frame.f_locals}
-        names["graph"] = Graph(*graph.outputs, rewired=graph.rewired)
+        names: dict[str, Any] = {"np": np, "loss": graph.outputs[0]}
+        known = isinstance(graph, Graph)
+        names["graph"] = graph if known else Graph(*graph.outputs, rewired=graph.rewired)
         if node is not None:
-            names |= {self.facts.of(x).name: x for x in (*graph.inputs(node), node)}
+            names |= {self.info.name_of(x): x for x in (*graph.inputs(node), node)}
             names |= {"node": node, "value": node.data, "inputs": node.inputs, "t": node.t}
         if step is not None and step.node is node:
-            names |= {"step": step, "grad": step.grad, f"d{self.facts.of(node).name}": step.grad}
+            names |= {"step": step, "grad": step.grad}
+            names[f"d{self.info.name_of(node)}"] = step.grad
+        return names
+
+    def namespace(self) -> dict[str, Any]:
+        """The names one can use: the step's, hidden by the program's, hidden by one's own.
+
+        Those of the step are never lost: `bptt.grad` is the step's gradient.
+        """
+        names = self.step_names()
+        names["bptt"] = types.SimpleNamespace(session=self.session, **names)
+        if self.stack:
+            frame = self.stack[self.selected]
+            names |= {**frame.f_globals, **frame.f_locals}
         return names | self.own
 
-    def watches(self) -> str:
-        """The watched expressions and their values."""
+    def displays(self) -> str:
+        """The displayed expressions and their values."""
         lines = []
-        for text in self.watched if self.node is not None else ():
+        for text in self.displayed if self.node is not None else ():
             try:
-                lines.append(f"  {text}: {shown(self.evaluate(text))}")
+                lines.append(f"  {text}: {value_text(self.evaluate(text))}")
             except Exception as error:
                 lines.append(f"  {text}: {type(error).__name__}: {error}")
         return "\n".join(lines)
@@ -213,87 +345,122 @@ class Prompt(cmd.Cmd):
     @property
     def node(self) -> Tensor | None:
         """The node that is looked at."""
-        return (
-            self.focus
-            if self.focus is not None or self.session.step is None
-            else self.session.step.node
-        )
+        if self.focus is not None or self.session.step is None:
+            return self.focus
+        return self.session.step.node
 
     @property
     def here(self) -> Step:
-        """The present step."""
-        if self.session.step is None:
-            over = self.session.over
-            text = (
-                "is over: undo or goto goes back into it"
-                if over
-                else "has not begun: step begins it"
-            )
-            raise Refused(f"no step is here, for the pass {text}")
-        return self.session.step
+        """The present step; raises CommandError before the first and past the last."""
+        if self.session.step is not None:
+            return self.session.step
+        if self.session.over:
+            raise CommandError("no step is here: the pass is over; undo or goto goes back into it")
+        raise CommandError("no step is here: the pass has not begun; step begins it")
 
-    def place(self) -> str:
-        """The present step on one line, and what is watched."""
+    def status(self) -> str:
+        """The present step on one line, and what is displayed."""
         step = self.session.step
-        mark = "   (changed by hand)" if step and step.node in self.session.changes else ""
-        return "\n".join(
-            filter(None, [f"{step!r}{mark}" if step else "the pass is over", self.watches()])
-        )
+        if step is None:
+            return "the pass is over"
+        changed = "   (changed by hand)" if step.node in self.session.changes else ""
+        return "\n".join(filter(None, [self.step_text(step) + changed, self.displays()]))
 
-    def find(self, text: str) -> Tensor:
-        """The node that is called so, of several the one that the pass meets first; without a text, the present one."""
-        if not text:
-            return self.node if self.node is not None else self.here.node
-        condition = self.condition(text)
-        if condition.fields & OF_STEPS:
-            raise Refused(f"{text} is about steps of the pass; a node is needed here, such as h[3]")
-        found = self.matching(condition)
-        if not found:
-            raise Refused(f"no node of this pass is {text}")
-        return found[0]
+    def step_text(self, step: Step) -> str:
+        """A step on one line; where there are several axes or layers, with the name of its own."""
+        text, node = repr(step), step.node
+        if node.time is None or len(self.info.layers) < 2:
+            return text
+        return text.replace(f"t={node.t}  ", f"t={node.t} of {self.info.layer(node)}  ", 1)
 
     def condition(self, text: str, once: bool = False) -> Condition:
-        """A condition; also a node or its gradient as they are printed: `(a - 0.1)[3]`, `d(a - 0.1)[3]`."""
-        base, at = re.fullmatch(r"(.*?)(?:\[(-?\d+)\])?", text, re.DOTALL).groups()  # type: ignore[union-attr]
-        names = self.facts.known("name")
-        plain = (word[1:-1] if word[:1] == "(" else word for word in (base, base.removeprefix("d")))
+        """A condition; also a node or its gradient as they are printed: `d(a - 0.1)[3]`."""
+        base, at = _split_time(text)
+        names = self.info.known("name")
+        plain = [word[1:-1] if word[:1] == "(" else word for word in (base, base.removeprefix("d"))]
         name = next((name for name in (base, *plain) if name in names and name not in FIELDS), None)
         try:
             equal: Any = {"name": name, **({"t": int(at)} if at else {})}
             condition = Condition(once=once, **equal) if name else Condition(text, once=once)
             condition.text = text
         except ValueError as error:
-            raise Refused(str(error)) from None
-        missing = condition.missing(self.facts)
-        if missing:
-            raise Refused(missing)
+            raise CommandError(str(error)) from None
+        if missing := condition.missing(self.info):
+            raise CommandError(missing)
         return condition
 
     def matching(self, condition: Condition) -> list[Tensor]:
         """The nodes that a condition holds for, in the order of the pass."""
-        return [
-            node for node in self.session.graph.nodes[::-1] if condition.test(self.facts.of(node))
-        ]
+        nodes = self.session.graph.nodes[::-1]
+        return [node for node in nodes if condition.test(self.info.node(node))]
+
+    def find(self, text: str) -> Tensor:
+        """The node that is called so; without a text, the present one.
+
+        Of nodes in several layers or axes the one is meant where the pass stands, else the user is
+        asked.  Of several in one time step, the one that the pass meets first.
+        """
+        if not text:
+            return self.node if self.node is not None else self.here.node
+        condition = self.condition(text)
+        if condition.needs_step:
+            raise CommandError(f"{text} is about steps of the pass; name a node, such as h[3]")
+        found = self.matching(condition)
+        if not found:
+            raise CommandError(f"no node of this pass is {text}")
+        return self.here_or_asked(text, found, condition)[0]
+
+    def here_or_asked(self, text: str, nodes: list[Tensor], condition: Condition) -> list[Tensor]:
+        """Those of the nodes with a name that are in the layer where the pass stands.
+
+        Raises CommandError with the choices if they are in several layers, and none in this one.
+        """
+        if "name" not in condition.fields or condition.fields & {"layer", "axis", "scope", "line"}:
+            return nodes
+        by_layer: dict[str, list[Tensor]] = {}
+        for node in nodes:
+            by_layer.setdefault(self.info.layer(node) or node.scope, []).append(node)
+        here = self.node
+        own = (self.info.layer(here) or here.scope) if here is not None else ""
+        if len(by_layer) < 2:
+            return nodes
+        if own in by_layer:
+            return by_layer[own]
+        choices = ", ".join(f"{layer}:{text}" for layer in by_layer if layer)
+        raise CommandError(f"{text} is in several layers: which one?  {choices}")
 
 
-def usage_of(function: Command) -> tuple[str, str]:
-    """What a command is written like, and an example: from the first and the last line of its help."""
-    first, *_, last = (inspect.getdoc(function) or "").splitlines()
-    return first.split(":")[0], last.removeprefix("Example: ")
+def _asks_a_person() -> bool:
+    """Whether `input` reaches somebody: at a terminal, or in a notebook, which replaces it."""
+    stdin = sys.stdin
+    if not isinstance(input, types.BuiltinFunctionType):
+        return True
+    with contextlib.suppress(ValueError):  # a closed file
+        return stdin is not None and stdin.isatty()
+    return False
+
+
+def _first_word(line: str) -> tuple[str, str]:
+    """The command of a line, with its alias resolved, and the rest."""
+    word, _, rest = line.strip().partition(" ")
+    if word[:1] == "?" and word != "?":
+        word, rest = "help", f"{word[1:]} {rest}"
+    return ALIASES.get(word, word), rest.strip()
+
+
+def _split_time(text: str) -> tuple[str, str | None]:
+    """`h[3]` as ("h", "3"); a text without a time step as it is."""
+    found = re.fullmatch(r"(.*?)(?:\[(-?\d+)\])?", text, re.DOTALL)
+    assert found is not None
+    return found[1], found[2]
 
 
 def split(line: str) -> list[str]:
-    """The commands of a line, which `;` separates outside of brackets and quotes; after ! all is one."""
-    if line.lstrip().startswith("!"):
+    """The commands of a line, which `;` separates outside of brackets and quotes.
+
+    Behind `!` all is one statement, behind `commands` all belongs to that breakpoint.
+    """
+    if line.lstrip().startswith(("!", "commands ")):
         return [line.strip()]
     parts = re.findall(r"(?:[^;\"'(\[]|\"[^\"]*\"|'[^']*'|\([^)]*\)|\[[^\]]*\]|[\"'(\[])+", line)
     return [part.strip() for part in parts if part.strip()]
-
-
-def shown(value: Any) -> str:
-    """A value as it is, a large array by its shape, norm and range."""
-    return (
-        array_text("array", value)
-        if isinstance(value, np.ndarray) and value.size > 24
-        else repr(value)
-    )

@@ -1,49 +1,49 @@
-"""The debugger that one talks to: it walks a pass in place of the plain loop, and stops.  Imports the commands."""
+"""The debugger that one talks to: it drives a pass in place of the plain loop, and stops."""
 
 from __future__ import annotations
 
-import inspect
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import Token
-from typing import Any, TextIO
+from types import FrameType
+from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 
 from minigrad import graph as core
 from minigrad import naming
 from minigrad.backward import Numbers, Step, backward_steps, walk
-from minigrad.debugger import changing, looking, moving
+from minigrad.debugger import change, navigate, program, show, stops  # noqa: F401  # the commands
 from minigrad.debugger.conditions import Condition
-from minigrad.debugger.facts import OF_STEPS, Facts, callers, is_finite, norm_of
-from minigrad.debugger.prompt import COMMANDS, Prompt
+from minigrad.debugger.facts import PassInfo, StepInfo
+from minigrad.debugger.prompt import Move, Prompt, Quit
 from minigrad.debugger.session import Session
+from minigrad.debugger.texts import callers, is_finite, norm_of
 from minigrad.edits import clip_gradient
 from minigrad.public import Graph
-from minigrad.scope import caller
+from minigrad.scope import caller, in_engine
 from minigrad.tensor import Tensor
 
 Conditions = Iterable["Condition | str"]
 Stream = TextIO | None
+_RUNNERS = ("<frozen", "runpy.py")  # files whose frames are not the program's
 
-for module in (moving, changing, looking):  # every public function of these is a command
-    for name, function in vars(module).items():
-        if (
-            inspect.isfunction(function)
-            and function.__module__ == module.__name__
-            and not name.startswith("_")
-        ):
-            COMMANDS[name.rstrip("_")] = function
+
+class Stop(NamedTuple):
+    """Why the pass stops, and at which node; an empty reason: the user has asked for this place."""
+
+    reason: str
+    node: Tensor | None = None
 
 
 class Debugger(Prompt):
-    """Stops backward passes at breakpoints, or at the first step of the first pass if none are given.
+    """Stops backward passes at breakpoints, or at the first step of the first pass without any.
 
-    As a context manager it walks every pass that starts inside; `quit` leaves the block.  Ctrl-C stops at the next step
-    of a backward pass.
+    As a context manager it drives every pass that starts inside, in this thread and this process.
+    Ctrl-C stops at the next step of a backward pass.
     """
 
     def __init__(
@@ -57,203 +57,211 @@ class Debugger(Prompt):
         given = (b if isinstance(b, Condition) else Breakpoint(b) for b in breakpoints)
         self.breakpoints = dict(enumerate(given, 1))
         self.stops = 0
-        self.goal = None if self.breakpoints else _anywhere
+        self._start = Move() if self.breakpoints else Move(_anywhere)
+        self._process = os.getpid()
+        self._interrupted = self._reading = self._has_quit = self._announced = False
 
     def __enter__(self) -> Debugger:
-        outer = getattr(walk.get(), "__self__", None)
-        self.outer = outer if isinstance(outer, Debugger) else None
-        if self.outer:  # that one stops at these breakpoints too
-            self.outer.adopt(self)
-            return self
-        self._token: Token[Any] = walk.set(self.walk)
+        self._token: Token[Any] = walk.set(self.drive)
         own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         self._handles = own and threading.current_thread() is threading.main_thread()
         if self._handles:
             signal.signal(signal.SIGINT, self._interrupt)
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> bool:
-        if self.outer:
-            given = set(self.breakpoints.values())
-            self.outer.breakpoints = {
-                n: b for n, b in self.outer.breakpoints.items() if b not in given
-            }
-            return False
+    def __exit__(self, *error: object) -> None:
         walk.reset(self._token)
         if self._handles:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        return isinstance(error, moving.Quit)
-
-    def adopt(self, inner: Debugger) -> None:
-        """Stop, and do, what a debugger that is entered inside this one is told to."""
-        self.goal = self.goal or inner.goal
-        self.queue += inner.queue
-        self.breakpoints |= dict(
-            enumerate(inner.breakpoints.values(), max(self.breakpoints, default=0) + 1)
-        )
 
     def _interrupt(self, *_: Any) -> None:
-        """Stop at the next step; at the prompt, and when it is asked for once more, break off as ever."""
-        if self.talking or self.goal is _interrupted:
+        """Stop at the next step; at the prompt, and when asked for once more, break off as ever."""
+        if self._reading or self._interrupted:
             raise KeyboardInterrupt
-        self.goal = _interrupted
+        self._interrupted = True
         if not hasattr(self, "session"):  # between passes
-            self.say(
-                "\ninterrupted: the next backward pass stops at its first step; once more ends the program"
-            )
+            then = "the next backward pass stops at its first step; once more ends the program"
+            self.write(f"\ninterrupted: {then}")
 
     # one pass
 
-    def walk(self, graph: core.Graph, pending: Numbers) -> Iterator[Step]:
-        """The loop of a pass, in place of `backward_steps`: the same steps, with stops before some of them."""
-        if self.left:  # the program has caught what `quit` raised
-            raise moving.Quit
-        self.passes += 1
-        self.session, self.facts = Session(graph, pending), Facts(graph, self.passes)
-        self.frame, self.edits, self._announced, self.failure = (
-            caller(sys._getframe(1)),
-            [],
-            False,
-            None,
-        )
-        outside = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
-        try:
-            for number, condition in self.breakpoints.items() if self.passes == 1 else ():
-                if missing := condition.missing(self.facts):
-                    self.say(f"breakpoint {number}, {condition.text}: {missing}")
-            self._stop_at_birth()
-            while True:
-                if self.session.step is not None:
-                    yield self.session.step
-                try:
-                    yield from self._quiet_steps()
-                except Exception as error:
-                    self._post_mortem(error)
-                else:
-                    self._stop()
-                if self.session.over:
-                    break
-            if self.session.went_back:  # what was yielded before may have changed
-                yield from self.session.replay()
-            pending.sums = self.session.pending.sums
-        finally:
-            walk.reset(outside)
-            self.frame = None
-            del self.session, self.facts  # they hold the graph
-
-    def _quiet_steps(self) -> Iterator[Step]:
-        """The steps before the next one that the user wants to see; a condition that raises is one to see."""
-        facts, tests = self.facts, [condition.test for condition in self.breakpoints.values()]
-        for step in self.session.steps:
-            facts.step, facts.node = step, step.node
-            try:
-                if self.goal is not None and self.goal(step):
-                    return
-                for test in tests:
-                    if test(facts):
-                        return
-            except Exception:
-                return
-            yield step
-
-    def _stop(self) -> None:
-        """Talk at the step that the pass has come to, or at its end."""
-        if self.session.step is not None:
-            self._talk(self._reason(self.session.step), self.session.step.node)
-        elif self._announced and self.goal is not None and self.origin is not None:
-            self.session.go(self.origin)
-            self._talk(
-                "that does not come in the rest of the pass: it stands where it stood; continue finishes it"
-            )
-        elif self._announced and self.goal is not None:
-            self._talk(
-                "the pass is at its end: continue finishes it; undo, goto and restart go back into it"
-            )
-        if self.session.step is None:
-            if self._announced:
-                self.say(_finished(self.session, self.facts))
-            self.goal = self.goal if self.goal is _interrupted else None
-
-    def _reason(self, step: Step) -> str:
-        """Why to stop at the present step; "" after a move that was asked for."""
-        for number, condition in list(self.breakpoints.items()):
-            if text := condition.reason(self.facts.about(step)):
-                if condition.once:
-                    del self.breakpoints[number]
-                return f"stop: {text} at"
-        try:
-            if self.goal is not None:
-                self.goal(step)
-            return "interrupted at" if self.goal is _interrupted else ""
-        except Exception as error:
-            return f"stop: the condition raised {type(error).__name__}: {error} at"
-
-    def _stop_at_birth(self) -> None:
-        """With a breakpoint on nonfinite: stop before the pass where NaN or infinity was born in the forward pass."""
-        losses = [
-            y.data for y in self.session.graph.outputs if not is_finite(y.data)
-        ]  # -inf in a mask is meant
-        if not losses:
+    def drive(self, graph: core.Graph, pending: Numbers) -> Iterator[Step]:
+        """The loop of a pass: the steps of `backward_steps`, with stops before some of them."""
+        if os.getpid() != self._process:  # a forked child has no terminal of its own
+            yield from backward_steps(graph, pending)
             return
-        kind, wrong = ("NaN", np.isnan) if np.isnan(losses[0]).any() else ("infinity", np.isinf)
-        guilty = next(node for node in self.session.graph.nodes if wrong(node.data).any())
-        about = {
-            number: b
-            for number, b in self.breakpoints.items()
-            if b.fields & OF_STEPS == {"nonfinite"}
-        }
-        asked = [
-            number for number, condition in about.items() if condition.test(self.facts.of(guilty))
-        ]
-        if asked:
-            if self.breakpoints[asked[0]].once:
-                del self.breakpoints[asked[0]]
-            users = self.session.graph.users[guilty]
-            self.focus = guilty if guilty.op or not users else users[0].target  # data have no line
-            self._talk(
-                f"stop: {kind} {'was born in' if guilty.op else 'came into'} the forward pass at",
-                self.focus,
-            )
+        if self._has_quit:  # the program has caught what `quit` raised
+            raise Quit
+        self.passes += 1
+        self.session, self.info = Session(graph, pending), PassInfo(graph, self.passes)
+        self.stack, self.selected = _program_frames(sys._getframe(1)), 0
+        self.edits, self.stood, self.failure, self._announced = [], [], None, False
+        plain = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
+        try:
+            yield from self._stopping_steps(pending)
+        except Quit:
+            self._has_quit = True
+            raise
+        finally:
+            walk.reset(plain)
+            self.stack = []
+            del self.session, self.info  # they hold the graph
 
-    def _post_mortem(self, error: Exception) -> None:
-        """A rule or a hook has failed: stand before it once more, and talk.  Going on tries it again, once."""
+    def _stopping_steps(self, pending: Numbers) -> Iterator[Step]:
+        """The steps of the pass; in between, what the user wants."""
+        self._tell_missing()
+        move, self._start = self._start, Move()
+        stop = self._birth()
+        while True:
+            if stop is not None:
+                move = self.interact(stop)
+            if move.leave:
+                pending.sums = {}
+                return
+            if self.session.step is not None:
+                yield self.session.step
+            stop = yield from self._advance(move)
+            if stop is None:
+                break
+        if self._announced:
+            self.write(_finished(self.session, self.info))
+        if self.session.went_back:  # what was yielded before may have changed
+            yield from self.session.replay()
+        pending.sums = self.session.pending.sums
+
+    def _advance(self, move: Move) -> Generator[Step, None, Stop | None]:
+        """Yield the steps before the next stop, which is returned; None at the end of the pass."""
+        active = [c for c in self.breakpoints.values() if c.enabled and c.about != "pass"]
+        try:
+            for step in self.session.steps:
+                if (stop := self._stop_at(step, move, active)) is not None:
+                    return stop
+                yield step
+        except Exception as error:  # of a rule or a hook
+            return self._failed(error)
+        return self._at_end(move)
+
+    def _stop_at(self, step: Step, move: Move, active: list[Condition]) -> Stop | None:
+        """Whether to stop at a step, and why; a condition that raises stops too."""
+        info = StepInfo(self.info, step.node, step)
+        try:
+            if step.index == 0:
+                active = [c for c in self.breakpoints.values() if c.enabled]
+            for condition in active:
+                if condition.test(info) and self._hit(condition, info):
+                    return Stop(f"stop: {condition.reason(info)} at", step.node)
+            if self._interrupted:
+                self._interrupted = False
+                return Stop("interrupted at", step.node)
+            if move.goal is not None and move.goal(step):
+                return Stop("", step.node)
+        except Exception as error:
+            text = next((c.text for c in active if _raises(c, info)), "")
+            condition_text = f"condition {text!r}" if text else "the condition"
+            problem = f"{condition_text} raised {type(error).__name__}: {error}"
+            return Stop(f"stop: {problem} at", step.node)
+        return None
+
+    def _hit(self, condition: Condition, info: StepInfo) -> bool:
+        """Note a hit; whether it stops: once for each occasion, and if it is not to be ignored."""
+        occasion = condition.occasion(info)
+        if self.info.met.get(condition) == occasion:
+            return False
+        self.info.met[condition] = occasion
+        condition.hits += 1
+        if condition.ignored:
+            condition.ignored -= 1
+            return False
+        if condition.once:
+            kept = self.breakpoints.items()
+            self.breakpoints = {number: other for number, other in kept if other is not condition}
+        self.queue(condition.commands)
+        return True
+
+    def _at_end(self, move: Move) -> Stop | None:
+        """At the end of the pass: back, if the goal has not come; else nothing more to ask."""
+        if not self._announced or move.goal is None:
+            return None
+        if move.back_to is None:
+            remedy = "continue finishes it; undo and goto go back into it"
+            return Stop(f"the pass is at its end: {remedy}")
+        self.session.go(move.back_to)
+        answer = "that does not come in the rest of the pass: it stands where it stood"
+        return Stop(f"{answer}; continue finishes it")
+
+    def _failed(self, error: Exception) -> Stop:
+        """A rule or a hook has failed: stand before it once more; going on tries it again, once."""
         index = self.session.index
         if self.failure and self.failure[0] == index:
             raise error
         self.failure = index, error
-        self.session.mend()
+        self.session.recover()
         notes = "".join(f"\n{note}" for note in getattr(error, "__notes__", ()))
         node = self.session.step.node if self.session.step else None
         where = "after" if node is not None else "before its first step"
-        self._talk(f"{type(error).__name__}: {error}{notes}\nstop: the pass failed {where}", node)
+        text = f"{type(error).__name__}: {error}{notes}\nstop: the pass failed {where}"
+        return Stop(text, node)
 
-    def _talk(self, reason: str, node: Tensor | None = None) -> None:
-        """Say where the pass stands and why, then do what is asked until that is to move on."""
-        graph = self.session.original
+    def _tell_missing(self) -> None:
+        """At the first pass: what breakpoints name that the graph has not."""
+        for number, condition in self.breakpoints.items() if self.passes == 1 else ():
+            if missing := condition.missing(self.info):
+                self.write(f"breakpoint {number}, {condition.text}: {missing}")
+
+    def _birth(self) -> Stop | None:
+        """With a breakpoint on `nonfinite`: where in the forward pass the first is born."""
+        losses = [y.data for y in self.session.graph.outputs if not is_finite(y.data)]
+        if not losses:  # -inf in a mask is meant
+            return None
+        kind, wrong = ("NaN", np.isnan) if np.isnan(losses[0]).any() else ("infinity", np.isinf)
+        guilty = next(node for node in self.session.graph.nodes if wrong(node.data).any())
+        info = self.info.node(guilty)
+        for number, condition in self.breakpoints.items():
+            asks = condition.enabled and _asks_at_birth(condition)
+            if asks and condition.test(info):
+                if condition.once:
+                    del self.breakpoints[number]
+                users = self.session.graph.users[guilty]
+                made = guilty.op is not None or not users
+                self.focus = guilty if made else users[0].target  # data have no line
+                verb = "was born in" if guilty.op else "came into"
+                return Stop(f"stop: {kind} {verb} the forward pass at", self.focus)
+        return None
+
+    # at the prompt
+
+    def interact(self, stop: Stop) -> Move:
+        """Say where the pass stands and why, then do what is asked until the pass moves."""
         self.stops += 1
-        self.goal, self.origin, self.talking = None, None, True
-        if not self._announced:
-            self._announced = True
-            line = (
-                f" from {os.path.relpath(self.frame.f_code.co_filename)}:{self.frame.f_lineno}"
-                if self.frame
-                else ""
-            )
-            loss = f", loss {graph.outputs[0].item():.4g}" if graph.outputs[0].size == 1 else ""
-            steps = f", T = {len(graph.time_steps)}" if graph.time_steps else ""
-            self.say(f"backward pass {self.passes}{line}{loss}{steps}, {len(graph)} nodes")
-        if reason:
-            self.say(
-                self.bold(f"{reason} {_place(self.facts, node)}" if node is not None else reason)
-            )
-            self.say(self.watches())
+        self._announce()
+        self.stood.append(self.session.index)
+        if not stop.reason:
+            self.write(self.status())
         else:
-            self.say(self.place())
+            place = "" if stop.node is None else f" {_place(self.info, stop.node)}"
+            self.write(self.bold(stop.reason + place))
+            self.write(self.displays())
+        self._reading = True
         try:
-            while self.talking:
-                self.obey()
+            return self.read_and_run()
         finally:
-            self.focus, self.talking = None, False
+            self._reading, self.focus = False, None
+
+    def _announce(self) -> None:
+        """Once in a pass: its number, line, loss and size."""
+        if self._announced:
+            return
+        self._announced = True
+        graph = self.session.original
+        line = loss = steps = ""
+        if self.stack:
+            frame = self.stack[0]
+            line = f" from {os.path.relpath(frame.f_code.co_filename)}:{frame.f_lineno}"
+        if graph.outputs[0].size == 1:
+            loss = f", loss {graph.outputs[0].item():.4g}"
+        if graph.time_steps:
+            steps = f", T = {len(graph.time_steps)}"
+        self.write(f"backward pass {self.passes}{line}{loss}{steps}, {len(graph)} nodes")
 
 
 class Breakpoint(Condition):
@@ -261,43 +269,71 @@ class Breakpoint(Condition):
 
     def __init__(self, condition: Any = "", *, once: bool = False, **equal: Any) -> None:
         super().__init__(condition, once=once, **equal)
-        self._entered: list[Any] = []
+        self._entered: list[Debugger] = []
 
     def __enter__(self) -> Breakpoint:
         self._entered.append(Debugger([self]).__enter__())
         return self
 
-    def __exit__(self, *error: Any) -> bool:
-        return self._entered.pop().__exit__(*error)
+    def __exit__(self, *error: object) -> None:
+        self._entered.pop().__exit__(*error)
 
 
-def _place(facts: Facts, node: Tensor) -> str:
-    """Time step, role, forward line and where that line is: the text after "stop"."""
-    name, text = facts.of(node).name, naming.expression(facts.graph, node)
-    several = f" of {facts.axis}" if len(facts.axes) > 1 else ""
-    parts = [] if node.t is None else [f"t = {node.t}{several}"]
-    if node in facts.states:
-        parts.append(f"state {name}" + (f" of {node.scope}" if node.scope else ""))
-    what = text if text == name else f"{name} = {text}"
+def _program_frames(frame: FrameType | None) -> list[FrameType]:
+    """The frames of the program that led here, innermost first."""
+    found, frame = list[FrameType](), caller(frame)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not in_engine[file] and not file.startswith(_RUNNERS) and not file.endswith(_RUNNERS):
+            found.append(frame)
+        frame = frame.f_back
+    return found
+
+
+def _asks_at_birth(condition: Condition) -> bool:
+    """Whether a condition is about what is not finite, and about nothing else of the pass."""
+    return "nonfinite" in condition.fields and not condition.fields & {"norm", "fraction", "index"}
+
+
+def _raises(condition: Condition, info: StepInfo) -> bool:
+    try:
+        condition.test(info)
+    except Exception:
+        return True
+    return False
+
+
+def _place(run: PassInfo, node: Tensor) -> str:
+    """Time step, role, forward line and where that line is: the text behind "stop"."""
+    name, text = run.name_of(node), naming.expression(run.graph, node)
+    layer = run.layer(node)
+    of_layer = f" of {layer}" if layer else ""
+    parts = [] if node.t is None else [f"t = {node.t}{of_layer}"]
+    if node in run.states:
+        in_scope = f" of {node.scope}" if node.scope else ""
+        parts.append(f"state {name}{in_scope}")
+    made = text if text == name else f"{name} = {text}"
     lines = str(node.source) + "".join(f", called from {line}" for line in callers(node)[:1])
-    return f"{', '.join(parts)}{':   ' if parts else ''}{what}   ({lines})"
+    head = f"{', '.join(parts)}:   " if parts else ""
+    return f"{head}{made}   ({lines})"
 
 
-def _finished(session: Session, facts: Facts) -> str:
-    """What to say at the end of a pass; of an edited one, how large the gradients of the states were."""
+def _finished(session: Session, run: PassInfo) -> str:
+    """What to print at the end; of an edited pass, the largest gradients of the states."""
     text = f"finished after {session.index} steps"
     if session.graph is session.original:
-        return text + (
-            f", {len(session.changes)} of them changed by hand" if session.changes else ""
-        )
+        changes = len(session.changes)
+        return f"{text}, {changes} of them changed by hand" if changes else text
     largest, clipped = dict[str, float](), list[bool]()
     for step in session.replay():
-        if state := facts.states.get(step.node):
+        if state := run.states.get(step.node):
             largest[state] = max(largest.get(state, 0.0), norm_of(step.grad))
         elif step.node.op is clip_gradient:
             clipped.append(norm_of(step.input_grads[0]) < norm_of(step.grad) * (1 - 1e-6))
     text += "".join(f"; max |d{state}| = {norm:.2f}" for state, norm in largest.items())
-    return text + (f"; {sum(clipped)} of {len(clipped)} crossings clipped" if clipped else "")
+    if clipped:
+        text += f"; {sum(clipped)} of {len(clipped)} crossings clipped"
+    return text
 
 
 def _anywhere(step: Step) -> bool:
@@ -305,14 +341,9 @@ def _anywhere(step: Step) -> bool:
     return True
 
 
-def _interrupted(step: Step) -> bool:
-    """The goal after Ctrl-C."""
-    return True
-
-
 def debug(
     loss_or_graph: Any,
-    *breakpoints: Condition | str,
+    *breakpoints: Condition | str | Callable[[Step], Any],
     grad: Any = None,
     commands: Iterable[str] = (),
     stdin: TextIO | None = None,
@@ -320,9 +351,12 @@ def debug(
 ) -> None:
     """The backward pass of a loss or a graph, in the debugger: `backward()`, with stops.
 
-    breakpoints: conditions to stop at (without any: at the first step).  grad: as in `backward`.  commands: typed
-    before the keyboard is.  To its end, the pass writes the `.grad` that `backward()` writes, bit for bit; after
-    `quit`, nothing is written.
+    breakpoints: conditions to stop at (without any: at the first step).
+    grad: as in `backward`.
+    commands: typed before the keyboard is.
+
+    To its end, the pass writes the `.grad` that `backward()` writes, bit for bit.  After `leave`
+    nothing is written; `quit`, or the end of the input, ends the program with status 1.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(0.2, requires_grad=True, name="w"), mg.tensor(0.9)
@@ -340,7 +374,8 @@ def debug(
     finished after 3 steps
     """
     graph = loss_or_graph if isinstance(loss_or_graph, Graph) else Graph(loss_or_graph)
-    with Debugger(breakpoints, commands, stdin, stdout) as debugger:
+    conditions = [b if isinstance(b, Condition) else Breakpoint(b) for b in breakpoints]
+    with Debugger(conditions, commands, stdin, stdout) as debugger:
         graph.backward(grad)
-        if not debugger.stops and not debugger.outer:
-            debugger.say("the pass is finished, and no breakpoint was hit")
+        if not debugger.stops:
+            debugger.write("the pass is finished, and no breakpoint was hit")

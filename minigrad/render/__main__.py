@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import runpy
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,6 +12,7 @@ from minigrad.backward import backward_steps, walk
 from minigrad.graph import Graph
 from minigrad.render import engine, render
 from minigrad.render.compose import OPTIONS, checked
+from minigrad.running import run_program
 from minigrad.tensor import Tensor
 
 READ: dict[str, Any] = {"backward": {"action": "store_true"}, "scale": {"type": float, "nargs": 2}}
@@ -58,9 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(
             f"--pass counts from 1, found {number}" if number < 1 else f"there is no file {program}"
         )
-    sys.argv = [program, *own]
-    sys.path.insert(0, os.path.dirname(os.path.abspath(program)))
-    graph = graph_of(program, number)
+    graph = graph_of(program, number, own)
     if graph is None:
         missing = (
             "no backward pass, and no variable `loss`"
@@ -78,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def graph_of(program: str, number: int) -> Graph | None:
+def graph_of(program: str, number: int, own: Sequence[str] = ()) -> Graph | None:
     """The graph whose backward pass is the N-th of a program, or that of its variable `loss`."""
     passes: list[Graph] = []
 
@@ -90,7 +88,7 @@ def graph_of(program: str, number: int) -> Graph | None:
 
     token = walk.set(noted)
     try:
-        loss = runpy.run_path(program, run_name="__main__").get("loss")
+        loss = run_program(program, own).get("loss")
     except FoundError:
         loss = None
     finally:

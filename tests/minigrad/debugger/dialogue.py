@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 
 import numpy as np
 
 import minigrad as mg
+from minigrad.debugger import Quit
 
 
 def chain(steps: int = 4) -> tuple[mg.Graph, mg.Tensor]:
@@ -20,9 +22,10 @@ def chain(steps: int = 4) -> tuple[mg.Graph, mg.Tensor]:
 
 
 def talk(graph: mg.Graph, *commands: str, at: tuple[str, ...] = ()) -> str:
-    """What the debugger says to these lines on its standard input."""
+    """What the debugger says to these lines on its standard input, perhaps up to `quit`."""
     out = io.StringIO()
-    mg.debug(graph, *at, stdin=io.StringIO("\n".join(commands) + "\n"), stdout=out)
+    with contextlib.suppress(Quit):
+        mg.debug(graph, *at, stdin=io.StringIO("\n".join(commands) + "\n"), stdout=out)
     return out.getvalue()
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.debugger.facts import Facts, norm_of
+from minigrad.debugger.facts import PassInfo
+from minigrad.debugger.texts import norm_of
 
 
 def chain(steps: int = 4, w: float = 2.0) -> mg.Graph:
@@ -43,8 +44,8 @@ def chain(steps: int = 4, w: float = 2.0) -> mg.Graph:
 )
 def test_conditions(condition: str, steps: list[int]) -> None:
     found, graph = mg.Breakpoint(condition), chain()
-    facts = Facts(graph)
-    assert [step.t for step in graph.backward_steps() if found.test(facts.about(step))] == steps
+    facts = PassInfo(graph)
+    assert [step.t for step in graph.backward_steps() if found.test(facts.step(step))] == steps
 
 
 def test_keywords_functions_and_calls() -> None:
@@ -84,10 +85,10 @@ def test_nonfinite_stops_where_it_is_born_and_not_after() -> None:
     a = x * 1
     s = np.sqrt(a)
     graph, born = mg.Graph(np.sum(s * 2)), mg.Breakpoint("nonfinite")
-    facts = Facts(graph)
+    facts = PassInfo(graph)
     with np.errstate(divide="ignore"):
         assert [
-            step.node.op.name for step in graph.backward_steps() if born.test(facts.about(step))
+            step.node.op.name for step in graph.backward_steps() if born.test(facts.step(step))
         ] == ["sqrt"]
 
 
@@ -97,4 +98,4 @@ def test_norms_neither_overflow_nor_vanish() -> None:
 
 
 def test_states_are_found_to_the_last_step() -> None:
-    assert list(Facts(chain()).states.values()) == ["h"] * 4
+    assert list(PassInfo(chain()).states.values()) == ["h"] * 4

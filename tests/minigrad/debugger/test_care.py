@@ -53,15 +53,24 @@ def test_two_axes_of_one_name_are_two() -> None:
     assert "of l0_2, state h" in talk(graph, "quit", at=("axis == l0_2 and name == h",))
 
 
-def test_the_names_of_the_step_win_and_those_made_at_the_prompt_win_over_them() -> None:
+def test_the_variables_of_the_program_are_never_hidden_and_those_of_the_step_never_lost() -> None:
     graph, _ = chain()
-    h, grad, node = "the program's", 7.0, None
-    text = talk(graph, "h.t", "change grad / 7", "node.t", "!h = 5", "h", "quit")
-    assert said(text, "h.t") == "3"
+    h, grad, step = "the program's", 7.0, 42
+    lines = [
+        *("p h", "p grad", "p step", "bptt.grad", "bptt.h.t", "change grad / 7", "node.t"),
+        *("!h = 5", "h", "leave"),
+    ]
+    mg.debug(graph, commands=lines, stdout=(out := io.StringIO()))
+    text = out.getvalue()
+    assert said(text, "p h") == '"the program\'s"'
+    assert said(text, "p grad") == "7.0"
+    assert said(text, "p step") == "42"
+    assert said(text, "bptt.grad") == "array(1., dtype=float32)"
+    assert said(text, "bptt.h.t") == "3"
     assert said(text, "change grad / 7").startswith("changed: t=3  h = np.tanh(a)   dh 0.1429")
     assert said(text, "node.t") == "3"
     assert said(text, "h") == "5"
-    assert (h, grad, node) == ("the program's", 7.0, None)
+    assert (h, grad, step) == ("the program's", 7.0, 42)
 
 
 def nan_at_3() -> tuple[mg.Graph, mg.Tensor]:
@@ -110,24 +119,14 @@ def test_leaving_python_is_quitting() -> None:
         assert w.grad is None
 
 
-def test_breakpoints_inside_breakpoints_all_stop() -> None:
+def test_a_debugger_inside_a_debugger_stops_its_own_passes_and_the_outer_one_the_others() -> None:
     graph, _ = chain()
-    out, outer = io.StringIO(), mg.Breakpoint("t == 1 and op == tanh")
+    out, inner = io.StringIO(), io.StringIO()
     with Debugger(["t == 3 and op == tanh"], stdin=io.StringIO("c\n" * 9), stdout=out):
-        with outer, outer:
-            graph.backward()
+        mg.debug(graph, "t == 1 and op == tanh", commands=["c"], stdout=inner)
         graph.backward()
-    assert out.getvalue().count("stop: t == 1") == 1
-    assert out.getvalue().count("stop: t == 3") == 2
-
-
-def test_debug_inside_a_debugger_is_that_debuggers() -> None:
-    graph, _ = chain()
-    out = io.StringIO()
-    with Debugger(["t == 99"], stdin=io.StringIO("c\n"), stdout=out):
-        mg.debug(graph, commands=["where"], stdout=(own := io.StringIO()))
-    assert "(bptt) where" in out.getvalue()
-    assert own.getvalue() == ""
+    assert inner.getvalue().count("stop: t == 1") == 1
+    assert out.getvalue().count("stop:") == out.getvalue().count("stop: t == 3") == 1
 
 
 def test_gradients_that_are_zero_are_only_counted() -> None:
@@ -192,7 +191,8 @@ def test_negative_steps_and_missing_names_are_told() -> None:
 
 def test_until_a_later_pass() -> None:
     out = io.StringIO()
-    with Debugger(stdin=io.StringIO("until pass == 3\nwhere\nquit\n"), stdout=out):
+    lines = io.StringIO("until pass == 3\nwhere\nquit\n")
+    with pytest.raises(Quit), Debugger(stdin=lines, stdout=out):
         for _ in range(4):
             chain(2)[0].backward()
     assert "(bptt 3) where" in out.getvalue()
@@ -228,8 +228,8 @@ def test_an_operator_after_a_short_word_is_python() -> None:
 
 
 def test_arguments_that_mean_nothing_are_refused() -> None:
-    text = talk(chain()[0], "restart foo", "into 3", "check a[1]", "print", "quit")
-    assert said(text, "restart foo") == "restart takes no argument, found 'foo'"
+    text = talk(chain()[0], "leave foo", "into 3", "check a[1]", "print", "quit")
+    assert said(text, "leave foo") == "leave takes no argument, found 'foo'"
     assert said(text, "into 3").startswith("into takes no argument")
     assert said(text, "check a[1]").startswith("rule multiply_da agrees")
     assert said(text, "print").startswith("print EXPRESSION?  for example")
@@ -309,7 +309,7 @@ def test_a_hook_that_fails_before_the_first_step_stops_too_and_writes_nothing() 
     with pytest.raises(ZeroDivisionError):
         mg.debug(graph, stdin=io.StringIO("where\nvalue h[3]\ncontinue\n"), stdout=out)
     assert "stop: the pass failed before its first step" in out.getvalue()
-    assert said(out.getvalue(), "where").startswith("no step is here, for the pass has not begun")
+    assert said(out.getvalue(), "where").startswith("no step is here: the pass has not begun")
     assert said(out.getvalue(), "value h[3]").startswith("h[3]: ()")
     assert w.grad is None
 

@@ -111,13 +111,14 @@ def test_quit_ends_the_program(program: Path) -> None:
     ran = debug(program, lines="step 3\nquit\n")
     assert "epoch" not in ran.stdout
     assert "quit: nothing is written" in ran.stdout
-    assert ran.returncode == 0
+    assert ran.returncode == 1
 
 
 def test_closed_input_is_told_and_is_no_traceback(program: Path) -> None:
     for ran in (debug(program), debug(program, lines="step")):
         assert ran.stdout.splitlines()[-2:] == ["end of input", "quit: nothing is written"]
         assert ran.stderr == ""
+        assert ran.returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -232,7 +233,7 @@ def test_a_person_types_completes_repeats_and_goes_on(terminal: pexpect.spawn) -
     terminal.expect(r"t=1  h = np\.tanh\(a\)")
     terminal.sendline("until h[\t")
     terminal.expect(r"\(bptt\) ")
-    terminal.sendline("tbreak h[0]; continue")
+    terminal.sendline("break h[0]; continue")
     terminal.expect("\x1b\\[1mstop: .*t = 0")  # bold, on a terminal
     terminal.expect(r"\(bptt\) ")
     terminal.sendline("into")
@@ -241,7 +242,7 @@ def test_a_person_types_completes_repeats_and_goes_on(terminal: pexpect.spawn) -
     terminal.expect(r"\(\)")
     terminal.sendline("c")
     terminal.expect(r"\(bptt\) ")
-    terminal.sendline("tbreak pass == 3; continue")
+    terminal.sendline("delete; until pass == 3")
     terminal.expect("epoch 1")
     terminal.expect(r"\(bptt 3\) ")
     terminal.sendline("continue")

@@ -8,7 +8,7 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad.backward import begin
-from minigrad.debugger.session import _EVERY, _KEPT, Session
+from minigrad.debugger.session import FIRST_INTERVAL, MAX_SNAPSHOTS, Session
 
 
 def lstm(steps: int = 40) -> mg.Graph:
@@ -80,10 +80,10 @@ def test_rules_are_run_again_from_a_snapshot_not_from_the_start() -> None:
     graph = mg.Graph(x)
     session = Session(graph, begin(graph))
     session.go(3900)
-    assert len(session._snapshots) <= _KEPT
+    assert len(session._snapshots) <= MAX_SNAPSHOTS
     runs[0] = 0
     session.go(3899)
-    assert runs[0] <= 4000 / (_KEPT / 2)
+    assert runs[0] <= 4000 / (MAX_SNAPSHOTS / 2)
 
 
 def test_hooks_run_once_however_often_the_pass_comes_by() -> None:
@@ -155,8 +155,8 @@ def test_snapshots_are_few_however_long_the_pass_is(monkeypatch: pytest.MonkeyPa
         taken.clear()
         graph = lstm(steps)
         run(Session(graph, begin(graph)))
-        assert 4 < len(taken) <= 2 * _KEPT
-        assert min(b - a for a, b in itertools.pairwise(taken)) >= _EVERY
+        assert 4 < len(taken) <= 2 * MAX_SNAPSHOTS
+        assert min(b - a for a, b in itertools.pairwise(taken)) >= FIRST_INTERVAL
 
 
 def test_after_an_interruption_the_loop_goes_on_from_where_the_pass_stood() -> None:
@@ -166,6 +166,6 @@ def test_after_an_interruption_the_loop_goes_on_from_where_the_pass_stood() -> N
         session.go(index)
         with pytest.raises(KeyboardInterrupt):
             session.steps.throw(KeyboardInterrupt)
-        session.mend()
+        session.recover()
         assert session.index == index
     assert same(run(session), expected(graph))

@@ -1,0 +1,280 @@
+"""Commands that look: at a node, its gradient, its place in the program and in time."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minigrad import naming
+from minigrad.backward import Step
+from minigrad.debugger.prompt import Answer, CommandError, Prompt, command
+from minigrad.debugger.texts import array_text, callers, chart, in_brackets, is_finite, norm_of
+from minigrad.edits import clip_gradient, cut
+from minigrad.explain import explain as explain_gradient
+from minigrad.gradcheck import gradcheck
+from minigrad.reports import Path
+from minigrad.tensor import Tensor
+
+MAX_PARTS = 12  # contributions on one line
+TABLE_ROWS = 20
+AGREEMENT = 1e-5  # relative error of a derivative in float64
+
+
+@command("grad [NODE]", example="grad h[3]")
+def grad(prompt: Prompt, text: str) -> Answer:
+    """The gradient of this node, or one that is pending."""
+    session, node = prompt.session, prompt.find(text)
+    name = f"d{prompt.info.title(node)}"
+    if session.step is not None and session.step.node is node:
+        changed = "   (changed by hand)" if node in session.changes else ""
+        short = f"d{in_brackets(prompt.info.name_of(node))}"
+        return array_text(short, session.step.grad) + changed
+    waiting = session.pending.sums.get(node)
+    if waiting is None:
+        if any(step.node is node for step in session.replay(node)):
+            raise CommandError(f"{name} has been used; goto {name} goes back to it")
+        raise CommandError(f"{name}: nothing has arrived yet")
+    parts = waiting if isinstance(waiting, list) else [waiting]
+    return "\n".join(array_text(f"{name}, so far", part) for part in parts)
+
+
+@command("value [NODE]", example="value h[3]")
+def value(prompt: Prompt, text: str) -> Answer:
+    """What a node holds since the forward pass."""
+    node = prompt.find(text)
+    return array_text(prompt.info.title(node), node)
+
+
+@command("inputs [NODE]", example="inputs")
+def inputs(prompt: Prompt, text: str) -> Answer:
+    """What flows into the node, and the gradients that go on to it (this runs the rule)."""
+    step, node = prompt.session.step, prompt.find(text)
+    here = step is not None and step.node is node
+    grads: Sequence[Any] = step.contributions() if here and step else [None] * len(node.inputs)
+    lines = []
+    for x, dx in zip(prompt.session.graph.inputs(node), grads, strict=True):
+        name = prompt.info.title(x)
+        size = f"norm {norm_of(x):.4g}" if x.dtype.kind == "f" else str(x.dtype)
+        gets = "" if dx is None else f"   gets d{name} {naming.number(dx)}"
+        lines.append(f"{name}: {x.shape}, {size}{gets}")
+    if here and not prompt.session.graph.is_first(node):
+        lines.append(
+            "one of several outputs: the rule runs at the first of them, with the gradients of all"
+        )
+    return "\n".join(lines) or "a leaf: nothing flows into it"
+
+
+@command("contributions [NODE]", example="contributions")
+def contributions(prompt: Prompt, text: str) -> Answer:
+    """Which operations have added what to the gradient."""
+    session, node = prompt.session, prompt.find(text)
+    users = {edge.target for edge in session.graph.users[node]}
+    parts = []
+    if node in session.beginning.sums:
+        parts.append(f"{_size(session.beginning.sums[node])} from the start of the pass")
+    for step in session.replay(max(users, key=lambda user: user.serial, default=node)):
+        if step.node in users:
+            parts += _parts(prompt, step, node)
+    name = f"d{in_brackets(prompt.info.name_of(node))}"
+    at = "" if node.t is None else f" at t={node.t}"
+    here = session.step is not None and session.step.node is node
+    total = f"{_size(session.step.grad)} = " if here and session.step else ""
+    if len(parts) > MAX_PARTS:
+        parts = [*parts[:MAX_PARTS], f"{len(parts) - MAX_PARTS} more"]
+    found = "  +  ".join(parts) or "nothing yet"
+    return f"{name}{at} = {total}{found}{_changed(prompt, node)}"
+
+
+def _parts(prompt: Prompt, step: Step, node: Tensor) -> list[str]:
+    """What one step adds to the gradient of a node, once for each input that the node is."""
+    at = "" if step.t is None else f" (t={step.t})"
+    expression = naming.expression(prompt.session.graph, step.node)
+    return [
+        f"{_size(dx)} from {expression}{at}"
+        for x, dx in zip(step.inputs, step.contributions(), strict=True)
+        if x is node and dx is not None
+    ]
+
+
+def _changed(prompt: Prompt, node: Tensor) -> str:
+    """By what a gradient was changed after it was summed."""
+    if node in prompt.session.changes:
+        return "   (then changed by hand)"
+    return "   (then changed by a hook)" if node in prompt.session.hooked else ""
+
+
+def _size(grad: Any) -> str:
+    return naming.number(grad).strip("|")
+
+
+@command("where [NODE]", example="where")
+def where(prompt: Prompt, text: str) -> Answer:
+    """The forward line with its expression underlined, the lines that called it, scope, step."""
+    session, node = prompt.session, prompt.find(text)
+    lines = _marked_source(prompt, node)
+    lines += [f"called from {line}:\n  {line.text}" for line in callers(node)]
+    info = prompt.info.node(node)
+    time = "outside of time" if node.t is None else f"t = {node.t} of axis {info.axis}"
+    if session.step is not None and session.step.node is node:
+        step = f"step {session.index}"
+    else:
+        step = "not the present step" if session.step else "no step"
+    return "\n".join([*lines, f"{time}, scope {node.scope or '(none)'}, {step} of the pass"])
+
+
+def _marked_source(prompt: Prompt, node: Tensor) -> list[str]:
+    """The source line of a node and a line of ^ below its expression."""
+    source = node.source
+    first, last, column, stop = source._position
+    raw = linecache.getline(source.file, first).rstrip()
+    if not raw:
+        expression = naming.expression(prompt.session.graph, node)
+        return [f"{source}:", f"  {prompt.info.name_of(node)} = {expression}"]
+    before = len(raw.encode()[:column].decode(errors="replace"))
+    after = len(raw)
+    if last == first:
+        after = len(raw.encode()[:stop].decode(errors="replace"))
+    marks = "^" * max(1, after - before)
+    return [f"{source}:", f"  {raw}", f"  {' ' * before}{marks}"]
+
+
+@command("rule [NODE]", example="rule")
+def rule(prompt: Prompt, text: str) -> Answer:
+    """The source of the gradient rules, with the actual shapes."""
+    node = prompt.find(text)
+    op = node.op
+    if op is None:
+        return "a leaf has no rule"
+    shapes = [f"{op.input_name(k).strip(chr(39))} {x.shape}" for k, x in enumerate(node.inputs)]
+    shapes += [f"{name}={value!r}" for name, value in node.constants.items()]
+    head = f"{op.name}: dy {node.shape}, y {node.shape}, {', '.join(shapes)}"
+    return "\n".join([head, *map(_source_text, dict.fromkeys(rules_of(node).values()))])
+
+
+def _source_text(function: Any) -> str:
+    """The source of a function; its signature where there is none."""
+    try:
+        return inspect.getsource(function).rstrip()
+    except (OSError, TypeError):
+        name = getattr(function, "__name__", repr(function))
+        return f"def {name}{inspect.signature(function)}: ...  # there is no source text"
+
+
+def rules_of(node: Tensor) -> dict[int, Any]:
+    """The rules that run when the pass visits a node, by the number of the input."""
+    op = node.op
+    if op is None:
+        return {}
+    rules = [op.joint] * len(node.inputs) if op.joint else op.rules
+    pairs = enumerate(zip(node.inputs, rules))
+    return {k: rule for k, (x, rule) in pairs if x.requires_grad and rule}
+
+
+@command("check [NODE]", example="check")
+def check(prompt: Prompt, text: str) -> Answer:
+    """The rules of a node against finite differences of its forward, on the arrays of that call."""
+    node = prompt.find(text)
+    if node.op in (cut, clip_gradient):
+        raise CommandError("an edit is no derivative: it is there to change the gradient")
+    if not all(map(is_finite, node.arrays)):
+        problem = "not all that goes into the operation is finite"
+        raise CommandError(f"the rule cannot be checked here: {problem}")
+    verdicts = [f"rule {rule.__name__} {_agreement(node, k)}" for k, rule in rules_of(node).items()]
+    return "\n".join(dict.fromkeys(verdicts)) or "a leaf has no rule"
+
+
+def _agreement(node: Tensor, k: int) -> str:
+    """Whether the gradient of input k is what finite differences say, here or beside a kink."""
+    x = np.asarray(node.arrays[k], np.float64)
+
+    def forward(x: Any) -> Any:
+        return node.op(*node.arrays[:k], x, *node.arrays[k + 1 :], **node.constants)
+
+    def error(x: Any) -> float:
+        step = 1e-6 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
+        return gradcheck(forward, x, eps=step, tolerance=math.inf).worst.error
+
+    with np.errstate(all="ignore"):
+        here = error(x)
+        if here < AGREEMENT:
+            return f"agrees with finite differences to {AGREEMENT:g}"
+        if node.call is None and forward(x).dtype != np.float64:
+            return f"cannot be checked: the operation gives {forward(x).dtype}"
+        beside = x + 1e-3 * np.random.default_rng(0).uniform(0.5, 1, x.shape)
+        if error(beside) < AGREEMENT:
+            return "agrees with finite differences beside a kink"
+    return f"DISAGREES with finite differences: {here:.0e}"
+
+
+@command("explain [NODE]", example="explain W_hh")
+def explain(prompt: Prompt, text: str) -> Answer:
+    """Why the gradient of a node is zero, not finite, huge or small: where it became so."""
+    return str(explain_gradient(prompt.find(text), prompt.session.graph))
+
+
+@command("pending", example="pending")
+def pending(prompt: Prompt, _: str) -> Answer:
+    """The gradients that have arrived and wait, the next one first."""
+    sums, lines = prompt.session.pending.sums, []
+    for x, dx in sorted(sums.items(), key=lambda item: -item[0].serial):
+        parts = dx if isinstance(dx, list) else [dx]
+        if any(map(norm_of, parts)):
+            kind = "   parameter" if x.op is None else ""
+            numbers = " + ".join(map(naming.number, parts))
+            lines.append(f"d{prompt.info.title(x)} {numbers}{kind}")
+    rest = [f"... and {len(lines) - TABLE_ROWS} more"] if len(lines) > TABLE_ROWS else []
+    if len(sums) > len(lines):
+        rest.append(f"... and {len(sums) - len(lines)} that are zero")
+    return "\n".join([*lines[:TABLE_ROWS], *rest]) or "nothing is pending"
+
+
+@command("flow", example="flow")
+def flow(prompt: Prompt, _: str) -> Answer:
+    """The norm of each state's gradient by time step so far, drawn, and how it changes."""
+    states: dict[str, dict[Any, float]] = {}
+    for step in [*prompt.session.replay(), *filter(None, [prompt.session.step])]:
+        if step.node in prompt.info.states:
+            norms = states.setdefault(prompt.info.states[step.node], {})
+            norms[step.t] = norm_of(step.grad)
+    if not states:
+        meaning = "a state is what crosses from one time step to the next"
+        return f"no state has been passed yet; {meaning}"
+    return "\n".join(_flow_line(name, norms) for name, norms in states.items())
+
+
+def _flow_line(name: str, norms: dict[Any, float]) -> str:
+    """The norms of one state's gradient as bars, with both ends and a verdict."""
+    first, last = next(iter(norms)), next(reversed(norms))
+    line = f"d{name}   t={first} {norms[first]:.3g} {chart(list(norms.values()))}"
+    if len(norms) < 2:
+        return line
+    return f"{line} t={last} {norms[last]:.3g}   {_verdict(norms)}"
+
+
+def _verdict(norms: dict[Any, float]) -> str:
+    """What the norms of a state's gradient do from step to step, in the words of the reports."""
+    total = np.array([*norms.values()][::-1])
+    unknown = np.full(len(total), math.nan)
+    later = np.append(total[1:], 0.0)
+    with np.errstate(all="ignore"):
+        ratio = np.where(later > 0, total / later, math.nan)
+    path = Path("", "", "", [*norms][::-1], total, total, ratio, unknown, {}, 0)
+    if path.verdict in ("unknown", "not finite"):
+        return path.verdict
+    return f"×{path.mean_ratio:.3g} a step: {path.verdict}"
+
+
+@command("draw [PATH]", example="draw here.png")
+def draw(prompt: Prompt, text: str) -> Answer:
+    """A picture of the neighbourhood with this node lit (by default backward.svg)."""
+    from minigrad.render import render
+
+    node = prompt.find("")
+    steps = "auto" if node.t is None else f"{max(0, node.t - 1)}:{node.t + 2}"
+    path = text or "backward.svg"
+    return f"written: {render(prompt.session.graph, path, steps=steps, highlight=[node])}"
