@@ -14,7 +14,7 @@ from minigrad.ops import *
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.public import Graph
 from minigrad.reports import clip_report
-from minigrad.scope import Axis, Role, no_grad, scope, time_step
+from minigrad.scope import Axis, Role, no_grad, scope, time_step, tracing
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 from minigrad.timesteps import timesteps
 
@@ -64,7 +64,7 @@ __all__ += [
     "primitive",
     "scope",
 ]
-__all__ += ["seed", "set_default_dtype", "tensor", "time_step", "timesteps", "vjp"]
+__all__ += ["seed", "set_default_dtype", "tensor", "time_step", "timesteps", "tracing", "vjp"]
 __all__ += ops.__all__
 __all__.remove("call_function")  # the doors through which NumPy enters are no functions for users
 __all__.remove("call_ufunc")

@@ -134,6 +134,19 @@ def no_grad() -> recorded:
     return recorded(enabled=False)
 
 
+def tracing() -> recorded:
+    """Record everything inside: comparisons, indices and operations on constants are nodes too.
+
+    So it is in a backward pass with create_graph=True; exporters and compilers need it of a forward.
+
+    >>> import minigrad as mg
+    >>> with mg.tracing():
+    ...     (mg.tensor(2.0) > 1).op.name
+    'greater'
+    """
+    return recorded(enabled=True, tracing=True)
+
+
 def caller(frame: FrameType | None, skip: str | tuple[str, ...] = ()) -> FrameType | None:
     """The innermost frame that is neither in the engine nor in a folder to skip."""
     while frame is not None and (

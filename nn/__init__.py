@@ -9,6 +9,7 @@ from nn.check import CellReport, check_cell, summary
 from nn.checkpoint import load, save
 from nn.dropout import Dropout
 from nn.embedding import Embedding
+from nn.interchange import to_onnx
 from nn.linear import Linear, Sequential
 from nn.loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from nn.module import Module
@@ -39,7 +40,7 @@ __all__ = [
     "Stacked", "StepLR", "Unroll", "WarmupLR", "Window", "Wrapper", "Zoneout", "attend",
     "batches", "binary_cross_entropy_with_logits", "check_cell", "cross_entropy", "detach_state",
     "greedy", "init", "lengths_mask", "load", "load_torch_state_dict", "mse_loss", "nll_loss",
-    "pad", "sample", "save", "summary", "tbptt", "to_torch_state_dict", "windows",
+    "pad", "sample", "save", "summary", "tbptt", "to_onnx", "to_torch_state_dict", "windows",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # so that type checkers still reject unknown names

@@ -59,7 +59,7 @@ class _Checks:
         self.cell, self.steps, self.rng = cell, steps, rng
         self.before = dict(_attributes(cell))
         with mg.no_grad():
-            x = _example(cell, batch_size) if x is None else np.asarray(x)
+            x = example_input(cell, batch_size) if x is None else np.asarray(x)
             state = cell.initial_state(*x.shape[:1])
         real = x.dtype.kind == "f"  # else tokens
         xs = (
@@ -148,7 +148,7 @@ def _attributes(cell: Cell) -> Iterator[tuple[str, Any]]:
             yield f"self.{path}.{name}" if path else f"self.{name}", (value, size)
 
 
-def _example(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
+def example_input(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
     """One step of input, of the first size that the cell takes: its `input_size`, or found by
     trying.
     """
