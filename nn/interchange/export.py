@@ -1,4 +1,4 @@
-"""`to_onnx`: runs a network on examples of several sizes, and writes what it does as one ONNX model."""
+"""Runs a network on examples of several sizes, and writes it as one ONNX model."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import minigrad as mg
 from nn.cells import Cell, leaves, map_state
 from nn.check import example_input
 from nn.embedding import Embedding
-from nn.interchange.layers import LAYERS, Run, write_embedding
+from nn.interchange.layers import LAYERS, write_embedding
 from nn.interchange.model import build, save, the_package
-from nn.interchange.operators import TABLE
+from nn.interchange.recurrence import Run
 from nn.interchange.sizes import Merged, Sizes
 from nn.interchange.writing import Array, Constant, Port, Writer
 from nn.module import Module
@@ -27,48 +27,26 @@ NO_LIMIT = 2**31 - 1  # the default of `lengths`: longer than any sequence
 
 
 class Argument(NamedTuple):
-    """An input of the network: an example, and the names of its free axes (None: a fixed length)."""
+    """An input: an example, and the names of its free axes (None where the length is fixed)."""
 
     name: str
     example: Array
     axes: tuple[str | None, ...]
 
 
-def to_onnx(
-    module: Module,
-    path: str | os.PathLike[str],
-    *example: Any,
-    lengths: bool = True,
-    state: bool = False,
+def export(
+    module: Module, path: str | os.PathLike[str], example: Any, lengths: bool, state: bool
 ) -> None:
-    """Write a network as an ONNX model, for any number of steps T and any batch B.
-
-    RNN, LSTM and GRU become ONNX's own operators, every other cell a Scan whose body is one step of
-    it, Embedding a Gather; all else is recorded operation by operation.  The model computes what the
-    module computes after `eval()`; the module itself is not changed.
-
-    example: the inputs of `forward`, of any T and B that differ from each other.  Without one, the
-    input is x (T, B, D), or tokens (T, B) where an Embedding comes first; (B, D) of a single cell.
-    lengths: where `forward` takes lengths, the model has an input `lengths` (B) that may be left
-    out.  state: the model of a recurrent layer takes its first state too (`h_init`, `c_init`).
-
-    Outputs are `y`, and the last state of recurrent layers and cells (`h_n`, `c_n`).
-    Raises `NotImplementedError` that names the operation and its line where ONNX has no operator for
-    it, and where the network does something else at another T or B; then nothing is written.
-    ImportError without the extra: pip install 'minigrad-bptt[onnx]'.
-
-    >>> import nn, tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     nn.to_onnx(nn.LSTM(3, 4, bidirectional=True), f"{folder}/lstm.onnx")
-    """
+    """`to_onnx`, with the examples in one tuple."""
     if not isinstance(module, Module):
         raise TypeError(f"to_onnx: an nn.Module is needed, found {type(module).__name__}")
     onnx = the_package()
     root = copy.deepcopy(module).eval()
-    arguments = named_arguments(root, example or default_example(root))
+    names = list(inspect.signature(root.forward).parameters) if example else ["x"]
+    arguments = named_arguments(root, names, example or default_example(root))
     options = {"lengths": lengths and takes_lengths(root, arguments), "state": state}
-    names = list(dict.fromkeys(name for argument in arguments for name in argument.axes if name))
-    runs = [dict(zip(names, sizes, strict=False)) for sizes in SIZES]
+    free = dict.fromkeys(name for argument in arguments for name in argument.axes if name)
+    runs = [dict(zip(free, sizes, strict=False)) for sizes in SIZES]
     writers = [written(root, arguments, sizes, k, **options) for k, sizes in enumerate(runs)]
     save(onnx, build(onnx, Merged(writers, runs, places(arguments)), type(module).__name__), path)
 
@@ -81,9 +59,9 @@ def default_example(root: Module) -> tuple[Array]:
     T, B, _ = SIZES[0]
     for _, module in root.named_modules():
         if isinstance(module, Embedding):
-            return (np.arange(T * B).reshape(T, B) % module.count,)
+            return (tokens(module, T, B),)
         if isinstance(module, Cell) and not module.over_time:
-            step = example_input(module, B)
+            step = example_step(module, B)
             return (step,) if module is root else (np.stack([step] * T),)
         size = getattr(module, "input_size", getattr(module, "size", None))
         if isinstance(size, int):
@@ -95,12 +73,24 @@ def default_example(root: Module) -> tuple[Array]:
     )
 
 
-def named_arguments(root: Module, example: tuple[Any, ...]) -> list[Argument]:
-    """The inputs under the names of `forward`'s parameters, and their free axes.
+def example_step(cell: Cell, B: int) -> Array:
+    """One step of input for a cell: floats (B, D), or tokens (B) if it holds an Embedding."""
+    embeddings = [module for module in cell.modules() if isinstance(module, Embedding)]
+    if embeddings and not hasattr(cell, "input_size"):
+        return tokens(embeddings[0], B)
+    return example_input(cell, B)
+
+
+def tokens(embedding: Embedding, *shape: int) -> Array:
+    """Tokens that an embedding takes."""
+    return np.arange(int(np.prod(shape))).reshape(shape) % embedding.count
+
+
+def named_arguments(root: Module, names: list[str], example: tuple[Any, ...]) -> list[Argument]:
+    """The inputs under these names, and their free axes.
 
     All axes but the last of floats, and all of integers, are free.  Axes of one length are one.
     """
-    names = list(inspect.signature(root.forward).parameters)
     known: dict[int, str] = {}
     arguments = []
     for name, value in zip(names, example, strict=False):
@@ -125,7 +115,11 @@ def named_arguments(root: Module, example: tuple[Any, ...]) -> list[Argument]:
 def takes_lengths(root: Module, arguments: list[Argument]) -> bool:
     """Whether `forward` takes lengths, of which no example was given."""
     given = [argument.name for argument in arguments]
-    return "lengths" in inspect.signature(root.forward).parameters and "lengths" not in given
+    if isinstance(root, Cell):
+        return root.over_time
+    free = {name for argument in arguments for name in argument.axes}
+    accepted = inspect.signature(root.forward).parameters
+    return {"T", "B"} <= free and "lengths" in accepted and "lengths" not in given
 
 
 def places(arguments: list[Argument]) -> dict[str, tuple[str, int]]:
@@ -138,14 +132,19 @@ def places(arguments: list[Argument]) -> dict[str, tuple[str, int]]:
     return table
 
 
-def resized(argument: Argument, sizes: Sizes, rng: np.random.Generator) -> Array:
-    """Another example of the same kind, with these lengths of the free axes."""
+def resized(argument: Argument, sizes: Sizes, run: Run) -> Array:
+    """Another example of the same kind, with these lengths of the free axes.
+
+    Signs alternate from run to run, so that a program that branches on one shows it.
+    """
+    rng = run.rng
     lengths = zip(argument.axes, argument.example.shape, strict=True)
     shape = [n if name is None else sizes[name] for name, n in lengths]
     if argument.name == "lengths":
         return rng.integers(1, sizes["T"] + 1, shape)
     if argument.example.dtype.kind == "f":
-        return rng.standard_normal(shape).astype(argument.example.dtype)
+        signs = np.random.default_rng(0).choice([-1, 1], shape) * (-1) ** run.number
+        return (signs * np.abs(rng.standard_normal(shape))).astype(argument.example.dtype)
     return rng.choice(argument.example.ravel(), shape)
 
 
@@ -157,11 +156,12 @@ def written(
 ) -> Writer:
     """What the network does with inputs of these sizes."""
     parameters: dict[mg.Tensor, str] = {p: name for name, p in root.named_parameters()}
-    write = Writer(root.scope_name, parameters, TABLE)
+    write = Writer(root.scope_name, parameters)
     run = Run(write, number)
-    inputs = [placed(write, a.name, resized(a, sizes, run.rng)) for a in arguments]
+    inputs = [placed(write, a.name, resized(a, sizes, run)) for a in arguments]
     options: dict[str, Any] = {}
-    if state or isinstance(root, Cell) and not root.over_time:
+    one_step = isinstance(root, Cell) and not root.over_time
+    if state or one_step:
         _, last = run.compute(root, *inputs)
         names = iter([write.name(f"{name}_init") for name, _ in leaves(last)])
         options["state"] = map_state(lambda s: placed(write, next(names), s.data), last)
@@ -192,13 +192,14 @@ def optional_lengths(
     write.block.inputs.append(Port("lengths", x.dtype, x.shape))
     write.constants["lengths"] = Constant(np.array([NO_LIMIT]), "lengths")
     table = places(arguments)
-    T, B = (
-        write("Shape", name, start=axis, end=axis + 1, name=size)
-        for size, (name, axis) in table.items()
-        if size in ("T", "B")
-    )
+    T, B = (size_of(write, word, *table[word]) for word in ("T", "B"))
     write.bind(x, write("Expand", write("Min", "lengths", T), B, name="lengths"))
     return x
+
+
+def size_of(write: Writer, word: str, name: str, axis: int) -> str:
+    """A vector of one integer: the length of an axis of an input."""
+    return str(write("Shape", name, start=axis, end=axis + 1, name=word))
 
 
 @contextmanager
@@ -247,4 +248,3 @@ def outputs(root: Module, result: Any) -> list[tuple[str, mg.Tensor]]:
         y, last = result
         return [("y", y), *[(f"{name}_n", s) for name, s in leaves(last)]]
     return [("y", y) for _, y in leaves(result)]
-

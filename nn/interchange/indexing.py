@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from nn.interchange.table import translates
 from nn.interchange.writing import Writer
 
 LAST, FIRST = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 
 
+@translates("getitem")
 def getitem(write: Writer, node: mg.Tensor) -> Any:
     """x[index]: first all slices, then integers and integer arrays, then new axes."""
     (x,) = node.inputs
@@ -50,17 +52,18 @@ def sliced(write: Writer, value: str, kept: list[Any]) -> str:
     chosen = [(k, part) for k, part in chosen if part != slice(None)]
     if not chosen:
         return value
-    steps = [1 if part.step is None else part.step for _, part in chosen]
-    starts = [
-        (0 if step > 0 else LAST) if part.start is None else part.start
-        for (_, part), step in zip(chosen, steps, strict=True)
-    ]
-    ends = [
-        (LAST if step > 0 else FIRST) if part.stop is None else part.stop
-        for (_, part), step in zip(chosen, steps, strict=True)
-    ]
+    bounds = [slice_bounds(part) for _, part in chosen]
+    starts, ends, steps = ([bound[k] for bound in bounds] for k in range(3))
     columns = {"starts": starts, "ends": ends, "axes": [k for k, _ in chosen], "steps": steps}
     return str(write("Slice", value, *[write.ints(v, word) for word, v in columns.items()]))
+
+
+def slice_bounds(part: slice) -> tuple[int, int, int]:
+    """Start, end and step of a slice, as numbers."""
+    step = 1 if part.step is None else part.step
+    first, last = (0, LAST) if step > 0 else (LAST, FIRST)
+    start = first if part.start is None else part.start
+    return start, last if part.stop is None else part.stop, step
 
 
 def gathered(write: Writer, value: str, arrays: dict[int, Any], ndim: int) -> str:

@@ -76,7 +76,7 @@ def ports_of(onnx: Any, merged: Merged, ports: Any) -> Any:
 
 
 def save(onnx: Any, model: Any, path: str | os.PathLike[str]) -> None:
-    """Write the file beside its place and move it there, so that a crash leaves an old one whole."""
+    """Write the file beside its place and move it there: a crash leaves an old one whole."""
     path = os.fspath(path)
     folder, name = os.path.split(path)
     draft = os.path.join(folder, f".{name}.{os.getpid()}.{time.time_ns()}")

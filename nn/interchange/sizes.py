@@ -1,6 +1,6 @@
 """One program for every T and B, out of programs that were written at a few of them.
 
-What differs between the runs is a number that follows from the sizes, and is then computed from them, or it is refused.
+A number that differs between the runs must follow from the sizes; the program computes it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nn.interchange.writing import Array, Block, Constant, NoOperator, Step, Writer
+from nn.interchange.writing import Array, Block, Constant, Step, Writer
 
 Sizes = dict[str, int]  # the length of each axis whose length is free, by name: T, B, ...
 MAX_EXPLAINED = 64  # entries of a constant that may follow from the sizes
@@ -60,10 +60,10 @@ def linear(values: list[Any], products: list[int]) -> tuple[int, int] | None:
 
 
 class Merged:
-    """The program that all runs have in common; what follows from the sizes is computed at its start.
+    """The program that all runs have in common; it starts by computing what follows from the sizes.
 
-    writers: one for each run, which must have written the same operators.  shape_of: for each size, the input and the
-    axis from which it is read when the program runs.
+    writers: one for each run, which must have written the same operators.  shape_of: for each size,
+    the input and the axis from which it is read when the program runs.
     """
 
     def __init__(
@@ -144,9 +144,13 @@ class Merged:
         for other in others:
             value = self._write("Mul", value, other)
         if found.factor != 1:
-            value = self._write("Mul", value, self._constant(np.array([found.factor], np.int64), "factor"))
+            value = self._write(
+                "Mul", value, self._constant(np.array([found.factor], np.int64), "factor")
+            )
         if found.offset:
-            value = self._write("Add", value, self._constant(np.array([found.offset], np.int64), "offset"))
+            value = self._write(
+                "Add", value, self._constant(np.array([found.offset], np.int64), "offset")
+            )
         return value
 
     def _size(self, symbol: str) -> str:
@@ -175,12 +179,12 @@ def equal(a: Array, b: Array) -> bool:
     return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
 
 
-def changing(name: str, constant: Constant) -> NoOperator:
+def changing(name: str, constant: Constant) -> NotImplementedError:
     """The error for a constant that differs from run to run and does not follow from the sizes."""
-    return NoOperator(
-        f"to_onnx: {name} changes with the input, but is not computed from it by recorded "
-        f"operations (a value taken out by .data, item() or an index, a random number, or a "
-        f"length that does not follow from T and B): {constant.origin}"
+    return NotImplementedError(
+        f"to_onnx: {name} changes with the input, but no recorded operation computes it (a value "
+        f"taken out by .data, item() or an index, a random number, or a length that does not "
+        f"follow from T and B): {constant.origin}"
     )
 
 
@@ -189,18 +193,16 @@ def check_same(blocks: list[Block]) -> None:
     for steps in itertools.zip_longest(*[block.steps for block in blocks]):
         if None in steps or len({signature(step) for step in steps}) > 1:
             step = next(step for step in steps if step is not None)
-            raise NoOperator(
+            raise NotImplementedError(
                 f"to_onnx: the network runs another program at another T or B, from here on: "
                 f"{step.origin}\n  a loop over time must stand in an nn.Cell under nn.Unroll, "
                 f"and nothing may branch on values"
             )
-        bodies = [step.attributes.get("body") for step in steps]
-        if bodies[0] is not None:
-            check_same(bodies)
+        if "body" in steps[0].attributes:
+            check_same([step.attributes["body"] for step in steps])
 
 
 def signature(step: Step) -> tuple[Any, ...]:
     """What must be the same in every run."""
     attributes = {key: value for key, value in step.attributes.items() if key != "body"}
     return step.op, step.inputs, step.outputs, repr(attributes)
-

@@ -6,35 +6,20 @@ Nothing here needs the package `onnx`: what is written are plain records.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 import minigrad as mg
+from nn.interchange.table import REASONS, TABLE
 
 Array = np.ndarray[Any, Any]
-Translate = Callable[..., Any]
-REASONS = {
-    "arctan2": "ONNX has no angle of a point",
-    "cholesky": "ONNX has no matrix decompositions",
-    "copysign": "ONNX does not see the sign of a zero",
-    "eigh": "ONNX has no matrix decompositions",
-    "floor_divide": "NumPy computes it from an exact remainder",
-    "inv": "ONNX has no inverse",
-    "once_differentiated": "it stands in backward passes only",
-    "slogdet": "ONNX has the determinant only",
-    "solve": "ONNX has no solver",
-}  # the differentiable primitives that are refused, and why
-
-
-class NoOperator(NotImplementedError):
-    """Something of the network has no operator in ONNX."""
 
 
 class Step(NamedTuple):
-    """One operator: its inputs and outputs are names; `origin` says which line of the program it is for."""
+    """One operator on named values; `origin` says which line of the program it is for."""
 
     op: str
     inputs: tuple[str, ...]
@@ -59,7 +44,7 @@ class Constant(NamedTuple):
 
 
 class Block:
-    """The main program, or the body of a loop: tensors with a serial number from `first` on are made in it."""
+    """The main program, or the body of a loop, in which tensors from number `first` on are made."""
 
     def __init__(self, first: int) -> None:
         self.first = first
@@ -71,18 +56,16 @@ class Block:
 class Writer:
     """Writes what a network did with its inputs, once, as ONNX operators.
 
-    Tensors become values with names, when somebody asks for them.  Called as `write("Add", a, b)`, it appends an
-    operator to the current block and returns the name of its output, or a tuple of names with `outputs=`.
+    A tensor becomes a value with a name when `value` asks for it.  Called as `write("Add", a, b)`,
+    it appends an operator to the current block and returns the name of its output, or a tuple of
+    names with `outputs=`.
 
-    scope: what the names of operators begin with.  parameters: the names of the tensors that stand in the file under these names.
-    table: the translation of each primitive, by the primitive's name.
+    scope: what the names of operators begin with.  parameters: the tensors that keep their names in
+    the file.
     """
 
-    def __init__(
-        self, scope: str, parameters: dict[mg.Tensor, str], table: dict[str, Translate]
-    ) -> None:
-        self.scope, self.origin = scope, ""
-        self.parameters, self.table = parameters, table
+    def __init__(self, scope: str, parameters: dict[mg.Tensor, str]) -> None:
+        self.scope, self.origin, self.parameters = scope, "", parameters
         self.constants: dict[str, Constant] = {}
         self.blocks = [Block(0)]
         self.block = self.blocks[0]
@@ -167,9 +150,9 @@ class Writer:
             self._values[node] = self._calls[id(call.outputs)][call.which]
             return
         with self._at(node):
-            if node.op.name not in self.table:
+            if node.op.name not in TABLE:
                 raise self.refusal(node)
-            result = self.table[node.op.name](self, node)
+            result = TABLE[node.op.name](self, node)
             result = self._renamed(result, node)
         if call is not None:
             self._calls[id(call.outputs)] = result
@@ -189,16 +172,16 @@ class Writer:
         self.block.steps[-1] = last._replace(outputs=renamed)
         return renamed if isinstance(result, tuple) else renamed[0]
 
-    def refusal(self, node: mg.Tensor, why: str = "") -> NoOperator:
+    def refusal(self, node: mg.Tensor, why: str = "") -> NotImplementedError:
         """The error for a node that cannot be written, which names its operation and its line."""
         reason = why or REASONS.get(node.op.name, "no translation is known")
-        return NoOperator(
+        return NotImplementedError(
             f"to_onnx: {node.op.name} cannot be written in ONNX ({reason}): {node.describe()}"
         )
 
     @contextmanager
     def _at(self, node: mg.Tensor) -> Iterator[None]:
-        """Write into the block in which the node was made, with names from its place in the program."""
+        """Write into the block in which the node was made, under its scope."""
         before = self.block, self.scope, self.origin
         self.block = [block for block in self.blocks if block.first <= node.serial][-1]
         self.scope = node.scope.replace(".", "/") or self.scope
@@ -210,7 +193,7 @@ class Writer:
 
     @contextmanager
     def body(self) -> Iterator[Block]:
-        """Inside, operators are written into the body of a loop; it may use all values of the blocks around it."""
+        """Inside, operators go into the body of a loop, which may use the values around it."""
         before, block = self.block, Block(mg.tensor(0.0).serial)
         self.blocks.append(block)
         self.block = block
@@ -233,3 +216,13 @@ class Writer:
             yield
         finally:
             self.scope, self.origin = before
+
+
+def operands(write: Writer, node: mg.Tensor) -> list[str]:
+    """The inputs of a node, in the dtype of its result."""
+    return [write.operand(x, node.dtype) for x in node.inputs]
+
+
+def number(write: Writer, node: mg.Tensor, value: float) -> str:
+    """A constant in the dtype of a node."""
+    return write.constant(value, node.dtype)
