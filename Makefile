@@ -1,41 +1,55 @@
 # Everything sets itself up: Python >= 3.11 and make are all that a machine needs.
+# `make test PYTHON=python3.13` takes another Python; beside a .venv of a different version it has one of its own.
 PYTHON ?= python3
-BIN := .venv/bin
+VERSION_OF = $(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+VENV := .venv
+ifneq ($(origin PYTHON),file)
+ifneq ($(wildcard .venv/bin/python),)
+ifneq ($(call VERSION_OF,.venv/bin/python),$(call VERSION_OF,$(PYTHON)))
+VENV := .venv/pythons/$(call VERSION_OF,$(PYTHON))
+endif
+endif
+endif
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 export PYTHONWARNINGS ?=
 
-.PHONY: demo test bench lint pictures clean
+.PHONY: demo test bench lint pictures pythons clean
 
-demo: .venv/demo
+demo: $(VENV)/demo
 	$(BIN)/python -m demos.stock_price
 
 test: lint
 	$(BIN)/python -m pytest -q -rs
 
-lint: .venv/test
+lint: $(VENV)/test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.figures
 
-bench: .venv/test
+bench: $(VENV)/test
 	$(BIN)/python -m benchmarks
 
-pictures: .venv/test
+pictures: $(VENV)/test
 	$(BIN)/python docs/pictures.py
 	$(BIN)/python docs/notebook.py
 	$(BIN)/python -m tests.figures floors
 
-.venv/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)")'
-	$(PYTHON) -m venv .venv
+pythons: $(VENV)/test
+	$(BIN)/python -m tests.pythons
 
-.venv/demo: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dot,plot,demos]'
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "minigrad needs Python 3.11 or newer; run: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/demo: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[dot,plot,demos]'
 	@touch $@
 
-.venv/test: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[test]'
-	@touch $@ .venv/demo
+$(VENV)/test: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[test]'
+	@touch $@ $(VENV)/demo
 
 clean:
 	rm -rf .venv out build dist .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,38 @@
+"""For every test and every doctest: what it changed for itself, it has put back."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+# Scripts that remake stored results: they need PyTorch, the suite does not.
+collect_ignore_glob = ["*make_torch*.py"]
+
+
+def context() -> dict[str, Any]:
+    """The value of every context variable of the engine: how it records, and who walks a backward pass."""
+    loaded = [vars(sys.modules[name]) for name in list(sys.modules) if name.startswith("minigrad.")]
+    variables = {x for names in loaded for x in names.values() if isinstance(x, ContextVar)}
+    return {variable.name: value_of(variable) for variable in variables}
+
+
+def value_of(variable: ContextVar[Any]) -> Any:
+    """The value, the default, or None."""
+    try:
+        return variable.get()
+    except LookupError:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def recording_is_clean() -> Iterator[None]:
+    """Fail a test after which the engine records otherwise than before: it would change the next one."""
+    before = context()
+    yield
+    after = context()
+    changed = {name: after[name] for name in before if after[name] != before[name]}
+    assert not changed, f"the test leaves this behind: {changed}"
