@@ -381,10 +381,15 @@ def test_an_interrupt_in_the_last_step_of_a_pass_stops_the_next_pass() -> None:
         return dy
 
     x, out = mg.tensor(3.0, requires_grad=True), io.StringIO()
-    with Debugger(["norm > 1e9"], stdin=io.StringIO("where\ncontinue\n"), stdout=out):
-        for _ in range(3):
-            y = pressed(x)
-            (y * y).backward()
+    # A test runner in the background ignores interrupts, and the debugger would leave it so.
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with Debugger(["norm > 1e9"], stdin=io.StringIO("where\ncontinue\n"), stdout=out):
+            for _ in range(3):
+                y = pressed(x)
+                (y * y).backward()
+    finally:
+        signal.signal(signal.SIGINT, outside)
     assert len(calls) == 3
     assert out.getvalue().count("interrupted at") == 1
     assert "(bptt 2) where" in out.getvalue()
