@@ -4,19 +4,22 @@ from typing import TYPE_CHECKING
 
 from nn import habits, init
 from nn.attention import AdditiveAttention, DotAttention, GeneralAttention, attend
-from nn.cells import Cell, GRUCell, LSTMCell, LSTMState, RNNCell, detach_state
+from nn.cell import Cell, each_step
+from nn.cells import GRUCell, LSTMCell, LSTMState, RNNCell
 from nn.check import CellReport, check_cell, summary
 from nn.checkpoint import load, save
 from nn.dropout import Dropout
 from nn.embedding import Embedding
 from nn.interchange import to_onnx
+from nn.layers import Bidirectional, Stacked
 from nn.linear import Linear, Sequential
 from nn.loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from nn.module import Module
 from nn.normalization import LayerNorm
 from nn.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+from nn.padding import Padded, lengths_mask, pad
 from nn.parameter import Buffer, Parameter
-from nn.recurrent import GRU, LSTM, RNN, Bidirectional, Stacked
+from nn.recurrent import GRU, LSTM, RNN
 from nn.schedule import (
     CosineAnnealingLR,
     ExponentialLR,
@@ -26,21 +29,24 @@ from nn.schedule import (
     StepLR,
     WarmupLR,
 )
-from nn.sequence import Window, batches, greedy, pad, sample, tbptt, windows
+from nn.sequence import batches, greedy, sample, windows
+from nn.structure import detach_state, map_structure
 from nn.torch_weights import load_torch_state_dict, to_torch_state_dict
-from nn.unroll import Unroll, lengths_mask
+from nn.truncated import Window, tbptt
+from nn.unroll import Unroll
 from nn.wrappers import LearnedInitialState, RecurrentDropout, Residual, Wrapper, Zoneout
 
 __all__ = [
     "GRU", "LSTM", "RNN", "SGD", "Adam", "AdamW", "AdditiveAttention", "Bidirectional", "Buffer",
     "Cell", "CellReport", "CosineAnnealingLR", "DotAttention", "Dropout", "Embedding",
     "ExponentialLR", "GRUCell", "GeneralAttention", "LRScheduler", "LSTMCell", "LSTMState",
-    "LambdaLR", "LayerNorm", "LearnedInitialState", "Linear", "Module", "Optimizer", "Parameter",
-    "RMSprop", "RNNCell", "RecurrentDropout", "ReduceLROnPlateau", "Residual", "Sequential",
-    "Stacked", "StepLR", "Unroll", "WarmupLR", "Window", "Wrapper", "Zoneout", "attend",
-    "batches", "binary_cross_entropy_with_logits", "check_cell", "cross_entropy", "detach_state",
-    "greedy", "init", "lengths_mask", "load", "load_torch_state_dict", "mse_loss", "nll_loss",
-    "pad", "sample", "save", "summary", "tbptt", "to_onnx", "to_torch_state_dict", "windows",
+    "LambdaLR", "LayerNorm", "LearnedInitialState", "Linear", "Module", "Optimizer", "Padded",
+    "Parameter", "RMSprop", "RNNCell", "RecurrentDropout", "ReduceLROnPlateau", "Residual",
+    "Sequential", "Stacked", "StepLR", "Unroll", "WarmupLR", "Window", "Wrapper", "Zoneout",
+    "attend", "batches", "binary_cross_entropy_with_logits", "check_cell", "cross_entropy",
+    "detach_state", "each_step", "greedy", "init", "lengths_mask", "load",
+    "load_torch_state_dict", "map_structure", "mse_loss", "nll_loss", "pad", "sample", "save",
+    "summary", "tbptt", "to_onnx", "to_torch_state_dict", "windows",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # so that type checkers still reject unknown names

@@ -1,184 +1,14 @@
-"""The cells: one step of a recurrence, in the order and the letters of its equations.
-
-A cell is a module with `forward(x, state) -> (y, state)`.  It knows nothing of time; `unroll` does.
-"""
+"""The cells of the documents: one step each, in the order and the letters of its equations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
-
-import numpy as np
 
 import minigrad as mg
 from nn import init
+from nn.cell import Cell
 from nn.checks import positive
-from nn.module import FOLDER, Module
 from nn.parameter import Parameter
-
-State = Any  # a tensor, or a (named) tuple of states
-
-
-class Layers(tuple[State, ...]):
-    """The states of the layers of a stack: leaves keep their names, since each layer has a scope of
-    its own.
-    """
-
-
-def map_state(function: Callable[..., Any], state: State, *others: State) -> State:
-    """`function` of each leaf (and of the leaves of states of the same structure), in the structure
-    of the first.
-    """
-    if not isinstance(state, tuple | list):
-        return function(state, *others)
-    parts = [map_state(function, *leaves) for leaves in zip(state, *others, strict=True)]
-    return type(state)(*parts) if hasattr(state, "_fields") else type(state)(parts)
-
-
-def leaves(state: State, name: str = "h") -> Iterator[tuple[str, Any]]:
-    """The leaves of a state with their names: `name`; the fields of a named tuple; s0, s1, ... of a
-    plain one.
-    """
-    if not isinstance(state, tuple | list):
-        yield name, state
-        return
-    for k, part in enumerate(state):
-        fields = getattr(state, "_fields", None)
-        yield from leaves(
-            part, fields[k] if fields else name if isinstance(state, Layers) else f"s{k}"
-        )
-
-
-def detach_state(state: State) -> State:
-    """The same state, in tuples, lists or dicts, without its history: where truncated BPTT cuts.
-    None stays None.
-
-    >>> import minigrad as mg, nn
-    >>> h = mg.tensor([1.0], requires_grad=True) * 2
-    >>> nn.detach_state((h, h))
-    (tensor([2.]), tensor([2.]))
-    """
-    if isinstance(state, tuple | list):
-        return map_state(detach_state, state)
-    if isinstance(state, dict):
-        return {name: detach_state(part) for name, part in state.items()}
-    return mg.tensor(state.data) if isinstance(state, mg.Tensor) else state
-
-
-class Cell(Module):
-    """Base of all cells: write `forward(x, state) -> (y, state)` and set `state_size`.
-
-    Shapes: x (B, D), y (B, ...), each leaf of the state (B, size).  Without a batch axis: x (D),
-    leaves (size). `state_size` is a size, or a (named) tuple of sizes for a state that is one; or
-    write `initial_state` instead.
-    """
-
-    state_size: Any
-    memory: tuple[str, ...] = ()  # the leaves of the state that are memories, as c of an LSTM
-    over_time = False  # True where `forward` takes whole sequences, as a stack of layers does
-
-    def initial_state(self, batch_size: int | None = None) -> State:
-        """Zeros of the parameters' dtype, named h_init, c_init, ...; (size) without a batch size."""
-        if not hasattr(self, "state_size"):
-            raise TypeError(
-                f"{type(self).__name__}: set self.state_size, or write initial_state(batch_size)"
-            )
-        batch = () if batch_size is None else (batch_size,)
-        names = (f"{name}_init" for name, _ in leaves(self.state_size))
-        return map_state(
-            lambda n: mg.tensor(np.zeros((*batch, n)), False, self.dtype, next(names)),
-            self.state_size,
-        )
-
-    def check_input(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        """Raise if one step of input does not fit; here if it has not `input_size` features."""
-        size = getattr(self, "input_size", None)
-        if size is not None and (len(shape) not in (1, 2) or shape[-1] != size):
-            raise ValueError(
-                f"{self.scope_name}: x (B, {size}) or ({size},) is needed at each step, found {shape}"
-            )
-        if size is not None and dtype.kind != "f":
-            raise TypeError(
-                f"{self.scope_name}: x must hold floats, found {dtype}; write x.astype(np.{self.dtype})"
-            )
-
-    def check_state(self, state: State, *batch: int, who: str = "") -> State:
-        """The state as tensors, in the structure of the initial one; raises, and names the leaf
-        that does not fit.
-        """
-        if hasattr(self, "state_size"):
-            return self.check_like(
-                state, self.state_size, f"{who or self.scope_name}: state", batch
-            )
-        with mg.no_grad():
-            return self.check_like(
-                state, self.initial_state(*batch), f"{who or self.scope_name}: state", batch
-            )
-
-    def check_like(self, state: State, like: Any, where: str, batch: tuple[int, ...] = ()) -> State:
-        """The state in the structure of `like`, whose leaves are sizes without the batch, or
-        examples; or an error.
-        """
-        if isinstance(like, tuple):
-            fields = getattr(like, "_fields", range(len(like)))
-            if not isinstance(state, tuple | list) or len(state) != len(like):
-                found = (
-                    f"{len(state)} parts"
-                    if isinstance(state, tuple | list)
-                    else f"one {type(state).__name__}"
-                )
-                wanted = ", ".join(str(field) for field in fields)
-                raise ValueError(f"{where} must be a tuple ({wanted}), found {found}")
-            parts = [
-                self.check_like(s, l, f"{where}.{field}", batch)
-                for field, s, l in zip(fields, state, like)
-            ]
-            return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
-        shape = (*batch, like) if isinstance(like, int) else like.shape
-        if not isinstance(state, mg.Tensor | np.ndarray):
-            raise TypeError(f"{where} must be a tensor {shape}, found {type(state).__name__}")
-        if state.shape != shape:
-            raise ValueError(f"{where} {shape} is needed, found {state.shape}")
-        return state if isinstance(state, mg.Tensor) else mg.tensor(state, dtype=self.dtype)
-
-    def __call__(self, x: Any, state: State = None, **options: Any) -> tuple[Any, State]:
-        """One step: `forward` after checking x and the state; without a state, from the initial
-        one.
-        """
-        x, state = self._as_tensors(x), self._as_tensors(state)
-        if not hasattr(x, "dtype"):
-            raise TypeError(
-                f"{self.scope_name}: x must be a tensor or an array, found {type(x).__name__}"
-            )
-        self.check_input(x.shape, x.dtype)
-        batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
-        state = self.initial_state(*batch) if state is None else self.check_state(state, *batch)
-        with mg.scope(self.scope_name, outside=FOLDER):
-            return self.check_result(self.forward(x, state, **options))
-
-    def check_result(self, result: Any, like: State = None) -> tuple[Any, State]:
-        """What forward returned, if it is (y, state), with a state like the one that went in; or an
-        error.
-        """
-        if not isinstance(result, tuple) or len(result) != 2:
-            found = (
-                f"{len(result)} parts"
-                if isinstance(result, tuple)
-                else f"one {type(result).__name__}"
-            )
-            raise TypeError(f"{type(self).__name__}.forward must return (y, state), found {found}")
-        y, new = result
-        return y, new if like is None else self.check_like(
-            new, like, f"{self.scope_name}: the state that forward returns"
-        )
-
-    def describe(self) -> str:
-        """The sizes."""
-        return ", ".join(
-            str(getattr(self, name))
-            for name in ("input_size", "hidden_size")
-            if hasattr(self, name)
-        )
 
 
 class RNNCell(Cell):
@@ -227,7 +57,7 @@ class RNNCell(Cell):
 
 
 class LSTMState(NamedTuple):
-    """The state of an LSTM: what it shows, and its memory."""
+    """The state of an LSTM: the output h and the memory c."""
 
     h: Any
     c: Any

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from nn.cells import Cell, leaves, map_state
+from nn.cell import Cell
 from nn.module import Module
+from nn.padding import take_apart
+from nn.structure import leaf_names, map_structure, named_leaves
 from nn.unroll import checked_cell, unroll
 
 
@@ -68,8 +70,8 @@ class _Checks:
             else np.stack([x] * steps)
         )
         self.x = mg.tensor(xs, requires_grad=real, name="x")
-        names = iter([f"{name}_init" for name, _ in leaves(state)])
-        self.state = map_state(lambda s: self._random_state(s, next(names)), state)
+        names = iter([f"{name}_init" for name in leaf_names(state)])
+        self.state = map_structure(lambda s: self._random_state(s, next(names)), state)
 
     def _random_state(self, like: mg.Tensor, name: str) -> mg.Tensor:
         return mg.tensor(
@@ -79,7 +81,7 @@ class _Checks:
         )
 
     def report(self) -> CellReport:
-        inputs = [*self.cell.parameters(), self.x, *[s for _, s in leaves(self.state)]]
+        inputs = [*self.cell.parameters(), self.x, *[s for _, s in named_leaves(self.state)]]
         full = sum(x.size for x in inputs) <= 1000
         checks: dict[str, Callable[[], Any]] = {
             "state out = state in": self.state_kept,
@@ -94,12 +96,12 @@ class _Checks:
 
     def outputs(self) -> list[mg.Tensor]:
         """All that comes out of some steps."""
-        ys, state = unroll(self.cell, list(self.x), self.state)
-        return [*ys, *[s for _, s in leaves(state)]]
+        ys, state = unroll(self.cell, take_apart("check_cell", self.x), self.state)
+        return [*ys, *[s for _, s in named_leaves(state)]]
 
     def state_kept(self) -> str:
-        _, new = self.cell.check_result(self.cell.forward(self.x[0], self.state), self.state)
-        for (name, s_prev), (_, s) in zip(leaves(self.state), leaves(new), strict=True):
+        _, new = self.cell.check_result(self.cell.step(self.x[0], self.state), self.state)
+        for (name, s_prev), (_, s) in zip(named_leaves(self.state), named_leaves(new), strict=True):
             if s.dtype != s_prev.dtype:
                 return f"FAILED: {name} goes in as {s_prev.dtype} and comes out as {s.dtype}"
         return "ok"
@@ -108,7 +110,7 @@ class _Checks:
         before, x, state = self.outputs(), self.x, self.state
         first = x.data[:, :1] + 1 if x.requires_grad else x.data[:, 1:2]
         self.x = mg.tensor(np.concatenate([first, x.data[:, 1:]], axis=1))
-        self.state = map_state(
+        self.state = map_structure(
             lambda s: mg.tensor(np.concatenate([s.data[:1] + 1, s.data[1:]])), state
         )
         after, (self.x, self.state) = self.outputs(), (x, state)
@@ -118,7 +120,7 @@ class _Checks:
         return "ok"
 
     def nothing_kept(self) -> str:
-        self.cell.forward(self.x[0], self.state)
+        self.cell.step(self.x[0], self.state)
         changed = []
         for name, (value, size) in _attributes(self.cell):
             old, old_size = self.before.get(name, (None, 0))
@@ -162,7 +164,7 @@ def example_input(cell: Cell, batch_size: int) -> np.ndarray[Any, Any]:
     for size in dict.fromkeys(tried):
         x = np.zeros((batch_size, size), cell.dtype)
         try:
-            cell.forward(mg.tensor(x), state)
+            cell.step(mg.tensor(x), state)
             return x
         except Exception as error:  # whatever a cell does with an input that it does not take
             problem = error

@@ -13,6 +13,7 @@ import minigrad as mg
 from nn import habits
 from nn.parameter import Buffer, Parameter
 from nn.state_dicts import match_entries
+from nn.structure import is_structure, map_structure, parts_of
 
 M = TypeVar("M", bound="Module")
 FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep  # scopes point to lines outside of it
@@ -207,15 +208,13 @@ class Module:
             )
 
     def _as_tensors(self, value: Any) -> Any:
-        """Arrays of floats as tensors of the module's dtype, also inside tuples and lists."""
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            return mg.tensor(value, dtype=self._dtype())
-        if not isinstance(value, tuple | list) or not any(
-            isinstance(part, np.ndarray | tuple | list) for part in value
-        ):
+        """Arrays of floats as tensors of the module's dtype, also inside tuples, lists and dicts."""
+        if isinstance(value, np.ndarray):
+            is_float = value.dtype.kind == "f"
+            return mg.tensor(value, dtype=self._dtype()) if is_float else value
+        if not is_structure(value) or not any(map(_may_hold_arrays, parts_of(value))):
             return value
-        parts = [self._as_tensors(part) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return map_structure(self._as_tensors, value)
 
     if not TYPE_CHECKING:  # so that type checkers still reject unknown attributes
 
@@ -313,6 +312,10 @@ def _part(value: Any, key: str) -> Any:
     if isinstance(value, list | tuple) and key.isdecimal() and int(key) < len(value):
         return value[int(key)]
     return None
+
+
+def _may_hold_arrays(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or is_structure(value)
 
 
 def _is_encodable(text: str) -> bool:

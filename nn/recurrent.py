@@ -1,123 +1,25 @@
-"""Recurrent layers over whole sequences: stacked, bidirectional, RNN, LSTM, GRU."""
+"""RNN, LSTM and GRU: layers of unrolled cells, with the arguments and shapes of PyTorch's."""
 
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import Any
 
 import minigrad as mg
-from nn.cells import Cell, GRUCell, Layers, LSTMCell, RNNCell, State, map_state
+from nn.cell import Cell
+from nn.cells import GRUCell, LSTMCell, RNNCell
 from nn.checks import flags, in_range, positive
-from nn.dropout import Dropout, dropout_mask
+from nn.dropout import dropout_mask
+from nn.layers import both_ways
 from nn.module import Module
-from nn.unroll import checked_cell, stacked, steps, unroll
-
-
-def both_ways(
-    forwards: Cell, backwards: Cell, xs: list[mg.Tensor], state: State, mask: Any
-) -> tuple[list[mg.Tensor], State]:
-    """One cell from the first step to the last, one from the last to the first; their outputs side
-    by side.
-    """
-    first, last = (None, None) if state is None else state
-    ys, first = unroll(forwards, xs, first, mask)
-    zs, last = unroll(backwards, xs, last, mask, reverse=True)
-    return [mg.concatenate(both, axis=-1) for both in zip(ys, zs, strict=True)], (first, last)
-
-
-class Bidirectional(Module):
-    """Two cells, one for each direction of time (Schuster & Paliwal 1997).
-
-    `y, (state_forwards, state_backwards) = Bidirectional(cell, cell)(xs, state=None, lengths=None)`
-
-    Shapes: xs (T, B, D), y (T, B, H + H); lengths as in `Unroll`.  y[t] has seen all steps: those
-    up to t in its first half, those from t on in its second.
-
-    >>> import numpy as np, nn
-    >>> y, state = nn.Bidirectional(nn.GRUCell(3, 4), nn.GRUCell(3, 5))(np.zeros((6, 2, 3)))
-    >>> y.shape
-    (6, 2, 9)
-    """
-
-    def __init__(self, forward: Cell, backward: Cell) -> None:
-        self.forwards = checked_cell("Bidirectional", forward)
-        self.backwards = checked_cell("Bidirectional", backward)
-
-    def forward(self, xs: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
-        """All steps, both ways."""
-        xs, mask = steps(self.scope_name, xs, lengths)
-        if state is not None and not (isinstance(state, tuple | list) and len(state) == 2):
-            raise ValueError(
-                f"{self.scope_name}: state must be a pair (forwards, backwards), found {type(state).__name__}"
-            )
-        ys, state = both_ways(self.forwards, self.backwards, xs, state, mask)
-        return stacked(ys, mask), state
-
-
-class Stacked(Cell):
-    """One above the other: what one layer puts out, the next takes in (Graves 2013).
-
-    Of cells, it is a cell, all of whose layers take step t before any takes step t + 1; its state
-    is the tuple of theirs.  Of layers over time (`Unroll`, `Bidirectional`), it is such a layer,
-    and takes lengths. dropout: the probability for the outputs between the layers, in training.
-
-    >>> import numpy as np, nn
-    >>> deep = nn.Unroll(nn.Stacked([nn.LSTMCell(3, 4), nn.GRUCell(4, 5)]))
-    >>> y, ((h0, c0), h1) = deep(np.zeros((6, 2, 3)))
-    >>> y.shape, c0.shape, h1.shape
-    ((6, 2, 5), (2, 4), (2, 5))
-    """
-
-    def __init__(self, layers: Any, dropout: float = 0.0) -> None:
-        layers = list(layers)
-        cells = [isinstance(layer, Cell) and not layer.over_time for layer in layers]
-        if (
-            not layers
-            or not all(isinstance(layer, Module) for layer in layers)
-            or len(set(cells)) != 1
-        ):
-            found = ", ".join(type(layer).__name__ for layer in layers) or "nothing"
-            raise TypeError(f"Stacked: either cells or layers over time are needed, found {found}")
-        self.over_time, self.num_layers = not cells[0], len(layers)
-        for k, layer in enumerate(layers):
-            setattr(self, f"l{k}", layer)
-        self.dropout = Dropout(dropout)
-
-    @property
-    def memory(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The names of the memories in all layers."""
-        return tuple(name for layer in self.layers for name in layer.memory)
-
-    @property
-    def layers(self) -> list[Any]:
-        """The layers, from the input up: the attributes `l0`, `l1`, ..."""
-        return [getattr(self, f"l{k}") for k in range(self.num_layers)]
-
-    def initial_state(self, batch_size: int | None = None) -> State:
-        """The tuple of the cells' own."""
-        return Layers(layer.initial_state(batch_size) for layer in self.layers)
-
-    def check_input(self, shape: tuple[int, ...], dtype: Any) -> None:
-        """Raise if the first cell does not take this input."""
-        self.layers[0].check_input(shape, dtype)
-
-    def __call__(self, x: Any, state: State = None, **options: Any) -> Any:
-        """`forward`; of cells, after checking x and the state."""
-        return (Module if self.over_time else Cell).__call__(self, x, state, **options)
-
-    def forward(self, x: Any, state: State = None, **options: Any) -> tuple[mg.Tensor, State]:
-        """Through all layers."""
-        new = []
-        for k, layer in enumerate(self.layers):
-            x, s = layer(
-                x if k == 0 else self.dropout(x), None if state is None else state[k], **options
-            )
-            new.append(s)
-        return x, Layers(new)
+from nn.padding import Padded, Steps, stack_steps, take_apart
+from nn.structure import State, is_structure, map_structure
+from nn.unroll import unroll
 
 
 class _Recurrent(Module):
-    """What RNN, LSTM and GRU share: layers of unrolled cells, named `l0`, `l0_reverse`, `l1`, ..."""
+    """Base of RNN, LSTM and GRU: layers of cells, named `l0`, `l0_reverse`, `l1`, ..."""
 
     l0: Cell
 
@@ -137,50 +39,77 @@ class _Recurrent(Module):
         positive(who, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         flags(who, bias=bias, batch_first=batch_first, bidirectional=bidirectional)
         in_range(who, 1, dropout=dropout)
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.batch_first, self.bidirectional, self.dropout = batch_first, bidirectional, dropout
-        self.layers: list[list[str]] = []
+        if dropout and num_layers == 1:
+            text = f"{who}: dropout={dropout} drops outputs between layers, and there is one layer"
+            warnings.warn(f"{text}; write num_layers=2, or nn.Dropout after it", stacklevel=3)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+        self.num_layers = num_layers
+        self.batch_first = batch_first
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.layers: list[tuple[str, ...]] = []  # the names of the cells of each layer
         for k in range(num_layers):
-            size = input_size if k == 0 else hidden_size * (1 + bidirectional)
-            self.layers.append([f"l{k}", f"l{k}_reverse"][: 1 + bidirectional])
-            for name in self.layers[-1]:
+            names = (f"l{k}", f"l{k}_reverse") if bidirectional else (f"l{k}",)
+            size = input_size if k == 0 else hidden_size * len(names)
+            self.layers.append(names)
+            for name in names:
                 setattr(self, name, kind(size, hidden_size, bias, **options))
+
+    def initial_state(self, batch_size: int | None = None) -> State:
+        """Zeros: leaves (layers · directions, B, H)."""
+        rows = [self.l0.initial_state(batch_size) for names in self.layers for _ in names]
+        return map_structure(lambda *same: mg.stack(same), *rows)
 
     def forward(self, x: Any, state: State = None, lengths: Any = None) -> tuple[mg.Tensor, State]:
         """All layers over all steps; see the class."""
-        if self.batch_first and not hasattr(x, "ndim"):
-            raise TypeError(
-                f"{self.scope_name}: batch_first needs an array (B, T, D), found {type(x).__name__}"
-            )
-        batch_first = self.batch_first and x.ndim == 3
-        xs, mask = steps(self.scope_name, mg.swapaxes(x, 0, 1) if batch_first else x, lengths)
-        states = self._rows(state, *xs[0].shape[:-1])
+        x, batch_axis = self._time_major(x)
+        taken = take_apart(self.scope_name, x, lengths, zero=state is not None)
+        if is_structure(taken.steps[0]):
+            found = type(taken.steps[0]).__name__
+            raise TypeError(f"{self.scope_name}: x must be a tensor or an array, found {found}")
+        states = self._rows(state, *taken.steps[0].shape[:-1])
         finals: list[State] = []
         for names in self.layers:
-            cells = [getattr(self, name) for name in names]
-            own = [states[len(finals) + k] for k in range(len(cells))]
             if finals and self.dropout and self.training:
-                xs = [x_t * dropout_mask(x_t.shape, self.dropout, x_t.dtype) for x_t in xs]
-            if self.bidirectional:
-                xs, both = both_ways(cells[0], cells[1], xs, own, mask)
-                finals += both
-            else:
-                xs, final = unroll(cells[0], xs, own[0], mask)
-                finals.append(final)
-        return stacked(xs, mask, int(batch_first)), map_state(lambda *rows: mg.stack(rows), *finals)
+                dropped = [x * dropout_mask(x.shape, self.dropout, x.dtype) for x in taken.steps]
+                taken = Steps(None, dropped, taken.mask)
+            first = len(finals)
+            ys, last = self._layer(names, taken, states[first : first + len(names)])
+            taken = Steps(None, ys, taken.mask)
+            finals += last
+        y = stack_steps(taken.steps, taken.mask, batch_axis)
+        return y, map_structure(lambda *rows: mg.stack(rows), *finals)
+
+    def _layer(self, names: tuple[str, ...], taken: Steps, states: list[State]) -> Any:
+        """The outputs of one layer, and the last state of each of its cells."""
+        if len(names) == 1:
+            ys, last = unroll(getattr(self, names[0]), taken, states[0])
+            return ys, [last]
+        return both_ways(self, (names[0], names[1]), taken, states)
+
+    def _time_major(self, x: Any) -> tuple[Any, int]:
+        """The input with time first, and the axis of y along which the steps are stacked."""
+        if not self.batch_first or isinstance(x, Padded):
+            return x, int(self.batch_first)
+        if not hasattr(x, "ndim"):
+            found = type(x).__name__
+            raise TypeError(
+                f"{self.scope_name}: batch_first needs an array (B, T, D), found {found}; "
+                "for sequences of different lengths write nn.pad(sequences)"
+            )
+        return (mg.swapaxes(x, 0, 1), 1) if x.ndim == 3 else (x, 0)
 
     def _rows(self, state: State, *batch: int) -> list[State]:
-        """The initial state of each cell, in the order of the rows of h_n; None where it is the
-        default.
-        """
+        """The initial state of each cell, in the order of the rows of h_n; None for the default."""
         rows = sum(len(names) for names in self.layers)
         if state is None:
             return [None] * rows
         state = self.l0.check_state(state, rows, *batch, who=self.scope_name)
-        return [map_state(operator.itemgetter(k), state) for k in range(rows)]
+        return [map_structure(operator.itemgetter(k), state) for k in range(rows)]
 
     def describe(self) -> str:
-        """The sizes, and what is not the default."""
+        """The sizes, and the arguments that are not the default."""
         options = [f"num_layers={self.num_layers}"] if self.num_layers > 1 else []
         options += [name for name in ("bidirectional", "batch_first") if getattr(self, name)]
         options += [f"dropout={self.dropout}"] if self.dropout else []

@@ -6,32 +6,40 @@ engine, run on the graph that the `for` loop below leaves behind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 import minigrad as mg
-from nn.cells import Cell, State, leaves, map_state
+from nn.cell import Cell, EachStep, batch_of, check_leaves, step_of
 from nn.module import FOLDER, Module
+from nn.padding import Steps, joined, stack_steps, take_apart, wide_mask
+from nn.structure import (
+    State,
+    check_like,
+    flatten,
+    is_structure,
+    leaf_names,
+    map_structure,
+    named_leaves,
+)
 
 Array = np.ndarray[Any, Any]
-_begin: ContextVar[Any] = ContextVar(
-    "nn.begin", default=lambda cell: (0, cell.full_name or cell.scope_name)
-)
+# of a cell and the name of its axis: the number of the first step, and the axis or its name
+_begin: ContextVar[Any] = ContextVar("nn.begin", default=lambda cell, name: (0, name))
 
 
 @contextmanager
-def starting_at(t: int, axes: dict[Cell, mg.Axis]) -> Iterator[None]:
-    """Inside, sequences begin with step `t`, not 0; a cell goes on with its axis, which is made if
-    need be.
-    """
-    token = _begin.set(
-        lambda cell: (t, axes.setdefault(cell, mg.Axis(cell.full_name or cell.scope_name)))
-    )
+def starting_at(t: int, axes: dict[tuple[Cell, str], mg.Axis]) -> Iterator[None]:
+    """Inside, sequences begin with step `t`, and each use of a cell continues its axis in `axes`."""
+
+    def begin(cell: Cell, name: str) -> tuple[int, mg.Axis]:
+        return t, axes.setdefault((cell, name), mg.Axis(name))
+
+    token = _begin.set(begin)
     try:
         yield
     finally:
@@ -40,34 +48,41 @@ def starting_at(t: int, axes: dict[Cell, mg.Axis]) -> Iterator[None]:
 
 def unroll(
     cell: Cell,
-    xs: list[mg.Tensor],
+    taken: Steps,
     state: State = None,
-    mask: Array | None = None,
     reverse: bool = False,
-) -> tuple[list[mg.Tensor], State]:
-    """Call the cell for each x_t; returns the list of the y_t, and the last state.
+    extras: Mapping[str, Any] | None = None,
+    use: str = "",
+    path: str = "",
+) -> tuple[list[Any], State]:
+    """Call the cell for each step; returns the list of the y_t, and the last state.
 
-    mask: which rows have not ended at each step, bool (T, B); the others keep their state.
-    Each call opens an axis of its own, which bears the path of the cell.
+    Rows that have ended keep their state.  Each call opens an axis of its own.
+    use, path: the name of this use of the cell for its scope, and its full name for the axis; by
+    default the cell's own.
     """
-    state, (start, axis) = _checked(cell, xs, state), _begin.get()(cell)
-    ys: list[Any] = [None] * len(xs)
-    masks = {} if mask is None else _masks_by_step(mask)
-    first = len(xs) - 1 if reverse else 0
-    with mg.scope(
-        cell.scope_name, outside=FOLDER
-    ):  # opened once, so that a step costs no more than its equations
-        for t, x_t in mg.timesteps(xs, axis, reverse=reverse, start=start):
-            result = cell.forward(x_t, state)
-            y, new = cell.check_result(result, state) if t - start == first else result
-            if t - start in masks:
-                kept: dict[Any, Any] = {}
-                new = map_state(partial(_kept, masks[t - start], kept), new, state)
-                # a y_t that is the state stays it, so that one value has the whole gradient of step t
-                y = kept.get(y, y)
-            for name, leaf in leaves(new):
-                leaf.place("state", name, memory=name in cell.memory)
-            ys[t - start], state = y, new
+    check_first_step(cell, taken.steps[0])
+    state = cell.first_state(taken.steps[0], state)
+    names = leaf_names(state)
+    _mark_initial(cell, state, names)
+    start, axis = _begin.get()(cell, path or cell.full_name or cell.scope_name)
+    ys: list[Any] = [None] * len(taken.steps)
+    masks = {} if taken.mask is None else _masks_by_step(taken.mask)
+    first = len(ys) - 1 if reverse else 0
+    with mg.scope(use or cell.scope_name, outside=FOLDER):  # opened once, not in each step
+        xs = joined(taken) if cell.prepare is not None else None
+        context = cell.prepared(xs, extras or {})
+        changes = any(isinstance(part, EachStep) for part in flatten(context))
+        for t, x_t in mg.timesteps(taken.steps, axis, reverse=reverse, start=start):
+            k = t - start
+            _mark_inputs(x_t)
+            result = cell.step(x_t, state, step_of(context, k) if changes else context)
+            y, new = cell.check_result(result, state) if k == first else result
+            if k in masks:
+                y, new = _keep_ended(masks[k], y, new, state)
+            _mark_state(cell, new, names, state)
+            ys[k] = y
+            state = new
     return ys, state
 
 
@@ -76,10 +91,13 @@ class Unroll(Module):
 
     `y, state = Unroll(cell)(xs, state=None, lengths=None, reverse=False)`
 
-    Shapes: xs (T, B, D), or (T, D) without a batch axis, or a list of T steps; y (T, B, ...); each
-    leaf of the state (B, size).  lengths (B) integers in 1...T: from step lengths[b] on, row b
-    keeps its state, its y is 0, and its x is not looked at, NaN included.  reverse: the steps T−1
-    ... 0, so that with lengths each row starts at its own end.
+    Shapes: xs (T, B, ...), or (T, D) without a batch axis, or a tuple or dict of such; or a list of
+    T steps; or what `nn.pad` returned; or a list of B sequences (T_b, ...) of different lengths.
+    y (T, B, ...); each leaf of the state (B, ...).
+    lengths: integers (B) in 1...T.  From step lengths[b] on, row b keeps its state, its y is 0, and
+    its x is not looked at, NaN included.  A row may have length 0 if a state is given.
+    reverse: the steps T−1 ... 0, so that with lengths each row starts at its own end.
+    Further keyword arguments go to the cell's `prepare`, if its signature names them.
 
     >>> import numpy as np, nn
     >>> y, h = nn.Unroll(nn.RNNCell(3, 4))(np.zeros((5, 2, 3)), lengths=[5, 2])
@@ -90,13 +108,26 @@ class Unroll(Module):
     def __init__(self, cell: Cell) -> None:
         self.cell = checked_cell("Unroll", cell)
 
+    def initial_state(self, batch_size: int | None = None) -> State:
+        """The cell's initial state."""
+        return self.cell.initial_state(batch_size)
+
+    def takes_extra(self, name: str) -> bool:
+        """Whether the cell's `prepare` takes this extra."""
+        return self.cell.takes_extra(name)
+
     def forward(
-        self, xs: Any, state: State = None, lengths: Any = None, reverse: bool = False
-    ) -> tuple[mg.Tensor, State]:
+        self,
+        xs: Any,
+        state: State = None,
+        lengths: Any = None,
+        reverse: bool = False,
+        **extras: Any,
+    ) -> tuple[Any, State]:
         """All steps; the y_t stacked."""
-        xs, mask = steps(self.scope_name, xs, lengths)
-        ys, state = unroll(self.cell, xs, state, mask, reverse)
-        return stacked(ys, mask), state
+        taken = take_apart(self.scope_name, xs, lengths, zero=state is not None)
+        ys, state = unroll(self.cell, taken, state, reverse, extras)
+        return stack_steps(ys, taken.mask), state
 
 
 def checked_cell(who: str, cell: Any) -> Cell:
@@ -106,86 +137,65 @@ def checked_cell(who: str, cell: Any) -> Cell:
     return cell
 
 
-def steps(who: str, xs: Any, lengths: Any = None) -> tuple[list[mg.Tensor], Array | None]:
-    """The x_t of a sequence, 0 where a row has ended, and the mask of its rows (T, B), if any."""
-    if isinstance(xs, list | tuple):
-        xs = [x_t if isinstance(x_t, mg.Tensor) else mg.tensor(x_t) for x_t in xs]
-        xs = mg.stack(xs) if xs and lengths is not None else xs
-    elif not isinstance(xs, mg.Tensor):
-        xs = mg.tensor(xs)
-    if getattr(xs, "shape", None) == () or not len(xs):
-        raise ValueError(
-            f"{who}: a sequence of at least one step is needed, found {getattr(xs, 'shape', xs)}"
-        )
-    if lengths is None:
-        return list(xs), None
-    mask = lengths_mask(lengths, len(xs))
-    if xs.ndim < 2 or mask.shape != xs.shape[:2]:
-        raise ValueError(
-            f"{who}: one length for each row of a batch is needed, "
-            f"found {mask.shape[1]} for {xs.shape}"
-        )
-    # NaN in the padding must not reach a product, so it is replaced before any
-    return list(mg.where(_mask(mask, xs.ndim), xs, 0)), mask
+def check_first_step(cell: Cell, x: Any) -> None:
+    """Raise if one step of input does not fit the cell."""
+    check_leaves(cell.scope_name, x)
+    cell.check_input(x)
+    batch_of(cell.scope_name, x)
 
 
-def _checked(cell: Cell, xs: list[mg.Tensor], state: State) -> State:
-    """The state to begin with; raises if it or the input does not fit the cell."""
-    x = xs[0]
-    cell.check_input(x.shape, x.dtype)
-    if len(shapes := sorted({x_t.shape for x_t in xs})) > 1:
-        raise ValueError(f"{cell.scope_name}: all steps must have the same shape, found {shapes}")
-    batch = x.shape[: 1 if x.dtype.kind != "f" else -1]
-    state = cell.initial_state(*batch) if state is None else cell.check_state(state, *batch)
-    for name, leaf in leaves(state):
+# roles: what the engine is told about the nodes of a recurrence
+
+
+def _mark_inputs(x: Any) -> None:
+    """Name the parts of an input that is a tuple or dict; `timesteps` names an input that is one."""
+    if not is_structure(x):
+        return
+    now = mg.tensor(0.0).time
+    for name, leaf in named_leaves(x, "x"):
+        if leaf.time is None and leaf.role is None and not (leaf.is_leaf and leaf.requires_grad):
+            leaf.place("input", name, now)
+
+
+def _mark_initial(cell: Cell, state: State, names: list[str]) -> None:
+    for name, leaf in zip(names, flatten(state), strict=True):
         if leaf.is_leaf and leaf.role is None and not leaf.requires_grad:
             leaf.place("state", f"{name}_init", memory=name in cell.memory)
-    return state
 
 
-def lengths_mask(lengths: Any, steps: int) -> Array:
-    """Which rows have not ended at each step: bool (T, B), as attention takes it.
-
-    >>> import nn
-    >>> nn.lengths_mask([2, 1], steps=2)
-    array([[ True,  True], [ True, False]])
-    """
-    lengths = np.asarray(lengths.data if isinstance(lengths, mg.Tensor) else lengths)
-    if lengths.ndim != 1 or (lengths.size and lengths.dtype.kind not in "iu"):
-        raise ValueError(
-            f"lengths: integers of shape (B,) are needed, found {lengths.dtype} of shape {lengths.shape}"
-        )
-    if len(wrong := np.flatnonzero((lengths < 1) | (lengths > steps))):
-        raise ValueError(
-            f"lengths: 1 to T = {steps} is possible, found {lengths[wrong[0]]} in row {wrong[0]}"
-        )
-    return np.asarray(np.arange(steps)[:, None] < lengths)
+def _mark_state(cell: Cell, state: State, names: list[str], before: State) -> None:
+    """Say which nodes of this step are states.  Raises if there are not as many as before."""
+    leaves = flatten(state)
+    if len(leaves) != len(names):
+        check_like(state, before, f"{cell.scope_name}: the state that forward returns")
+    for name, leaf in zip(names, leaves, strict=True):
+        if not (leaf.is_leaf and leaf.requires_grad):  # a parameter stays what it is
+            leaf.place("state", name, memory=name in cell.memory)
 
 
-def stacked(ys: list[mg.Tensor], mask: Array | None, axis: int = 0) -> mg.Tensor:
-    """The y_t in one tensor, 0 where a row has ended."""
-    y: mg.Tensor = mg.stack(ys, axis=axis)
-    if mask is None:
-        return y
-    return mg.where(_mask(np.moveaxis(mask, 0, axis), y.ndim), y, 0)
-
-
-def _kept(mask: mg.Tensor, kept: dict[Any, Any], s: mg.Tensor, s_prev: mg.Tensor) -> Any:
-    """The new state where the mask (B, 1) is True; rows that have ended keep the old one.  Also
-    noted in a table.
-    """
-    if s is not s_prev:
-        kept[s] = mg.where(mask if s.ndim == 2 else _mask(mask.data[:, 0], s.ndim), s, s_prev)
-    return kept.get(s, s)
+# lengths
 
 
 def _masks_by_step(mask: Array) -> dict[int, mg.Tensor]:
     """The mask (B, 1) of each step in which some row has ended."""
-    return {k: _mask(row, 2) for k, row in enumerate(mask) if not row.all()}
+    return {k: wide_mask(row, 2) for k, row in enumerate(mask) if not row.all()}
 
 
-def _mask(mask: Array, ndim: int) -> mg.Tensor:
-    """The mask as a tensor, with axes of length 1 at its end so that it has `ndim` axes."""
-    tensor = mg.tensor(mask.reshape(mask.shape + (1,) * (ndim - mask.ndim)))
-    tensor.place("mask", "mask")
-    return tensor
+def _keep_ended(mask: mg.Tensor, y: Any, new: State, state: State) -> tuple[Any, State]:
+    """The new state in rows that go on, the old one in rows that have ended.
+
+    If a part of y is a leaf of the state, the masked leaf takes its place, so that one node
+    receives the whole gradient of the step.
+    """
+    kept: dict[int, mg.Tensor] = {}
+
+    def keep(s: mg.Tensor, s_prev: mg.Tensor) -> mg.Tensor:
+        if s is s_prev:
+            return s
+        if id(s) not in kept:
+            wide = mask if s.ndim == 2 else wide_mask(mask.data[:, 0], s.ndim)
+            kept[id(s)] = mg.where(wide, s, s_prev)
+        return kept[id(s)]
+
+    masked = map_structure(keep, new, state)
+    return map_structure(lambda part: kept.get(id(part), part), y), masked

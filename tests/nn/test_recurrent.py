@@ -76,7 +76,8 @@ def test_dropout_between_layers_works_in_training_alone():
         assert np.array_equal(net(XS)[0].data, first)
         net.eval()
         assert np.array_equal(net(XS)[0].data, wanted)
-    one = nn.GRU(3, 4, dropout=0.5)
+    with pytest.warns(UserWarning, match=r"GRU: dropout=0.5 drops outputs between layers"):
+        one = nn.GRU(3, 4, dropout=0.5)
     assert np.array_equal(one(XS)[0].data, one(XS)[0].data)
 
 

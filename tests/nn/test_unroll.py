@@ -239,7 +239,7 @@ def test_work_and_memory_are_linear_in_the_number_of_steps():
             r"state \(2, 4\) is needed, found \(3, 4\)",
         ),
         (
-            lambda layer: layer([np.zeros((2, 3)), np.zeros((1, 3))]),
+            lambda layer: layer([np.zeros((2, 3)), np.zeros((2, 4))]),
             ValueError,
             "all steps must have the same shape",
         ),
