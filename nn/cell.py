@@ -125,44 +125,12 @@ class Cell(Module):
         x = self._as_tensors(x)
         check_leaves(self.scope_name, x)
         self.check_input(x)
-        state = self.first_state(x, self._as_tensors(state))
+        state = first_state(self, x, self._as_tensors(state))
         with mg.scope(self.scope_name, outside=FOLDER):
             if self.prepare is None or context is None:
                 xs = map_structure(lambda leaf: leaf[None], x) if self.prepare is not None else None
-                context = step_of(self.prepared(xs, extras), 0)
-            return self.check_result(self.step(x, state, context))
-
-    def step(self, x: Any, state: State, context: Any = None) -> Any:
-        """`forward`, with the context if the cell has `prepare`."""
-        if self.prepare is None:
-            return self.forward(x, state)
-        return self.forward(x, state, context)
-
-    def first_state(self, x: Any, state: State = None) -> State:
-        """The state to begin with at the step x: the one that was given, checked; or the initial."""
-        batch = batch_of(self.scope_name, x)
-        if state is None:
-            return self.initial_state(*batch)
-        return self.check_state(state, *batch)
-
-    def prepared(self, xs: Any, extras: Mapping[str, Any]) -> Any:
-        """The context of a sequence, from `prepare`; None if the cell has none.
-
-        Raises TypeError for an extra that the signature of `prepare` does not name.
-        """
-        unknown = [name for name in extras if not self.takes_extra(name)]
-        if unknown and self.prepare is None:
-            raise TypeError(
-                f"{self.scope_name}: {type(self).__name__} has no prepare(xs, ...), "
-                f"so it takes no {unknown[0]!r}"
-            )
-        if unknown:
-            known = ", ".join(_parameters(self.prepare)) or "no extras"
-            raise TypeError(
-                f"{self.scope_name}: {type(self).__name__}.prepare takes no {unknown[0]!r}; "
-                f"its signature names {known}"
-            )
-        return None if self.prepare is None else self.prepare(xs, **extras)
+                context = step_of(prepared(self, xs, extras), 0)
+            return self.check_result(run_step(self, x, state, context))
 
     def takes_extra(self, name: str) -> bool:
         """Whether the signature of `prepare` names this extra."""
@@ -174,6 +142,41 @@ class Cell(Module):
         """The sizes."""
         sizes = [getattr(self, name, None) for name in ("input_size", "hidden_size")]
         return ", ".join(str(size) for size in sizes if size is not None)
+
+
+def run_step(cell: Cell, x: Any, state: State, context: Any = None) -> Any:
+    """The cell's `forward`, with the context if the cell has `prepare`."""
+    if cell.prepare is None:
+        return cell.forward(x, state)
+    return cell.forward(x, state, context)
+
+
+def first_state(cell: Cell, x: Any, state: State = None) -> State:
+    """The state to begin with at the step x: the one that was given, checked; or the initial."""
+    batch = batch_of(cell.scope_name, x)
+    if state is None:
+        return cell.initial_state(*batch)
+    return cell.check_state(state, *batch)
+
+
+def prepared(cell: Cell, xs: Any, extras: Mapping[str, Any]) -> Any:
+    """The context of a sequence, from the cell's `prepare`; None if the cell has none.
+
+    Raises TypeError for an extra that the signature of `prepare` does not name.
+    """
+    unknown = [name for name in extras if not cell.takes_extra(name)]
+    if unknown and cell.prepare is None:
+        raise TypeError(
+            f"{cell.scope_name}: {type(cell).__name__} has no prepare(xs, ...), "
+            f"so it takes no {unknown[0]!r}"
+        )
+    if unknown:
+        known = ", ".join(_parameters(cell.prepare)) or "no extras"
+        raise TypeError(
+            f"{cell.scope_name}: {type(cell).__name__}.prepare takes no {unknown[0]!r}; "
+            f"its signature names {known}"
+        )
+    return None if cell.prepare is None else cell.prepare(xs, **extras)
 
 
 def _parameters(prepare: Callable[..., Any] | None) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import minigrad as mg
-from nn.cell import Cell
+from nn.cell import Cell, prepared, run_step
 from nn.dropout import Dropout
 from nn.module import FOLDER, Module
 from nn.padding import Steps, stack_steps, take_apart
@@ -155,7 +155,7 @@ class Stacked(Cell):
     def _prepare(self, xs: Any, **extras: Any) -> list[Any]:
         contexts = []
         for k, layer in enumerate(self.layers):
-            contexts.append(layer.prepared(xs if k == 0 else None, _extras_of(layer, extras)))
+            contexts.append(prepared(layer, xs if k == 0 else None, _extras_of(layer, extras)))
         return contexts
 
     def takes_extra(self, name: str) -> bool:
@@ -196,11 +196,13 @@ class Stacked(Cell):
         """One cell's step in a scope of this layer, though the cell may be used in several."""
         cell.check_input(x)
         with mg.scope(f"l{k}", outside=FOLDER):
-            return cell.check_result(cell.step(x, state, context))
+            return cell.check_result(run_step(cell, x, state, context))
 
 
 def _takes_extra(layer: Any, name: str) -> bool:
     """Whether a layer takes this keyword argument, for its cell's `prepare` or for itself."""
+    if name == "lengths" and not isinstance(layer, Cell):
+        return True
     takes = getattr(layer, "takes_extra", None)
     if takes is not None and takes(name):
         return True
@@ -215,5 +217,5 @@ def _extras_of(layer: Any, extras: Mapping[str, Any] | None) -> dict[str, Any]:
 def _check_extras(module: Any, extras: Mapping[str, Any]) -> None:
     """Raise TypeError for a keyword argument that no part of a module takes."""
     for name in extras:
-        if not module.takes_extra(name):
+        if name != "lengths" and not module.takes_extra(name):
             raise TypeError(f"{module.scope_name}: no cell's prepare takes {name!r}")

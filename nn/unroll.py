@@ -14,7 +14,16 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
-from nn.cell import Cell, EachStep, batch_of, check_leaves, step_of
+from nn.cell import (
+    Cell,
+    EachStep,
+    batch_of,
+    check_leaves,
+    first_state,
+    prepared,
+    run_step,
+    step_of,
+)
 from nn.module import FOLDER, Module
 from nn.padding import Steps, joined, stack_steps, take_apart, wide_mask
 from nn.structure import (
@@ -62,7 +71,7 @@ def unroll(
     default the cell's own.
     """
     check_first_step(cell, taken.steps[0])
-    state = cell.first_state(taken.steps[0], state)
+    state = first_state(cell, taken.steps[0], state)
     names = leaf_names(state)
     _mark_initial(cell, state, names)
     start, axis = _begin.get()(cell, path or cell.full_name or cell.scope_name)
@@ -71,12 +80,12 @@ def unroll(
     first = len(ys) - 1 if reverse else 0
     with mg.scope(use or cell.scope_name, outside=FOLDER):  # opened once, not in each step
         xs = joined(taken) if cell.prepare is not None else None
-        context = cell.prepared(xs, extras or {})
+        context = prepared(cell, xs, extras or {})
         changes = any(isinstance(part, EachStep) for part in flatten(context))
         for t, x_t in mg.timesteps(taken.steps, axis, reverse=reverse, start=start):
             k = t - start
             _mark_inputs(x_t)
-            result = cell.step(x_t, state, step_of(context, k) if changes else context)
+            result = run_step(cell, x_t, state, step_of(context, k) if changes else context)
             y, new = cell.check_result(result, state) if k == first else result
             if k in masks:
                 y, new = _keep_ended(masks[k], y, new, state)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
-from nn.cells import Cell, leaves, map_state
+from nn.cell import Cell
 from nn.check import example_input
 from nn.embedding import Embedding
 from nn.interchange.layers import LAYERS, write_embedding
@@ -21,6 +21,7 @@ from nn.interchange.recurrence import Run
 from nn.interchange.sizes import Merged, Sizes
 from nn.interchange.writing import Array, Constant, Port, Writer
 from nn.module import Module
+from nn.structure import map_structure, named_leaves
 
 SIZES = ((5, 3, 4), (7, 2, 5), (4, 5, 6), (9, 4, 3))  # of the free axes, in each run
 NO_LIMIT = 2**31 - 1  # the default of `lengths`: longer than any sequence
@@ -163,8 +164,8 @@ def written(
     one_step = isinstance(root, Cell) and not root.over_time
     if state or one_step:
         _, last = run.compute(root, *inputs)
-        names = iter([write.name(f"{name}_init") for name, _ in leaves(last)])
-        options["state"] = map_state(lambda s: placed(write, next(names), s.data), last)
+        names = iter([write.name(f"{name}_init") for name, _ in named_leaves(last)])
+        options["state"] = map_structure(lambda s: placed(write, next(names), s.data), last)
     if lengths:
         options["lengths"] = optional_lengths(write, arguments, sizes, run.rng)
     with mg.tracing(), stand_ins(run, root):
@@ -229,7 +230,7 @@ def stand_in(run: Run, module: Module, layer: Any, scope: str) -> Callable[..., 
         result = run.compute(forward, *inputs, **options)
         with run.write.named(scope, f"{scope} = {type(module).__name__}({module.describe()})"):
             names = iter(layer(run, module, *inputs, **options))
-        return map_state(lambda y: bound(run.write, y.data, next(names)), result)
+        return map_structure(lambda y: bound(run.write, y.data, next(names)), result)
 
     return call
 
@@ -246,5 +247,5 @@ def outputs(root: Module, result: Any) -> list[tuple[str, mg.Tensor]]:
     layer = LAYERS.get(type(root).forward)
     if isinstance(root, Cell) or layer not in (None, write_embedding):
         y, last = result
-        return [("y", y), *[(f"{name}_n", s) for name, s in leaves(last)]]
-    return [("y", y) for _, y in leaves(result)]
+        return [("y", y), *[(f"{name}_n", s) for name, s in named_leaves(last)]]
+    return [("y", y) for _, y in named_leaves(result)]

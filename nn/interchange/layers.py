@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from nn.cells import leaves
 from nn.embedding import Embedding
 from nn.interchange.recurrence import (
     Names,
@@ -20,7 +19,9 @@ from nn.interchange.recurrence import (
     tensor_of,
 )
 from nn.interchange.writing import Writer
-from nn.recurrent import RNN, Bidirectional
+from nn.layers import Bidirectional
+from nn.recurrent import RNN
+from nn.structure import named_leaves
 from nn.unroll import Unroll
 
 Layer = Callable[..., Names]  # (run, module, arguments of forward) → the names of the leaves
@@ -35,7 +36,7 @@ def direction(
         state = cell.initial_state(len(xs.step)) if state is None else state
         return scan(run, cell, xs, cell.check_state(state, len(xs.step)), reverse)
     axis = write.ints([0], "axes")
-    initial = [] if state is None else [write.value(s) for _, s in leaves(state)]
+    initial = [] if state is None else [write.value(s) for _, s in named_leaves(state)]
     y, last = operator(write, [cell], xs, [write("Unsqueeze", s, axis) for s in initial], reverse)
     return y, [write("Squeeze", s, axis, name="last") for s in last]
 
@@ -68,7 +69,7 @@ def write_bidirectional(
 def write_recurrent(run: Run, module: Any, x: Any, state: Any = None, lengths: Any = None) -> Names:
     """`nn.RNN`, `nn.LSTM`, `nn.GRU`: one operator for each layer."""
     write, xs = run.write, sequence(run, x, lengths, module.batch_first)
-    rows = [] if state is None else [write.value(s) for _, s in leaves(state)]
+    rows = [] if state is None else [write.value(s) for _, s in named_leaves(state)]
     finals: list[Names] = []
     for number, names in enumerate(module.layers):
         cells = [getattr(module, name) for name in names]
@@ -92,7 +93,7 @@ def layer(run: Run, cells: list[Any], xs: Sequence, initial: Names) -> tuple[str
     results = []
     for k, cell in enumerate(cells):
         state = cell.initial_state(len(xs.step))
-        for (_, s), rows in zip(leaves(state), initial, strict=bool(initial)):
+        for (_, s), rows in zip(named_leaves(state), initial, strict=bool(initial)):
             write.bind(s, write("Gather", rows, write.ints(k, "index"), axis=0))
         results.append(scan(run, cell, xs, state, reverse=bool(k)))
     finals = [[write("Unsqueeze", s, axis) for s in last] for _, last in results]

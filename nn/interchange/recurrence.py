@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import minigrad as mg
-from nn.cells import Cell, GRUCell, LSTMCell, RNNCell, leaves, map_state
+from nn.cell import Cell
+from nn.cells import GRUCell, LSTMCell, RNNCell
 from nn.interchange.writing import Array, Block, Port, Writer
+from nn.structure import map_structure, named_leaves
 
 Names = list[str]
 
@@ -166,7 +168,7 @@ def scan(
         xs.x if inside is None else zeroed(write, inside, xs.x, xs.step.ndim + 1, xs.step.dtype)
     ]
     scanned += [] if inside is None else [inside]
-    initial = [write.value(s) for _, s in leaves(state)]
+    initial = [write.value(s) for _, s in named_leaves(state)]
     for _ in range(run.number):
         _, state = run.compute(cell, mg.tensor(xs.step), state)
     with write.body() as body:
@@ -194,14 +196,14 @@ def record_step(
     write: Writer, body: Block, cell: Cell, xs: Sequence, state: Any, masked: bool
 ) -> list[tuple[str, mg.Tensor]]:
     """One step of a cell, on inputs of the body: name and tensor of each leaf, and of y."""
-    names = iter([name for name, _ in leaves(state)])
-    before = map_state(lambda s: port(write, body, f"{next(names)}_prev", s.data), state)
+    names = iter([name for name, _ in named_leaves(state)])
+    before = map_structure(lambda s: port(write, body, f"{next(names)}_prev", s.data), state)
     x_t = port(write, body, "x_t", xs.step)
     if masked:
         mask = port(write, body, "inside_t", np.ones(len(xs.step), np.bool_))
     y, after = cell(x_t, before)
     outputs = []
-    for (name, s_prev), (_, s) in zip(leaves(before), leaves(after), strict=True):
+    for (name, s_prev), (_, s) in zip(named_leaves(before), named_leaves(after), strict=True):
         if masked and s is not s_prev:
             s = mg.where(np.reshape(mask, (-1,) + (1,) * (s.ndim - 1)), s, s_prev)
         outputs.append((name, s))

@@ -12,11 +12,11 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad.primitive import registry
-from nn.cells import leaves
 from nn.interchange.model import build
 from nn.interchange.sizes import Merged
 from nn.interchange.table import REASONS, TABLE
 from nn.interchange.writing import Port, Writer
+from nn.structure import named_leaves
 from tests.minigrad.ops.test_derivatives import CHECKS
 
 onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
@@ -38,7 +38,7 @@ def exported(net: nn.Module, folder: Path, *example: Any, **options: Any) -> Any
 
 
 def arrays(result: Any) -> list[Any]:
-    return [y.data for _, y in leaves(result)]
+    return [y.data for _, y in named_leaves(result)]
 
 
 def compare(found: Any, wanted: Any, tolerance: float = 1e-6) -> None:
