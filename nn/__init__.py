@@ -18,6 +18,7 @@ from nn.module import Module
 from nn.normalization import LayerNorm
 from nn.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from nn.padding import Padded, lengths_mask, pad
+from nn.parallel import Parallel
 from nn.parameter import Buffer, Parameter
 from nn.recurrent import GRU, LSTM, RNN
 from nn.schedule import (
@@ -41,7 +42,7 @@ __all__ = [
     "Cell", "CellReport", "CosineAnnealingLR", "DotAttention", "Dropout", "Embedding",
     "ExponentialLR", "GRUCell", "GeneralAttention", "LRScheduler", "LSTMCell", "LSTMState",
     "LambdaLR", "LayerNorm", "LearnedInitialState", "Linear", "Module", "Optimizer", "Padded",
-    "Parameter", "RMSprop", "RNNCell", "RecurrentDropout", "ReduceLROnPlateau", "Residual",
+    "Parallel", "Parameter", "RMSprop", "RNNCell", "RecurrentDropout", "ReduceLROnPlateau", "Residual",
     "Sequential", "Stacked", "StepLR", "Unroll", "WarmupLR", "Window", "Wrapper", "Zoneout",
     "attend", "batches", "binary_cross_entropy_with_logits", "check_cell", "cross_entropy",
     "detach_state", "each_step", "greedy", "init", "lengths_mask", "load",
