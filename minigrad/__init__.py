@@ -1,5 +1,6 @@
 """minigrad: a tiny NumPy tensor whose computation graph one can draw, step through, edit and measure."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from minigrad import ops
@@ -22,6 +23,7 @@ __version__ = "0.2.0"
 
 if TYPE_CHECKING:
     from minigrad.debugger import Breakpoint, debug
+    from minigrad.program import clear_cache, compile
     from minigrad.render import compare
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ += [
     "primitive",
     "scope",
 ]
+__all__ += ["clear_cache", "compile"]
 __all__ += ["seed", "set_default_dtype", "tensor", "time_step", "timesteps", "tracing", "vjp"]
 __all__ += ops.__all__
 __all__.remove("call_function")  # the doors through which NumPy enters are no functions for users
@@ -71,9 +74,16 @@ __all__.remove("call_ufunc")
 
 
 def __getattr__(name: str) -> Any:
-    """The debugger and the pictures are loaded when they are asked for."""
-    if name not in ("Breakpoint", "compare", "debug"):
+    """The debugger, the pictures and the programs are loaded when they are asked for."""
+    if name not in _LATER:
         raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
-    from minigrad import debugger, render
+    return getattr(importlib.import_module(f"minigrad.{_LATER[name]}"), name)
 
-    return getattr(render if name == "compare" else debugger, name)
+
+_LATER = {
+    "Breakpoint": "debugger",
+    "clear_cache": "program",
+    "compare": "render",
+    "compile": "program",
+    "debug": "debugger",
+}

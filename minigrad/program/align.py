@@ -1,0 +1,410 @@
+"""A recorded step as a program: nodes that are alike from step to step become one statement.
+
+Every node of every recorded step is compared with the statement; what differs at the first or last
+steps becomes the rows from which a loop starts; what differs elsewhere is refused, with its line.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from minigrad.graph import Graph
+from minigrad.program.clock import Clock, site
+from minigrad.program.errors import CompileError
+from minigrad.program.ir import (
+    NOTHING,
+    STEPS,
+    Every,
+    Moving,
+    Number,
+    Operand,
+    Program,
+    Ref,
+    Row,
+    Statement,
+)
+from minigrad.program.origins import Origins
+from minigrad.program.record import Recording, RuleScope
+from minigrad.tensor import Array, Tensor
+
+
+class Aligner:
+    """Builds the statements of one recording."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.results = [recording.loss, *recording.grads.values(), *tensors(recording.aux)]
+        self.nodes = Graph(*self.results).nodes
+        self.clock = Clock(self.nodes, recording.answers)
+        self.origins = Origins(recording.arguments, self.nodes)
+        self.statements: dict[Any, Statement] = {}
+        self.family: dict[Tensor, Any] = {}
+        self.members: dict[Any, dict[int, Tensor]] = {}
+
+    def program(self) -> Program:
+        """All statements that the results need."""
+        self._find_families()
+        for node in self.nodes:
+            if node in self.family:
+                self._declare_family(self.family[node])
+            elif node.op is not None:
+                self._declare(node)
+        for key in self.members:
+            self._model(key)
+        for key in self.members:
+            self._compare(key)
+        for node in self.nodes:
+            if node.op is not None and node not in self.family:
+                self._outside(node)
+        results = [self._seen_from_outside(x, x._array) for x in self.results]
+        return Program(reached(results), list(self.origins.arguments.values()), results)
+
+    # families
+
+    def _find_families(self) -> None:
+        """Nodes that one line of the program has made in the steps of one axis, by step."""
+        seen: Counter[Any] = Counter()
+        for node in self.nodes:
+            place = self.clock.places.get(node)
+            if place is None or node.op is None or self.row_of(node) is not None:
+                continue
+            key = self._kind(node), place[0]
+            number = seen[key, place[1]]
+            seen[key, place[1]] += 1
+            self.family[node] = (*key, number)
+            self.members.setdefault(self.family[node], {})[place[1]] = node
+        for key, nodes in list(self.members.items()):
+            if not self._is_uniform(key, nodes):
+                del self.members[key]
+                for node in nodes.values():
+                    del self.family[node]
+
+    def _kind(self, node: Tensor) -> Any:
+        """What is the same for a node in all steps: its site, or that of the rule that made it."""
+        scope = node._scope
+        if isinstance(scope, RuleScope):
+            owner = self.family.get(scope.node, scope.node)
+            return owner, scope.input, node.op, node.call and node.call.which, node.shape
+        return (*site(node), node.shape, node.dtype)
+
+    def _is_uniform(self, key: Any, nodes: dict[int, Tensor]) -> bool:
+        """Whether a family has a node in all steps but some first and last ones."""
+        steps = self.clock.steps[key[1]]
+        return steps > 2 and max(nodes) - min(nodes) + 1 == len(nodes) and len(nodes) > steps // 2
+
+    def row_of(self, x: Tensor) -> tuple[Tensor, int] | None:
+        """The sequence and the step, where a node only takes one step out of a sequence."""
+        if x.op is None or x.inputs[0] in self.family:
+            return None
+        sequence, length = x.inputs[0], len(x.inputs[0]._array) if x.inputs[0].ndim else 0
+        if x.op.name == "unstack" and x.constants["axis"] == 0 and x.call is not None:
+            return sequence, x.call.which
+        index = x.constants.get("index")
+        index = index[0] if isinstance(index, tuple) and len(index) == 1 else index
+        if x.op.name == "getitem" and type(index) is int and length in self._lengths():
+            return sequence, index % length
+        return None
+
+    def _lengths(self) -> set[int]:
+        return set(self.clock.steps.values())
+
+    # statements
+
+    def _declare_family(self, key: Any) -> None:
+        if key not in self.statements:
+            steps, nodes = self.clock.steps[key[1]], self.members[key]
+            model = nodes[self._middle(key)]
+            absent = min(nodes), steps - 1 - max(nodes)
+            self.statements[key] = _statement(model, steps, absent)
+
+    def _declare(self, node: Tensor) -> None:
+        if node not in self.statements:
+            self.statements[node] = _statement(node, None, (0, 0))
+
+    def _middle(self, key: Any) -> int:
+        nodes = self.members[key]
+        return min(max(self.clock.steps[key[1]] // 2, min(nodes)), max(nodes))
+
+    def _model(self, key: Any) -> None:
+        """The operands of a family, from its middle node."""
+        statement, middle = self.statements[key], self._middle(key)
+        statement.operands = self._operands(self.members[key][middle], middle)
+        statement.constants = self._constants(self.members[key][middle], middle)
+
+    def _compare(self, key: Any) -> None:
+        """All other nodes of a family must fit."""
+        for t, node in self.members[key].items():
+            if t != self._middle(key):
+                _Fit(self, self.statements[key], node, t).check()
+
+    def _operands(self, node: Tensor, t: int) -> list[Operand]:
+        self.origins.user = node
+        return [self.operand(x, a, t) for x, a in zip(node.inputs, node.arrays, strict=True)]
+
+    def operand(self, x: Tensor, array: Any, t: int) -> Operand:
+        """A node as the operand of a statement in step t."""
+        if not isinstance(array, Array):
+            return Number(array)
+        x = self.origins.computed.get(id(x._array), x) if x.op is None else x
+        if x in self.family:
+            return Ref(self.statements[self.family[x]], self.clock.places[x][1] - t)
+        if (row := self.row_of(x)) is not None:
+            return Ref(self._whole(row[0]).statement, row[1] - t)
+        if x.op is None and (element := self.origins.element(x, t)) is not None:
+            return Ref(element, 0)
+        return self._whole(x)
+
+    def _whole(self, x: Tensor) -> Any:
+        """All that a node outside of time is."""
+        if x.op is None:
+            return Ref(self.origins.statement(x), None)
+        return Ref(self.statements[x], None)
+
+    def _seen_from_outside(self, x: Tensor, array: Any) -> Operand:
+        if not isinstance(array, Array):
+            return Number(array)
+        x = self.origins.computed.get(id(x._array), x) if x.op is None else x
+        if x in self.family:
+            statement, t = self.statements[self.family[x]], self.clock.places[x][1]
+            return Row(statement, t if t < statement.steps // 2 else t - statement.steps)
+        if (row := self.row_of(x)) is not None:
+            length = len(row[0]._array)
+            return Row(
+                self._whole(row[0]).statement, row[1] if row[1] < length // 2 else row[1] - length
+            )
+        return self._whole(x)
+
+    def _outside(self, node: Tensor) -> None:
+        """The operands of a node outside of time; all steps of a family are one operand."""
+        statement, self.origins.user = self.statements[node], node
+        operands = [
+            self._seen_from_outside(x, a) for x, a in zip(node.inputs, node.arrays, strict=True)
+        ]
+        statement.constants = self._constants(node, None)
+        statement.operands = operands
+        if len(operands) > 2 and node.op.variadic:
+            places = statement.constants.get("places") or [None] * len(operands)
+            groups = _groups(operands, places)
+            statement.operands = [operand for operand, _ in groups]
+            if statement.constants.get("places"):
+                statement.constants["places"] = tuple(place for _, place in groups)
+            statement.constants |= _order(operands)
+
+    # constants
+
+    def _constants(self, node: Tensor, t: int | None) -> dict[str, Any]:
+        if node.op.name == "add_up":
+            places = self._constant(node.constants["places"], t, node)
+            return {
+                **node.constants,
+                "places": None if set(map(type, places)) == {type(...)} else places,
+            }
+        return {name: self._constant(value, t, node) for name, value in node.constants.items()}
+
+    def _constant(self, value: Any, t: int | None, node: Tensor) -> Any:
+        if isinstance(value, Array):
+            return self.origins.index(value, t, node)
+        if isinstance(value, tuple | list):
+            return type(value)(self._constant(part, t, node) for part in value)
+        return value
+
+
+class _Fit(NamedTuple):
+    """The comparison of a node in step t with its statement."""
+
+    aligner: Aligner
+    statement: Statement
+    node: Tensor
+    t: int
+
+    def check(self) -> None:
+        """Note what the first and last steps start from; raise for what differs elsewhere."""
+        node, statement = self.node, self.statement
+        if node.op.name == "add_up":
+            found = self.aligner._operands(node, self.t)
+            self._sum(found)
+            return
+        found = self.aligner._operands(node, self.t)
+        for k, (mine, wanted) in enumerate(zip(found, statement.operands, strict=True)):
+            if mine != wanted:
+                self._differs(k, mine, wanted)
+        middle = self.aligner._middle(self.aligner.family[node])
+        constants = self.aligner._constants(node, self.t)
+        statement.constants = self._general(statement.constants, constants, middle)
+
+    def _sum(self, found: list[Operand]) -> None:
+        """A gradient of several parts, of which the first and last steps may lack some."""
+        missing = [part for part in self.statement.operands if part not in found]
+        extra = [part for part in found if part not in self.statement.operands]
+        if len(extra) > len(missing):
+            self._refuse("adds other gradients")
+        for part, mine in zip(missing, extra, strict=False):
+            self._differs(self.statement.operands.index(part), mine, part)
+        for part in missing[len(extra) :]:
+            self._is_nothing(part)
+
+    def _is_nothing(self, part: Operand) -> None:
+        if isinstance(part, Ref) and self._outside(part):
+            self._set_row(part, NOTHING)
+        else:
+            self._refuse("lacks a gradient")
+
+    def _outside(self, wanted: Ref) -> bool:
+        """Whether the wanted step is none that the other statement has."""
+        steps = wanted.statement.steps
+        if wanted.offset is None or steps is None:
+            return False
+        lo, hi = wanted.statement.absent
+        return not lo <= self.t + wanted.offset < steps - hi
+
+    def _set_row(self, wanted: Ref, value: Operand) -> None:
+        """The value of a statement in a step that it does not have."""
+        statement, where = wanted.statement, self.t + (wanted.offset or 0)
+        early = where < statement.steps // 2
+        rows = statement.before if early else statement.after
+        known = rows.setdefault(where if early else where - statement.steps, value)
+        if known != value:
+            self._refuse("starts from several values")
+
+    def _differs(self, k: int, mine: Operand, wanted: Operand) -> None:
+        if self._is_sum(wanted) and self._one_part_of(mine, wanted):
+            return
+        if isinstance(wanted, Ref) and self._outside(wanted):
+            self._set_row(wanted, self._from_outside(k, mine))
+            return
+        if isinstance(mine, Number) and isinstance(wanted, Number):
+            self._refuse(f"computes with the number {mine.value!r}, others with {wanted.value!r}")
+        self._refuse("is not like the others")
+
+    def _is_sum(self, wanted: Operand) -> bool:
+        return isinstance(wanted, Ref) and wanted.statement.kind == "add_up" and not wanted.offset
+
+    def _one_part_of(self, mine: Operand, wanted: Any) -> bool:
+        """Whether, of a gradient with several parts, one alone has arrived here."""
+        parts = wanted.statement.operands
+        if mine not in parts:
+            return False
+        for part in parts:
+            if part != mine:
+                self._is_nothing(part)
+        wanted.statement.absent = (0, 0)
+        return True
+
+    def _from_outside(self, k: int, mine: Operand) -> Operand:
+        if isinstance(mine, Ref) and mine.offset is not None:
+            steps = mine.statement.steps or mine.statement.shape[0]
+            t = self.t + mine.offset
+            return Row(mine.statement, t if t < steps // 2 else t - steps)
+        return mine
+
+    def _general(self, model: Any, mine: Any, middle: int) -> Any:
+        """Constants that serve for both steps: whole numbers may move with the step."""
+        if isinstance(model, Moving):
+            if model.factor * self.t + model.constant == mine:
+                return model
+        elif type(model) in (tuple, list) and len(model) == len(mine):
+            parts = zip(model, mine, strict=True)
+            return type(model)([self._general(a, b, middle) for a, b in parts])
+        elif isinstance(model, dict):
+            return {k: self._general(part, mine[k], middle) for k, part in model.items()}
+        elif isinstance(model, slice) and isinstance(mine, slice):
+            ends = (self._general(getattr(model, k), getattr(mine, k), middle) for k in _SLICE)
+            return slice(*ends)
+        elif model == mine:
+            return model
+        elif type(model) is int and type(mine) is int:
+            factor, rest = divmod(mine - model, self.t - middle)
+            if not rest:
+                return Moving(factor, model - factor * middle)
+        self._refuse(f"is made with {mine!r}, others with {model!r}")
+        return model
+
+    def _refuse(self, what: str) -> None:
+        raise CompileError(f"compile: step {self.t} {what}:\n  {self.node.describe()}")
+
+
+def _groups(operands: list[Operand], places: Any) -> list[tuple[Operand, Any]]:
+    """The operands, where all steps of a statement that go to one place are one.
+
+    Steps that go each to its own place, number t to t, get the place STEPS.
+    """
+    steps: dict[Statement, list[tuple[int, Any]]] = {}
+    for operand, place in zip(operands, places, strict=True):
+        if isinstance(operand, Row):
+            n = _count(operand.statement)
+            steps.setdefault(operand.statement, []).append((operand.step % n, place))
+    found: list[tuple[Operand, Any]] = []
+    for operand, place in zip(operands, places, strict=True):
+        run = steps[operand.statement] if isinstance(operand, Row) else []
+        if len(run) < 3:
+            found.append((operand, place))
+        elif isinstance(operand, Row) and run:
+            group = _as_one(operand.statement, run)
+            if group not in found:
+                found.append(group)
+    return found
+
+
+def _as_one(statement: Statement, run: list[tuple[int, Any]]) -> tuple[Operand, Any]:
+    """Some steps of a statement in a row, and the place that they go to."""
+    ts = sorted(t for t, _ in run)
+    if ts != list(range(ts[0], ts[-1] + 1)):
+        raise CompileError(f"compile: some steps are left out of a sum or a stack\n{statement!r}")
+    every = Every(statement, ts[0], _count(statement) - 1 - ts[-1])
+    if all(_step_of(place) == t for t, place in run):
+        return every, STEPS
+    if any(repr(place) != repr(run[0][1]) for _, place in run):
+        raise CompileError(
+            f"compile: a gradient goes to places that change from step to step\n{statement!r}"
+        )
+    return every, run[0][1]
+
+
+def _step_of(place: Any) -> Any:
+    return place[0] if isinstance(place, tuple) and len(place) == 1 else place
+
+
+def _order(operands: list[Operand]) -> dict[str, Any]:
+    """Whether the steps come last one first, as in a backward pass."""
+    ts = [x.step % _count(x.statement) for x in operands if isinstance(x, Row)]
+    return {"descending": len(ts) > 1 and ts[0] > ts[-1]}
+
+
+def _count(statement: Statement) -> int:
+    return int(statement.steps if statement.timed else statement.shape[0])
+
+
+_SLICE = ("start", "stop", "step")
+
+
+def _statement(node: Tensor, steps: int | None, absent: tuple[int, int]) -> Statement:
+    which = node.call.which if node.call else None
+    return Statement(node.op, {}, node.shape, node.dtype, steps, node, which, absent=absent)
+
+
+def reached(results: list[Operand]) -> list[Statement]:
+    """The statements that the results need, each after those that it needs from outside of its loop."""
+    order: list[Statement] = []
+    seen: set[Statement] = set()
+    stack = [(operand.statement, False) for operand in results if not isinstance(operand, Number)]
+    while stack:
+        statement, done = stack.pop()
+        if done:
+            order.append(statement)
+        elif statement not in seen:
+            seen.add(statement)
+            stack.append((statement, True))
+            stack += [(needed, False) for needed in statement.needs()]
+    return order
+
+
+def tensors(aux: Any) -> list[Tensor]:
+    """The tensors in a structure of tuples, lists and dicts, in order."""
+    if isinstance(aux, Tensor):
+        return [aux]
+    if isinstance(aux, dict):
+        return [x for part in aux.values() for x in tensors(part)]
+    if isinstance(aux, tuple | list):
+        return [x for part in aux for x in tensors(part)]
+    return []

@@ -1,0 +1,179 @@
+"""The arguments of a training step as leaves by path, and with changed values for a recording."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from minigrad.tensor import Array, Tensor
+
+Leaves = dict[str, Any]
+
+
+def leaves(bound: dict[str, Any]) -> Leaves:
+    """Every tensor, array, number and generator that the arguments hold, by path."""
+    found: Leaves = {}
+    seen: set[int] = set()
+    for name, value in bound.items():
+        for path, leaf in _walk(value, name):
+            if not isinstance(leaf, Tensor) or id(leaf) not in seen:
+                found[path] = leaf
+                seen.add(id(leaf))
+    return found
+
+
+def _walk(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if is_leaf(value):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _walk(part, f"{path}[{key!r}]")
+    elif isinstance(value, tuple | list):
+        for key, part in _items(value):
+            yield from _walk(part, f"{path}{key}")
+    elif is_module(value):
+        yield from _members(value, path, set())
+
+
+def _items(value: Any) -> Iterator[tuple[str, Any]]:
+    fields = getattr(value, "_fields", None)
+    for k, part in enumerate(value):
+        yield f".{fields[k]}" if fields else f"[{k}]", part
+
+
+def _members(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """The tensors and generators in the attributes of a module, with its own dotted names."""
+    if isinstance(value, Tensor | np.random.Generator):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from _members(part, f"{path}.{key}", seen)
+    elif isinstance(value, tuple | list):
+        for k, part in enumerate(value):
+            yield from _members(part, f"{path}.{k}", seen)
+    elif is_module(value) and id(value) not in seen:
+        seen.add(id(value))
+        for name, part in vars(value).items():
+            yield from _members(part, f"{path}.{name}", seen)
+
+
+def is_module(value: Any) -> bool:
+    """Whether it is a network: an object with named parameters."""
+    return hasattr(value, "named_parameters") and hasattr(value, "__dict__")
+
+
+def is_leaf(value: Any) -> bool:
+    """Whether it is something that a step computes with, and not what holds such things."""
+    return isinstance(value, Tensor | Array | float | np.number | np.random.Generator)
+
+
+def names_of_gradients(bound: dict[str, Any]) -> dict[str, str]:
+    """How the gradients are called, by the path of their leaf: as the network calls its parameters."""
+    named: dict[str, str] = {}
+    for path, leaf in leaves(bound).items():
+        if isinstance(leaf, Tensor) and leaf.requires_grad:
+            argument, _, rest = path.partition(".")
+            inside = is_module(bound.get(argument)) and rest
+            own = rest if inside else leaf.name or path
+            named[path] = path if own in named.values() else own
+    return named
+
+
+def flat(bound: dict[str, Any]) -> tuple[list[Any], list[Any]]:
+    """The leaves, in the order of `leaves`, and everything plain beside them: numbers, texts, flags.
+
+    This runs at every call: it makes no paths.
+    """
+    found: list[Any] = []
+    static: list[Any] = []
+    seen: set[int] = set()
+    for value in bound.values():
+        _flatten(value, found, static, seen, False)
+    return found, static
+
+
+def _flatten(value: Any, found: list[Any], static: list[Any], seen: set[int], inside: bool) -> None:
+    if isinstance(value, Tensor):
+        if id(value) not in seen:
+            seen.add(id(value))
+            found.append(value)
+    elif isinstance(value, np.random.Generator) or (not inside and is_leaf(value)):
+        found.append(value)
+    elif isinstance(value, dict):
+        for part in value.values():
+            _flatten(part, found, static, seen, inside)
+    elif isinstance(value, tuple | list):
+        for part in value:
+            _flatten(part, found, static, seen, inside)
+    elif is_module(value):
+        if id(value) not in seen:
+            seen.add(id(value))
+            static.append(getattr(value, "training", None))
+            for part in vars(value).values():
+                _flatten(part, found, static, seen, True)
+    elif isinstance(value, Array):
+        static.append(id(value))
+    else:
+        static.append(value)
+
+
+def substituted(value: Any, change: Callable[[str, Any], Any], path: str) -> Any:
+    """The same structure with other leaves; networks stay what they are."""
+    if is_leaf(value):
+        return change(path, value)
+    if isinstance(value, dict):
+        return {k: substituted(part, change, f"{path}[{k!r}]") for k, part in value.items()}
+    if isinstance(value, tuple | list):
+        parts = [substituted(part, change, f"{path}{key}") for key, part in _items(value)]
+        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+    return value
+
+
+class Changed:
+    """Leaves with other values and other lengths, and the same meaning: what a recording computes with.
+
+    lengths: old number of rows → new one, for the arrays in `timed`.  Entries are the array's own ones,
+    drawn anew, and floats are moved a little, towards zero, so that what was in a range stays in it.
+    """
+
+    def __init__(self, lengths: dict[int, int], timed: frozenset[str], seed: int) -> None:
+        self.lengths, self.timed, self.seed = lengths, timed, seed
+        self.made: dict[int, Any] = {}
+
+    def __call__(self, path: str, leaf: Any) -> Any:
+        """What stands in the place of a leaf."""
+        if not isinstance(leaf, Tensor):
+            return self._other(path, leaf)
+        if id(leaf) not in self.made:
+            self.made[id(leaf)] = self._other(path, leaf)
+        return self.made[id(leaf)]
+
+    def _other(self, path: str, leaf: Any) -> Any:
+        rng = np.random.default_rng((self.seed, zlib.crc32(path.encode())))
+        if isinstance(leaf, np.random.Generator):
+            return np.random.default_rng(self.seed)
+        if isinstance(leaf, float | np.number):
+            return float(leaf) * (1 - 1e-3 * rng.random()) if type(leaf) is float else leaf
+        array = leaf.data if isinstance(leaf, Tensor) else leaf
+        other = changed(array, self.lengths.get(len(array)) if path in self.timed else None, rng)
+        if not isinstance(leaf, Tensor):
+            return other
+        return Tensor(other, leaf.requires_grad, leaf.dtype, leaf.name)
+
+
+def changed(array: Array, rows: int | None, rng: np.random.Generator) -> Array:
+    """An array like this one, of `rows` rows, whose entries are drawn from its own."""
+    if rows is not None:
+        array = np.resize(array, (rows, *array.shape[1:]))
+    if array.size == 0:
+        return array.copy()
+    other = rng.permuted(array.reshape(-1)).reshape(array.shape)
+    if array.dtype.kind != "f":
+        return other
+    moved = other * (1 - 1e-3 * rng.random(array.shape)) + (other == 0) * 1e-3 * rng.random(
+        array.shape
+    )
+    return moved.astype(array.dtype)

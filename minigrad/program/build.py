@@ -1,0 +1,79 @@
+"""From an aligned program to a function: simplified, scheduled, written, loaded."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from minigrad.program import cache
+from minigrad.program.emit_numpy import NumpyEmitter
+from minigrad.program.forms import has_batch
+from minigrad.program.ir import Operand, Program, Statement
+from minigrad.program.names import Names, give_names
+from minigrad.program.schedule import Block, Loop, schedule
+from minigrad.program.simplify import simplify
+from minigrad.program.specialise import Specialised
+from minigrad.program.storage import Storage, allocate
+
+
+class Built(NamedTuple):
+    """A program as text and as a function of the lengths, which makes the step.
+
+    arguments: the paths of the step's arguments.  lengths: the names of the lengths, in order.
+    """
+
+    make: Callable[..., Callable[..., dict[str, Any]]]
+    source: str
+    file: str
+    arguments: list[str]
+    lengths: list[str]
+    program: Program
+    blocks: list[Block]
+    storage: Storage
+
+
+def build(specialised: Specialised, exact: bool) -> Built:
+    """Write the program and load it."""
+    program, recording = specialised.program, specialised.recording
+    paths = {s: s.name for s in program.arguments}
+    simplify(program, exact)
+    names = Names()
+    give_names(program, recording, names)
+    blocks = schedule(program, lambda s: exact or not has_batch(s))
+    storage = allocate(program, blocks)
+    emitter = NumpyEmitter(program, blocks, storage, names, results_by_name(specialised), exact)
+    lengths = sorted({*specialised.lengths.values()})
+    source = emitter.text(lengths)
+    file = keep(source)
+    namespace: dict[str, Any] = dict(emitter.functions)
+    exec(compile(source, file, "exec"), namespace)
+    used = [paths[s] for s in program.arguments if s in set(program.statements)]
+    return Built(namespace["program"], source, file, used, lengths, program, blocks, storage)
+
+
+def results_by_name(specialised: Specialised) -> dict[str, Operand]:
+    """What the step returns: the loss, the gradients by path, what else the function returned."""
+    results = specialised.program.results
+    grads = list(specialised.recording.grads)
+    named = {"": results[0], **dict(zip(grads, results[1:], strict=False))}
+    rest = results[1 + len(grads) :]
+    return named | {f" {k}": x for k, x in enumerate(rest)}
+
+
+def keep(source: str) -> str:
+    """The file of a program, which debuggers step through; a name for `linecache` where none can be written."""
+    name = f"step_{cache.key(source)}.py"
+    place = cache.folder()
+    if place is not None:
+        file = place / name
+        if file.exists() or cache.write(file, source.encode()):
+            return str(file)
+    file_name = f"<{name}>"
+    linecache.cache[file_name] = (len(source), None, source.splitlines(keepends=True), file_name)
+    return file_name
+
+
+def in_loops(built: Built) -> set[Statement]:
+    """The statements that run step by step."""
+    return {s for block in built.blocks if isinstance(block, Loop) for s in block.body}

@@ -1,0 +1,311 @@
+"""The compiled step that users hold: it records, checks itself against eager, and runs the program."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad.backward import backward_steps, begin, walk
+from minigrad.program.align import tensors
+from minigrad.program.arguments import flat, leaves, names_of_gradients
+from minigrad.program.build import Built, build
+from minigrad.program.errors import CompileError, WrongProgramError
+from minigrad.program.record import outcome
+from minigrad.program.specialise import specialise
+from minigrad.tensor import Array, Tensor, constant
+
+KEPT = 4  # lengths for which a program keeps its arrays
+
+
+class Result(NamedTuple):
+    """What one step gives: the loss, the gradients by path, what else the function returned."""
+
+    loss: Any
+    grads: dict[str, Array]
+    aux: Any
+
+
+class Variant:
+    """The program for arguments of one shape and dtype, whatever their lengths."""
+
+    def __init__(self, step: Step, bound: dict[str, Any]) -> None:
+        specialised = specialise(step.loss_fn, bound)
+        self.built: Built = build(specialised, step.exact)
+        self.lengths, self.aux = specialised.lengths, specialised.recording.aux
+        self.names = names_of_gradients(bound)
+        self.paths = list(leaves(bound))
+        self.key = self.signature(bound)
+        self.checked: dict[str, int] = {}
+        self._ready: dict[tuple[int, ...], Any] = {}
+        self.calls = 0
+
+    def signature(self, bound: dict[str, Any]) -> Any:
+        """What must be the same for the program to serve."""
+        found, static = flat(bound)
+        if len(found) != len(self.paths):
+            return None
+        shapes = [
+            (type(leaf), shape[1:] if path in self.lengths else shape, dtype)
+            for path, leaf in zip(self.paths, found, strict=True)
+            for shape, dtype in [_form(leaf)]
+        ]
+        return static, shapes
+
+    def serves(self, bound: dict[str, Any]) -> bool:
+        """Whether the arguments are of this variant, and sequences that go together have one length."""
+        return self.signature(bound) == self.key and self._values(bound) is not None
+
+    def _values(self, bound: dict[str, Any]) -> dict[str, int] | None:
+        """The length of each kind of sequence; None where sequences that go together differ."""
+        found: dict[str, int] = {}
+        for path, leaf in zip(self.paths, flat(bound)[0], strict=True):
+            if path in self.lengths:
+                n = _form(leaf)[0][0]
+                if found.setdefault(self.lengths[path], n) != n:
+                    return None
+        return found
+
+    def run(self, bound: dict[str, Any]) -> Result:
+        """The program on these arguments."""
+        values = self._values(bound) or {}
+        lengths = tuple(values[name] for name in self.built.lengths)
+        if lengths not in self._ready:
+            while len(self._ready) >= KEPT:
+                del self._ready[next(iter(self._ready))]
+            self._ready[lengths] = self.built.make(*lengths)
+        given = dict(zip(self.paths, flat(bound)[0], strict=True))
+        arguments = [_value(given[path]) for path in self.built.arguments]
+        with np.errstate(all="ignore"):
+            found = self._ready[lengths](*arguments)
+        loss = found.pop("")
+        parts = [found.pop(name) for name in list(found) if name.startswith(" ")]
+        aux = None if self.aux is None else rebuilt(self.aux, iter(parts))
+        return Result(loss, {self.names[path]: dx for path, dx in found.items()}, aux)
+
+    def is_longer(self, bound: dict[str, Any]) -> bool:
+        """Whether some sequence is longer than any that was checked."""
+        values = self._values(bound) or {}
+        longer = any(n > self.checked.get(name, 0) for name, n in values.items())
+        return longer or not self.calls
+
+    def note_checked(self, bound: dict[str, Any]) -> None:
+        """These lengths, and shorter ones, are known to be right."""
+        for name, n in (self._values(bound) or {}).items():
+            self.checked[name] = max(n, self.checked.get(name, 0))
+
+
+class Step:
+    """A training step as a program; see `compile`."""
+
+    def __init__(
+        self, loss_fn: Callable[..., Any], backend: str, exact: bool, check_every: int
+    ) -> None:
+        functools.update_wrapper(self, loss_fn)
+        self.loss_fn, self.backend, self.exact = loss_fn, backend, exact
+        self.check_every = check_every
+        self.variants: list[Variant] = []
+        self._signature = inspect.signature(loss_fn)
+        self._latest: Variant | None = None
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """The loss and the gradients by name, `(loss, grads)`; `(loss, grads, aux)` where there is more."""
+        bound = self._bound(args, keywords)
+        if walk.get() is not backward_steps:
+            return self._returned(self.eager(bound))
+        return self._returned(self._run(bound))
+
+    def backward(self, *args: Any, **keywords: Any) -> Any:
+        """Run the step and add the gradients to `.grad` of the parameters; returns the loss, or (loss, aux)."""
+        bound = self._bound(args, keywords)
+        eager = walk.get() is not backward_steps
+        result = self.eager(bound) if eager else self._run(bound)
+        named = {name: path for path, name in names_of_gradients(bound).items()}
+        given = leaves(bound)
+        for name, dx in result.grads.items():
+            leaf = given[named[name]]
+            leaf._grad = constant(dx if leaf._grad is None else leaf._grad.data + dx)
+        return result.loss if result.aux is None else (result.loss, result.aux)
+
+    @property
+    def source(self) -> str:
+        """The text of the program that ran last."""
+        return self._last().built.source
+
+    @property
+    def file(self) -> str:
+        """The file of the program that ran last: set breakpoints there."""
+        return self._last().built.file
+
+    def explain(self) -> str:
+        """What left the loops and what stayed, and why, in words."""
+        from minigrad.program.explanation import explanation
+
+        return explanation(self._last().built)
+
+    def _last(self) -> Variant:
+        if self._latest is None:
+            raise ValueError("compile: nothing is compiled yet; call the step once")
+        return self._latest
+
+    def _bound(self, args: Any, keywords: Any) -> dict[str, Any]:
+        bound = self._signature.bind(*args, **keywords)
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def _returned(self, result: Result) -> Any:
+        if result.aux is None:
+            return result.loss, result.grads
+        return result.loss, result.grads, result.aux
+
+    def _run(self, bound: dict[str, Any]) -> Result:
+        variant = self._latest
+        if variant is None or not variant.serves(bound):
+            variant = next((v for v in self.variants if v.serves(bound)), None)
+            if variant is None:
+                variant = Variant(self, bound)
+                if not variant.serves(bound):
+                    raise CompileError("compile: sequences that go together have different lengths")
+                self.variants.append(variant)
+        self._latest = variant
+        every = self.check_every and variant.calls % self.check_every == 0
+        if variant.is_longer(bound) or every:
+            return self._checked(variant, bound)
+        variant.calls += 1
+        return variant.run(bound)
+
+    def _checked(self, variant: Variant, bound: dict[str, Any]) -> Result:
+        """Run both; raise where they differ."""
+        wanted = self.eager(bound)
+        found = variant.run(bound)
+        compare(found, wanted, self.exact)
+        variant.note_checked(bound)
+        variant.calls += 1
+        return found
+
+    def eager(self, bound: dict[str, Any]) -> Result:
+        """The same step by the engine."""
+        graph, aux = outcome(self.loss_fn(**bound))
+        table = begin(graph)
+        for _ in walk.get()(graph, table):
+            pass
+        named = names_of_gradients(bound)
+        given = leaves(bound)
+        sums = table.sums
+        grads = {name: sums[given[path]] for path, name in named.items() if given[path] in sums}
+        plain = None if aux is None else rebuilt(aux, iter([x.data for x in tensors(aux)]))
+        return Result(graph.outputs[0].data[()], grads, plain)
+
+
+def compare(found: Result, wanted: Result, exact: bool) -> None:
+    """Raise `WrongProgramError` where the program and the engine give different numbers."""
+    pairs = [("the loss", found.loss, wanted.loss)]
+    missing = found.grads.keys() ^ wanted.grads.keys()
+    if missing:
+        raise WrongProgramError(
+            f"compile: gradients of {', '.join(sorted(missing))} in one of two passes"
+        )
+    pairs += [(f"the gradient of {k}", found.grads[k], dx) for k, dx in wanted.grads.items()]
+    others = zip(arrays(found.aux), arrays(wanted.aux), strict=True)
+    pairs += [(f"output number {k}", mine, its) for k, (mine, its) in enumerate(others, 1)]
+    for name, mine, its in pairs:
+        if not alike(np.asarray(mine), np.asarray(its), exact):
+            raise WrongProgramError(
+                f"compile: {name} differs from eager's: {_largest(mine, its):.3g} at most, "
+                f"of values up to {float(np.max(np.abs(its), initial=0)):.3g}; "
+                "please report it, with the function"
+            )
+
+
+def alike(mine: Array, its: Array, exact: bool) -> bool:
+    """Whether two arrays agree: to the bit, or relative to their largest entry."""
+    if mine.shape != its.shape or mine.dtype != its.dtype:
+        return False
+    if exact:
+        return np.array_equal(mine, its, equal_nan=True)
+    finite = np.isfinite(its)
+    if not np.array_equal(finite, np.isfinite(mine)):
+        return False
+    size = float(np.max(np.abs(its[finite]), initial=0))
+    limit = 1e-3 if its.dtype == np.float32 else 1e-8
+    return _largest(mine[finite], its[finite]) <= limit * size + np.finfo(its.dtype).tiny
+
+
+def arrays(aux: Any) -> list[Array]:
+    """The arrays in a structure, in order."""
+    if isinstance(aux, Array | np.generic):
+        return [np.asarray(aux)]
+    if isinstance(aux, dict):
+        return [x for part in aux.values() for x in arrays(part)]
+    if isinstance(aux, tuple | list):
+        return [x for part in aux for x in arrays(part)]
+    return []
+
+
+def _largest(mine: Any, its: Any) -> float:
+    difference = np.abs(np.asarray(mine, np.float64) - np.asarray(its, np.float64))
+    return float(np.max(difference, initial=0))
+
+
+def rebuilt(aux: Any, parts: Any) -> Any:
+    """The structure of aux with arrays in place of its tensors."""
+    if isinstance(aux, Tensor):
+        return next(parts)
+    if isinstance(aux, dict):
+        return {key: rebuilt(part, parts) for key, part in aux.items()}
+    if isinstance(aux, tuple | list):
+        found = [rebuilt(part, parts) for part in aux]
+        return type(aux)(*found) if hasattr(aux, "_fields") else type(aux)(found)
+    return aux
+
+
+def _form(leaf: Any) -> tuple[tuple[int, ...], Any]:
+    array = leaf._array if isinstance(leaf, Tensor) else leaf
+    return getattr(array, "shape", ()), getattr(array, "dtype", None)
+
+
+def _value(leaf: Any) -> Any:
+    return leaf._array if isinstance(leaf, Tensor) else leaf
+
+
+def compile(
+    loss_fn: Callable[..., Any] | None = None,
+    *,
+    backend: str = "auto",
+    exact: bool = False,
+    check_every: int = 0,
+) -> Any:
+    """A training step as a program: its forward and backward pass, written out once and run fast.
+
+    loss_fn(net, xs, targets, ...) returns a loss, a `Graph` of one (edited, if you like), or
+    (loss, aux) with aux a structure of tensors.  `step = compile(loss_fn)`, or as a decorator; then
+    `loss, grads = step(net, xs, targets)`, grads by the names of the parameters; `step.backward(...)`
+    adds them to `.grad`.  T, the length of the sequences, may change from call to call.
+
+    backend: "numpy", "c" (the loops as native code), or "auto": C where a compiler is found.
+    exact: no sum is reordered, so that the NumPy program gives eager's numbers bit for bit.
+    check_every: compare with eager at every so many calls; the first call is always compared.
+
+    Raises ValueError (`CompileError`) for what cannot be compiled, with the line and the remedy.
+
+    >>> import minigrad as mg, numpy as np
+    >>> def loss_fn(w, xs):
+    ...     h = mg.tensor(0.0)
+    ...     for t, x in mg.timesteps(xs): h = np.tanh(w * h + x)
+    ...     return h * h
+    >>> step = mg.compile(loss_fn, backend="numpy")
+    >>> w = mg.tensor(0.5, requires_grad=True, name="w")
+    >>> loss, grads = step(w, np.linspace(0, 1, 20, dtype=np.float32))
+    >>> f"{loss:.4f} {grads['w']:.4f}"
+    '0.7989 0.3565'
+    """
+    if backend not in ("auto", "numpy", "c"):
+        raise ValueError(f"compile: backend must be 'auto', 'numpy' or 'c', found {backend!r}")
+    if loss_fn is None:
+        return functools.partial(compile, backend=backend, exact=exact, check_every=check_every)
+    if not callable(loss_fn):
+        raise TypeError(f"compile: a function is needed, found {type(loss_fn).__name__}")
+    return Step(loss_fn, backend, exact, check_every)

@@ -1,0 +1,336 @@
+"""A scheduled program as the text of a NumPy module, with `program(T, ...)` that makes a step.
+
+Arrays for all steps are made once, when the lengths are known.  `h` is the list of the steps of the
+array `h_all`, so that a loop reads as in the textbook: h[t], h[t - 1]; h[-1] is what h starts from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from minigrad.program.forms import (
+    UFUNCS,
+    Call,
+    added,
+    lines,
+    literal,
+    literal_shape,
+    new_axes,
+    view,
+    zeros,
+)
+from minigrad.program.ir import STEPS, Every, Number, Operand, Program, Ref, Row, Statement
+from minigrad.program.names import Names
+from minigrad.program.schedule import Block, Loop
+from minigrad.program.storage import Storage
+
+HEAD = '''"""A training step, compiled: its forward and backward pass as a NumPy program."""
+
+import numpy as np
+from numpy import {functions}
+
+
+def rows(array, before):
+    """The steps of an array, 0, 1, ..., and at −1, −2, ... what stands before them."""
+    order = [*range(before, len(array)), *range(before)]
+    return [array[k, ...] for k in order]
+
+'''
+
+
+class NumpyEmitter:
+    """Writes one program; `functions` holds what its text calls besides NumPy, by name."""
+
+    def __init__(
+        self, program: Program, blocks: list[Block], storage: Storage, names: Names,
+        results: dict[str, Operand], exact: bool = False,
+    ) -> None:  # fmt: skip
+        self.program, self.blocks, self.storage, self.names = program, blocks, storage, names
+        self.results, self.exact = results, exact
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self._named: dict[Any, str] = {}
+        self.setup: list[str] = []
+        self.run: list[str] = []
+        self.listed: set[Statement] = set()
+        self.declared: set[Statement] = set()
+
+    def text(self, lengths: list[str]) -> str:
+        """The whole module."""
+        used = [s for s in self.program.arguments if s in set(self.program.statements)]
+        for s in self.program.statements:
+            if s.timed:
+                self._declare(s)
+        for block in self.blocks:
+            self._block(block)
+        returned = ", ".join(f"{k!r}: {self._result(x)}" for k, x in self.results.items())
+        called = sorted({f for f in UFUNCS if any(f"{f}(" in line for line in self.run)})
+        body = [
+            HEAD.format(functions=", ".join(called or ["add"])),
+            f"def program({', '.join(lengths)}):",
+            '    """Make the arrays for these lengths; return the step."""',
+            *[f"    {line}" for line in self.setup],
+            "",
+            f"    def step({', '.join(s.name for s in used)}):",
+            *[f"        {line}" for line in self.run],
+            f"        return {{{returned}}}",
+            "",
+            "    return step",
+            "",
+        ]
+        return "\n".join(body)
+
+    # arrays
+
+    def _declare(self, s: Statement) -> None:
+        """The array of a statement that has steps, and the list of its steps."""
+        storage = self.storage
+        if s in self.declared:
+            return
+        self.declared.add(s)
+        base = storage.views.get(s) or (storage.parts[s][0] if s in storage.parts else None)
+        if base is not None:
+            if base.timed:
+                self._declare(base)
+                self._declare_view(s, base)
+            return
+        if s in storage.kept:
+            before, after = storage.padding.get(s, (0, 0))
+            steps = f"{s.steps} + {before + after}" if before + after else str(s.steps)
+            make = "zeros" if before + after else "empty"
+            shape = literal_shape((steps, *s.shape))
+            self.setup.append(f"{s.name}_all = np.{make}({shape}, np.{s.dtype})")
+            self.setup.append(f"{s.name} = rows({s.name}_all, {before})")
+        else:
+            self.setup.append(f"{s.name} = np.empty({literal_shape(s.shape)}, np.{s.dtype})")
+
+    def _declare_view(self, s: Statement, base: Statement) -> None:
+        kept = s in self.storage.kept
+        whole = f"{base.name}_all" if kept else base.name
+        if s in self.storage.parts:
+            _, start, stop = self.storage.parts[s]
+            text = f"{whole}[..., {start}:{stop}]"
+        else:
+            text = view(s, whole, int(kept))
+        if kept:
+            before = self.storage.padding.get(s, (0, 0))[0]
+            self.setup.append(f"{s.name}_all = {text}")
+            self.setup.append(f"{s.name} = rows({s.name}_all, {before})")
+        else:
+            self.setup.append(f"{s.name} = {text}")
+
+    def _seen_from_outside(self, s: Statement) -> bool:
+        base = self.storage.views.get(s)
+        return base is not None and not base.timed
+
+    # operands
+
+    def row(self, x: Operand) -> str:
+        """An operand in a loop."""
+        if isinstance(x, Number):
+            return literal(x.value)
+        s, offset = x.statement, x.offset  # type: ignore[union-attr]
+        if offset is None:
+            return s.name
+        if not s.timed:
+            self._list(s)
+            return f"{s.name}_rows[{plus('t', offset)}]"
+        return f"{s.name}[{plus('t', offset)}]" if s in self.storage.kept else s.name
+
+    def batch(self, x: Operand, skipped: int = 0, left: int = 0) -> str:
+        """An operand for all steps."""
+        if isinstance(x, Number):
+            return literal(x.value)
+        if isinstance(x, Every):
+            return self._steps(x.statement, x.offset, x.skipped, x.left)
+        if isinstance(x, Row) or x.offset is None:
+            return self.whole(x)
+        return self._steps(x.statement, x.offset, skipped, left)
+
+    def whole(self, x: Operand) -> str:
+        """An operand outside of time."""
+        if isinstance(x, Number):
+            return literal(x.value)
+        if isinstance(x, Every):
+            return self.batch(x)
+        s = x.statement
+        if isinstance(x, Row):
+            steps = s.steps if s.timed else s.shape[0]
+            from_end = s.timed and x.step < 0
+            return f"{s.name}[{plus(steps, x.step) if from_end else x.step}]"
+        return s.name
+
+    def _steps(self, s: Statement, offset: int, skipped: int, left: int) -> str:
+        steps = s.steps if s.timed else s.shape[0]
+        before, after = self.storage.padding.get(s, (0, 0)) if s.timed else (0, 0)
+        name = f"{s.name}_all" if s.timed else s.name
+        first, stop = before + offset + skipped, before + offset - left
+        if first == 0 and stop == before + after:
+            return name
+        return f"{name}[{first or ''}:{plus(steps, stop)}]"
+
+    def _list(self, s: Statement) -> None:
+        if s not in self.listed:
+            self.listed.add(s)
+            self.run.append(f"{s.name}_rows = list({s.name})")
+
+    def _function(self, function: Callable[..., Any]) -> str:
+        """The name under which the program calls a function that is not NumPy's."""
+        if function not in self._named:
+            name = self.names.unused(getattr(function, "__name__", "function"))
+            self._named[function] = name
+            self.functions[name] = function
+        return self._named[function]
+
+    # blocks
+
+    def _block(self, block: Block) -> None:
+        if isinstance(block, Loop):
+            self._loop(block)
+        elif block.kind == "argument":
+            pass
+        elif not block.timed:
+            self._outside(block)
+        else:
+            self._batch(block)
+
+    def _outside(self, s: Statement) -> None:
+        if s.kind == "add_up" and any(isinstance(x, Every) for x in s.operands):
+            self.run += self._sum_over_steps(s)
+            return
+        x = [self.whole(x) for x in s.operands]
+        self.run += lines(Call(s, x, None, 0, self._function))
+
+    def _sum_over_steps(self, s: Statement) -> list[str]:
+        """Σ over the steps, each part at its place; in eager's order if it must be exact."""
+        places = s.constants.get("places") or [None] * len(s.operands)
+        pairs = list(zip(s.operands, places, strict=True))
+        found = [f"{s.name} = {zeros(s)}"]
+        whole = [(x, p) for x, p in pairs if not isinstance(x, Every) or p == STEPS]
+        summed = [(x, p) for x, p in pairs if isinstance(x, Every) and p != STEPS]
+        for x, place in whole:
+            if place == STEPS:
+                found.append(f"{s.name}[{_span(x)}] += {self.whole(x)}")
+            else:
+                found.append(added(s.name, self.whole(x), place))
+        if self.exact and summed:
+            steps = f"range({summed[0][0].statement.steps})"
+            order = f"reversed({steps})" if s.constants.get("descending") else steps
+            found.append(f"for t in {order}:")
+            found += [f"    {self._one(s, x, place)}" for x, place in summed]
+            return found
+        for x, place in summed:
+            found.append(added(s.name, f"np.add.reduce({self.whole(x)}, 0)", place))
+        if len(found) == 2 and len(summed) == 1 and summed[0][1] is None:
+            return [f"{s.name} = np.add.reduce({self.whole(summed[0][0])}, 0)"]
+        return found
+
+    def _one(self, s: Statement, x: Any, place: Any) -> str:
+        """One step's part of a sum."""
+        line = added(s.name, f"{x.statement.name}[t]", place)
+        low = f"{x.skipped} <= " if x.skipped else ""
+        high = f" < {x.statement.steps} - {x.left}" if x.left else ""
+        return f"if {low}t{high}: {line}" if low or high else line
+
+    def _starts(self, statements: list[Statement]) -> None:
+        """The rows before the first and after the last step."""
+        for s in statements:
+            for t, x in s.before.items():
+                if x != Number(0) or t >= 0:
+                    self.run.append(f"{s.name}[{t}][...] = {self.whole(x)}")
+            for t, x in s.after.items():
+                if x != Number(0) or t < 0:
+                    self.run.append(f"{s.name}[{plus(s.steps, t)}][...] = {self.whole(x)}")
+
+    def _batch(self, s: Statement) -> None:
+        if s in self.storage.views:
+            self._view_outside(s)
+            return
+        self._starts([s])
+        skipped, left = guarded(s)
+        x = [self._spread(x, s, self.batch(x, skipped, left)) for x in s.operands]
+        out = self._steps(s, 0, skipped, left)
+        self.run += lines(Call(s, x, out, 1, self._function))
+
+    def _view_outside(self, s: Statement) -> None:
+        """A view of an array that is another one at each call."""
+        if self._seen_from_outside(s):
+            self.run.append(f"{s.name}_all = {view(s, self.storage.views[s].name, 1)}")
+            self.run.append(f"{s.name} = list({s.name}_all)")
+
+    def _spread(self, x: Operand, s: Statement, text: str) -> str:
+        """A sequence of smaller arrays, with axes of length 1 so that it broadcasts step by step."""
+        if not isinstance(x, Ref) or x.offset is None or not getattr(s.op, "elementwise", False):
+            return text
+        shape = x.statement.shape if x.statement.timed else x.statement.shape[1:]
+        missing = len(s.shape) - len(shape)
+        return f"{text}[:{new_axes(missing)}]" if missing else text
+
+    def _loop(self, loop: Loop) -> None:
+        self._starts(loop.body)
+        for s in loop.body:
+            self._view_outside(s)
+        body: list[str] = []
+        for s in loop.body:
+            if s in self.storage.views:
+                continue
+            found = self._step(s)
+            skipped, left = guarded(s)
+            if (skipped or left) and found:
+                low = f"{skipped} <= " if skipped else ""
+                high = f" < {loop.steps} - {left}" if left else ""
+                found = [f"if {low}t{high}:", *[f"    {line}" for line in found]]
+            body += found
+        steps = f"range({loop.steps})"
+        head = f"for t in {f'reversed({steps})' if loop.backwards else steps}:"
+        self.run += [head, *[f"    {line}" for line in body]]
+
+    def _step(self, s: Statement) -> list[str]:
+        if s.kind == "concatenate" and self._has_parts(s):
+            return self._missing_parts(s)
+        x = [self.row(x) for x in s.operands]
+        out = f"{s.name}[t]" if s in self.storage.kept else s.name
+        return lines(Call(s, x, out, 0, self._function))
+
+    def _has_parts(self, s: Statement) -> bool:
+        return any(whole is s for whole, _, _ in self.storage.parts.values())
+
+    def _missing_parts(self, s: Statement) -> list[str]:
+        """Copies of the operands that are not computed in their place."""
+        found, start = [], 0
+        out = f"{s.name}[t]" if s in self.storage.kept else s.name
+        for x in s.operands:
+            width = x.statement.shape[-1]  # type: ignore[union-attr]
+            inside = self.storage.parts.get(x.statement, (None,))[0] is s  # type: ignore[union-attr]
+            if not inside:
+                found.append(f"{out}[..., {start}:{start + width}] = {self.row(x)}")
+            start += width
+        return found
+
+    def _result(self, x: Operand) -> str:
+        text = self.whole(x)
+        fresh = (
+            isinstance(x, Ref)
+            and x.offset is None
+            and x.statement.kind not in ("argument", "stack")
+        )
+        return text if fresh else f"np.array({text})"
+
+
+def _span(x: Any) -> str:
+    n = x.statement.steps if x.statement.timed else x.statement.shape[0]
+    return f"{x.skipped}:{n} - {x.left}" if x.left else f"{x.skipped}:"
+
+
+def guarded(s: Statement) -> tuple[int, int]:
+    """How many steps at the start and the end must not be computed: what stands there is given."""
+    skipped = max([0, *(t + 1 for t in s.before)])
+    left = max([0, *(-t for t in s.after)])
+    return skipped, left
+
+
+def plus(name: Any, k: int) -> str:
+    """name + k, as one writes it."""
+    if k == 0:
+        return str(name)
+    return f"{name} {'-' if k < 0 else '+'} {abs(k)}"

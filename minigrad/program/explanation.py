@@ -1,0 +1,55 @@
+"""What became of each operation, in words: left the loop, stayed in it, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from minigrad.program.build import Built
+from minigrad.program.ir import Statement
+from minigrad.program.schedule import Loop
+
+SUMS = ("product_over_steps", "sum_over_rows", "add_up")
+
+
+def explanation(built: Built) -> str:
+    """A line for each block of the program, in its order."""
+    lines: list[str] = []
+    batched: list[Statement] = []
+    seen_loop = False
+    for block in built.blocks:
+        if isinstance(block, Loop):
+            lines += _all_steps(
+                batched, "before the loop" if not seen_loop else "between the loops"
+            )
+            batched, seen_loop = [], True
+            lines += _loop(block, built)
+        elif block.kind in SUMS or (block.timed and block not in built.storage.views):
+            batched.append(block)
+    lines += _all_steps(batched, "after the loops")
+    return "\n".join(lines)
+
+
+def _all_steps(statements: list[Statement], where: str) -> list[str]:
+    if not statements:
+        return []
+    return [f"for all steps at once, {where}:", *_listed(statements)]
+
+
+def _loop(loop: Loop, built: Built) -> list[str]:
+    order = f"t = {loop.steps} − 1 … 0" if loop.backwards else f"t = 0 … {loop.steps} − 1"
+    own = [s for s in loop.body if s not in built.storage.views]
+    return [f"in a loop, {order}, because each step needs the one before:", *_listed(own)]
+
+
+def _listed(statements: Iterable[Statement]) -> list[str]:
+    return [f"  {s.name:<24} {s.kind:<20} {_line(s)}".rstrip() for s in statements]
+
+
+def _line(s: Statement) -> str:
+    """The line of the user's program that a statement comes from."""
+    if s.node is None:
+        return ""
+    scope = s.node._scope
+    owner = scope.node if scope is not None and scope.node is not None else s.node
+    text = owner.source.expression
+    return f"{owner.source}  {text}" if text else str(owner.source)

@@ -1,0 +1,85 @@
+"""What the variables of a program are called: as in the user's program, d + name for gradients."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+
+import numpy as np
+
+from minigrad import naming
+from minigrad.graph import Graph
+from minigrad.program.ir import Program, Statement
+from minigrad.program.record import Recording, RuleScope
+from minigrad.tensor import Tensor
+
+
+class Names:
+    """Names that are free."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.taken = {*taken, *dir(builtins), *keyword.kwlist, *keyword.softkwlist}
+        self.taken |= {"np", "t", "rows", "program", "step", *dir(np)}
+
+    def unused(self, wished: str) -> str:
+        """The name, or with a number behind it; it is taken then."""
+        name, number = wished, 1
+        while name in self.taken:
+            number += 1
+            name = f"{wished}_{number}"
+        self.taken |= {name, f"{name}_all", f"{name}_rows"}
+        return name
+
+
+def identifier(text: str) -> str:
+    """A label as the name of a variable: letters, digits and underscores, whatever it holds."""
+    plain = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_")
+    return plain if plain.isidentifier() else f"v_{plain}"
+
+
+def give_names(program: Program, recording: Recording, names: Names) -> None:
+    """A name for every statement: that of the variable, of what it is the gradient of, of its operation."""
+    results = [recording.loss, *recording.grads.values()]
+    graph = Graph(*results)
+    for argument in program.arguments:
+        argument.name = names.unused(identifier(_short(argument.name)))
+    for s in sorted(program.statements, key=lambda s: 0 if s.node is None else s.node.serial):
+        if s.kind != "argument":
+            s.name = names.unused(identifier(_label(graph, s, recording.answers)))
+
+
+def _short(path: str) -> str:
+    """The last words of a path: W_hh of net.cell.W_hh."""
+    return path.rpartition(".")[2] if path.count(".") else path
+
+
+def _label(graph: Graph, s: Statement, answered: dict[Tensor, Tensor]) -> str:
+    node = s.node
+    if node is None:
+        return _NOUNS.get(s.kind, s.kind)
+    if isinstance(node._scope, RuleScope):
+        owner = node._scope.node
+        if s.kind == "add_up":
+            return f"d{_plain(graph, owner)}"
+        if node in answered:
+            return f"d{_plain(graph, answered[node])}"
+        return f"{_NOUNS.get(s.kind, s.kind)}_of_{_plain(graph, owner)}"
+    return _plain(graph, node)
+
+
+def _plain(graph: Graph, node: Tensor) -> str:
+    """A label that is a word, or the name of the operation."""
+    role = node.role.name if node.role else ""
+    known = node.name or naming.variable(graph, node) or role
+    if known:
+        return _short(known)
+    return _NOUNS.get(node.op.name, f"{node.op.name}_value") if node.op else "constant"
+
+
+_NOUNS = {
+    "add": "total", "subtract": "difference", "multiply": "product", "divide": "quotient",
+    "matmul": "product", "negative": "minus", "transpose": "transposed", "power": "power_of",
+    "filled": "constant", "counted": "counts", "shaped": "reshaped", "broadcast_to": "spread",
+}  # fmt: skip

@@ -1,0 +1,149 @@
+"""Where the arrays of a recording come from: from the arguments, or from nothing but shapes.
+
+No array of a recording may stand in a program as it is.  An array that reached the graph through NumPy
+is an argument, or a step of one, if its values say so; a constant fill and a count 0, 1, 2, ... are
+written as such; everything else is refused, with its line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from minigrad.primitive import primitive
+from minigrad.program.errors import CompileError
+from minigrad.program.ir import Ref, Statement
+from minigrad.tensor import Array, Tensor
+
+
+@primitive(differentiable=False)
+def filled(*, shape: Any, value: Any, dtype: Any) -> Any:
+    """An array whose entries are one number."""
+    return np.full(shape, value, dtype)
+
+
+@primitive(differentiable=False)
+def counted(*, n: Any, shape: Any, dtype: Any) -> Any:
+    """0, 1, 2, ... in a shape."""
+    return np.arange(n, dtype=dtype).reshape(shape)
+
+
+@primitive(differentiable=False)
+def shaped(x: Any, *, shape: Any, dtype: Any) -> Any:
+    """The same values in another shape and dtype."""
+    return x.reshape(shape).astype(dtype, copy=False)
+
+
+class Origins:
+    """The statements of the arguments, and of what arrays are made of."""
+
+    def __init__(self, arguments: dict[str, Any], nodes: Iterable[Tensor]) -> None:
+        self.arguments = {
+            path: Statement(None, {}, np.shape(_array(leaf)), _array(leaf).dtype, name=path)
+            for path, leaf in arguments.items()
+            if isinstance(leaf, Tensor | Array | float | np.number)
+        }
+        self.values = {path: arguments[path] for path in self.arguments}
+        self.by_id = {
+            id(_array(leaf)): self.arguments[path]
+            for path, leaf in self.values.items()
+            if isinstance(leaf, Tensor | Array)
+        }
+        self.computed = {id(node._array): node for node in nodes if node.op is not None}
+        self.made: dict[Any, Statement] = {}
+        self.user: Tensor | None = None  # the node whose operands are looked up
+
+    def statement(self, leaf: Tensor) -> Statement:
+        """What a leaf outside of time is."""
+        found = self.known(leaf._array)
+        if found is None:
+            raise CompileError(_unknown(leaf, self.user))
+        return found
+
+    def known(self, array: Array) -> Statement | None:
+        """The statement of an array, by identity, by its values, or by its form."""
+        if id(array) in self.by_id:
+            return self.by_id[id(array)]
+        for path, value in self.values.items():
+            given = _array(value)
+            if given.size == array.size and array.size and _same(given, array):
+                return self._shaped(self.arguments[path], array)
+        return self._regular(array)
+
+    def element(self, leaf: Tensor, t: int) -> Statement | None:
+        """The argument of whose rows a leaf is row t; None if it is none."""
+        return self.element_of(leaf._array, t)
+
+    def element_of(self, array: Array, t: int) -> Statement | None:
+        """As `element`, of an array."""
+        if id(array) in self.by_id:
+            return None
+        for path, value in self.values.items():
+            given = _array(value)
+            rows = given.ndim > 0 and len(given) > t and given[t].size == array.size > 0
+            if rows and _same(given[t], array) and not _is_uniform(array):
+                return self._shaped(self.arguments[path], array, rows=len(given))
+        return None
+
+    def index(self, array: Array, t: int | None, node: Tensor) -> Any:
+        """An array in the constants of an operation, as an operand."""
+        if t is not None and (element := self.element_of(array, t)) is not None:
+            return Ref(element, 0)
+        found = self.known(array)
+        if found is None:
+            raise CompileError(
+                "compile: an array is computed by NumPy from other arrays, and would stay what it is "
+                f"now; compute it from the arguments with NumPy's functions on tensors, or pass it\n"
+                f"  {node.describe()}"
+            )
+        return Ref(found, None)
+
+    def _shaped(self, argument: Statement, array: Array, rows: int | None = None) -> Statement:
+        """An argument in the shape and dtype in which it is used."""
+        shape = array.shape if rows is None else (rows, *array.shape)
+        if argument.shape == shape and argument.dtype == array.dtype:
+            return argument
+        key = argument, shape, array.dtype
+        if key not in self.made:
+            constants = {"shape": shape, "dtype": array.dtype}
+            made = Statement(shaped, constants, shape, array.dtype, operands=[Ref(argument, None)])
+            self.made[key] = made
+        return self.made[key]
+
+    def _regular(self, array: Array) -> Statement | None:
+        """A fill with one number, or a count."""
+        constants: dict[str, Any] = {"shape": array.shape, "dtype": array.dtype}
+        op = None
+        if _is_uniform(array):
+            op, constants["value"] = filled, array.flat[0].item() if array.size else 0
+        elif array.dtype.kind in "iu" and np.array_equal(array.ravel(), np.arange(array.size)):
+            op, constants["n"] = counted, array.size
+        if op is None:
+            return None
+        key = op, *map(str, constants.items())
+        if key not in self.made:
+            self.made[key] = Statement(op, constants, array.shape, array.dtype)
+        return self.made[key]
+
+
+def _array(leaf: Any) -> Array:
+    return leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
+
+
+def _same(given: Array, array: Array) -> bool:
+    return np.array_equal(given.astype(array.dtype).ravel(), array.ravel())
+
+
+def _is_uniform(array: Array) -> bool:
+    return array.size == 0 or bool((array == array.flat[0]).all())
+
+
+def _unknown(leaf: Tensor, user: Tensor | None) -> str:
+    known = leaf if leaf._code is not None or user is None else user
+    return (
+        f"compile: {leaf.name or 'an array'} of shape {leaf.shape} is made inside of the function and "
+        f"is no argument, so the program would keep it as it is now; pass it as an argument\n"
+        f"  {known.describe()}"
+    )

@@ -1,0 +1,170 @@
+"""One training step, run to be written down: its forward and its backward pass as one graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from minigrad import edits
+from minigrad.backward import Traced, backward_steps, fit, seeds
+from minigrad.graph import Graph
+from minigrad.primitive import Primitive
+from minigrad.scope import Scope, recorded
+from minigrad.tensor import Tensor
+
+_SILENT = Tensor(np.zeros(()))  # stands for inputs whose rule is not to run now
+
+
+class RuleScope(Scope):
+    """The scope of a rule: the forward node that it belongs to, and the number of the input."""
+
+    __slots__ = ("input",)
+
+    def __init__(self, node: Tensor, k: int | None) -> None:
+        super().__init__("backward", node._scope, None, node)
+        self.input = k
+
+
+class Joint(Traced):
+    """A backward pass over tensors in which every node tells whose rule has made it.
+
+    Rules that Python must run on numbers (once=True, clipping) become one operation each.
+    answers: the input whose gradient a tensor is a contribution to.
+    """
+
+    def __init__(self, masking: bool = False) -> None:
+        super().__init__(masking)
+        self.answers: dict[Tensor, Tensor] = {}
+        self._input: int | None = None
+
+    def recorded(self, node: Tensor) -> recorded:
+        """As in every traced pass, and with the number of the input whose rule runs."""
+        scope = RuleScope(node, self._input)
+        return recorded(enabled=True, tracing=True, time=node.time, scope=scope)
+
+    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
+        """The gradient of each input that needs one."""
+        op: Primitive = node.op
+        if is_opaque(op):
+            grads = self._called(node, dy, inputs)
+        elif op.joint is not None:
+            grads = super().rules(node, dy, inputs)
+        else:
+            grads = [self._rule(node, dy, inputs, k) for k in range(len(inputs))]
+        for x, dx in zip(inputs, grads, strict=True):
+            if dx is not None:
+                self.answers[getattr(dx, "value", dx)] = x
+        return grads
+
+    def _rule(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], k: int) -> Any:
+        """The rule of input k alone, so that what it builds can be told from that of others."""
+        if not inputs[k].requires_grad:
+            return None
+        alone = [x if j == k else _SILENT for j, x in enumerate(inputs)]
+        self._input = k
+        try:
+            return super().rules(node, dy, alone)[k]
+        finally:
+            self._input = None
+
+    def _called(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> list[Any]:
+        """The rules as operations of their own, which are called and not taken apart."""
+        op: Any = node.op
+        if node.call is not None:
+            text = f"compile: {op.name} is a primitive(once=True) with several outputs"
+            raise ValueError(f"{text}\n  {node.source}")
+        grads: list[Any] = [None] * len(inputs)
+        for k, x in enumerate(inputs):
+            rule = op.joint or op.rules[k]
+            if rule is not None and x.requires_grad:
+                self._input = k
+                with self.recorded(node):
+                    call = rule_as_operation(op, rule, k if op.joint else None)
+                    grads[k] = fit(call(dy, node, *node.inputs, **node.constants), x)
+                self._input = None
+        return grads
+
+
+_operations: dict[Any, Primitive] = {}
+
+
+def rule_as_operation(op: Primitive, rule: Callable[..., Any], which: int | None) -> Primitive:
+    """A rule as a primitive of its own; it is made once, and not registered."""
+    if (rule, which) not in _operations:
+        made = Primitive.__new__(Primitive)
+        inputs = ["dy", "y", *op.inputs]
+        taken = rule if which is None else _part(rule, which)
+        arity = -1 if op.variadic else len(inputs)
+        vars(made).update(vars(op), forward=taken, inputs=inputs, arity=arity)
+        made.name = made.__name__ = rule.__name__
+        made.elementwise, made.joint, made.rules = False, None, [None] * len(inputs)
+        _operations[rule, which] = made
+    return _operations[rule, which]
+
+
+def _part(rule: Callable[..., Any], which: int) -> Callable[..., Any]:
+    def part(*arrays: Any, **constants: Any) -> Any:
+        return rule(*arrays, **constants)[which]
+
+    return part
+
+
+def is_opaque(op: Primitive) -> bool:
+    """Whether the rules of an operation are called with arrays, and not taken apart."""
+    return op.once or op is edits.clip_gradient
+
+
+class Recording(NamedTuple):
+    """A step that was run: its outputs and gradients, and what belongs to whom.
+
+    arguments: the leaves by path.  answers: see `Joint`.
+    """
+
+    loss: Tensor
+    grads: dict[str, Tensor]
+    aux: Any
+    arguments: dict[str, Any]
+    answers: dict[Tensor, Tensor]
+
+
+def record(
+    loss_fn: Callable[..., Any], bound: dict[str, Any], arguments: dict[str, Any]
+) -> Recording:
+    """Run the step on these arguments, forward and backward, with everything recorded."""
+    with recorded(enabled=True, tracing=True, time=None, scope=None):
+        graph, aux = outcome(loss_fn(**bound))
+    refuse_hooks(graph)
+    table = Joint(graph.masking)
+    for output, seed in zip(graph.outputs, seeds(graph, None), strict=True):
+        table.sums[output] = table.own(seed, output)
+    for _ in backward_steps(graph, table):
+        pass
+    grads = {
+        path: table.sums[leaf]
+        for path, leaf in arguments.items()
+        if isinstance(leaf, Tensor) and leaf in table.sums
+    }
+    return Recording(graph.outputs[0], grads, aux, arguments, table.answers)
+
+
+def outcome(result: Any) -> tuple[Graph, Any]:
+    """What a loss function returns, as the graph to walk and the rest: a tensor, a graph, or a pair."""
+    first, aux = result if isinstance(result, tuple) and len(result) == 2 else (result, None)
+    graph = Graph(first) if isinstance(first, Tensor) else first
+    if not isinstance(graph, Graph) or len(graph.outputs) != 1:
+        found = type(first).__name__
+        raise TypeError(
+            f"compile: the function must return a loss, a graph of one, or (loss, aux); found {found}"
+        )
+    return graph, aux
+
+
+def refuse_hooks(graph: Graph) -> None:
+    """A hook is arbitrary Python, which a program would leave out."""
+    for node in graph.nodes:
+        if node._hooks:
+            raise ValueError(
+                f"compile: a tensor has a hook, which a program cannot call:\n  {node.describe()}"
+            )

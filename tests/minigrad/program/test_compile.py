@@ -1,0 +1,290 @@
+from __future__ import annotations
+
+import importlib.util
+import linecache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+
+
+def _load() -> ModuleType:
+    path = Path(__file__).with_name("cases.py")
+    spec = importlib.util.spec_from_file_location("cases_of_programs", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+steps = _load()
+LENGTHS = (9, 5, 23, 2)
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+
+
+def worst(grads: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> float:
+    """The largest difference, relative to the largest entry of its array."""
+    return max(
+        float(np.abs(dx - grads[name]).max() / max(np.abs(dx).max(), 1e-30))
+        for name, dx in wanted.items()
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", steps.cases())
+def test_gradients_are_those_of_eager_at_every_length(name: str, dtype: Any) -> None:
+    mg.set_default_dtype(dtype)
+    try:
+        case = steps.cases()[name]
+        net = case.network()
+        step = mg.compile(case.loss_fn, backend="numpy")
+        for T in LENGTHS:
+            arguments = case.arguments(T)
+            loss, grads = step(net, *arguments)[:2]
+            wanted = step.eager(step._bound((net, *arguments), {}))
+            assert grads.keys() == wanted.grads.keys()
+            limit = 1e-6 if dtype == np.float32 else 1e-12
+            assert worst(grads, wanted.grads) <= limit
+            assert abs(loss - wanted.loss) <= limit * max(abs(wanted.loss), 1)
+            assert all(dx.dtype == dtype for dx in grads.values())
+        assert len(step.variants) == 1
+    finally:
+        mg.set_default_dtype(np.float32)
+
+
+@pytest.mark.parametrize("name", steps.cases())
+def test_exact_is_bit_for_bit(name: str) -> None:
+    case = steps.cases()[name]
+    net, step = case.network(), mg.compile(case.loss_fn, backend="numpy", exact=True)
+    for T in LENGTHS:
+        arguments = case.arguments(T)
+        loss, grads = step(net, *arguments)[:2]
+        wanted = step.eager(step._bound((net, *arguments), {}))
+        assert loss == wanted.loss
+        for key, dx in wanted.grads.items():
+            np.testing.assert_array_equal(grads[key], dx)
+
+
+def lstm(T: int = 9) -> tuple[Any, ...]:
+    return steps.Net(nn.LSTM(steps.D, steps.H)), *steps.each_step(T)
+
+
+def test_names_are_those_of_the_network_and_gradients_are_fresh() -> None:
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    _, first = step(net, xs, ys)
+    assert set(first) == {name for name, _ in net.named_parameters()}
+    kept = {name: dx.copy() for name, dx in first.items()}
+    step(net, xs + 1, ys)
+    for name, dx in first.items():
+        np.testing.assert_array_equal(dx, kept[name])
+
+
+def test_backward_adds_to_grad_and_an_optimiser_follows_it() -> None:
+    net, xs, ys = lstm()
+    twin = steps.Net(nn.LSTM(steps.D, steps.H))
+    twin.load_state_dict(net.state_dict())
+    step = mg.compile(steps.every, backend="numpy")
+    one, two = nn.SGD(net.parameters(), lr=0.1), nn.SGD(twin.parameters(), lr=0.1)
+    for _ in range(5):
+        net.zero_grad()
+        loss = step.backward(net, xs, ys)
+        one.step()
+        twin.zero_grad()
+        other = steps.every(twin, xs, ys)
+        other.backward()
+        two.step()
+        assert abs(loss - other.item()) < 1e-6
+    step.backward(net, xs, ys)
+    before = net.out.b.grad.data.copy()
+    step.backward(net, xs, ys)
+    assert not np.array_equal(net.out.b.grad.data, before)
+
+
+def test_parameters_are_arguments_also_when_rebound() -> None:
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    step(net, xs, ys)
+    net.out.W.data = net.out.W.data * 3
+    loss, _ = step(net, xs, ys)
+    assert abs(loss - steps.every(net, xs, ys).item()) < 1e-6
+    other = steps.Net(nn.LSTM(steps.D, steps.H))
+    loss, _ = step(other, xs, ys)
+    assert abs(loss - steps.every(other, xs, ys).item()) < 1e-6
+    assert len(step.variants) == 1
+
+
+def test_a_decorator_a_structure_and_keywords() -> None:
+    @mg.compile(backend="numpy")
+    def step(net, xs, *, state, ys):
+        y, (h, c) = net(xs, state)
+        return nn.mse_loss(y, ys), {"h": h, "c": [c]}
+
+    net = nn.LSTM(steps.D, steps.H)
+    xs, ys = steps.states(9)
+    state = (np.zeros((1, steps.B, steps.H), np.float32),) * 2
+    for _ in range(3):
+        _loss, _grads, aux = step(net, xs, ys=ys, state=state)
+        _, (h, c) = net(xs, state)
+        np.testing.assert_allclose(aux["h"], h.data, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(aux["c"][0], c.data, rtol=1e-5, atol=1e-6)
+        state = (aux["h"], aux["c"][0])
+    assert step.__name__ == "step"
+
+
+def test_the_program_is_a_file_that_reads_like_the_textbook() -> None:
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    step(net, xs, ys)
+    assert Path(step.file).read_text() == step.source
+    assert "h[t - 1]" in step.source
+    assert "for t in reversed(range(T)):" in step.source
+    assert "multiply(o[t], tanh_value[t], h[t])" in step.source.replace(
+        "tanh_value_2", "tanh_value"
+    )
+    mode = Path(step.file).parent.stat().st_mode
+    assert mode & 0o077 == 0
+
+
+def test_without_a_cache_the_program_is_still_shown(monkeypatch, tmp_path) -> None:
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "a file" / "below"))
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    step(net, xs, ys)
+    assert "".join(linecache.getlines(step.file)) == step.source
+
+
+def test_the_loops_hold_only_what_needs_the_step_before() -> None:
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    step(net, xs, ys)
+    loops = list(step.source.split("        for t in "))[1:]
+    bodies = [[l for l in part.splitlines()[1:] if l.startswith(" " * 12)] for part in loops]
+    assert len(bodies) == 2
+    assert all(sum("matmul" in line for line in body) == 1 for body in bodies)
+    text = step.explain()
+    assert "in a loop, t = T − 1 … 0" in text
+    assert "x @ self.W_xh" in text.partition("in a loop")[0]
+
+
+def test_a_shape_or_dtype_or_flag_makes_another_program_and_a_length_does_not() -> None:
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    step(net, xs, ys)
+    step(net, xs[:4], ys[:4])
+    assert len(step.variants) == 1
+    step(net, xs[:, :1], ys[:, :1])
+    assert len(step.variants) == 2
+    net.eval()
+    step(net, xs, ys)
+    assert len(step.variants) == 3
+
+
+def test_a_difference_from_eager_raises() -> None:
+    calls = []
+
+    def drifting(w, xs):
+        calls.append(1)
+        h = mg.tensor(np.zeros(()), dtype=np.float32)
+        for t, x in mg.timesteps(xs):
+            h = np.tanh(w * h + x) if t < 20 else np.sin(w * h + x)
+        return h * h
+
+    w = mg.tensor(0.5, requires_grad=True, name="w")
+    step = mg.compile(drifting, backend="numpy")
+    step(w, np.linspace(0, 1, 12, dtype=np.float32))
+    with pytest.raises(RuntimeError, match="differs from eager"):
+        step(w, np.linspace(0, 1, 30, dtype=np.float32))
+
+
+def test_random_numbers_are_refused() -> None:
+    net = steps.Net(nn.LSTM(steps.D, steps.H, num_layers=2, dropout=0.5))
+    step = mg.compile(steps.every, backend="numpy")
+    with pytest.raises(ValueError, match=r"made inside of the function.*pass it as an argument"):
+        step(net, *steps.each_step(9))
+
+
+def test_an_array_from_outside_is_refused_with_its_line() -> None:
+    kept = steps.normal(steps.B, steps.H)
+
+    def closed(net, xs):
+        y, _ = net(xs)
+        return (y[-1] * kept).sum()
+
+    with pytest.raises(ValueError, match=r"(?s)pass it as an argument.*y\[-1\] \* kept"):
+        mg.compile(closed, backend="numpy")(nn.LSTM(steps.D, steps.H), steps.normal(9, 2, 3))
+
+
+def test_numbers_that_change_are_refused() -> None:
+    schedule = iter(np.linspace(1, 2, 100))
+
+    def annealed(net, xs):
+        return (net(xs)[0] ** 2).sum() * float(next(schedule))
+
+    with pytest.raises(ValueError, match="must be an argument|another time"):
+        mg.compile(annealed, backend="numpy")(nn.LSTM(steps.D, steps.H), steps.normal(9, 2, 3))
+
+
+def test_hooks_are_refused() -> None:
+    def hooked(net, xs):
+        y, _ = net(xs)
+        y.register_hook(lambda dy: dy * 2)
+        return (y * y).sum()
+
+    with pytest.raises(ValueError, match="hook"):
+        mg.compile(hooked, backend="numpy")(nn.LSTM(steps.D, steps.H), steps.normal(9, 2, 3))
+
+
+def test_a_debugger_or_another_driver_sees_the_eager_pass() -> None:
+    from minigrad.backward import backward_steps, walk
+
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    step(net, xs, ys)
+    seen = []
+
+    def watched(graph, table):
+        for one in backward_steps(graph, table):
+            seen.append(one.node)
+            yield one
+
+    token = walk.set(watched)
+    try:
+        step(net, xs, ys)
+    finally:
+        walk.reset(token)
+    assert seen
+
+
+def test_wrong_uses_say_what_is_right() -> None:
+    with pytest.raises(ValueError, match="backend must be"):
+        mg.compile(steps.every, backend="rust")
+    with pytest.raises(TypeError, match="a function is needed"):
+        mg.compile(3)
+    with pytest.raises(ValueError, match="call the step once"):
+        mg.compile(steps.every).explain()
+
+    def no_loss(net, xs):
+        return 3
+
+    with pytest.raises(TypeError, match="must return a loss"):
+        mg.compile(no_loss, backend="numpy")(nn.LSTM(3, 4), steps.normal(9, 2, 3))
+
+
+def test_clear_cache_empties_the_folder() -> None:
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    step(net, xs, ys)
+    assert mg.clear_cache() == 1
+    assert mg.clear_cache() == 0
+    loss, _ = step(net, xs, ys)
+    assert np.isfinite(loss)
