@@ -141,7 +141,13 @@ class Out:
 
 
 def progress(items: Iterable[Any], what: str, total: int | None = None) -> Iterator[Any]:
-    """Loop with a progress bar: tqdm's if it is installed, else a line of text that rewrites itself."""
+    """Loop with a progress bar: tqdm's if it is installed, else a line of text that rewrites itself.
+
+    Without a title there is none.
+    """
+    if not what:
+        yield from items
+        return
     total = len(items) if total is None and hasattr(items, "__len__") else total
     shown = sys.stderr.isatty()
     try:
