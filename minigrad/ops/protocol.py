@@ -37,6 +37,7 @@ ALIASES = (
     "radians deg2rad",
     "real positive",
 )
+RENAMED = {"newshape": "shape"}  # what NumPy 2.0 calls a parameter, and what later versions do
 
 
 def fill(names: Mapping[str, Any]) -> None:
@@ -108,6 +109,7 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
         and "out" not in keywords
     ):
         return ours(*args, **keywords)
+    keywords = {RENAMED.get(key, key): value for key, value in keywords.items()}
     if not any(
         p.kind is p.VAR_POSITIONAL for p in theirs.values()
     ):  # all but the first by name: orders differ
@@ -136,9 +138,10 @@ def default(value: Any, parameter: inspect.Parameter | None) -> bool:
 def parameters(function: Any) -> dict[str, inspect.Parameter]:
     """The parameters of a function by name; of a primitive, those of its forward; {} where Python cannot tell them."""
     try:
-        return dict(inspect.signature(getattr(function, "forward", function)).parameters)
+        found = inspect.signature(getattr(function, "forward", function)).parameters
     except ValueError:
         return {}
+    return {RENAMED.get(name, name): parameter for name, parameter in found.items()}
 
 
 @cache

@@ -265,7 +265,8 @@ def test_python_protocols() -> None:
 
 def test_every_method_that_an_array_has_too_is_a_method_of_tensors() -> None:
     x = mg.tensor(np.arange(6.0).reshape(2, 3), requires_grad=True)
-    assert set(dir(mg.Tensor)) >= mg.ops.METHODS
+    only_raises = {"ptp"}  # in NumPy 2.0, and gone later
+    assert set(dir(mg.Tensor)) >= mg.ops.METHODS - only_raises
     assert x.sum(axis=0, keepdims=True).shape == (1, 3)
     assert (x.T.shape, x.reshape(3, 2).shape, x.mean(1).shape) == ((3, 2), (3, 2), (2,))
 

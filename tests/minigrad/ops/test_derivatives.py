@@ -171,7 +171,7 @@ CHECKS = {
         (lambda x: np.clip(x, -0.5, 1), n(2, 3)),
         (lambda x: np.clip(x, None, 0.5), n(2, 3)),
         (lambda x: np.clip(x, a_min=0.5, a_max=None), n(2, 3)),
-        (lambda x: np.clip(x, min=-1, max=1), n(3)),
+        (lambda x: mg.clip(x, min=-1, max=1), n(3)),
         (np.clip, n(2, 3), n(3) - 0.9, n(3) + 1.15),
     ],
     # reductions

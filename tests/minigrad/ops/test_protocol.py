@@ -39,13 +39,20 @@ def test_arguments_may_come_by_position_or_by_name_as_numpy_has_them():
     assert np.mean(x, axis=1, dtype=np.float32, keepdims=True).dtype == np.float32
     assert np.reshape(x, (3, 2), "C").shape == (3, 2)
     assert np.clip(x, 2, 4).data.max() == 4
-    assert np.clip(x, max=2).data.max() == 2
+    assert np.clip(x, a_min=None, a_max=2).data.max() == 2
     assert np.einsum("ij->i", x, optimize=True).shape == (2,)
     assert np.concatenate((x, x), 1).shape == (2, 6)
     assert np.take(x, mg.tensor([0, 2], dtype=np.int64), 1).shape == (2, 2)
     assert [part.shape for part in np.split(x, np.int64(3), 1)] == [(2, 1)] * 3
     assert np.tile(x, np.int64(2)).shape == (2, 6)
     assert np.transpose(x, axes=(1, 0)).shape == (3, 2)
+
+
+@pytest.mark.skipif(np.lib.NumpyVersion(np.__version__) < "2.1.0", reason="new in NumPy 2.1")
+def test_names_that_numpy_gave_to_parameters_later():
+    x = leaf(2, 3)
+    assert np.clip(x, max=2).data.max() == 2
+    assert np.reshape(x, shape=(3, 2)).shape == (3, 2)
 
 
 def test_methods_of_arrays_are_methods_of_tensors():
