@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from minigrad.ops.reductions import sum as sum_of
 from minigrad.tensor import Array, Tensor
 
 DIRECTIONS = 3  # random ones in each input
+ENTRIES = 1000  # of the worst input, among which the wrong one is looked for
 
 
 class GradcheckError(AssertionError):
@@ -62,13 +64,15 @@ def gradcheck(
     eps: float = 1e-6,
     tolerance: float = 1e-6,
     seed: int = 0,
+    sample: int | None = None,
 ) -> Report:
     """Check the gradients of fn(*inputs) against  (f(x + εv) − f(x − εv)) / 2ε  in float64.
 
     inputs: one argument or a tuple of them: arrays, tensors, or nested tuples, lists and dicts; every floating one is
     checked, as a float64 copy.  A function without parameters uses the given tensors by itself: the parameters of a
     module, as in `gradcheck(lambda: loss(net(x)), net)`; they hold float64 copies while the check runs.
-    full: compare every entry; otherwise random directions, and every entry only to name the worst one on failure.
+    full: compare every entry; otherwise random directions, and on failure entries of the worst input, to name one.
+    sample: compare only so many of the inputs, drawn with the seed.
     Raises GradcheckError with the worst entry (input, index, time step, analytic, numeric) when the error is above the
     tolerance (relative where the derivative is greater than 1), or when two calls of fn give different numbers.
 
@@ -97,15 +101,17 @@ def gradcheck(
             slope = _slope(leaves[name], eps * v, value) / eps
             return Entry(name, at, leaves[name].t, float(np.sum(grads[name] * v)), slope)
 
-        compared = [entry(*direction) for direction in _directions(leaves, None if full else seed)]
+        chosen = _drawn(leaves, sample, seed)
+        compared = [entry(*direction) for direction in _directions(chosen, None if full else seed)]
         worst = max(
             compared, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0)
         )
-        if worst.error > tolerance and not full:  # the entry is what one looks for
-            worst = max(
-                (entry(*direction) for direction in _directions(leaves, None)),
-                key=lambda entry: entry.error,
+        if worst.error > tolerance and not full:  # look for the entry that is wrong
+            entries = itertools.islice(_directions({worst.name: leaves[worst.name]}, None), ENTRIES)
+            single = max(
+                (entry(*direction) for direction in entries), key=lambda entry: entry.error
             )
+            worst = max(single, worst, key=lambda entry: entry.error > tolerance)
         worst = _with_time_step(worst, Graph(loss), leaves, eps)
     if worst.error > tolerance:
         raise GradcheckError(f"gradients disagree with central differences, worst {worst}")
@@ -138,6 +144,14 @@ def _projected(outputs: Any) -> Tensor:
     return functools.reduce(
         lambda a, b: a + b, [sum_of(y * rng.standard_normal(y.shape)) for y in ys]
     )
+
+
+def _drawn(leaves: dict[str, Tensor], count: int | None, seed: int) -> dict[str, Tensor]:
+    """So many of the leaves, drawn at random; all of them without a count."""
+    if count is None or count >= len(leaves):
+        return leaves
+    chosen = np.random.default_rng(seed).choice(len(leaves), max(1, count), replace=False)
+    return {name: x for k, (name, x) in enumerate(leaves.items()) if k in chosen}
 
 
 def _directions(leaves: dict[str, Tensor], seed: int | None) -> Iterator[tuple[str, Any, Any]]:

@@ -6,7 +6,7 @@ from nn import habits, init
 from nn.attention import AdditiveAttention, DotAttention, GeneralAttention, attend
 from nn.cell import Cell, each_step
 from nn.cells import GRUCell, LSTMCell, LSTMState, RNNCell
-from nn.check import CellReport, check_cell, summary
+from nn.check import CellReport, check_cell
 from nn.checkpoint import load, save
 from nn.dropout import Dropout
 from nn.embedding import Embedding
@@ -32,6 +32,7 @@ from nn.schedule import (
 )
 from nn.sequence import batches, greedy, sample, windows
 from nn.structure import detach_state, map_structure
+from nn.summary import summary
 from nn.torch_weights import load_torch_state_dict, to_torch_state_dict
 from nn.truncated import Window, tbptt
 from nn.unroll import Unroll

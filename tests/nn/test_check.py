@@ -204,3 +204,172 @@ def test_a_cell_that_takes_tokens_is_given_an_example():
 
     report = nn.check_cell(Embedded(), x=np.array([1, 2, 3]))
     assert report.ok, repr(report)
+
+
+class Plain(LeakyCell):
+    def __init__(self, D, H):
+        super().__init__(D, H)
+        self.parts = {"gain": mg.tensor(np.ones(H, np.float32), requires_grad=True)}
+
+    def forward(self, x, h_prev):
+        y, h = super().forward(x, h_prev)
+        return y, h * self.parts["gain"]
+
+
+class Computed(LeakyCell):
+    def __init__(self, D, H):
+        super().__init__(D, H)
+        self.W = self.W_ha / np.linalg.norm(self.W_ha)
+
+
+class OtherDtype(LeakyCell):
+    def __init__(self, D, H):
+        super().__init__(D, H)
+        self.b_n = nn.Parameter(np.zeros(H))
+
+
+class WideBuffer(LeakyCell):
+    def __init__(self, D, H):
+        super().__init__(D, H)
+        self.A = nn.Buffer(np.eye(H))
+
+    def forward(self, x, h_prev):
+        y, h = super().forward(x, h_prev)
+        return y, h @ self.A
+
+
+class NotFinite(LeakyCell):
+    def forward(self, x, h_prev):
+        y, h = super().forward(x, h_prev)
+        return y, np.sqrt(h - 5)
+
+
+class Unseeded(LeakyCell):
+    def forward(self, x, h_prev):
+        y, h = super().forward(x, h_prev)
+        return y, h + 0.1 * np.random.default_rng().standard_normal(h.shape)
+
+
+class CountsInPlace(LeakyCell):
+    def __init__(self, D, H):
+        super().__init__(D, H)
+        self.seen = np.zeros(1)
+
+    def forward(self, x, h_prev):
+        self.seen += 1
+        return super().forward(x, h_prev)
+
+
+@pytest.mark.parametrize(
+    ("kind", "check", "text"),
+    [
+        (Plain, "parameters", r"self.parts requires grad but is no nn.Parameter"),
+        (Computed, "parameters", "self.W was computed once, when the cell was made"),
+        (OtherDtype, "parameters", "parameter b_n is float64, and W_xa is float32"),
+        (
+            WideBuffer,
+            "state out = state in",
+            r"h goes in as float32 and comes out as float64 \(buffer A is float64\)",
+        ),
+        (NotFinite, "finite", "sqrt made nan out of finite inputs .* at t = 0"),
+        (Unseeded, "random numbers", "another y; draw random numbers from mg.generator"),
+        (Unseeded, "rows of a batch independent", "cannot be told, because two runs"),
+        (CountsInPlace, "nothing kept on self", "forward changes self.seen"),
+    ],
+)
+def test_what_is_wrong_is_told_as_what_it_is(kind, check, text):
+    report = nn.check_cell(kind(3, 4))
+    assert not report.ok
+    with pytest.raises(AssertionError, match=text):
+        raise AssertionError(report[check])
+    assert not any("rows" in found for found in report.values() if "cannot" not in found)
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_random_numbers_of_a_seeded_generator_are_no_fault(own):
+    class Noisy(LeakyCell):
+        rng = None
+
+        def forward(self, x, h_prev):
+            y, h = super().forward(x, h_prev)
+            noise = nn.init.generator(self.rng).standard_normal(h.shape)
+            return y, h + 0.1 * noise.astype(h.dtype)
+
+    cell = Noisy(3, 4)
+    if own:
+        cell.rng = np.random.default_rng(7)
+    report = nn.check_cell(cell)
+    assert report.ok, repr(report)
+
+
+def test_states_are_those_that_a_run_reaches():
+    class Positive(nn.Cell):
+        """s = s_prev + x²;  y = log s, which no negative state has"""
+
+        state_size, input_size = 1, 1
+
+        def initial_state(self, batch_size=None):
+            return mg.tensor(np.ones((batch_size, 1), np.float32))
+
+        def forward(self, x, s_prev):
+            s = s_prev + x * x
+            return np.log(s), s
+
+    assert nn.check_cell(Positive()).ok
+
+
+def test_a_counter_is_not_differentiated():
+    class Clocked(LeakyCell):
+        def __init__(self, D, H):
+            super().__init__(D, H)
+            self.state_size = (H, 1)
+
+        def forward(self, x, state):
+            h_prev, t = state
+            _y, h = super().forward(x, h_prev)
+            h = np.where(t.data % 2 == 0, h, h_prev)
+            return h, (h, t + 1)
+
+    report = nn.check_cell(Clocked(3, 4))
+    assert report.ok, repr(report)
+
+
+def test_numbers_that_are_large_are_compared_relatively():
+    class Large(LeakyCell):
+        def forward(self, x, h_prev):
+            y, h = super().forward(x, h_prev)
+            return 1e6 * y, h
+
+    report = nn.check_cell(Large(3, 4))
+    assert report["rows of a batch independent"] == "ok"
+
+
+def test_the_effort_is_bounded_and_the_sample_is_told():
+    cell = nn.Stacked([LeakyCell(8, 16), LeakyCell(16, 16), LeakyCell(16, 16)])
+    runs = 0
+
+    class Counted(nn.Wrapper):
+        def forward(self, x, state):
+            nonlocal runs
+            runs += 1
+            return super().forward(x, state)
+
+    report = nn.check_cell(Counted(cell), effort=20_000)
+    assert report.ok
+    assert "of 22 parameters and inputs sampled" in report["second order"]
+    assert "sampled" in report["gradients (float64 copy, T = 4)"]
+    assert runs < 4 * 200
+    assert nn.check_cell(Counted(cell), effort=20_000) == report  # the same sample again
+
+
+def test_an_example_may_be_a_structure_around_which_inputs_are_drawn():
+    class Timed(LeakyCell):
+        """h = h_prev + log(dt) n"""
+
+        def forward(self, x, h_prev):
+            y, h = super().forward(x["x"], h_prev)
+            return y, h_prev + np.log(x["dt"]) * (h - h_prev)
+
+    x = {"x": np.ones((3, 3), np.float32), "dt": np.full((3, 1), 2.0, np.float32)}
+    report = nn.check_cell(Timed(3, 4), x=x)
+    assert report.ok, repr(report)
