@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 export PYTHONWARNINGS ?=
 
-.PHONY: demo test bench lint pictures pythons clean
+.PHONY: demo test bench lint pictures docs pythons clean
 
 demo: $(VENV)/demo
 	$(BIN)/python -m demos.stock_price
@@ -36,6 +36,9 @@ pictures: $(VENV)/test
 	$(BIN)/python docs/notebook.py
 	$(BIN)/python -m tests.figures floors
 
+docs: $(VENV)/docs
+	$(BIN)/python -m docs.website.build
+
 pythons: $(VENV)/test
 	$(BIN)/python -m tests.pythons
 
@@ -50,6 +53,10 @@ $(VENV)/demo: pyproject.toml | $(BIN)/python
 $(VENV)/test: pyproject.toml | $(BIN)/python
 	$(PIP) -e '.[test]'
 	@touch $@ $(VENV)/demo
+
+$(VENV)/docs: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[dot,plot,docs]'
+	@touch $@
 
 clean:
 	rm -rf .venv out build dist .mypy_cache .ruff_cache .hypothesis
