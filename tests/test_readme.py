@@ -1,5 +1,6 @@
 """Every piece of code in the README and the documentation runs, and prints what it says it prints."""
 
+import ast
 import doctest
 import importlib.util
 import json
@@ -16,7 +17,7 @@ import pytest
 import demos
 
 ROOT = Path(demos.__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "README.vi.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.vi.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
@@ -73,6 +74,19 @@ def test_commands_name_what_there_is(page):
                     assert second.removeprefix("demos.") in demos.NAMES
                 elif first == "-m":
                     assert importlib.util.find_spec(second)
+
+
+def statements(page):
+    """The program of a page, without comments and without what it prints."""
+    parser = doctest.DocTestParser()
+    for _, language, text in blocks(page, "python", "pycon"):
+        parts = [text] if language == "python" else [x.source for x in parser.get_examples(text)]
+        yield from (ast.dump(ast.parse(part)) for part in parts)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "vi").glob("*.md")), ids=lambda p: p.name)
+def test_a_translated_page_runs_the_program_of_the_original(page):
+    assert [*statements(page)] == [*statements(ROOT / "docs" / page.name)]
 
 
 def test_transcripts_of_demos_are_what_they_print(tmp_path):

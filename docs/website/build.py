@@ -79,6 +79,7 @@ def moved(text: str, language: str, folder: str) -> str:
         before, target, after = found.groups()
         return f"{before}{new_address(target, language, folder)}{after}"
 
+    text = re.sub(r"<!-- badges -->.*<!-- end of badges -->\n", "", text, flags=re.DOTALL)
     text = re.sub(r"(\]\()([^)\s]+)(\))", lead, text)
     return re.sub(r'(src=")([^"]+)(")', lead, text)
 
