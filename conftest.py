@@ -14,7 +14,7 @@ collect_ignore_glob = ["*make_torch*.py"]
 
 
 def context() -> dict[str, Any]:
-    """The value of every context variable of the engine: how it records, and who walks a backward pass."""
+    """The value of every context variable of the engine, such as how it records."""
     loaded = [vars(sys.modules[name]) for name in list(sys.modules) if name.startswith("minigrad.")]
     variables = {x for names in loaded for x in names.values() if isinstance(x, ContextVar)}
     return {variable.name: value_of(variable) for variable in variables}
@@ -30,7 +30,7 @@ def value_of(variable: ContextVar[Any]) -> Any:
 
 @pytest.fixture(autouse=True)
 def recording_is_clean() -> Iterator[None]:
-    """Fail a test after which the engine records otherwise than before: it would change the next one."""
+    """Fail a test that leaves the engine recording otherwise: it would change the next one."""
     before = context()
     yield
     after = context()

@@ -1,4 +1,4 @@
-"""Writes the notebook with its outputs, without Jupyter: `python docs/notebook.py`, part of `make pictures`."""
+"""Writes the notebook with its outputs, without Jupyter: `make pictures`."""
 
 import ast
 import contextlib
@@ -22,10 +22,12 @@ for t in range(3):
     with mg.time_step(t):
         h = w * h
 mg.Graph(h)""",
-    "The backward pass is a loop.  Each step hands a share to `w`, and passes `dh_prev` on to the step before.",
+    """The backward pass is a loop.  Each step hands a share to `w`, and passes `dh_prev` on to the
+step before.""",
     """for step in mg.Graph(h).backward_steps():
     print(step)""",
-    "A vanilla RNN over three steps: a box for each operation, a panel for each step, the same weights in all.",
+    """A vanilla RNN over three steps: a box for each operation, a panel for each step, the same
+weights in all.""",
     """mg.seed(0)
 ys, _ = nn.Unroll(nn.RNNCell(2, 4))(np.random.default_rng(0).standard_normal((3, 1, 2)))
 graph = mg.Graph((ys[-1] ** 2).mean())
@@ -38,7 +40,7 @@ graph""",
 
 
 def run(source: str, namespace: dict) -> list[dict]:
-    """Execute a cell; its printed text and the value of its last expression, as a notebook keeps them."""
+    """Execute a cell; what it prints and the value of its last expression, as notebooks keep it."""
     name = f"<cell {len(linecache.cache)}>"
     linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
     *body, last = ast.parse(source).body

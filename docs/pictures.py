@@ -1,4 +1,4 @@
-"""Makes every picture of the README and of the documentation: `python docs/pictures.py`, or `make pictures`."""
+"""Makes every picture of the README and of the documentation: `make pictures`."""
 
 import sys
 from pathlib import Path

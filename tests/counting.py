@@ -35,7 +35,7 @@ def lines_executed(run: Callable[[], object]) -> int:
 
 
 def under_limit(run: Callable[[], object], limit: int = 200) -> None:
-    """Run under a small recursion limit, in a thread of its own, whose stack is empty; raises what it raises."""
+    """Run under a small recursion limit, in a thread of its own; raises what it raises."""
     errors: list[BaseException] = []
 
     def guarded() -> None:

@@ -1,10 +1,11 @@
 """How dense the code is, part by part, beside code that is loved: figures to look at, not limits.
 
     python -m tests.figures          the table that `make lint` prints; it fails for nothing
-    python -m tests.figures floors   draw the floors from the imports, in CONTRIBUTING.md and docs/pictures
+    python -m tests.figures floors   draw the floors, in CONTRIBUTING.md and docs/pictures
 
-Docstrings, comments and blank lines do not count.  A decision is a branch, a loop, an `except`, a chain of
-`and` or `or`, or one `for` of a comprehension; a nested comprehension has two of these, or another one inside.
+Docstrings, comments and blank lines do not count.  A decision is a branch, a loop, an `except`, a
+chain of `and` or `or`, or one `for` of a comprehension.  A nested comprehension has two of these,
+or another comprehension inside.
 """
 
 from __future__ import annotations
@@ -186,7 +187,7 @@ def measure(text: str) -> Code:
         assignments=count(nodes, ast.Assign, ast.AugAssign),
         tuple_assignments=sum(map(is_tuple_assignment, nodes)),
         public=len(public),
-        documented=sum(ast.get_docstring(node) is not None for node in public),  # type: ignore[arg-type]
+        documented=sum(ast.get_docstring(node) is not None for node in public),
     )
 
 

@@ -11,8 +11,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "pictures" / "floors.svg"
 BEGIN, END = "<!-- floors: drawn by `make pictures` -->", "<!-- end of floors -->"
 
-# Lowest first.  Within a floor, modules stand in the order of their names here; a package is one entry,
-# and its own modules may import each other as long as that makes no circle.
+# Lowest first.  Within a floor, modules stand in the order of their names here; a package is one
+# entry, and its own modules may import each other as long as that makes no circle.
 FLOORS = [
     ["norms", "source", "scope"],
     ["operators", "tensor"],
@@ -106,7 +106,7 @@ def as_text() -> str:
 
 
 def as_dot() -> graphviz.Digraph:
-    """The floors as a picture: a row of boxes for each, an arrow for each import that no other implies."""
+    """The floors as a picture: a row for each, an arrow for each import that no other implies."""
     dot = graphviz.Digraph("floors")
     dot.attr(ranksep="0.45", nodesep="0.2", splines="true", bgcolor="white")
     dot.attr("node", shape="box", style="filled,rounded", fillcolor="#eef3fb", color="#8aa4cc")

@@ -1,4 +1,4 @@
-"""Clever lines that the house does not write: each is a puzzle where an `if` would be a sentence."""
+"""Lines that the house does not write: each is a puzzle where an `if` would be a sentence."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def is_truth_value(node: ast.AST) -> bool:
 
 
 def is_condition(node: ast.AST) -> bool:
-    """Whether an expression is a truth value or a comparison, which of arrays may also be a mask."""
+    """Whether an expression is a truth value or a comparison."""
     return is_truth_value(node) or isinstance(node, ast.Compare)
 
 

@@ -3,8 +3,9 @@
     python -m tests.pythons                            all tests
     python -m tests.pythons -m "not slow" tests/nn     with arguments for pytest
 
-Pythons are looked for on the PATH and where pyenv and uv keep them.  Each gets an environment of its own in
-.venv/pythons.  A table says what passed, and what this machine lacks.  Fails if a test fails.
+Pythons are looked for on the PATH and where pyenv and uv keep them.  Each gets an environment of
+its own in .venv/pythons.  A line for each says what passed, or that the machine lacks it.  Fails if
+a test fails.
 """
 
 from __future__ import annotations
@@ -62,7 +63,10 @@ def find_python(version: str) -> str | None:
 
 
 def environment(combination: Combination, python: str) -> Path:
-    """The Python of an environment with everything the tests need; raises CalledProcessError if it cannot be made."""
+    """The Python of an environment with everything the tests need.
+
+    Raises CalledProcessError if it cannot be made.
+    """
     folder = ROOT / ".venv" / "pythons" / combination.name.replace(" ", "-").replace("*", "x")
     inside = folder / ("Scripts" if os.name == "nt" else "bin") / "python"
     stamp = folder / "installed"

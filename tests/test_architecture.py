@@ -84,7 +84,7 @@ def test_the_packages_are_typed(package: str) -> None:
 
 
 def test_no_line_is_a_puzzle() -> None:
-    """A file that is not in the list has none of the idioms, and a file in the list no more than it had."""
+    """A file has none of the idioms; one that is in the list, no more than it had."""
     wrong = {
         file: lines
         for file, lines in idioms.in_the_house().items()

@@ -1,4 +1,4 @@
-"""Nothing is quadratic and nothing recurses: twice as much takes twice the work, counted in lines that run.
+"""Nothing is quadratic and nothing recurses: twice as much takes twice the lines that run.
 
 The full sizes (20 000 parameters, T = 10 000) are timed in `benchmarks`.
 """

@@ -1,4 +1,4 @@
-"""Three users, end to end: a teacher, an engineer whose LSTM diverges, a researcher with a new cell."""
+"""Three users, end to end: a teacher, an engineer with an LSTM that diverges, a researcher."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Every piece of code in the README and the documentation runs, and prints what it says it prints."""
+"""All code in the README and the documentation runs, and prints what it says it prints."""
 
 import ast
 import doctest
@@ -105,7 +105,7 @@ def test_transcripts_of_demos_are_what_they_print(tmp_path):
 
 
 def robust(text):
-    """The text without what an edit or another machine changes: line numbers, and how exactly a check agrees."""
+    """The text without line numbers, and without how exactly a check agrees."""
     return re.sub(r"(finite differences).*", r"\1", re.sub(r"(\.py):\d+", r"\1", text))
 
 

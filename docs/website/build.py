@@ -1,9 +1,9 @@
 """Build the documentation: `make docs`, or `python -m docs.website.build`.
 
-Material for MkDocs, because the pages are Markdown that code hosts show too, its search works from a folder without
-a server, and it warns of every link that leads nowhere.  (Zensical, its successor by the same people, builds the same
-settings; the assembled pages would serve Sphinx as well.)  The site is written to out/site, in English, and under
-vi/ in Vietnamese; a warning fails the build.
+Material for MkDocs, because the pages are Markdown that code hosts show too, its search works from
+a folder without a server, and it warns of every link that leads nowhere.  (Zensical, its successor
+by the same people, builds the same settings.)  The site is written to out/site, in English, and
+under vi/ in Vietnamese; a warning fails the build.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def write(file: Path, text: str) -> None:
 
 
 def moved(text: str, language: str, folder: str) -> str:
-    """A page of the repository whose links fit the site: to its pages, else to the file in the repository."""
+    """A page of the repository with links to pages of the site, or to files of the repository."""
 
     def lead(found: re.Match[str]) -> str:
         before, target, after = found.groups()
@@ -136,11 +136,14 @@ def gallery(folder: Path) -> str:
         ]
         for words, picture in shown:
             found.setdefault(picture, (words, page.name))
-    figures = [
-        f'<figure markdown="1">\n[![{words}]({picture})]({page})\n<figcaption>{words}</figcaption>\n</figure>\n'
-        for picture, (words, page) in sorted(found.items())
-    ]
+    figures = [figure(picture, *words) for picture, words in sorted(found.items())]
     return GALLERY.format("\n".join(figures))
+
+
+def figure(picture: str, words: str, page: str) -> str:
+    """A picture of the gallery that leads to its page."""
+    caption = f"<figcaption>{words}</figcaption>"
+    return f'<figure markdown="1">\n[![{words}]({picture})]({page})\n{caption}\n</figure>\n'
 
 
 def navigation(folder: Path, language: str) -> list[dict[str, object]]:

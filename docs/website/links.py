@@ -1,4 +1,4 @@
-"""Check a built site without the network: every link leads somewhere, and nothing is loaded from elsewhere."""
+"""Check a built site without a network: links lead somewhere, nothing is loaded from elsewhere."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The API reference: every public name, as it is at run time, as pages in Markdown.
 
-Most operations are objects that a decorator makes from a function, some from a row of a table, so a tool that
-only reads the source does not find them; here each object is asked for its signature, its docstring and its line.
+Most operations are objects that a decorator makes from a function, some from a row of a table, so
+a tool that only reads the source does not find them.  Here each object is asked for its signature,
+its docstring and its line.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def public_names(package: types.ModuleType) -> list[str]:
 
 
 def entries() -> list[Entry]:
-    """Every public name that is no module, and the functions of public modules such as `nn.init`."""
+    """Every public name that is no module, and the functions of modules such as `nn.init`."""
     found = []
     for package in (minigrad, nn):
         for name in public_names(package):
@@ -167,7 +168,7 @@ def at_commas(text: str) -> list[str]:
 
 
 def markdown(docstring: str) -> str:
-    """A docstring as Markdown: examples, equations and indented lines as they are, sentences as sentences."""
+    """A docstring as Markdown; examples, equations and indented lines stay as they are."""
     return "\n\n".join(map(block, re.split(r"\n\s*\n", docstring.strip())))
 
 
