@@ -12,8 +12,9 @@ def to_onnx(
     module: Module,
     path: str | os.PathLike[str],
     *example: Any,
-    lengths: bool = True,
-    state: bool = False,
+    lengths: Any = True,
+    state: Any = False,
+    **more: Any,
 ) -> None:
     """Write a network as an ONNX model, for any number of steps T and any batch B.
 
@@ -21,10 +22,12 @@ def to_onnx(
     it, Embedding a Gather; all else is recorded operation by operation.  The model computes as the
     module does after `eval()`; the module itself is not changed.
 
-    example: the inputs of `forward`, of any T and B that differ from each other.  Without one, the
-    input is x (T, B, D), or tokens (T, B) where an Embedding comes first; (B, D) of a single cell.
-    lengths: where `forward` takes lengths, the model has an input `lengths` (B) that may be left
-    out.  state: the model of a recurrent layer takes its first state too (`h_init`, `c_init`).
+    example, more: examples of what `forward` takes, tensors or structures of them, of any T and B
+    that differ from each other.  Without any, the input is x (T, B, D), or tokens (T, B) where an
+    Embedding comes first; (B, D) of a single cell.
+    lengths: True: where `forward` takes lengths, the model has an input `lengths` (B) that may be
+    left out.  An example: the model needs them.
+    state: True: the model of a recurrent layer needs its first state too (`h_init`, `c_init`).
 
     The input is called `x`, those of an example as the parameters of `forward`.  Outputs are `y`,
     and the last state of recurrent layers and cells (`h_n`, `c_n`).
@@ -40,4 +43,4 @@ def to_onnx(
     from nn.interchange import elementwise, indexing, reductions, shaping  # they fill the table
     from nn.interchange.export import export
 
-    export(module, path, example, lengths, state)
+    export(module, path, example, {"lengths": lengths, "state": state, **more})

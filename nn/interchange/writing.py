@@ -118,6 +118,12 @@ class Writer:
         """From here on, the tensor is the value of this name."""
         self._values[x] = name
 
+    def bound(self, example: Array, name: str) -> mg.Tensor:
+        """A tensor that stands for the value of this name, and holds an example of it."""
+        x = mg.tensor(example)
+        self.bind(x, name)
+        return x
+
     def value(self, x: mg.Tensor) -> str:
         """The name of a tensor's value; what it was computed from is written first."""
         if x not in self._values:

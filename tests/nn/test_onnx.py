@@ -16,7 +16,7 @@ from nn.interchange.model import build
 from nn.interchange.sizes import Merged
 from nn.interchange.table import REASONS, TABLE
 from nn.interchange.writing import Port, Writer
-from nn.structure import named_leaves
+from nn.structure import flatten
 from tests.minigrad.ops.test_derivatives import CHECKS
 
 onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
@@ -38,7 +38,7 @@ def exported(net: nn.Module, folder: Path, *example: Any, **options: Any) -> Any
 
 
 def arrays(result: Any) -> list[Any]:
-    return [y.data for _, y in named_leaves(result)]
+    return [y.data for y in flatten(result)]
 
 
 def compare(found: Any, wanted: Any, tolerance: float = 1e-6) -> None:
@@ -125,6 +125,10 @@ def test_the_first_state_is_an_input_where_one_asks_for_it(make: Any, tmp_path: 
     assert all("_init" in name for name in names[1:])
     feeds = dict(zip(names, [x, *arrays(state)], strict=True))
     compare(model.run(None, feeds), arrays(net(x, state)))
+    lengths = np.array([0, 4, 2])  # a row that has ended before keeps its state
+    run = exported(net, tmp_path, state=True).run
+    wanted = arrays(net(x, state, lengths=lengths))
+    compare(run(None, {**feeds, "lengths": lengths}), wanted)
 
 
 def test_batch_first(tmp_path: Path) -> None:
@@ -220,6 +224,100 @@ def test_a_cell_that_takes_tokens_and_holds_layers(tmp_path: Path) -> None:
     run = exported(net, tmp_path).run
     fed = {"x": tokens, "lengths": np.array([7, 1, 3])}
     compare(run(None, fed), arrays(net(tokens, lengths=[7, 1, 3])))
+
+
+class Attending(nn.Cell):
+    """Hoisted products, a memory of another length, and structures as input, output and state."""
+
+    def __init__(self, H: int) -> None:
+        self.W, self.U = nn.Parameter(numbers(3, H)), nn.Parameter(0.3 * numbers(H, H))
+        self.b = nn.Parameter(numbers(2, H))
+        self.state_size = {"h": H, "grid": [2, H]}
+
+    def prepare(self, xs: Any, memory: Any) -> Any:
+        keys = np.tanh(memory @ self.U)
+        return nn.each_step(xs["x"] @ self.W), (memory, keys), 0.5
+
+    def forward(self, x: Any, state: Any, context: Any) -> Any:
+        a, (memory, keys), share = context
+        h_prev, grid = state["h"], state["grid"]
+        weights = mg.softmax((keys * h_prev).sum(axis=-1), axis=0)
+        read = (weights[..., None] * memory).sum(axis=0)
+        h = np.tanh(a + h_prev @ self.U + share * read) * x["gate"]
+        grid = 0.9 * grid + self.b * h[:, None, :]
+        return {"h": h, "weights": weights.T}, {"h": h, "grid": grid}
+
+
+def test_contexts_extras_and_structures(tmp_path: Path) -> None:
+    net = nn.Unroll(Attending(4))
+
+    def inputs(T: int, B: int, S: int) -> Any:
+        return {"x": numbers(T, B, 3), "gate": np.abs(numbers(T, B, 1))}, numbers(S, B, 4)
+
+    x, memory = inputs(6, 4, 3)
+    run = exported(net, tmp_path, x, memory=memory).run
+    for T, B, S in [(5, 3, 7), (2, 1, 1)]:
+        x, memory = inputs(T, B, S)
+        lengths = np.arange(B) % T + 1
+        fed = {**x, "memory": memory}
+        compare(run(None, fed), arrays(net(x, memory=memory)))
+        wanted = arrays(net(x, lengths=lengths, memory=memory))
+        compare(run(None, {**fed, "lengths": lengths}), wanted)
+
+
+class Blurred(nn.Cell):
+    """A cell on small pictures (B, C, N, N)."""
+
+    def __init__(self) -> None:
+        self.k = nn.Parameter(numbers(3, 1, 1))
+        self.state_size = [3, 5, 5]
+
+    def forward(self, x: Any, h_prev: Any) -> Any:
+        wide = np.pad(h_prev, ((0, 0), (0, 0), (1, 1), (0, 0)))
+        blurred = (wide[:, :, :-2] + wide[:, :, 1:-1] + wide[:, :, 2:]) / 3
+        h = np.tanh(x * self.k + blurred)
+        return h.sum(axis=(2, 3)), h
+
+
+def test_states_with_more_axes(tmp_path: Path) -> None:
+    net = nn.Unroll(Blurred())
+    with pytest.raises(ValueError, match="Blurred takes could not be found .* pass an example"):
+        nn.to_onnx(net, tmp_path / "net.onnx")
+    run = exported(net, tmp_path, numbers(4, 2, 3, 5, 5)).run
+    fed = {"xs": numbers(6, 3, 3, 5, 5), "lengths": np.array([1, 6, 3])}
+    compare(run(None, fed), arrays(net(fed["xs"], lengths=fed["lengths"])))
+    step = exported(Blurred(), tmp_path, numbers(2, 3, 5, 5)).run
+    fed = {"x": numbers(4, 3, 5, 5), "h_init": 0.1 * numbers(4, 3, 5, 5)}
+    compare(step(None, fed), arrays(Blurred()(*fed.values())))
+
+
+@pytest.mark.parametrize("join", [None, -1, 1, np.add, lambda y, z: np.concatenate([z, y * z], 1)])
+def test_directions_are_joined_as_the_layer_joins_them(join: Any, tmp_path: Path) -> None:
+    net = nn.Bidirectional(nn.GRUCell(3, 4), Leaky(3, 2), join=join)
+    run = exported(net, tmp_path).run
+    compare(run(None, {"x": numbers(7, 2, 3)}), arrays(net(numbers(7, 2, 3))))
+
+
+def test_examples_of_states_and_lengths_are_inputs_of_the_model(tmp_path: Path) -> None:
+    net = nn.LSTM(3, 4, num_layers=2)
+    state = numbers(2, 3, 4), numbers(2, 3, 4)
+    model = exported(net, tmp_path, numbers(5, 3, 3), state=state, lengths=np.array([1, 2, 3]))
+    names = [x.name for x in model.get_inputs()]
+    assert names == ["x", "lengths", "s0", "s1"]
+    state = numbers(2, 6, 4), 2 * numbers(2, 6, 4)
+    lengths = np.array([1, 2, 8, 3, 1, 1])
+    fed = dict(zip(names, [numbers(8, 6, 3), lengths, *state], strict=True))
+    compare(model.run(None, fed), arrays(net(numbers(8, 6, 3), state, lengths=lengths)))
+
+
+def test_numbers_and_words_among_the_keywords_are_settings(tmp_path: Path) -> None:
+    class Scaled(nn.Module):
+        def forward(self, x: Any, factor: float = 1.0, mode: str = "up") -> Any:
+            return x * factor if mode == "up" else x / factor
+
+    model = exported(Scaled(), tmp_path, numbers(4, 3), factor=2.0, mode="down")
+    assert [x.name for x in model.get_inputs()] == ["x"]
+    compare(model.run(None, {"x": numbers(2, 3)}), [numbers(2, 3) / 2])
 
 
 @pytest.mark.parametrize("cell", [nn.LSTMCell(3, 4), Leaky(3, 4)], ids=lambda c: type(c).__name__)
@@ -373,6 +471,11 @@ def test_a_loop_over_time_outside_of_a_cell_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(NotImplementedError, match=r"another T or B.*(\n.*)*under nn.Unroll"):
         nn.to_onnx(Loop(), tmp_path / "net.onnx", numbers(5, 3, 3))
+
+
+def test_a_state_that_changes_its_dtype_is_named(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="state h goes in as float64 and comes out as float32"):
+        nn.to_onnx(nn.Unroll(Odd(lambda x, h: x.astype(np.float32))), tmp_path / "a.onnx")
 
 
 def test_other_mistakes(tmp_path: Path) -> None:
