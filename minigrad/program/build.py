@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from minigrad.program import cache
+from minigrad.program import cache, emit_c
 from minigrad.program.emit_numpy import NumpyEmitter
 from minigrad.program.forms import has_batch
 from minigrad.program.ir import Operand, Program, Statement
 from minigrad.program.names import Names, give_names
+from minigrad.program.native import Native, NativeError
 from minigrad.program.schedule import Block, Loop, schedule
 from minigrad.program.simplify import simplify
 from minigrad.program.specialise import Specialised
@@ -21,35 +23,71 @@ class Built(NamedTuple):
     """A program as text and as a function of the lengths, which makes the step.
 
     arguments: the paths of the step's arguments.  lengths: the names of the lengths, in order.
+    notes: why some loop, or all, are not native code.
     """
 
     make: Callable[..., Callable[..., dict[str, Any]]]
     source: str
+    c_source: str
     file: str
     arguments: list[str]
     lengths: list[str]
     program: Program
     blocks: list[Block]
     storage: Storage
+    notes: list[str]
 
 
-def build(specialised: Specialised, exact: bool) -> Built:
+def build(specialised: Specialised, exact: bool, backend: str) -> Built:
     """Write the program and load it."""
     program, recording = specialised.program, specialised.recording
     paths = {s: s.name for s in program.arguments}
     simplify(program, exact)
     names = Names()
     give_names(program, recording, names)
-    blocks = schedule(program, lambda s: exact or not has_batch(s))
-    storage = allocate(program, blocks)
-    emitter = NumpyEmitter(program, blocks, storage, names, results_by_name(specialised), exact)
     lengths = sorted({*specialised.lengths.values()})
+    results = results_by_name(specialised)
+    notes: list[str] = []
+    if backend != "numpy" and not exact:
+        blocks = schedule(program, _is_for_c)
+        storage = allocate(program, blocks)
+        loops = [block for block in blocks if isinstance(block, Loop)]
+        in_c = emit_c.written(loops, storage, lengths, notes.append)
+        native = _native(emit_c.source(list(in_c.values())), notes) if in_c else None
+    else:
+        native, in_c = None, {}
+    if native is None:
+        blocks = schedule(program, lambda s: exact or not has_batch(s))
+        storage = allocate(program, blocks)
+        in_c = {}
+    emitter = NumpyEmitter(program, blocks, storage, names, results, exact)
+    emitter.native = in_c
     source = emitter.text(lengths)
     file = keep(source)
     namespace: dict[str, Any] = dict(emitter.functions)
     exec(compile(source, file, "exec"), namespace)
+    make = namespace["program"]
+    if native is not None:
+        make = functools.partial(make, native=native)
     used = [paths[s] for s in program.arguments if s in set(program.statements)]
-    return Built(namespace["program"], source, file, used, lengths, program, blocks, storage)
+    text = native.source if native is not None else ""
+    return Built(make, source, text, file, used, lengths, program, blocks, storage, notes)
+
+
+def _native(source: str, notes: list[str]) -> Native | None:
+    try:
+        return Native(source)
+    except NativeError as problem:
+        notes.append(str(problem))
+        return None
+
+
+def _is_for_c(s: Statement) -> bool:
+    """Whether a statement runs in a loop of C: products leave it, the rest costs least there."""
+    return emit_c.is_elementwise(s) or s.kind in _STAY or not has_batch(s)
+
+
+_STAY = ("concatenate", *emit_c.MOVERS)
 
 
 def results_by_name(specialised: Specialised) -> dict[str, Operand]:

@@ -79,6 +79,12 @@ class Clock:
         return self.places.get(x) if x is not None else None
 
 
+def steps_of(nodes: Iterable[Tensor]) -> set[int]:
+    """How many steps the labelled loops have."""
+    labels = {label for node in nodes if (label := _label(node)) is not None}
+    return set(Counter(axis for axis, _ in labels).values())
+
+
 def _label(node: Tensor) -> Place | None:
     return None if node.time is None else (node.time.axis, node.time.t)
 

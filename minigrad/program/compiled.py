@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from minigrad.backward import backward_steps, begin, walk
 from minigrad.program.align import tensors
 from minigrad.program.arguments import flat, leaves, names_of_gradients
 from minigrad.program.build import Built, build
+from minigrad.program.clock import steps_of
 from minigrad.program.errors import CompileError, WrongProgramError
 from minigrad.program.record import outcome
 from minigrad.program.specialise import specialise
@@ -32,15 +34,19 @@ class Result(NamedTuple):
 class Variant:
     """The program for arguments of one shape and dtype, whatever their lengths."""
 
-    def __init__(self, step: Step, bound: dict[str, Any]) -> None:
-        specialised = specialise(step.loss_fn, bound)
-        self.built: Built = build(specialised, step.exact)
+    def __init__(self, step: Step, bound: dict[str, Any], steps: set[int]) -> None:
+        specialised = specialise(step.loss_fn, bound, steps)
+        self.built: Built = build(specialised, step.exact, step.backend)
+        if self.built.notes and step.backend == "c" and not self.built.c_source:
+            warnings.warn(
+                f"compile: {self.built.notes[0]}; the program runs in NumPy", stacklevel=5
+            )
         self.lengths, self.aux = specialised.lengths, specialised.recording.aux
         self.names = names_of_gradients(bound)
         self.paths = list(leaves(bound))
         self.key = self.signature(bound)
         self.checked: dict[str, int] = {}
-        self._ready: dict[tuple[int, ...], Any] = {}
+        self._ready: dict[tuple[int, ...], Any] = {}  # the latest last
         self.calls = 0
 
     def signature(self, bound: dict[str, Any]) -> Any:
@@ -162,33 +168,46 @@ class Step:
         return result.loss, result.grads, result.aux
 
     def _run(self, bound: dict[str, Any]) -> Result:
-        variant = self._latest
-        if variant is None or not variant.serves(bound):
-            variant = next((v for v in self.variants if v.serves(bound)), None)
-            if variant is None:
-                variant = Variant(self, bound)
-                if not variant.serves(bound):
-                    raise CompileError("compile: sequences that go together have different lengths")
-                self.variants.append(variant)
+        variant = self._variant(bound)
+        if variant is None:
+            return self._first(bound)
         self._latest = variant
         every = self.check_every and variant.calls % self.check_every == 0
         if variant.is_longer(bound) or every:
-            return self._checked(variant, bound)
+            return self._checked(variant, bound, self.eager(bound))
         variant.calls += 1
         return variant.run(bound)
 
-    def _checked(self, variant: Variant, bound: dict[str, Any]) -> Result:
-        """Run both; raise where they differ."""
-        wanted = self.eager(bound)
+    def _variant(self, bound: dict[str, Any]) -> Variant | None:
+        """The program for these arguments, if there is one; the latest is looked at first."""
+        known = [*([self._latest] if self._latest else []), *self.variants]
+        return next((v for v in known if v.serves(bound)), None)
+
+    def _first(self, bound: dict[str, Any]) -> Result:
+        """Run eagerly, make a program, and compare the two."""
+        steps: set[int] = set()
+        wanted = self.eager(bound, steps)
+        variant = Variant(self, bound, steps)
+        if not variant.serves(bound):
+            raise CompileError("compile: sequences that go together have different lengths")
+        result = self._checked(variant, bound, wanted)
+        self.variants.append(variant)
+        self._latest = variant
+        return result
+
+    def _checked(self, variant: Variant, bound: dict[str, Any], wanted: Result) -> Result:
+        """Run the program; raise where it differs from the engine."""
         found = variant.run(bound)
         compare(found, wanted, self.exact)
         variant.note_checked(bound)
         variant.calls += 1
         return found
 
-    def eager(self, bound: dict[str, Any]) -> Result:
-        """The same step by the engine."""
+    def eager(self, bound: dict[str, Any], steps: set[int] | None = None) -> Result:
+        """The same step by the engine; `steps` is told how many steps its loops have."""
         graph, aux = outcome(self.loss_fn(**bound))
+        if steps is not None:
+            steps |= steps_of(graph.nodes)
         table = begin(graph)
         for _ in walk.get()(graph, table):
             pass

@@ -48,12 +48,14 @@ class NumpyEmitter:
     ) -> None:  # fmt: skip
         self.program, self.blocks, self.storage, self.names = program, blocks, storage, names
         self.results, self.exact = results, exact
+        self.native: dict[Loop, Any] = {}  # loops that C does: `CLoop`s
         self.functions: dict[str, Callable[..., Any]] = {}
         self._named: dict[Any, str] = {}
         self.setup: list[str] = []
         self.run: list[str] = []
         self.listed: set[Statement] = set()
         self.declared: set[Statement] = set()
+        self.given: set[str] = set()
 
     def text(self, lengths: list[str]) -> str:
         """The whole module."""
@@ -67,7 +69,7 @@ class NumpyEmitter:
         called = sorted({f for f in UFUNCS if any(f"{f}(" in line for line in self.run)})
         body = [
             HEAD.format(functions=", ".join(called or ["add"])),
-            f"def program({', '.join(lengths)}):",
+            f"def program({', '.join([*lengths, *(['native'] if self.native else [])])}):",
             '    """Make the arrays for these lengths; return the step."""',
             *[f"    {line}" for line in self.setup],
             "",
@@ -268,6 +270,9 @@ class NumpyEmitter:
 
     def _loop(self, loop: Loop) -> None:
         self._starts(loop.body)
+        if loop in self.native:
+            self._call_native(self.native[loop])
+            return
         for s in loop.body:
             self._view_outside(s)
         body: list[str] = []
@@ -284,6 +289,22 @@ class NumpyEmitter:
         steps = f"range({loop.steps})"
         head = f"for t in {f'reversed({steps})' if loop.backwards else steps}:"
         self.run += [head, *[f"    {line}" for line in body]]
+
+    def _call_native(self, loop: Any) -> None:
+        """A loop in C: what it takes from outside is copied to where it looks for it."""
+        for s, name in loop.copied.items():
+            if name not in self.given:
+                self.given.add(name)
+                self.setup.append(f"{name} = np.empty({literal_shape(s.shape)}, np.{s.dtype})")
+            self.run.append(f"{name}[...] = {s.name}")
+        sizes, arrays = ", ".join(loop.lengths), ", ".join(loop.arrays)
+        bound = (
+            f'native("{loop.name}", ({sizes},), ({arrays},))'
+            if sizes
+            else (f'native("{loop.name}", (), ({arrays},))')
+        )
+        self.setup.append(f"{loop.name} = {bound}")
+        self.run.append(f"{loop.name}()")
 
     def _step(self, s: Statement) -> list[str]:
         if s.kind == "concatenate" and self._has_parts(s):

@@ -13,7 +13,7 @@ SUMS = ("product_over_steps", "sum_over_rows", "add_up")
 
 def explanation(built: Built) -> str:
     """A line for each block of the program, in its order."""
-    lines: list[str] = []
+    lines = _backend(built)
     batched: list[Statement] = []
     seen_loop = False
     for block in built.blocks:
@@ -27,6 +27,12 @@ def explanation(built: Built) -> str:
             batched.append(block)
     lines += _all_steps(batched, "after the loops")
     return "\n".join(lines)
+
+
+def _backend(built: Built) -> list[str]:
+    """One line for what runs the loops, one for each reason why it is not C."""
+    found = [f"not in C: {note}" for note in dict.fromkeys(built.notes)]
+    return ["the loops run as native code" if built.c_source else "all runs in NumPy", *found]
 
 
 def _all_steps(statements: list[Statement], where: str) -> list[str]:

@@ -17,6 +17,7 @@ from minigrad.program.record import Recording, record
 from minigrad.tensor import Array, Tensor
 
 LENGTHS = ("T", "S", "R", "Q", "P")  # what the lengths of sequences are called
+MOST = 32  # guesses which arguments are sequences
 SHORT = 6  # steps of the first recording: a first, a last, and enough that are like no end
 
 
@@ -28,10 +29,13 @@ class Specialised(NamedTuple):
     recording: Recording
 
 
-def specialise(loss_fn: Callable[..., Any], bound: dict[str, Any]) -> Specialised:
-    """Record the step at a few lengths, and align what was recorded."""
+def specialise(loss_fn: Callable[..., Any], bound: dict[str, Any], steps: set[int]) -> Specialised:
+    """Record the step at a few lengths, and align what was recorded.
+
+    steps: how many steps the loops have with these arguments.
+    """
     problems: list[Exception] = []
-    for timed in guesses(bound):
+    for timed in itertools.islice(guesses(bound, steps), MOST):
         try:
             return _recorded(loss_fn, bound, timed)
         except Exception as error:
@@ -40,11 +44,11 @@ def specialise(loss_fn: Callable[..., Any], bound: dict[str, Any]) -> Specialise
     raise refusals[0] if refusals else problems[-1]
 
 
-def guesses(bound: dict[str, Any]) -> Iterator[dict[int, frozenset[str]]]:
-    """Which arguments may share a length of time: first all that have as many rows, then fewer, then none."""
+def guesses(bound: dict[str, Any], steps: set[int]) -> Iterator[dict[int, frozenset[str]]]:
+    """Which arguments are sequences: all with as many rows as a loop has steps, then fewer, then none."""
     rows: dict[int, list[str]] = {}
     for path, leaf in leaves(bound).items():
-        if isinstance(leaf, Tensor | Array) and np.ndim(leaf) and not _in_network(path, bound):
+        if _shape(leaf) and len(leaf) in steps and not _in_network(path, bound):
             rows.setdefault(len(leaf), []).append(path)
     groups = [[(n, subset) for subset in _subsets(paths)] for n, paths in rows.items()]
     combined = sorted(itertools.product(*groups), key=lambda c: -sum(len(s) for _, s in c))
