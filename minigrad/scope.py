@@ -9,6 +9,7 @@ import itertools
 import operator
 import os
 import sys
+from collections.abc import Callable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from types import CodeType, FrameType
@@ -99,6 +100,7 @@ class Recording(NamedTuple):
     )
     time: TimeLabel | None = None
     scope: Scope | None = None
+    on_read: Callable[[Any, str], None] | None = None  # told when Python reads a tensor's value
 
 
 recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039

@@ -237,7 +237,13 @@ class Tensor(Operators):
 
     def item(self) -> Any:
         """The one element, as a Python number."""
-        return self._array.item()
+        return self._read("item()").item()
+
+    def _read(self, how: str) -> Array:
+        """The array, for Python to compute with; whoever records a program is told."""
+        if (on_read := recording.get().on_read) is not None:
+            on_read(self, how)
+        return self._array
 
     def numpy(self) -> Array:
         """The read-only array."""
@@ -245,7 +251,7 @@ class Tensor(Operators):
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
-        return self._array.tolist()
+        return self._read("tolist()").tolist()
 
     def detach(self) -> Tensor:
         """The same array without history: a leaf through which no gradient flows."""
@@ -316,16 +322,16 @@ class Tensor(Operators):
         return iter(functions["unstack"](self) if len(self) else ())
 
     def __float__(self) -> float:
-        return float(self._array.item())
+        return float(self._read("float()").item())
 
     def __int__(self) -> int:
-        return int(self._array.item())
+        return int(self._read("int()").item())
 
     def __index__(self) -> int:
-        return self._array.__index__()
+        return self._read("index").__index__()
 
     def __bool__(self) -> bool:
-        return bool(self._array)
+        return bool(self._read("bool()"))
 
     # NumPy's protocols
 

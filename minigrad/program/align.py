@@ -145,7 +145,7 @@ class Aligner:
     def operand(self, x: Tensor, array: Any, t: int) -> Operand:
         """A node as the operand of a statement in step t."""
         if not isinstance(array, Array):
-            return Number(array)
+            return self._number(array)
         x = self.origins.computed.get(id(x._array), x) if x.op is None else x
         if x in self.family:
             return Ref(self.statements[self.family[x]], self.clock.places[x][1] - t)
@@ -155,6 +155,11 @@ class Aligner:
             return Ref(element, 0)
         return self._whole(x)
 
+    def _number(self, value: Any) -> Operand:
+        """A Python number: an argument, or one of the program itself."""
+        argument = self.origins.number(value)
+        return Number(value) if argument is None else Ref(argument, None)
+
     def _whole(self, x: Tensor) -> Any:
         """All that a node outside of time is."""
         if x.op is None:
@@ -163,7 +168,7 @@ class Aligner:
 
     def _seen_from_outside(self, x: Tensor, array: Any) -> Operand:
         if not isinstance(array, Array):
-            return Number(array)
+            return self._number(array)
         x = self.origins.computed.get(id(x._array), x) if x.op is None else x
         if x in self.family:
             statement, t = self.statements[self.family[x]], self.clock.places[x][1]

@@ -67,7 +67,7 @@ def is_module(value: Any) -> bool:
 
 def is_leaf(value: Any) -> bool:
     """Whether it is something that a step computes with, and not what holds such things."""
-    return isinstance(value, Tensor | Array | float | np.number | np.random.Generator)
+    return isinstance(value, Tensor | Array | float | np.floating | np.random.Generator)
 
 
 def names_of_gradients(bound: dict[str, Any]) -> dict[str, str]:
@@ -132,6 +132,12 @@ def substituted(value: Any, change: Callable[[str, Any], Any], path: str) -> Any
     return value
 
 
+class GivenFloat(float):
+    """A number that is an argument: found again by identity, not by value."""
+
+    __slots__ = ()
+
+
 class Changed:
     """Leaves with other values and other lengths, and the same meaning: what a recording computes with.
 
@@ -155,8 +161,10 @@ class Changed:
         rng = np.random.default_rng((self.seed, zlib.crc32(path.encode())))
         if isinstance(leaf, np.random.Generator):
             return np.random.default_rng(self.seed)
-        if isinstance(leaf, float | np.number):
-            return float(leaf) * (1 - 1e-3 * rng.random()) if type(leaf) is float else leaf
+        if type(leaf) is float:
+            return GivenFloat(leaf * (1 - 1e-3 * rng.random()) + (leaf == 0) * 1e-3)
+        if isinstance(leaf, np.floating):
+            return type(leaf)(leaf * (1 - 1e-2 * rng.random()) + (leaf == 0) * 1e-2)
         array = leaf.data if isinstance(leaf, Tensor) else leaf
         other = changed(array, self.lengths.get(len(array)) if path in self.timed else None, rng)
         if not isinstance(leaf, Tensor):

@@ -13,10 +13,12 @@ from minigrad.program.forms import has_batch
 from minigrad.program.ir import Operand, Program, Statement
 from minigrad.program.names import Names, give_names
 from minigrad.program.native import Native, NativeError
+from minigrad.program.reassociate import reassociate
 from minigrad.program.schedule import Block, Loop, schedule
 from minigrad.program.simplify import simplify
 from minigrad.program.specialise import Specialised
 from minigrad.program.storage import Storage, allocate
+from minigrad.program.widen import widen
 
 
 class Built(NamedTuple):
@@ -57,6 +59,10 @@ def build(specialised: Specialised, exact: bool, backend: str) -> Built:
     else:
         native, in_c = None, {}
     if native is None:
+        if not exact:
+            reassociate(program)
+            widen(program)
+            give_names(program, recording, names)
         blocks = schedule(program, lambda s: exact or not has_batch(s))
         storage = allocate(program, blocks)
         in_c = {}

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad.program.errors import CompileError
 from minigrad.program.ir import OPERANDS, Moving, Number, Operand, Program, Size, Statement
+from minigrad.program.record import RuleScope
 
 
 class Merger:
@@ -82,25 +83,32 @@ class Merger:
 
     def _size(self, values: Sequence[Any]) -> Size:
         """A number that has moved, as a function of the lengths."""
-        inverse = isinstance(values[0], float)
-        whole = [round(1 / v) if inverse and v else v for v in values]
-        exact = not inverse or all(v and 1 / n == v for n, v in zip(whole, values, strict=True))
-        if not self.lengths:
+        inverse = any(v != int(v) for v in values if np.isfinite(v))
+        whole = [_whole(v, inverse) for v in values]
+        if not self.lengths or None in whole:
             self._refuse(
-                f"is made with the number {values[0]!r} now, and with {values[1]!r} another time; "
-                "what changes from call to call must be an argument"
+                f"is made with the number {values[0]!r}, and with {values[1]!r} another time; what "
+                "changes from call to call must be an argument, used as it is"
             )
         factors = {name: n - whole[0] for name, n in zip(self.lengths, whole[1:], strict=True)}
-        if not exact or not isinstance(whole[0], int | np.integer):
-            self._refuse(
-                f"is made with the number {values[0]!r}, and with {values[1]!r} another time"
-            )
         rest = whole[0] - sum(factors[name] * n for name, n in self.lengths.items())
-        found = tuple((name, int(f)) for name, f in factors.items() if f)
-        return Size(int(rest), found, inverse)
+        found = tuple((name, f) for name, f in factors.items() if f)
+        return Size(rest, found, inverse)
 
     def _refuse(self, what: str) -> None:
         node = self.here.node if self.here else None
+        if node is not None and isinstance(node._scope, RuleScope):
+            node = node._scope.node  # the line of the user's program
         raise CompileError(
-            f"compile: an operation {what}:\n  {node.describe() if node is not None else ''}"
+            f"compile: an operation {what}:\n  {'' if node is None else node.describe()}"
         )
+
+
+def _whole(value: Any, inverse: bool) -> Any:
+    """A number as a whole one, or the whole number that it is the reciprocal of; None if neither."""
+    if not np.isfinite(value) or not value:
+        return None
+    if not inverse:
+        return int(value)
+    n = round(1 / value)
+    return n if n and 1 / n == value else None

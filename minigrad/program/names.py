@@ -21,6 +21,7 @@ class Names:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.taken = {*taken, *dir(builtins), *keyword.kwlist, *keyword.softkwlist}
+        self.given: set[Statement] = set()
         self.taken |= {"np", "t", "rows", "program", "step", *dir(np)}
 
     def unused(self, wished: str) -> str:
@@ -44,9 +45,12 @@ def give_names(program: Program, recording: Recording, names: Names) -> None:
     results = [recording.loss, *recording.grads.values()]
     graph = Graph(*results)
     for argument in program.arguments:
-        argument.name = names.unused(identifier(_short(argument.name)))
+        if argument not in names.given:
+            argument.name = names.unused(identifier(_short(argument.name)))
+            names.given.add(argument)
     for s in sorted(program.statements, key=lambda s: 0 if s.node is None else s.node.serial):
-        if s.kind != "argument":
+        if s not in names.given:
+            names.given.add(s)
             s.name = names.unused(identifier(_label(graph, s, recording.answers)))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.primitive import primitive
+from minigrad.program.arguments import GivenFloat
 from minigrad.program.errors import CompileError
 from minigrad.program.ir import Ref, Statement
 from minigrad.tensor import Array, Tensor
@@ -43,9 +44,12 @@ class Origins:
         self.arguments = {
             path: Statement(None, {}, np.shape(_array(leaf)), _array(leaf).dtype, name=path)
             for path, leaf in arguments.items()
-            if isinstance(leaf, Tensor | Array | float | np.number)
+            if isinstance(leaf, Tensor | Array | float | np.floating)
         }
         self.values = {path: arguments[path] for path in self.arguments}
+        self.numbers = {
+            id(leaf): self.arguments[path] for path, leaf in self.values.items() if _is_number(leaf)
+        }
         self.by_id = {
             id(_array(leaf)): self.arguments[path]
             for path, leaf in self.values.items()
@@ -54,6 +58,10 @@ class Origins:
         self.computed = {id(node._array): node for node in nodes if node.op is not None}
         self.made: dict[Any, Statement] = {}
         self.user: Tensor | None = None  # the node whose operands are looked up
+
+    def number(self, value: Any) -> Statement | None:
+        """The argument that a Python number is; None for a number of the program itself."""
+        return self.numbers.get(id(value)) if _is_number(value) else None
 
     def statement(self, leaf: Tensor) -> Statement:
         """What a leaf outside of time is."""
@@ -132,6 +140,10 @@ def _array(leaf: Any) -> Array:
     return leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
 
 
+def _is_number(leaf: Any) -> bool:
+    return isinstance(leaf, GivenFloat)
+
+
 def _same(given: Array, array: Array) -> bool:
     return np.array_equal(given.astype(array.dtype).ravel(), array.ravel())
 
@@ -144,6 +156,7 @@ def _unknown(leaf: Tensor, user: Tensor | None) -> str:
     known = leaf if leaf._code is not None or user is None else user
     return (
         f"compile: {leaf.name or 'an array'} of shape {leaf.shape} is made inside of the function and "
-        f"is no argument, so the program would keep it as it is now; pass it as an argument\n"
+        f"is no argument, so the program would keep it as it is now; pass it as an argument (random "
+        f"numbers too: draw them outside)\n"
         f"  {known.describe()}"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,10 +12,20 @@ from minigrad import edits
 from minigrad.backward import Traced, backward_steps, fit, seeds
 from minigrad.graph import Graph
 from minigrad.primitive import Primitive
-from minigrad.scope import Scope, recorded
+from minigrad.program.errors import CompileError
+from minigrad.scope import Scope, caller, recorded
+from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 _SILENT = Tensor(np.zeros(()))  # stands for inputs whose rule is not to run now
+
+
+class _ValueRead(Exception):  # noqa: N818
+    """A rule has asked for a value."""
+
+
+def _note_reading(x: Tensor, how: str) -> None:
+    raise _ValueRead
 
 
 class RuleScope(Scope):
@@ -42,7 +53,8 @@ class Joint(Traced):
     def recorded(self, node: Tensor) -> recorded:
         """As in every traced pass, and with the number of the input whose rule runs."""
         scope = RuleScope(node, self._input)
-        return recorded(enabled=True, tracing=True, time=node.time, scope=scope)
+        traced = {"enabled": True, "tracing": True, "time": node.time, "scope": scope}
+        return recorded(**traced, on_read=_note_reading)
 
     def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
         """The gradient of each input that needs one."""
@@ -66,6 +78,8 @@ class Joint(Traced):
         self._input = k
         try:
             return super().rules(node, dy, alone)[k]
+        except _ValueRead:  # the rule decides by numbers: it is called as it is
+            return self._called(node, dy, alone)[k]
         finally:
             self._input = None
 
@@ -133,7 +147,7 @@ def record(
     loss_fn: Callable[..., Any], bound: dict[str, Any], arguments: dict[str, Any]
 ) -> Recording:
     """Run the step on these arguments, forward and backward, with everything recorded."""
-    with recorded(enabled=True, tracing=True, time=None, scope=None):
+    with recorded(enabled=True, tracing=True, time=None, scope=None, on_read=refuse_reading):
         graph, aux = outcome(loss_fn(**bound))
     refuse_hooks(graph)
     table = Joint(graph.masking)
@@ -161,10 +175,20 @@ def outcome(result: Any) -> tuple[Graph, Any]:
     return graph, aux
 
 
+def refuse_reading(x: Tensor, how: str) -> None:
+    """What Python decides by a value is decided once, for a program: so it must not read one."""
+    frame = caller(sys._getframe(1))
+    where = Source(frame.f_code if frame else None, frame.f_lasti if frame else 0)
+    raise CompileError(
+        f"compile: {how} reads the value of a tensor, which changes from call to call; choose with "
+        f"np.where, or return the value beside the loss\n  {where}:  {where.text}"
+    )
+
+
 def refuse_hooks(graph: Graph) -> None:
     """A hook is arbitrary Python, which a program would leave out."""
     for node in graph.nodes:
         if node._hooks:
-            raise ValueError(
+            raise CompileError(
                 f"compile: a tensor has a hook, which a program cannot call:\n  {node.describe()}"
             )

@@ -291,3 +291,59 @@ def test_clear_cache_empties_the_folder() -> None:
     assert mg.clear_cache() == 0
     loss, _ = step(net, xs, ys)
     assert np.isfinite(loss)
+
+
+def test_a_number_is_an_argument_and_may_change() -> None:
+    def scaled(net, xs, rate):
+        return (net(xs)[0] ** 2).mean() * rate
+
+    net, xs = nn.LSTM(steps.D, steps.H), steps.normal(9, 2, 3)
+    step = mg.compile(scaled, backend="numpy")
+    for rate in (0.5, 0.25, 3.0):
+        loss, _ = step(net, xs, rate)
+        assert abs(loss - scaled(net, xs, rate).item()) < 1e-6
+    assert len(step.variants) == 1
+    step(net, xs, 3)  # whole numbers may decide what is done: each has its program
+    step(net, xs, 4)
+    assert len(step.variants) == 3
+
+
+def test_a_number_made_of_an_argument_is_refused() -> None:
+    def scaled(net, xs, rate):
+        return (net(xs)[0] ** 2).mean() * (1 - rate)
+
+    with pytest.raises(ValueError, match=r"(?s)must be an argument.*\(1 - rate\)"):
+        mg.compile(scaled, backend="numpy")(nn.LSTM(3, 4), steps.normal(9, 2, 3), 0.5)
+
+
+def test_python_that_reads_a_value_is_refused_with_its_line() -> None:
+    def branching(net, xs):
+        loss = (net(xs)[0] ** 2).mean()
+        return 2 * loss if loss > 3 else loss
+
+    def printing(net, xs):
+        loss = (net(xs)[0] ** 2).mean()
+        return loss * loss.item()
+
+    arguments = nn.LSTM(3, 4), steps.normal(9, 2, 3)
+    with pytest.raises(ValueError, match=r"(?s)bool\(\) reads the value.*if loss > 3"):
+        mg.compile(branching, backend="numpy")(*arguments)
+    with pytest.raises(ValueError, match=r"(?s)item\(\) reads the value.*loss\.item\(\)"):
+        mg.compile(printing, backend="numpy")(*arguments)
+
+
+def test_rules_that_decide_by_values_are_called_and_detached_values_are_followed() -> None:
+    def product(p, xs):
+        h = mg.tensor(np.ones(3), dtype=np.float32)
+        for _, x in mg.timesteps(xs):
+            h = np.tanh(p * h + x) * np.prod(h) + h.detach() * 0.1
+        return h.sum()
+
+    p = mg.tensor(steps.normal(3), requires_grad=True, name="p")
+    step = mg.compile(product, backend="numpy")
+    for _ in range(2):
+        xs = steps.normal(9, 3)
+        loss, grads = step(p, xs)
+        wanted = step.eager(step._bound((p, xs), {}))
+        assert worst(grads, wanted.grads) <= 1e-6
+        assert abs(loss - wanted.loss) <= 1e-6
