@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.columns import columns
-
 RNG = np.random.default_rng(5)
 INPUTS = {
     "x": RNG.permutation(np.linspace(-1.87, 2.13, 6)).reshape(2, 3),
@@ -515,17 +513,14 @@ def main(quick: bool = False) -> None:
             library: {text: judge(text, library) for text in all_patterns()}
             for library in libraries
         }
-    kinds = ("correct", "wrong", "refused")
-    rows = [
-        ["", *(text for name in libraries for text in (name, "", ""))],
-        ["numpy call patterns", *kinds * len(libraries)],
-    ]
+    print("numpy call patterns" + "".join(f"{name:>27}" for name in libraries))
+    print(f"{'':<19}" + f"{'correct wrong refused':>27}" * len(libraries))
     for family, texts in [*FAMILIES.items(), ("all", all_patterns())]:
-        rows.append([family])
+        line = f"{family:<19}"
         for library in libraries:
             counts = Counter(verdicts[library][text] for text in texts)
-            rows[-1] += [str(counts[kind]) for kind in kinds]
-    print(columns(rows, headings=2))
+            line += f"{counts['correct']:>13}{counts['wrong']:>6}{counts['refused']:>8}"
+        print(line)
     for library in libraries:
         print(
             f"wrong in {library}: "

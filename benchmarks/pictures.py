@@ -15,7 +15,7 @@ from unittest import mock
 import minigrad as mg
 from benchmarks.growth import lstm_loss
 from benchmarks.measure import peer, table
-from minigrad.render import engine, to_dot
+from minigrad.render import graphviz_run, to_dot
 
 CASES: tuple[tuple[str, dict[str, Any], dict[int, float]], ...] = (
     ("operations, svg", {"steps": "all"}, {10: 0.15, 100: 0.3, 1000: 2.5, 10_000: 25}),
@@ -50,10 +50,10 @@ def measure(
     sizes: list[int] = []
 
     def draw() -> None:
-        sizes.append(len(engine.run(to_dot(graph, **options).source, form)))
+        sizes.append(len(graphviz_run.run(to_dot(graph, **options).source, form)))
 
     seconds = min(cpu(draw) for _ in range(repeats))
-    with mock.patch.object(engine, "layouts", wraps=engine.layouts) as layouts:
+    with mock.patch.object(graphviz_run, "layouts", wraps=graphviz_run.layouts) as layouts:
         to_dot(graph, **options)
     return seconds, sizes[-1], layouts.call_count
 

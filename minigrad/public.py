@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from minigrad import by_step, edits, flow, graph, naming, pickling
 from minigrad.backward import Step, backward_steps, begin, run
 from minigrad.operators import functions
 from minigrad.reports import Credit, GradientFlow, TruncationBias
 from minigrad.tensor import Array, Tensor
+
+if TYPE_CHECKING:
+    from minigrad.render.options import PictureOptions
 
 
 class Graph(graph.Graph):
@@ -162,14 +165,32 @@ class Graph(graph.Graph):
 
     # how it looks
 
-    def to_dot(self, **options: Any) -> Any:
-        """The picture as a `graphviz.Digraph`; the options are those of `minigrad.render.to_dot`."""
+    def to_dot(self, **options: Unpack[PictureOptions]) -> Any:
+        """The picture as a `graphviz.Digraph` with every position pinned.
+
+        view: "ops" every operation; "affine" sums of products with parameters as one; "blocks" one
+        box for each module or scope; "cells" one box for each cell.  blocks: the block to open.
+        time: "unrolled"; "rolled" one step for all, its states through delays; "both".
+        steps: "all"; slices as "0:2,-2:"; "auto" leaves out the middle of what is too long to read.
+        backward: edges reversed, coloured and widened by the gradient on that very edge.
+        fit: "slide" or "column": no text under 12 pixels there, else wrapped, folded or elided.
+        per_row: how many steps stand in one row before the next begins.
+        scale: the decades (lo, hi) of the colours.  highlight: nodes with a thick red border.
+        count_from: the number of the first step.  title: a line over the picture.
+        legend: what the shapes mean.  labels: other names for values, as {"h": "H"}.
+        values: data and gradient of what is one number, shape and mean of what is not.
+        Raises TypeError or ValueError for an option that is none, before anything is drawn.
+        """
         from minigrad import render
 
         return render.to_dot(self, **options)
 
-    def render(self, path: str | PathLike[str], **options: Any) -> str:
-        """Draw into a file whose suffix says the format (svg, png, pdf, gv, ...); returns the path."""
+    def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
+        """Draw into a file whose suffix says the format (svg, png, pdf, gv, ...); returns the path.
+
+        The options are those of `to_dot`: view, time, steps, backward, fit, per_row, scale,
+        highlight, count_from, blocks, title, legend, labels, values.
+        """
         from minigrad import render
 
         return render.render(self, path, **options)

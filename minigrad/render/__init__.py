@@ -1,39 +1,45 @@
 """Graph → picture: a Graphviz drawing of an unrolled graph on a time grid.  Loaded, with Graphviz, only when drawing.
 
-The stages: `places`, `names`, `groups` and `views` (what is drawn) → `gradients` (how large) → `tiles`, `ports`, `grid`
-and `ways` (where) → `labels` and `paint` (in which look) → `canvas` (as DOT text) → `engine` (as a file); `compose`
-puts them together.
+    Graph ──read, rows──▶ Reading ──group, link──▶ Picture ──measure──▶ Norms
+          ──arrange, routes──▶ Layout ──paint──▶ Canvas ──▶ DOT text ──graphviz_run──▶ file
+
+Each is a value made by one function: a `Picture` says what is drawn (rows, tiles, boxes, links, no coordinates), a
+`Layout` where it stands, a `Canvas` in which look.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any
+from typing import Any, Unpack
 
 import graphviz
 
 from minigrad.graph import Graph
-from minigrad.render.compose import checked, draw, save
-from minigrad.render.strips import Comparison, frames
+from minigrad.render.draw import draw, save
+from minigrad.render.options import PictureOptions, checked
+from minigrad.render.strips import Comparison, compare, frames
 
-__all__ = ["Comparison", "compare", "frames", "mimebundle", "render", "to_dot"]
+__all__ = ["Comparison", "PictureOptions", "compare", "frames", "mimebundle", "render", "to_dot"]
 LARGEST = 2_000_000  # bytes of SVG that a notebook still shows quickly
 
 
-def to_dot(graph: Graph, **options: Any) -> graphviz.Digraph:
+def to_dot(graph: Graph, **options: Unpack[PictureOptions]) -> graphviz.Digraph:
     """The graph as a `graphviz.Digraph` with every position pinned.
 
-    view: "ops" every operation; "affine" sums of products with parameters as one; "cells" one box for each cell.
+    view: "ops" every operation; "affine" sums of products with parameters as one; "blocks" one box for each module or
+    scope; "cells" one box for each cell.
     time: "unrolled"; "rolled" one step for all, its states through delays; "both" side by side.
     steps: "all"; slices of the steps as "0:2,-2:"; "auto" leaves out the middle of a graph that is too long to read.
     backward: edges reversed, coloured and widened by the logarithm of the gradient on that very edge.
     fit: "slide" (1920 × 1080 pixels) or "column" (800 pixels): no text under 12 pixels there, else steps are wrapped,
     folded or left out.  per_row: how many steps stand in one row before the next begins.
     scale: the decades (lo, hi) of the colours, else those of the picture.  highlight: nodes with a thick red border.
-    count_from: the number that pictures give to the first step.
+    count_from: the number that pictures give to the first step.  blocks: the scope of a block that is opened.
+    title, legend: a line over the picture, and what the shapes mean.  labels: other names, as {"h": "H"}.
+    values: data and gradient of what is one number, shape and mean of what is not.
     Raises ValueError or TypeError for an option that is none, before anything is drawn.
 
     >>> import minigrad as mg
@@ -60,41 +66,28 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def render(graph: Graph, path: str | PathLike[str], **options: Any) -> str:
+def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
     """Write the picture to a file in the format of its suffix (svg, png, pdf, gv, ...); returns the path.
 
     The options are those of `to_dot`.  Without a dot program and without pygraphviz the text of the picture is written
     as .gv, and the error says so.
     """
-    pixels = str(path).lower().endswith(("png", "jpg"))
     with _uncollected():
-        return save(path, lambda: draw(graph, checked(**options), pixels))
+        return save(path, lambda: draw(graph, checked(**options)))
 
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
     """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
+    attempts: tuple[PictureOptions, ...] = (
+        {}, {"steps": "0:1,-1:"}, {"view": "cells"}, {"view": "cells", "steps": "0:1,-1:"},
+    )  # fmt: skip
+    limit = f"more than {LARGEST // 10**6} MB"
     try:
-        for options in (
-            {},
-            {"steps": "0:1,-1:"},
-            {"view": "cells"},
-            {"view": "cells", "steps": "0:1,-1:"},
-        ):
+        for options in attempts:
             svg = to_dot(graph, **options).pipe("svg", encoding="utf-8")
             if len(svg) < LARGEST:
-                note = (
-                    f"\ndrawn with {options}: more than {LARGEST // 10**6} MB otherwise"
-                    if options
-                    else ""
-                )
+                note = f"\ndrawn with {options}: {limit} otherwise" if options else ""
                 return {"image/svg+xml": svg, "text/plain": f"{graph!r}{note}"}
-        return {
-            "text/plain": f"{graph!r}\nno picture: more than {LARGEST // 10**6} MB in every view"
-        }
+        return {"text/plain": f"{graph!r}\nno picture: {limit} in every view"}
     except Exception as error:
         return {"text/plain": f"Graph\n(no picture: {type(error).__name__}: {error})"}
-
-
-def compare(graphs: Mapping[str, Graph]) -> Comparison:
-    """Strips one above another, on one scale of colours: `compare({"RNN": graph, ...}).render(path)`."""
-    return Comparison(graphs)

@@ -10,12 +10,13 @@ from typing import Any
 
 from minigrad.backward import backward_steps, walk
 from minigrad.graph import Graph
-from minigrad.render import engine, render
-from minigrad.render.compose import OPTIONS, checked
+from minigrad.render import graphviz_run, render
+from minigrad.render.options import ALLOWED, Options, checked
 from minigrad.running import run_program
 from minigrad.tensor import Tensor
 
-READ: dict[str, Any] = {"backward": {"action": "store_true"}, "scale": {"type": float, "nargs": 2}}
+READ: dict[str, Any] = {"scale": {"type": float, "nargs": 2}}
+READ |= {name: {"action": "store_true"} for name in ("backward", "legend", "values")}
 READ |= {name: {"type": int} for name in ("per_row", "count_from")}
 
 
@@ -25,46 +26,26 @@ class FoundError(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draw what the command line asks for; 1 if there is nothing to draw."""
-    parser = argparse.ArgumentParser(
-        "python -m minigrad.render",
-        description="Run a program up to its backward pass (`backward` or `mg.grad`) and draw the graph of the loss.  "
-        "A program without one is run to its end; then its variable `loss` is drawn.",
-        epilog="the options may stand before or behind the program; what stands behind a -- is the program's own",
-        allow_abbrev=False,
-    )
-    parser.add_argument(
-        "-o", dest="path", default="graph.svg", help="the suffix is the format (graph.svg)"
-    )
-    parser.add_argument(
-        "--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)"
-    )
-    for name, (default, _, needed) in OPTIONS.items():
-        if name != "highlight":
-            parser.add_argument(
-                f"--{name.replace('_', '-')}", default=default, help=needed, **READ.get(name, {})
-            )
-    parser.add_argument("program", help="script.py, and its own arguments")
+    parser = _parser()
     words = list(sys.argv[1:] if arguments is None else arguments)
     end = words.index("--") if "--" in words else len(words)
     found, own = parser.parse_known_args(words[:end])
     options, own = vars(found), own + words[end + 1 :]
     program, path, number = (options.pop(key) for key in ("program", "path", "number"))
     try:  # before the program is run, which may take its time
-        engine.check(path)
+        graphviz_run.check(path)
         checked(**options)
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
-    if number < 1 or not os.path.isfile(program):
-        parser.error(
-            f"--pass counts from 1, found {number}" if number < 1 else f"there is no file {program}"
-        )
+    if number < 1:
+        parser.error(f"--pass counts from 1, found {number}")
+    if not os.path.isfile(program):
+        parser.error(f"there is no file {program}")
     graph = graph_of(program, number, own)
     if graph is None:
-        missing = (
-            "no backward pass, and no variable `loss`"
-            if number == 1
-            else f"no backward pass number {number}"
-        )
+        missing = f"no backward pass number {number}"
+        if number == 1:
+            missing = "no backward pass, and no variable `loss`"
         print(f"{program} ran to its end: {missing}", file=sys.stderr)
         return 1
     print(graph)
@@ -74,6 +55,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The words of the command line: a program, where the picture goes, and the options of pictures."""
+    parser = argparse.ArgumentParser(
+        "python -m minigrad.render",
+        description="Run a program up to its backward pass (`backward` or `mg.grad`) and draw the "
+        "graph of the loss.  A program without one is run to its end; then its variable `loss` is "
+        "drawn.",
+        epilog="the options may stand before or behind the program; what stands behind a -- is "
+        "the program's own",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "-o", dest="path", default="graph.svg", help="the suffix is the format (graph.svg)"
+    )
+    parser.add_argument(
+        "--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)"
+    )
+    for name, (_, needed) in ALLOWED.items():
+        if name not in ("highlight", "labels"):
+            word, default = f"--{name.replace('_', '-')}", getattr(Options(), name)
+            parser.add_argument(word, default=default, help=needed, **READ.get(name, {}))
+    parser.add_argument("program", help="script.py, and its own arguments")
+    return parser
 
 
 def graph_of(program: str, number: int, own: Sequence[str] = ()) -> Graph | None:

@@ -1,218 +1,298 @@
-"""What the parts of a picture are called: states, gates, gradients, outputs, cells.  Imports `places`, `style`."""
+"""What the things in a picture are called, and what is written into a box of one operation."""
 
 from __future__ import annotations
 
 import ast
-import re
-from collections import Counter
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from types import CodeType
+from typing import Any
 
 from minigrad import naming
 from minigrad.graph import Graph
-from minigrad.render import style
-from minigrad.render.places import Places, forward_of, line_of, op_name, role_of
+from minigrad.operators import functions
+from minigrad.render import look
+from minigrad.render.read import Reading, Value, forward_of, op_name, role_of
 from minigrad.tensor import Tensor
 
-LONGEST = 24  # characters of a call that still serves as a name
-MANY = 2  # a node that gathers more steps than this says how many
+LONGEST = 24  # characters of an expression that still serves as a name
+MANY = 2  # an operation on more values than this says how many
+LIBRARY = os.path.join(os.path.abspath(__file__).rsplit(os.sep, 3)[0], "nn", "")
+MAKERS = {"tensor", "Tensor", "Parameter"}
 
 
-class Names(Places):
-    """Places, and the names of what stands there; rolled: one step stands for all; first: the number of the first."""
+class Names:
+    """Names of values.
 
-    def __init__(self, graph: Graph, rolled: bool, first: int) -> None:
-        super().__init__(graph)
-        self.rolled, self.first = rolled, first
-        # of loops that are written out
-        made = {
-            line_of(x): x
-            for x, _ in reversed(graph.crossings)
-            if x.op is not None and x.role is None
-        }
-        self.states = {line: naming.variable(graph, x) or x.name or "h" for line, x in made.items()}
-        last = Counter(name.split(".")[-1] for name in graph.parameters)
-        parts = {x: (name.split(".")[-1], name) for name, x in graph.parameters.items()}
-        self.short = {
-            x: end if last[end] == 1 else name for x, (end, name) in parts.items()
-        }  # of parameters
-        self.gradient = self.gradients()
-        self.totals = {  # values that the same line adds to in the next step, by that line
-            line_of(node): self.variable(node) or "total"
-            for node in graph.nodes
-            for x in self.inputs[node]
-            if x._instruction == node._instruction and abs(self.steps_between(x, node)) == 1
-            if op_name(node) == "add" and line_of(x) == line_of(node) and not self.lane(node)
-        }
-        scalars = [y for y in dict.fromkeys(graph.outputs) if y.size == 1 and not self.state(y)]
-        self.losses = {
-            y: name
-            for name, y in naming.unique((self.outer_name([y]) or "L", y) for y in scalars).items()
-        }
+    labels: what the reader wants to see in place of a name.  rolled: one step stands for all, with the number t.
+    first: the number of the first step.
+    """
 
-    def gradients(self) -> dict[Tensor, Tensor]:
-        """In a traced backward pass: whose gradient a node is, or is a part of that is added up."""
-        found: dict[Tensor, Tensor] = {}
-        for node in [node for node in self.graph.nodes if self.row[node].depth]:
-            forward, depth = forward_of(node), self.row[node].depth
-            if op_name(node) == "add_up":
-                found[node] = forward
-            for x in self.inputs[node]:
-                if self.row[x].depth == depth and forward_of(x) is not forward:
-                    found.setdefault(x, forward)
-        for y in [
-            y for y in self.graph.outputs if forward_of(y) is not None
-        ]:  # of what is used once
-            sources = [x for x in forward_of(y).inputs if x._requires_grad and x.shape == y.shape]
-            if len(sources) == 1:
-                found.setdefault(self.alias[y], sources[0])
-        return found
+    def __init__(
+        self, reading: Reading, labels: Mapping[str, str], rolled: bool = False, first: int = 0
+    ) -> None:
+        self.reading, self.graph = reading, reading.graph
+        self.labels, self.rolled, self.first = labels, rolled, first
+        scalars = [y for y in dict.fromkeys(self.graph.outputs) if y.size == 1]
+        called = [(self.variable(y) or "L", y) for y in scalars if not forward_of(y)]
+        self.losses = {y: name for name, y in naming.unique(called).items()}
 
-    def state(self, node: Tensor) -> str:
-        """The name of the state that a node is, or "" if it is none."""
-        if role_of(node) != "state":
-            return (
-                self.states.get(line_of(node), "")
-                if self.states and forward_of(node) is None
-                else ""
-            )
-        own = naming.variable(self.graph, node) if re.fullmatch(r"s\d+", node.role.name) else ""  # type: ignore[union-attr]
-        return own or node.role.name  # type: ignore[union-attr]  # a state without names is called s0, s1
+    def shown(self, name: str) -> str:
+        """A name as the reader wants to see it."""
+        return self.labels.get(name, name)
 
-    def lane(self, node: Tensor) -> str:
-        """The state that a node is, or is the gradient of: "h", "dh"."""
-        of = self.gradient.get(node)
-        return self.state(node) if of is None else f"d{self.state(of)}" * bool(self.state(of))
+    def number(self, t: int | None) -> str:
+        """The number of a step as a subscript."""
+        if t is None:
+            return ""
+        return "ₜ" if self.rolled else look.subscript(t + self.first)
+
+    # names
 
     def variable(self, node: Tensor) -> str:
-        """The variable that a node was assigned to; in a traced backward pass the one whose gradient it is."""
-        if forward_of(node) is None:
-            return node.name or naming.variable(self.graph, node)
-        of = self.gradient.get(node)
-        if of is None:
+        """The variable that a node was assigned to; local variables of the library are nobody's business."""
+        if node.name:
+            return node.name
+        if forward_of(node) is not None or _is_library(node._code):
             return ""
-        name = self.short.get(of) or of.name or self.state(of) or naming.variable(self.graph, of)
-        return f"d{name}" if name else ""
+        return naming.variable(self.graph, node)
 
-    def number(self, t: int) -> str:
-        """The number of a step as a subscript."""
-        return "ₜ" if self.rolled else style.subscript(t + self.first)
+    def assigned(self, value: Value) -> str:
+        """What a value is called by the nearest assignment: of itself, or of the call that returns it."""
+        name, returned = self.variable(value.node), value.node._scope
+        if name or forward_of(value.node) is not None:
+            return name
+        while returned is not None and self.last_of.get(returned) is value.node:
+            if name := returned.called_from.variable():
+                return name
+            returned = returned.parent
+        return ""
+
+    def module(self, value: Value) -> str:
+        """The module, or the scope, in which a value was made."""
+        return value.node._scope.name if value.node._scope is not None else ""
+
+    def drawn_as(self, node: Tensor | None) -> Tensor | None:
+        """The node that one is folded into."""
+        while node is not None and node in self.reading.folded:
+            node = self.reading.folded[node]
+        return node
+
+    @cached_property
+    def last_of(self) -> dict[Any, Tensor]:
+        """What each call of a module returns, as far as one can tell: the last value made in it."""
+        found: dict[Any, Tensor] = {}
+        for value in self.reading.drawn:
+            scope = value.node._scope
+            while scope is not None:
+                found[scope] = value.node
+                scope = scope.parent
+        return found
+
+    def origin(self, node: Tensor) -> Any:
+        """The call of a module, or the file of the library's functions, in which a node was made."""
+        code = node._code
+        inside = code is not None and code.co_filename.startswith(LIBRARY)
+        return node._scope or (code.co_filename if inside and code else "")
+
+    def function(self, values: Sequence[Value]) -> str:
+        """The function of the library that made some values: "cross_entropy", say."""
+        codes = [value.node._code for value in values if value.node._scope is None]
+        names = [code.co_name for code in codes if code and code.co_filename.startswith(LIBRARY)]
+        return next((name for name in names if not name.startswith("_")), "")
+
+    def class_of(self, values: Sequence[Value], layer: str) -> str:
+        """The class of the cell that some values are computed by: the one whose `forward` the layer calls."""
+        for value in reversed(values):
+            scope: Any = value.node._scope
+            code = value.node._code
+            while scope is not None and scope.path != layer and scope.path.startswith(layer):
+                scope, code = scope.parent, scope.code
+            parts = (code.co_qualname if code else "").split(".")
+            if len(parts) > 1 and parts[-1] == "forward":
+                return parts[-2].removesuffix("Cell") or parts[-2]
+        return ""
+
+    # labels
 
     def numbers(self, node: Tensor) -> list[str]:
         """For each input the number that it is, or "" where it is not a bare number."""
-        numbers = [f"{x.item():g}" if is_number(x) else "" for x in self.graph.inputs(node)]
-        return (
-            [""] * len(numbers) if op_name(node) == "add" and "0" in numbers else numbers
-        )  # what a sum begins with
+        inputs = self.graph.inputs(node)
+        numbers = [f"{x.item():g}" if is_number(x) else "" for x in inputs]
+        begins = op_name(node) == "add" and "0" in numbers  # what Python's sum begins with
+        return [""] * len(numbers) if begins else numbers
 
-    def describe(self, node: Tensor) -> tuple[str, str]:
-        """Kind and label of an operation."""
-        op, lane, numbers = op_name(node), self.state(node), self.numbers(node)
-        if self.is_input(node):
-            return "input", f"{node.role.name}{self.number(self.panel(node)[1])}"  # type: ignore[union-attr]
-        loss = node in self.losses and forward_of(node) is None
-        if loss and line_of(node) not in self.totals:
-            return "loss", self.losses[node]
-        symbol, name = style.SYMBOLS.get(op, op), "" if lane else self.variable(node)
+    def symbol(self, node: Tensor) -> str:
+        """The sign of an operation, with the numbers in it."""
+        op, numbers = op_name(node), self.numbers(node)
+        symbol = look.SYMBOLS.get(op, op)
         if op == "power" and numbers[1]:
-            symbol = "x²" if numbers[1] == "2" else f"x^{numbers[1]}"
-        elif any(numbers) and op in style.ELEMENTWISE:
-            symbol = symbol.join(numbers) if len(numbers) > 1 else symbol
-        elif op in ("stack", "concatenate") and len(node.inputs) > MANY:
-            symbol = f"{symbol} of {len(node.inputs)}"
-        states = (
-            {self.lane(x) for x in self.inputs[node]}
-            if op in ("stack", "concatenate") and not name
-            else ()
-        )
-        name = name or "".join(states) * (len(states) == 1)
-        kind = (
-            "nonlinear"
-            if op in style.NONLINEAR
-            else "matmul"
-            if op in style.PRODUCTS
-            else "operation"
-        )
-        sign = op in style.ELEMENTWISE and len(symbol) == 1
-        if lane:
-            kind = "state box" if not sign else "cell state" if style.is_memory(lane) else "state"
-        elif sign and not name:
-            kind = "elementwise"
-        return "loss" if loss else kind, style.shorten(
-            f"{symbol} {name}" if name and name != op else symbol
-        )
+            return "x²" if numbers[1] == "2" else f"x^{numbers[1]}"
+        if any(numbers) and op in look.ELEMENTWISE:
+            return symbol.join(numbers) if len(numbers) > 1 else symbol
+        if op in ("stack", "concatenate") and len(node.inputs) > MANY:
+            return f"{symbol} of {len(node.inputs)}"
+        return symbol
 
-    def part_name(self, kind: str, nodes: list[Tensor]) -> str:
-        """What a cell, an output or a loss of several operations is called."""
-        last = nodes[-1]
-        if kind != "output":
-            return (
-                self.cell_name(nodes)
-                if kind == "cell"
-                else self.losses.get(last) or self.outer_name([last]) or "L"
-            )
-        taken_in = [e.target for e in self.graph.users.get(last, ()) if self.is_input(e.target)]
-        name = self.outer_name(nodes) or (str(taken_in[0].role.name) if taken_in else "")  # type: ignore[union-attr]
-        alone = (
-            len(nodes) == 1 and op_name(last) not in style.ELEMENTWISE and forward_of(last) is None
-        )
-        return name or (self.describe(last)[1] if alone else "o")
+    def describe(self, value: Value) -> tuple[str, str]:
+        """Kind and label of the box of one operation."""
+        node = value.node
+        if self.is_input(value):
+            return "input", self.input_name(value)
+        symbol = self.symbol(node)
+        sign = value.op in look.ELEMENTWISE and len(symbol) == 1
+        if node in self.losses and not value.state:
+            return "loss", f"{symbol} {self.shown(self.losses[node])}"
+        if value.state:
+            return look.state_kind(value.state) if sign else "state box", symbol
+        name = self.gradient_name(node) if forward_of(node) is not None else self.variable(node)
+        if not name and value.op in ("stack", "concatenate"):
+            states = {feed.source.state for feed in value.feeds}
+            name = states.pop() if len(states) == 1 else ""
+        if name and name != value.op:
+            return self.kind(value, False), f"{symbol} {self.shown(name)}"
+        return self.kind(value, sign), symbol
 
-    def outer_name(self, nodes: list[Tensor]) -> str:
-        """The variable that the module call was assigned to in which the last of some nodes was made; else its own."""
-        for node in reversed(nodes):
-            scope, name = node._scope, "" if node._scope is not None else self.variable(node)
-            while scope is not None:
-                name, scope = scope.called_from.variable() or name, scope.parent
-            if name:
-                return name
-        return ""
+    def kind(self, value: Value, sign: bool) -> str:
+        """The kind of box of an operation that makes neither a state nor a loss."""
+        if sign:
+            return "elementwise"
+        if value.op in look.NONLINEAR:
+            return "nonlinear"
+        return "matmul" if value.op in look.PRODUCTS else "operation"
 
-    def cell_name(self, nodes: list[Tensor]) -> str:
-        """What a cell is called: the class whose `forward` made its state, else the last name of its scope."""
-        if len(nodes) == 1 and not self.graph.axes:
-            return self.describe(nodes[0])[1]
-        for node in reversed(nodes):
-            parts = (node._code.co_qualname if node._code else "").split(".")
-            if len(parts) > 1 and parts[-1] == "forward":
-                return parts[-2].removesuffix("Cell") or parts[-2]
-        return nodes[-1].scope.split(".")[-1] or (
-            "cell" if self.graph.axes else self.variable(nodes[-1]) or "layer"
-        )
+    def gradient_name(self, node: Tensor) -> str:
+        """In a traced backward pass: whose gradient is summed up in a node."""
+        forward = forward_of(node)
+        if forward is None or op_name(node) != "add_up":
+            return ""
+        role = forward.role.name if forward.role is not None else ""
+        name = forward.name or role or naming.variable(self.graph, forward)
+        if not name and forward.op is None:
+            name = naming.label(self.graph, forward)
+        return f"∂{name.split('.')[-1]}" if name else ""
+
+    def operations(self, values: Sequence[Value]) -> str:
+        """The operations that a box stands for, in a few characters."""
+        symbols = [self.symbol(value.node) for value in values]
+        text = " ".join(symbols)
+        return text if len(values) <= 4 and len(text) <= 16 else f"{len(values)} operations"
+
+    # leaves
+
+    def is_input(self, value: Value) -> bool:
+        """Whether a value is an x_t, and not itself made of steps as that of a layer above another is."""
+        if role_of(value.node) != "input" and not is_pick(value):
+            return False
+        return not any(feed.source.time and feed.source.node.op for feed in value.feeds)
+
+    def input_name(self, value: Value) -> str:
+        """What an input of a time step is called."""
+        node = value.node
+        name = node.role.name if role_of(node) == "input" and node.role else ""
+        if not name and node.op is not None:
+            name = self.variable(node) or _singular(naming.label(self.graph, node.inputs[0]))
+        return f"{self.shown(name)}{self.number(value.t)}"
+
+    def input_of(self, leaf: Value, user: Value, k: int) -> str:
+        """What an array is called that enters a step: its name, its variable, its text in the program; else x."""
+        node = leaf.node
+        role = node.role.name if node.role is not None else ""
+        name = node.name or role or naming.variable(self.graph, node)
+        if not name and not _is_library(user.node._code):
+            name = _operand(user.node, k)
+        if leaf.part is not None:
+            name = _singular(name)
+        return name or ("x" if user.op in look.PRODUCTS else "array")
+
+    def parameter(self, x: Tensor) -> str:
+        """What a parameter is called: one name in one picture."""
+        return look.shorten(self.parameter_names.get(x) or naming.label(self.graph, x), 40)
+
+    @cached_property
+    def parameter_names(self) -> dict[Tensor, str]:
+        """The parameters of the graph by their names."""
+        return {leaf: name for name, leaf in self.graph.parameters.items()}
+
+    def constant(self, leaf: Value, user: Value, k: int) -> str:
+        """What is written into the box of a leaf that is no parameter, no input and no state."""
+        node = leaf.node
+        if node.dtype.kind == "b":
+            return f"mask {int(node.data.sum())} of {node.size}"
+        name = naming.label(self.graph, node)
+        traced = forward_of(user.node) is not None
+        if name != "constant" and (node.name or node.role or not traced):
+            return self.shown(name)
+        if not traced and (text := _operand(user.node, k)):
+            return self.shown(text)
+        return f"{node.item():g}" if node.size == 1 else look.shape(node.shape)
 
 
-def constant_name(leaf: Tensor, node: Tensor, k: int, name: str) -> str:
-    """What to call a leaf that is no parameter, no input and no state: input k of an operation."""
-    if leaf.dtype.kind == "b":
-        return f"mask {int(leaf.data.sum())} of {leaf.size}"
-    if name != "constant" and (
-        leaf.name or leaf.role or forward_of(node) is None
-    ):  # else a backward pass starts here
-        return name
-    return _operand(node, k) or (
-        f"{leaf.item():g}" if leaf.size == 1 else "×".join(map(str, leaf.shape))
-    )
-
-
-def _operand(node: Tensor, k: int) -> str:
-    """The source text of input k of an operation, where there is any: what to call a plain array."""
-    try:
-        tree = ast.parse(node.source.expression, mode="eval").body
-    except SyntaxError:
-        return ""
-    parts = (
-        [tree.left, tree.right]
-        if isinstance(tree, ast.BinOp)
-        else tree.args
-        if isinstance(tree, ast.Call)
-        else []
-    )
-    if forward_of(node) is not None or k >= len(parts) or isinstance(parts[k], ast.Constant):
-        return ""
-    part, text = parts[k], ast.unparse(parts[k])
-    return ast.unparse(part.func) if isinstance(part, ast.Call) and len(text) > LONGEST else text
+def is_pick(value: Value) -> bool:
+    """Whether a value is one step of a sequence that was there before the loop."""
+    return bool(value.node.time) and value.op in ("getitem", "unstack")
 
 
 def is_number(x: Tensor) -> bool:
     """Whether a leaf is an operand that the program wrote as a number."""
-    return (
-        x.op is None and x._code is None and x.size == 1 and x.role is None and not x._requires_grad
-    )
+    bare = x.op is None and x._code is None and x.role is None
+    return bare and x.size == 1 and not x._requires_grad
+
+
+def is_computed(graph: Graph, x: Tensor) -> bool:
+    """Whether a leaf is the result of operations that were not recorded, since they need no gradient."""
+    if x.op is not None or x._code is None or x._requires_grad or not x.time:
+        return False
+    return _computes(x.source.expression)
+
+
+@lru_cache(maxsize=4096)
+def _computes(expression: str) -> bool:
+    tree = _parsed(expression)
+    if isinstance(tree, ast.Call):
+        name = ast.unparse(tree.func).split(".")[-1]
+        return name in functions and name not in MAKERS
+    return isinstance(tree, ast.BinOp | ast.UnaryOp | ast.Subscript)
+
+
+def _is_library(code: CodeType | None) -> bool:
+    """Whether a function is one of the library's own, other than the equations of its cells."""
+    return code is not None and _is_private(code.co_filename, code.co_qualname)
+
+
+@lru_cache(maxsize=4096)
+def _is_private(file: str, qualname: str) -> bool:
+    return os.path.abspath(file).startswith(LIBRARY) and "Cell." not in qualname
+
+
+def _singular(name: str) -> str:
+    """One of several: x of xs."""
+    return name.removesuffix("s") if len(name) > 1 else name
+
+
+@lru_cache(maxsize=4096)
+def _parsed(expression: str) -> Any:
+    try:
+        return ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        return None
+
+
+def _operand(node: Tensor, k: int) -> str:
+    """The source text of input k of an operation, where there is any: what to call a plain array."""
+    tree = _parsed(node.source.expression)
+    parts: list[Any] = []
+    if isinstance(tree, ast.BinOp):
+        parts = [tree.left, tree.right]
+    elif isinstance(tree, ast.Call):
+        parts = list(tree.args)
+    if k >= len(parts) or isinstance(parts[k], ast.Constant):
+        return ""
+    part = parts[k]
+    if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name):
+        return _singular(part.value.id)
+    text = ast.unparse(part).replace("self.", "")
+    if len(text) <= LONGEST:
+        return text
+    return ast.unparse(part.func) if isinstance(part, ast.Call) else ""

@@ -1,4 +1,4 @@
-"""From an abstract picture to a canvas: all in its look, where the grid has placed it.  Imports `labels`, `grid`.
+"""A layout in its look, as pinned items, and their DOT text: a real graphviz.Digraph with every position given.
 
 In a backward picture edges are reversed, and colour and width tell the gradient: of an edge the one that flows along
 it, of a box that of its value, of a tap the share of its step, of a parameter the sum.
@@ -7,371 +7,516 @@ it, of a box that of its value, of a tap the share of its step, of a parameter t
 from __future__ import annotations
 
 import math
-from collections import Counter
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any, NamedTuple
 
-from minigrad.render import style, ways
-from minigrad.render.canvas import Canvas, Item, quoted
-from minigrad.render.gradients import Flow
-from minigrad.render.grid import Grid
-from minigrad.render.labels import WIDEST, Labels, legend, mask_of
-from minigrad.render.names import is_number
-from minigrad.render.paths import Path, Point, level_middle, straight
-from minigrad.render.picture import Box, Link, Picture, Tap
-from minigrad.render.places import op_name
-from minigrad.render.ports import Place
+import graphviz
 
-RAILS = 3  # more parameters than this are drawn as tags
-STATES = ("state", "state box", "cell state")
+from minigrad import naming
+from minigrad.render import graphviz_run, look
+from minigrad.render.arrange import Layout, Rect
+from minigrad.render.measure import Norms
+from minigrad.render.picture import Box, Link, Picture, Tile
+from minigrad.render.splines import Path, Point, shortened, straight
+from minigrad.render.texts import Texts, colour_bar, mask_of
+from minigrad.tensor import Tensor
+
+TABLE = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
+ORDER = {"frame": 0, "node": 1, "edge": 2, "line": 2}
+LEGEND = {
+    "input": "input", "state": "state", "memory": "memory", "cell": "cell", "output": "output",
+    "matmul": "product", "nonlinear": "nonlinearity", "operation": "other operation",
+    "loss": "loss, output", "constant": "constant", "tag": "parameter", "delay": "earlier step",
+}  # fmt: skip
+
+
+class Item(NamedTuple):
+    """A pinned thing.
+
+    kind: "node", "edge" (with an arrowhead), "line" (an edge without), or "frame".
+    ids: of a node; of an edge its tail and head; of a frame, whose members follow.
+    points: of an edge its spline, of all others two opposite corners.
+    style: how it looks, as DOT attributes.  sign: beside an arrowhead, which operand is subtracted.
+    """
+
+    kind: str
+    ids: tuple[str, ...]
+    points: Path
+    style: str
+    label_at: Point | None = None
+    sign: str = ""
+
+    def moved(self, dx: float, dy: float, prefix: str) -> Item:
+        """The item shifted; its ids get a prefix."""
+        at = self.label_at and (self.label_at[0] + dx, self.label_at[1] + dy)
+        points = [(x + dx, y + dy) for x, y in self.points]
+        ids = tuple(prefix + name for name in self.ids)
+        return self._replace(ids=ids, points=points, label_at=at)
+
+    def text(self) -> str:
+        """One line of DOT."""
+        at = f'lp="{_at(self.label_at)}" ' if self.label_at else ""
+        if self.kind in ("edge", "line"):
+            points, tip = shortened(self.points) if self.kind == "edge" else (self.points, None)
+            spline = (f"e,{_at(tip)} " if tip else "") + " ".join(map(_at, points))
+            look_ = f"{at}{self.sign_text()}{self.style}"
+            return f'\t{self.ids[0]} -> {self.ids[1]} [pos="{spline}" {look_}]\n'
+        (left, bottom), (right, top) = self.points
+        if self.kind == "node":
+            where = f'pos="{(left + right) / 2:.2f},{(bottom + top) / 2:.2f}"'
+            size = f"width={(right - left) / 72:.4f} height={(top - bottom) / 72:.4f}"
+            return f"\t{self.ids[0]} [{where} {size} {self.style}]\n"
+        members = "".join(f"{name}; " for name in self.ids[1:])
+        box = f'bb="{left:.2f},{bottom:.2f},{right:.2f},{top:.2f}"'
+        return f"\tsubgraph cluster_{self.ids[0]} {{ graph [{box} {at}{self.style}] {members}}}\n"
+
+    def sign_text(self) -> str:
+        """The sign beside the arrowhead, as DOT attributes."""
+        if not self.sign:
+            return ""
+        (ax, ay), (bx, by) = self.points[-2:]
+        length = max(math.dist((ax, ay), (bx, by)), 1e-6)
+        x = bx - (8 * (by - ay) + 5 * (bx - ax)) / length
+        y = by + (8 * (bx - ax) - 5 * (by - ay)) / length
+        colour = f'labelfontcolor="{look.GREY}"'
+        return f'headlabel="{self.sign}" head_lp="{_at((x, y))}" labelfontsize=12 {colour} '
+
+
+def _at(point: Point) -> str:
+    return f"{point[0]:.2f},{point[1]:.2f}"
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Everything of one picture.
+
+    scale: rows of an HTML-like table with the colour bar.  title: what the reader asked for.  notes: what the picture
+    leaves out or folds, written under it.  columns: how many there are.  has_tips: whether things say what they are
+    when pointed at.
+    """
+
+    items: list[Item] = field(default_factory=list)
+    scale: str = ""
+    title: str = ""
+    notes: tuple[str, ...] = ()
+    columns: int = 0
+    has_tips: bool = True
+
+    def box(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top of everything."""
+        xs = [x for item in self.items for x, _ in item.points]
+        ys = [y for item in self.items for _, y in item.points]
+        return min(xs), min(ys), max(xs), max(ys)
+
+    def beside(self, other: Canvas, dx: float, dy: float, prefix: str) -> Canvas:
+        """With another canvas beside what is here."""
+        moved = [item.moved(dx, dy, prefix) for item in other.items]
+        notes = tuple(dict.fromkeys((*self.notes, *other.notes)))
+        return replace(self, items=[*self.items, *moved], notes=notes)
+
+    def noted(self, *notes: str) -> Canvas:
+        """With further notes, which stand first."""
+        return replace(self, notes=tuple(dict.fromkeys((*filter(None, notes), *self.notes))))
+
+    def page(self) -> tuple[float, float, float, float]:
+        """The box with room for the title and the colour bar over it, and the notes under it."""
+        left, bottom, right, top = self.box()
+        if self.scale:
+            right = max(right, left + 340.0)
+        right = max(right, left + 160.0) if self.notes or self.title else right
+        high = top + (24 if self.scale else 0) + 20 * len(self.title_lines(right - left))
+        low = bottom - 15 * len(self.note_lines(right - left))
+        return left, low - (8 if low < bottom else 4), right, high + 10
+
+    def title_lines(self, width: float) -> list[str]:
+        """The title in lines that fit the page."""
+        return wrapped(self.title, width, 16)
+
+    def note_lines(self, width: float) -> list[str]:
+        """The notes in lines that fit the page."""
+        return wrapped(";  ".join(self.notes), width, look.SMALLEST)
+
+    def digraph(self, attributes: dict[str, str]) -> Drawing:
+        """The picture; its text is the same for the same items."""
+        left, bottom, right, top = self.page()
+        pinned = {
+            "layout": "nop2", "outputorder": "edgesfirst", "notranslate": "true",
+            "splines": "true", "pad": "0.12", "margin": "0",
+            "bb": f"{left:.2f},{bottom:.2f},{right:.2f},{top:.2f}", "fontname": look.FONT,
+        }  # fmt: skip
+        header = " ".join(f"{name}={quoted(text)}" for name, text in (pinned | attributes).items())
+        header += self.label(left, right, top)
+        items = sorted(self.items, key=lambda item: ORDER[item.kind])
+        font, page = quoted(look.FONT), quoted(pinned["bb"])
+        tip = ' tooltip=" "' if self.has_tips else ""
+        return Drawing("minigrad", body=[
+            f"\tgraph [{header}]\n\tnode [fontname={font} fixedsize=true margin=0{tip}]\n",
+            f"\tedge [fontname={font} arrowsize=0.6 arrowhead=normal{tip}]\n",
+            f'\tsubgraph cluster_page {{ graph [bb={page} pencolor=none label=""] }}\n',
+            *[item.text() for item in items],
+            *[item.text() for item in self.note_items(left, right)],
+        ])  # fmt: skip
+
+    def label(self, left: float, right: float, top: float) -> str:
+        """The title, and under it the colour bar, as attributes of the graph."""
+        lines = self.title_lines(right - left)
+        if not lines and not self.scale:
+            return ""
+        at = f'lp="{_at(((left + right) / 2, (self.box()[3] + top) / 2))}"'
+        if not self.scale:
+            text = quoted("\n".join(lines))
+            return f' label={text} {at} fontsize=16 fontcolor="{look.INK}"'
+        heads = [f'<font point-size="16">{escape(line)}</font>' for line in lines]
+        rows = [*heads, f"{TABLE}{self.scale}</table>"]
+        table = "".join(f"<tr><td>{row}</td></tr>" for row in rows)
+        return f' label=<{TABLE}{table}</table>> {at} fontsize=12 fontcolor="{look.INK}"'
+
+    def note_items(self, left: float, right: float) -> Iterable[Item]:
+        """The notes under the picture."""
+        y = self.box()[1]
+        for k, line in enumerate(self.note_lines(right - left)):
+            y -= 15
+            yield text_item(f"note{k}", (left, y + 2), line, look.SMALLEST, look.GREY)
+
+
+class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
+    """A `graphviz.Digraph` that is drawn, also by a notebook, where there is no dot program but pygraphviz."""
+
+    def pipe(
+        self, format: str | None = None, *_: Any, encoding: str | None = None, **options: Any
+    ) -> Any:
+        """The picture in a format, as bytes or, with an encoding, as text."""
+        data = graphviz_run.run(self.source, format or self.format)
+        return data.decode(encoding) if encoding else data
 
 
 class Stroke(NamedTuple):
-    """How an edge is drawn; fixed: its colour says something else than the gradient does."""
+    """How an edge is drawn; keep_colour: do not recolour by gradient (a cut edge stays red)."""
 
     colour: str
     pen: float
     dashed: bool = False
-    fixed: bool = False
+    keep_colour: bool = False
 
 
-TAPPED = Stroke(style.TAP, 1.0)
+TAP = Stroke(look.TAP, 1.0)
 
 
-class Painter(Labels):
-    """Paints one picture; scale: the decades of the colours."""
+def paint(
+    picture: Picture, layout: Layout, texts: Texts, norms: Norms | None, options: Any,
+    marked: set[Any], scale: tuple[float, float],
+) -> Canvas:  # fmt: skip
+    """The whole picture.
 
-    grid: Grid
+    marked: the boxes and parameters that are pointed out.  scale: the decades of the colours.
+    """
+    painter = _Painter(picture, layout, texts, norms, marked, scale)
+    for box in picture.boxes:
+        painter.draw_box(box)
+    for link in picture.links:
+        painter.draw_link(link)
+    for tile, frame in layout.frames.items() if texts.framed else ():
+        painter.draw_frame(tile, frame)
+    painter.draw_rails()
+    painter.draw_parameters(wrapped=options.per_row is not None)
+    if options.legend:
+        painter.draw_legend()
+    bar = colour_bar(scale, norms.of.values()) if norms is not None else ""
+    return Canvas(painter.items, bar, options.title, picture.notes, layout.columns, texts.has_tips)
+
+
+class _Painter:
+    """Collects the items of one picture."""
 
     def __init__(
-        self, picture: Picture, flow: Flow | None, scale: Any, title: str, **look: Any
-    ) -> None:
-        super().__init__(picture, flow, look)
-        self.scale = scale or (flow.scale if flow else (0.0, 1.0))
-        self.canvas = Canvas(title=title, tips=self.tips)
-        self.captioned, self.sides = set[Any](), dict[Tap, float]()
+        self, picture: Picture, layout: Layout, texts: Texts, norms: Norms | None,
+        marked: set[Any], scale: tuple[float, float],
+    ) -> None:  # fmt: skip
+        self.picture, self.layout, self.texts = picture, layout, texts
+        self.norms, self.marked, self.scale = norms, marked, scale
+        self.items: list[Item] = []
+        self.captioned: set[Any] = set()
 
-    def paint(self) -> Canvas:
-        """The whole picture; rails where they fit, else tags."""
-        self.write_texts()
-        rails = self.arrange(self.shared_parameters())
-        if rails is None:
-            self.arrange({})
-        self.canvas.columns = len(self.grid.columns)
-        for box in self.picture.boxes:
-            self.draw_box(box)
-        for link in self.picture.links:
-            self.draw_link(link)
-        for place in self.grid.places.values() if self.framed else ():
-            self.draw_frame(place)
-        self.draw_rails(rails or {})
-        self.draw_weights()
-        self.canvas.legend = legend(self.scale, self.norms.values()) if self.flow else ""
-        return self.canvas
+    def node(self, name: str, rect: Rect, label: str, style: look.Look, tip: str) -> None:
+        """A node around its centre."""
+        left, bottom, right, top = rect.corners
+        text = f"label={quoted(label)} {style.attributes()}"
+        if tip and self.texts.has_tips:
+            text += f" tooltip={quoted(tip)}"
+        self.items.append(Item("node", (name,), [(left, bottom), (right, top)], text))
 
-    # places
+    def plain(self, name: str, rect: Rect, style: look.Look) -> None:
+        """A further piece of a bar: a box without a node."""
+        left, bottom, right, top = rect.corners
+        text = f'label="" style="rounded,filled" fillcolor="{style.fill}" color="{style.border}"'
+        text += f" penwidth={style.pen:.2f}"
+        self.items.append(Item("frame", (name,), [(left, bottom), (right, top)], text))
 
-    def shared_parameters(self) -> dict[Any, int]:
-        """The parameters that several panels use, if they are few enough to be drawn as rails."""
-        used = [
-            dict.fromkeys(x for box in boxes for x in box.taps)
-            for boxes in self.picture.panels.values()
-        ]
-        uses = Counter(x for found in used for x in found)
-        shared = {x: k for k, x in enumerate(x for x, count in uses.items() if count > 1)}
-        one_row = (
-            len({row for row, _ in self.picture.panels if row.timed}) == 1 and not self.per_row
-        )
-        return shared if one_row and self.picture.view != "cells" and len(shared) <= RAILS else {}
+    # colours
 
-    def arrange(self, railed: dict[Any, int]) -> dict[Tap, tuple[Box, Path]] | None:
-        """Place everything; the way of each tap from its rail, or None if some have none."""
-        widths = {
-            p: style.text_width(self.heading(p, True), 12) + 16
-            for p in self.picture.panels
-            if self.framed
-        }
-        self.grid = Grid(self.picture, railed, widths, self.per_row)
-        for k, bar in enumerate(self.grid.bars):
-            bar.name = f"bar{k}"
-        ways_of: dict[Tap, tuple[Box, Path]] = {}
-        if railed and self.grid.bars:  # a tap would run behind them
-            return None
-        for place in self.grid.places.values():
-            taken: dict[Tap, float] = {}
-            for box, tap in [
-                (b, tap) for b in place.boxes for x, tap in b.taps.items() if x in railed
-            ]:
-                corners = self.way_down(place, box, list(taken.values()))
-                if not corners:
-                    return None
-                taken[tap] = corners[0][0]
-                top = self.rail_y(tap.parameter) - style.RAIL_HEIGHT / 2
-                ways_of[tap] = box, straight((corners[0][0], top), *corners)
-            for tap, x in taken.items():  # its share stands at the side where no other tap is
-                share = WIDEST if self.quiet else self.told(self.norms.get(tap))
-                width = style.text_width(share or " ", 11) + 5
-                right = not any(x < other < x + width for other in taken.values())
-                if not right and any(x - 2 * width < other < x for other in taken.values()):
-                    return None
-                self.sides[tap] = width / 2 if right else -width / 2
-        return ways_of
-
-    def way_down(self, place: Place, box: Box, taken: list[float]) -> list[Point]:
-        """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from the side."""
-        (cx, cy), outline = self.grid.at[box], self.grid.outlines[box]
-        others = [(self.grid.at[b], self.grid.outlines[b]) for b in place.boxes if b is not box]
-        half = max([outline.width, *(o.width for (x, _), o in others if abs(x - cx) < 3)]) / 2 + 6
-        clear = not any(
-            y > cy and abs(x - cx) < max(o.width, o.tags) / 2 + 3 for (x, y), o in others
-        )
-        edge, y = outline.width / 2 * (0.87 if outline.round else 1), cy + outline.height / 4
-        sides = [[(cx + s * half, y), (cx + s * edge, y)] for s in (-1, 1)]
-        ways_down = [[(cx, cy + outline.height / 2)]] * clear + sides
-        return next((way for way in ways_down if all(abs(way[0][0] - x) >= 6 for x in taken)), [])
-
-    def rail_y(self, parameter: Any) -> float:
-        """The height of the rail of a parameter."""
-        return self.grid.ceiling + (32 if self.flow else 16) + 24.0 * self.grid.railed[parameter]
-
-    # boxes
-
-    def coloured(self, look: style.Look, thing: Any) -> style.Look:
-        """A look in the colour of a gradient: white and dashed if it is exactly zero, pale if there is none."""
-        norm = self.norms.get(thing)
-        if self.flow is None or norm is None:
-            return look._replace(fill="#F5F6F7", border=style.PALE) if self.flow else look
-        fill = self.colour(norm) if norm else "#FFFFFF"
-        return look._replace(fill=fill, ink=style.ink_on(fill), dashed=norm == 0)
-
-    def draw_box(self, box: Box) -> None:
-        """One box where it stands, with its tags."""
-        grid, look = self.grid, style.LOOKS[box.kind]
-        if box.kind != "delay":
-            plain = self.flow is None or box.kind in STATES or box.kind == "loss"
-            look = self.coloured(look if plain else look._replace(border=style.GREY), box)
-        if mask_of([box])[0] == 0:
-            look = look._replace(dashed=True)
-        if self.picture.outputs.intersection(box.nodes):
-            look = look._replace(border=style.LOSS, pen=2.0)
-        if self.highlight.intersection(box.nodes):
-            look = look._replace(border=style.RED, pen=3.2)
-        if box in grid.bars:
-            (left, bottom), (right, top) = grid.corners[box]
-            center, size = ((left + right) / 2, (bottom + top) / 2), (right - left, top - bottom)
-            look, label = (
-                look._replace(shape="box"),
-                "\n".join(box.label.split()) if self.per_row else box.label,
-            )
-        else:
-            center, size, label = grid.at[box], grid.outlines[box][:2], box.label
-            self.draw_tags(box, center)
-        self.canvas.node(box.name, center, size, label, look, self.tooltip(box))
-
-    def draw_tags(self, box: Box, center: Point) -> None:
-        """The parameters of a box, as tags on it."""
-        outline = self.grid.outlines[box]
-        x, y = (
-            center[0] - outline.tags / 2,
-            center[1] + outline.height / 2 + style.TAG_HEIGHT / 2 + 0.5,
-        )
-        for k, tap in enumerate(self.grid.tags(box)):
-            look = self.coloured(
-                style.LOOKS["tag" if tap.parameter._requires_grad else "constant tag"], tap
-            )
-            look = (
-                look._replace(border=style.RED, pen=2.4)
-                if tap.parameter in self.highlight
-                else look
-            )
-            name, at, size = (
-                f"{box.name}_w{k}",
-                (x + tap.width / 2, y),
-                (tap.width, style.TAG_HEIGHT),
-            )
-            self.canvas.node(name, at, size, tap.label, look, f"{tap.name} {tap.parameter.shape}")
-            line = f'dir=none color="{look.border}" penwidth=0.9'
-            self.canvas.items.append(Item("line", (name, box.name), straight(at, center), line))
-            x += tap.width + 2
-
-    def draw_frame(self, place: Place) -> None:
-        """A panel with its heading: out of the way of taps it stands below."""
-        grid, text, (inside, rows) = self.grid, self.heading(place.panel), mask_of(place.boxes)
-        left, right = grid.lefts[place.column], grid.rights[place.column]
-        bottom, top = grid.strip(place), grid.top(place)
-        if not place.panel[0].timed:
-            bottom, top = (
-                place.y - 20 * bool(grid.railed),
-                place.y + place.tile.height + 20 * (not grid.railed),
-            )
-        fill, border = (
-            (style.PANEL, "#DADCE0")
-            if inside == rows
-            else ("#E8EAED" if inside else "#D3D6DA", "#80868B")
-        )
-        at = (
-            (right - style.text_width(text, 12) / 2 - 8, bottom + 9)
-            if grid.railed
-            else ((left + right) / 2, top - 10)
-        )
-        look = f'label={quoted(text)} fontsize=12 fontcolor="{style.INK}" style="rounded,filled"'
-        look += f' fillcolor="{fill}" color="{border}"'
-        ids = (place.boxes[0].name.rsplit("_", 1)[0], *(box.name for box in place.boxes))
-        self.canvas.items.append(Item("frame", ids, [(left, bottom), (right, top)], look, at))
-
-    # parameters
-
-    def draw_rails(self, ways_of: dict[Tap, tuple[Box, Path]]) -> None:
-        """The shared parameters as rails, with a tap into each step."""
-        grid, names = self.grid, {x: f"rail{k}" for x, k in self.grid.railed.items()}
-        columns = [grid.places[box.panel].column for box, _ in ways_of.values()]
-        for x, name in names.items():
-            left, right, text = grid.lefts[min(columns)], grid.rights[max(columns)], self.about(x)
-            size = max(right - left, style.text_width(text, style.SMALLEST) + 12), style.RAIL_HEIGHT
-            tip, look = f"used {len(self.picture.graph.users[x])} times", style.LOOKS["rail"]
-            look = look._replace(border=style.RED, pen=2.4) if x in self.highlight else look
-            self.canvas.node(name, ((left + right) / 2, self.rail_y(x)), size, text, look, tip)
-        for tap, (box, path) in ways_of.items():
-            at, text = (
-                (path[0][0] + self.sides[tap], grid.ceiling + 12),
-                self.told(self.norms.get(tap)),
-            )
-            ends, sign = (names[tap.parameter], box.name), "ᵀ" * tap.turned
-            self.draw_edge(*ends, path, TAPPED, self.norms.get(tap), text, at, sign)
-
-    def draw_weights(self) -> None:
-        """Under the steps one rail for all parameters that have none: of cells with a tap into each."""
-        grid = self.grid
-        cells = [
-            box
-            for box in self.picture.boxes
-            if box.kind == "cell" and box.taps and box.panel in grid.places
-        ]
-        alone = len({box.panel[0] for box in cells}) == 1 and len(
-            {box.panel for box in cells}
-        ) == len(cells)
-        tapped = cells if alone and not self.per_row else []
-        shown = [x for x in self.names if x not in grid.railed]
-        if not shown or not grid.places:
-            return
-        columns = [grid.places[box.panel].column for box in tapped] or range(len(grid.columns))
-        left, right = min(grid.lefts[k] for k in columns), max(grid.rights[k] for k in columns)
-        label = self.listed(shown, max(right - left, 300.0))
-        width, height = (
-            max(right - left, style.size("rail", label)[0]),
-            style.RAIL_HEIGHT + 14.5 * label.count("\n"),
-        )
-        y = self.canvas.box()[1] - 14 - height / 2
-        self.canvas.node(
-            "weights",
-            ((left + right) / 2, y),
-            (width, height),
-            label,
-            style.LOOKS["rail"],
-            "parameters",
-        )
-        for box in tapped:
-            (cx, cy), outline = grid.at[box], grid.outlines[box]
-            norm, x = self.joint(box), cx - outline.width / 2 + 10
-            path = straight((x, y + height / 2), (x, cy - outline.height / 2))
-            text = f"{'|dθ| ' * (len(box.taps) > 1)}{self.told(norm)}" if self.told(norm) else ""
-            at = (x - 4 - style.text_width(text or " ", 11) / 2, y + height / 2 + 9)
-            self.draw_edge("weights", box.name, path, TAPPED, norm, text, at, tip="of this step")
-
-    # lines
+    def norm(self, thing: Any) -> float | None:
+        """The norm of the gradient of a thing."""
+        return self.norms.get(thing) if self.norms is not None else None
 
     def colour(self, norm: float) -> str:
         """The colour of a norm on the scale."""
-        return style.ramp(self.fraction(norm)) if math.isfinite(norm) else style.NOT_FINITE
+        return look.ramp(self.fraction(norm)) if math.isfinite(norm) else look.NOT_FINITE
 
     def fraction(self, norm: float) -> float:
         """Where a norm lies on the scale, 0 ... 1."""
         lo, hi = self.scale
-        return (
-            min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0)
-            if 0 < norm < math.inf
-            else float(norm != 0)
+        if not 0 < norm < math.inf:
+            return float(norm != 0)
+        return min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0)
+
+    def coloured(self, style: look.Look, thing: Any) -> look.Look:
+        """A look in the colour of a gradient: white and dashed if it is exactly zero, pale if there is none."""
+        if self.norms is None:
+            return style
+        norm = self.norm(thing)
+        if norm is None:
+            return style._replace(fill="#F5F6F7", border=look.PALE)
+        fill = self.colour(norm) if norm else "#FFFFFF"
+        return style._replace(fill=fill, ink=look.ink_on(fill), dashed=norm == 0)
+
+    def look_of(self, box: Box) -> look.Look:
+        """How a box is drawn."""
+        style = look.LOOKS[box.kind]
+        if box.kind not in ("delay", "stub"):
+            keeps_border = box.kind in ("state", "memory", "state box", "loss")
+            if self.norms is not None and not keeps_border:
+                style = style._replace(border=look.GREY)
+            style = self.coloured(style, box)
+        if mask_of((box,))[0] == 0:
+            style = style._replace(dashed=True)
+        if self.picture.outputs.intersection(box.parts):
+            style = style._replace(border=look.LOSS, pen=2.0)
+        return style._replace(border=look.RED, pen=3.2) if box in self.marked else style
+
+    # boxes
+
+    def draw_box(self, box: Box) -> None:
+        """One box where it stands, with its tags; a bar in all its pieces."""
+        style, label = self.look_of(box), self.texts.labels[box]
+        rects = self.layout.bars.get(box)
+        if rects is None:
+            rect = self.layout.boxes[box]
+            self.draw_tags(box)
+        else:
+            rect = rects[0]
+            style = style._replace(shape="box")
+            if rect.height > 2 * rect.width:
+                label = "\n".join(label.split())
+            for k, piece in enumerate(rects[1:]):
+                self.plain(f"{box.id}_piece{k}", piece, style)
+        self.node(box.id, rect, label, style, self.texts.tooltip(box))
+
+    def draw_tags(self, box: Box) -> None:
+        """The parameters of a box, as tags on it."""
+        for k, tag in enumerate(tag for tag in box.tags if tag in self.layout.tags):
+            rect = self.layout.tags[tag]
+            kind = "tag" if tag.parameter._requires_grad else "constant tag"
+            style = self.coloured(look.LOOKS[kind], tag)
+            if tag.parameter in self.marked:
+                style = style._replace(border=look.RED, pen=2.4)
+            name, center = f"{box.id}_w{k}", self.layout.boxes[box]
+            tip = f"{tag.name} {look.shape(tag.parameter.shape)}"
+            self.node(name, rect, self.texts.tag(tag), style, tip)
+            line = f'dir=none color="{style.border}" penwidth=0.9'
+            path = straight((rect.x, rect.y), (center.x, center.y))
+            self.items.append(Item("line", (name, box.id), path, line))
+
+    def draw_frame(self, tile: Tile, frame: Rect) -> None:
+        """A tile with its heading: out of the way of taps it stands below."""
+        boxes = [box for box in self.picture.tiles[tile] if box in self.layout.boxes]
+        text = self.texts.heading(tile)
+        left, bottom, right, top = frame.corners
+        inside, rows = mask_of(self.picture.tiles[tile])
+        fill, border = look.PANEL, look.FRAME
+        if inside < rows:
+            fill, border = ("#E8EAED" if inside else "#D3D6DA"), "#80868B"
+        at = frame.x, top - 10
+        if self.layout.rails:
+            at = right - look.text_width(text or " ", 12) / 2 - 8, bottom + 9
+        style = f'label={quoted(text)} fontsize=12 fontcolor="{look.INK}" style="rounded,filled"'
+        style += f' fillcolor="{fill}" color="{border}"'
+        ids = (boxes[0].id.rsplit("_", 1)[0], *(box.id for box in boxes))
+        self.items.append(Item("frame", ids, [(left, bottom), (right, top)], style, at))
+
+    # parameters
+
+    def draw_rails(self) -> None:
+        """The parameters that every step uses as rails, with a tap into each step."""
+        names = {x: f"rail{k}" for k, x in enumerate(self.layout.rails)}
+        for x, rects in self.layout.rails.items():
+            style = look.LOOKS["rail"]
+            if x in self.marked:
+                style = style._replace(border=look.RED, pen=2.4)
+            tip = f"used {len(self.picture.graph.users[x])} times"
+            self.node(names[x], rects[0], self.texts.parameter(x, x in self.marked), style, tip)
+            for k, piece in enumerate(rects[1:]):
+                self.plain(f"{names[x]}_piece{k}", piece, style)
+        for tag, (box, path, at) in self.layout.taps.items():
+            ends, sign = (names[tag.parameter], box.id), "ᵀ" if tag.turned else ""
+            self.draw_edge(ends, path, TAP, self.norm(tag), self.texts.share(tag), at, sign)
+
+    def draw_parameters(self, wrapped: bool) -> None:
+        """Under the steps one bar for all parameters that have no rail; into each cell goes a tap."""
+        shown = [x for x in self.texts.parameters if x not in self.layout.rails and self.is_used(x)]
+        if not shown or not self.layout.boxes:
+            return
+        cells = [box for box in self.texts.cells if box.tags and box in self.layout.boxes]
+        cells = cells if self.texts.has_taps and not wrapped else []
+        left, right = self.span(cells)
+        text = self.texts.list_of(shown, self.marked, max(right - left, 300.0))
+        width = max(right - left, look.size("rail", text)[0])
+        height = look.BAR_HEIGHT + 14.5 * text.count("\n")
+        y = min(y for item in self.items for _, y in item.points) - 14 - height / 2
+        rect = Rect((left + right) / 2, y, width, height)
+        self.node("weights", rect, text, look.LOOKS["rail"], "parameters")
+        for box in cells:
+            self.draw_tap(box, y + height / 2)
+
+    def is_used(self, x: Tensor) -> bool:
+        """Whether a parameter is no box of its own; an input that a gradient is asked for is no parameter."""
+        return x not in self.picture.counted.get("sequences", ())
+
+    def span(self, cells: list[Box]) -> tuple[float, float]:
+        """From the left to the right of what a bar of parameters stands under."""
+        frames = [self.layout.frames[box.tile] for box in cells] or list(
+            self.layout.frames.values()
         )
+        corners = [frame.corners for frame in frames]
+        return min(c[0] for c in corners), max(c[2] for c in corners)
+
+    def draw_tap(self, box: Box, y: float) -> None:
+        """From the bar of parameters into a cell."""
+        left, bottom, _, _ = self.layout.boxes[box].corners
+        norm, x = self.texts.joint(box), left + 10
+        path = straight((x, y), (x, bottom))
+        text = look.figure(norm) if norm is not None else ""
+        at = x - 4 - look.text_width(text or " ", 11) / 2, y + 9
+        self.draw_edge(("weights", box.id), path, TAP, norm, text, at, tip="share of this step")
+
+    def draw_legend(self) -> None:
+        """One of each kind of box, with what it stands for."""
+        left, bottom, right, _ = Canvas(self.items).box()
+        x, y = left, bottom - 26
+        kinds = {box.kind for box in self.picture.boxes}
+        kinds |= {"tag" for box in self.picture.boxes if box.tags}
+        for k, (kind, words) in enumerate(LEGEND.items()):
+            if kind not in kinds:
+                continue
+            width = 40 + look.text_width(words, 11)
+            if x + width > max(right, left + 300):
+                x, y = left, y - 26
+            style = look.LOOKS[kind]
+            size = min(style.width, 26), min(style.height, 20)
+            self.node(f"legend{k}", Rect(x + 14, y, *size), "", style, words)
+            self.items.append(text_item(f"legend_text{k}", (x + 31, y), words, 11))
+            x += width
+
+    # edges
 
     def draw_edge(
-        self, tail: str, head: str, path: Path, stroke: Stroke, norm: float | None, text: str = "",
-        at: Point | None = None, sign: str = "", tip: str = "",
+        self, ends: tuple[str, str], path: Path, stroke: Stroke, norm: float | None,
+        text: str = "", at: Point | None = None, sign: str = "", tip: str = "",
     ) -> None:  # fmt: skip
         """An edge; in a backward picture reversed, its gradient as colour and width."""
-        kind, ink = "edge", style.LOSS if stroke.colour == style.LOSS or "≤" in text else style.INK
-        sign = sign if self.flow is None else ""
-        if self.flow is not None and norm is None:
-            kind, stroke = "line", stroke if stroke.fixed else Stroke(style.PALE, 0.9)
-        elif norm is not None:
-            tail, head, path, tip = (
-                head,
-                tail,
-                path[::-1],
-                f"{tip}  gradient norm {norm:.3g}".strip(),
-            )
-            colour, pen = (
-                (self.colour(norm), 0.9 + 2.3 * self.fraction(norm)) if norm else (style.PALE, 0.9)
-            )
-            stroke = stroke if stroke.fixed else Stroke(colour, pen, stroke.dashed or norm == 0)
-        look = f'color="{stroke.colour}" penwidth={stroke.pen:.2f}'
-        look += " dir=none" * (kind == "line") + " style=dashed" * stroke.dashed
-        look += f' label={quoted(text)} fontsize=11 fontcolor="{ink}"' if text else ""
-        look += f" tooltip={quoted(tip)}" if tip and self.tips else ""
-        self.canvas.items.append(Item(kind, (tail, head), path, look, at if text else None, sign))
+        kind = "edge"
+        is_edit = stroke.colour == look.LOSS or "≤" in text
+        if self.norms is not None:
+            sign = ""
+            if norm is None:
+                kind = "line"
+                stroke = stroke if stroke.keep_colour else Stroke(look.PALE, 0.9, stroke.dashed)
+            else:
+                ends, path = ends[::-1], path[::-1]
+                tip = f"{tip}  gradient norm {norm:.3g}".strip()
+                stroke = stroke if stroke.keep_colour else self.graded(stroke, norm)
+        style = f'color="{stroke.colour}" penwidth={stroke.pen:.2f}'
+        style += " dir=none" if kind == "line" else ""
+        style += " style=dashed" if stroke.dashed else ""
+        if text:
+            ink = look.LOSS if is_edit else look.INK
+            style += f' label={quoted(text)} fontsize=11 fontcolor="{ink}"'
+        if tip and self.texts.has_tips:
+            style += f" tooltip={quoted(tip)}"
+        self.items.append(Item(kind, ends, path, style, at if text else None, sign))
+
+    def graded(self, stroke: Stroke, norm: float) -> Stroke:
+        """The stroke of an edge along which a gradient flows."""
+        if norm == 0:
+            return Stroke(look.PALE, 0.9, True)
+        return Stroke(self.colour(norm), 0.9 + 2.3 * self.fraction(norm), stroke.dashed)
 
     def draw_link(self, link: Link) -> None:
-        """One link, inside a panel or between two."""
-        grid, lane = self.grid, link.lane
-        if link in grid.turns:
-            path = ways.whole(grid, link)
-        else:
-            place = grid.places[link.target.panel]
-            pair = place.boxes.index(link.source), place.boxes.index(link.target)
-            path = place.way("inner", *pair)
-            lane = lane or grid.spines[place.shape].get(("inner", *pair), "")
+        """One link, within a tile or between two."""
+        lane = link.lane or self.layout.lanes.get(link, "")
         cut = link.mark.startswith("✂")
-        lane = "" if link.total else lane
-        colour = (
-            style.LOOKS["cell state" if style.is_memory(lane) else "state"].border
-            if lane
-            else style.DATA
-        )
-        stroke = Stroke(
-            style.LOSS if cut else colour, 1.7 if lane else 1.1, cut or bool(link.hidden), cut
-        )
-        text, at = self.caption(link, path)
-        ends = link.source.name, link.target.name
-        self.draw_edge(
-            *ends, path, stroke, self.norms.get(link), text, at, self.sign(link), self.name_of(link)
-        )
+        colour = look.LOOKS[look.state_kind(lane)].border if lane else look.DATA
+        dashed = cut or bool(link.hidden) or link.source.kind == "stub"
+        pen = 1.7 if lane else 1.1
+        stroke = Stroke(look.LOSS if cut else colour, pen, dashed, keep_colour=cut)
+        ends = link.source.id, link.target.id
+        text, at = self.caption(link), self.layout.captions[link]
+        tip = self.texts.flows(link)
+        path = self.layout.links[link]
+        self.draw_edge(ends, path, stroke, self.norm(link), text, at, link.sign, tip)
 
-    def caption(self, link: Link, path: Path) -> tuple[str, Point | None]:
-        """The text of a link that crosses a gutter: its mark, the steps it hides, or its state; that once."""
-        text = link.mark if link.mark.startswith("✂") else f"▌{link.mark}" if link.mark else ""
-        text = (
-            f"… {link.hidden} step{'s' * (link.hidden > 1)}  {text}".strip()
-            if link.hidden
-            else text
-        )
-        swings = self.grid.turns.get(link) == []
-        silent = link.source.kind == "constant" or (link.total and link.source.kind != "delay")
-        where = (
-            link.source if swings else text,
-            link.lane if swings else link.source.panel,
-            link.target.panel,
-        )
-        where = (link.lane, link.mark, link.target.panel) if link.source.kind == "delay" else where
-        if where in self.captioned or not (text or (swings and link.lane and not silent)):
-            return "", None  # lines that run side by side have one text
-        self.captioned.add(where)
-        x, y = ways.gutter_middle(self.grid, link) if swings else level_middle(path)
-        return text or link.lane, (x, y + 8)
+    def caption(self, link: Link) -> str:
+        """The text of a link: its mark, the steps that it hides, or its state; lines side by side have one text."""
+        apart = link.source.tile != link.target.tile
+        crosses = (link.lane and apart) or link.source.kind == "delay"
+        if link.target.beside == "after":  # the loose end says it
+            return ""
+        words = [self.hidden_text(link)] if link.hidden else []
+        if link.mark:
+            words.append(link.mark if link.mark.startswith("✂") else f"▌{link.mark}")
+        if (
+            not words
+            and crosses
+            and link.source.kind not in ("constant", "stub")
+            and link.target.kind != "delay"
+        ):
+            words = [self.texts.name(link.lane)]
+        text = "  ".join(words)
+        key = link.lane, text, link.source.tile, link.target.tile
+        if not text or key in self.captioned:
+            return ""
+        self.captioned.add(key)
+        return text
 
-    def sign(self, link: Link) -> str:
-        """Beside an edge into − or ÷: which operand it is, if it is the second."""
-        alone = link.ends if len(link.ends) == 1 else []
-        ops = [
-            op_name(node) for node, k in alone if k == 1 and not is_number(node.inputs[0])
-        ]  # else the box says 1−
-        return (
-            "".join({"subtract": "−", "divide": "÷"}.get(op, "") for op in ops) or "ᵀ" * link.turned
-        )
+    def hidden_text(self, link: Link) -> str:
+        """How many steps a link hides, and how far the gradient falls over them."""
+        text = f"… {naming.count(link.hidden, 'step')}"
+        norms = self.norms
+        if norms is None or self.texts.quiet or not link.source.states:
+            return text
+        early = [norms.parts.get(part) for name, part in link.source.states if name == link.state]
+        late = [norms.parts.get(p) for name, p in link.target.states if name == link.state]
+        if early and late and early[0] and late[0]:
+            return f"{text}, ×{look.figure(early[0] / late[0])}"
+        return text
+
+
+def text_item(name: str, at: Point, text: str, font: float, ink: str = look.INK) -> Item:
+    """A text alone, written from its left end."""
+    width = look.text_width(text, font)
+    style = f'label={quoted(text)} fontsize={font:g} fontcolor="{ink}" pencolor=none'
+    corners = [(at[0], at[1] - font / 2 - 2), (at[0] + width, at[1] + font / 2 + 2)]
+    return Item("frame", (name,), corners, style, (at[0] + width / 2, at[1]))
+
+
+def wrapped(text: str, width: float, font: float) -> list[str]:
+    """A text in lines of about a width."""
+    return textwrap.wrap(text, max(24, int(width / look.text_width("n", font))))
+
+
+def quoted(text: str) -> str:
+    """A DOT string that shows exactly this text."""
+    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return '"' + text.replace("&", "&amp;") + '"'

@@ -1,90 +1,148 @@
-"""What a picture is made of: rows of panels (layer × time step) that hold boxes; links and taps between them."""
+"""What is drawn, without any coordinates: rows and columns of tiles that hold boxes, and links between boxes.
+
+`read` and `group` and `link` make a `Picture` of a `Graph`; `arrange` makes a `Layout` of a `Picture`.  All are values:
+nothing in them changes once they are made.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from minigrad.graph import Graph
 from minigrad.tensor import Tensor
 
-End = tuple[
-    Tensor, int
-]  # one edge of the graph: the node it flows into, and the number of the input
-Panel = tuple["Row", int]  # a row and a column in it: a time step, or a stretch outside of time
+# Columns stand from left to right in the order of these tuples: the segment of the picture, then the
+# time step, outermost axis first.  A segment that is no whole number lies outside of time.
+Column = tuple[float, ...]
 
 
-@dataclass(eq=False, slots=True, repr=False)
+class End(NamedTuple):
+    """One edge of the graph: input number `position` of `node`.
+
+    part: if the value holds all time steps, the number of the one that is meant.
+    """
+
+    node: Tensor
+    position: int
+    part: int | None = None
+
+
+class Part(NamedTuple):
+    """A node of the graph, or of a node that holds all time steps the part of one step."""
+
+    node: Tensor
+    part: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class Row:
-    """The panels of one layer along one axis, or those outside of time; rows with one segment share their columns."""
+    """The tiles of one layer along one axis of time, or of what stands outside of time.
 
-    key: tuple[Any, ...]
+    level: counted from the bottom.  total: how many time steps there are, drawn or not.  reverse: time runs from right
+    to left.  backward: it holds a traced backward pass.
+    """
+
     name: str
-    segment: float
-    depth: int = 0  # of a traced backward pass: 1; of a backward pass through that: 2
+    level: int
+    timed: bool = True
     reverse: bool = False
-    total: int = 1  # steps, drawn or not
-    level: int = 0  # counted from the bottom
+    backward: bool = False
+    total: int = 1
+
+
+class Tile(NamedTuple):
+    """Where boxes stand together: one row, one column."""
+
+    row: Row
+    column: Column
 
     @property
-    def timed(self) -> bool:
-        """Whether its columns are time steps."""
-        return self.segment == int(self.segment)
+    def t(self) -> int:
+        """The (outermost) time step; outside of time the number of the column."""
+        return int(self.column[1])
 
 
-@dataclass(eq=False, slots=True, repr=False)
-class Tap:
-    """The use of one parameter by one box."""
+@dataclass(frozen=True, eq=False)
+class Tag:
+    """The use of one parameter, or of one constant that many boxes use, by one box.
+
+    turned: the box takes its transpose.
+    """
 
     parameter: Tensor
-    ends: list[End]
-    name: str = ""
-    turned: bool = False  # it is transposed there
-    label: str = ""  # the name, and in a backward picture the share of the gradient
-    width: float = 0.0  # as a tag
+    ends: tuple[End, ...]
+    name: str
+    turned: bool = False
 
 
-@dataclass(eq=False, slots=True, repr=False)
+@dataclass(frozen=True, eq=False)
 class Box:
-    """One thing drawn: usually one operation or leaf, in the folded views several."""
+    """One thing drawn: one operation or leaf, or in the folded views several.
 
+    id: its name in the DOT text: l0_t3_k5 is box 5 of step 3 in row 0.
+    kind: what it looks like, a key of `look.LOOKS`.
+    parts: all that it stands for.  states: those of them that are states, by name.
+    beside: "" in its tile; else "before" or "after" it, or "below".
+    """
+
+    id: str
     kind: str
     label: str
-    nodes: list[Tensor]
-    panel: Panel
-    lanes: tuple[str, ...] = ()  # the states that it makes
-    outside: bool = False  # it stands beside its panel: an input below it, an initial state or a delay in front of it
-    taps: dict[Tensor, Tap] = field(default_factory=dict)  # by the parameter
-    name: str = ""  # in the DOT text
+    parts: tuple[Part, ...]
+    tile: Tile
+    states: tuple[tuple[str, Part], ...] = ()
+    tags: tuple[Tag, ...] = ()
+    beside: str = ""
+
+    @property
+    def nodes(self) -> tuple[Tensor, ...]:
+        """The nodes of the graph that it stands for."""
+        return tuple(part.node for part in self.parts)
+
+    @property
+    def lanes(self) -> tuple[str, ...]:
+        """The names of the states that it makes."""
+        return tuple(name for name, _ in self.states)
 
 
-@dataclass(eq=False, slots=True, repr=False)
+@dataclass(frozen=True, eq=False)
 class Link:
-    """What flows from one box to another: one edge of the graph, or several where boxes are folded."""
+    """What flows from one box to another: one edge of the graph, or several where boxes are folded.
+
+    lane: the state that it carries to another time step, or "".  state: the state that its source is, or "".
+    hidden: how many time steps lie between that are not drawn.  mark: of an edited graph, "✂" or "≤ limit".
+    sign: what is written beside the arrowhead: "−", "÷" for the second operand, "ᵀ" for a transpose.
+    """
 
     source: Box
     target: Box
-    ends: list[End]
-    lane: str = ""  # of a state edge: the state's name
-    state: str = ""  # the state that the source is, on any edge
-    hidden: int = 0  # how many steps that are not drawn lie between
-    mark: str = ""  # of an edited graph: "✂", or "≤ limit"
-    turned: bool = False  # it is transposed at its target
-    total: bool = False  # the lane is that of a running total, not of a state
+    ends: tuple[End, ...]
+    lane: str = ""
+    state: str = ""
+    hidden: int = 0
+    mark: str = ""
+    sign: str = ""
 
 
-@dataclass(eq=False, slots=True, repr=False)
+@dataclass(frozen=True, eq=False)
 class Picture:
-    """Rows of panels, and the links between and within them."""
+    """All boxes by the tile that they belong to, and the links between them.
+
+    outputs: what the graph puts out.  counted: the nodes that are in no box, by the reason why.
+    notes: what the picture leaves out or folds, in words; they are written under it.
+    """
 
     graph: Graph
     view: str
     rolled: bool
-    panels: dict[Panel, list[Box]]
-    links: list[Link]
-    outputs: set[Tensor]  # or what is drawn in their place
+    tiles: dict[Tile, tuple[Box, ...]]
+    links: tuple[Link, ...]
+    outputs: frozenset[Part]
+    counted: dict[str, frozenset[Tensor]]
+    notes: tuple[str, ...] = ()
 
     @property
     def boxes(self) -> list[Box]:
-        """All boxes, panel by panel."""
-        return [box for boxes in self.panels.values() for box in boxes]
+        """All boxes, tile by tile."""
+        return [box for boxes in self.tiles.values() for box in boxes]

@@ -9,7 +9,7 @@ import pytest
 
 import minigrad as mg
 import nn
-from minigrad.render import style
+from minigrad.render import look as style
 
 Point = tuple[float, float]
 

@@ -56,9 +56,9 @@ def test_the_state_of_a_padded_step_has_the_whole_gradient_that_its_edges_tell(d
     graph = mg.Graph((y**2).mean())
     picture = drawing(render.to_dot(graph, backward=True, view="cells").source)
     told = [
-        float(re.search(r"\|dh\| ([\d.e-]+)", node.label)[1])
+        float(re.search(r"‖∂L/∂h.‖ = ([\d.e-]+)", node.label)[1])
         for node in picture.nodes.values()
-        if "|dh|" in node.label
+        if "‖∂L/∂h" in node.label and node.label.startswith(cell)
     ]
     states = {
         step.node.t: step.grad
@@ -96,15 +96,16 @@ def test_views_of_one_value_are_one_edge_with_the_whole_gradient():
         assert f"gradient norm {np.linalg.norm(gradient.data):.3g}" in source
 
 
-def test_a_running_total_goes_on_over_hidden_steps(network, drawing):
+def test_a_running_total_is_a_sum_over_all_steps(network, drawing):
     picture = drawing(
         render.to_dot(network("by hand", 12), view="cells", steps="0:2,-2:", backward=True).source
     )
     dashed = {
         (tail, head) for tail, head, _, more in picture.edges if "dashed" in more.get("style", "")
     }
-    assert len(dashed) == 2  # of the state and of the total
-    assert picture.source.count("… 8 steps") == 2
+    assert len(dashed) == 1  # of the state
+    assert picture.source.count("… 8 steps") == 1
+    assert "Σ of 12 total" in {node.label for node in picture.nodes.values()}
 
 
 @pytest.mark.parametrize("view", ["ops", "cells"])
@@ -175,7 +176,7 @@ def test_a_reversed_layer_takes_its_state_from_the_step_after(network, drawing):
 
 def test_a_rolled_picture_shows_the_step_that_the_loss_enters(network, drawing):
     source = render.to_dot(network("lstm", 4), time="rolled", view="cells", backward=True).source
-    assert "at t = 3" in source
+    assert "‖∂L/∂h₃‖" in source
     assert "dir=none" not in next(
         line for line in source.splitlines() if "-> l0_t3_k1 [" in line and "l1_" in line
     )

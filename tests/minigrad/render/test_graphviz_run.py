@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from minigrad import render
-from minigrad.render import engine
+from minigrad.render import graphviz_run as engine
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The visual language: shape, colour, pen and size of everything drawn, and the width of text.  Imports nothing.
+"""The visual language: shape, colour, pen and size of everything drawn, and texts.
 
 Shape, not only colour, tells the kind of a thing, so that a picture survives grey print.  Lengths are points.
 """
@@ -6,6 +6,7 @@ Shape, not only colour, tells the kind of a thing, so that a picture survives gr
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,14 +15,14 @@ INK, GREY, PALE, PANEL, RED = "#202124", "#5F6368", "#A8ADB3", "#F8F9FA", "#B314
 RAMP = ("#FFF6DC", "#FEE1A8", "#FDBE70", "#F8935A", "#E6654F", "#C23C5E", "#8B2368", "#480F58")
 FAINTEST = 0.28  # where on the ramp a scale begins: paler would vanish on a panel
 NOT_FINITE = "#00E5FF"  # of NaN and infinity: no colour of the ramp
-TAP, LOSS, DATA = "#E8710A", "#D93025", "#5F6368"
+TAP, LOSS, DATA, FRAME = "#6B7A00", "#D93025", "#5F6368", "#DADCE0"
 SMALLEST = 11.0  # the smallest font size in any picture
-SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
-TAG_HEIGHT, RAIL_HEIGHT = 14.0, 16.0
+TAG_HEIGHT, BAR_HEIGHT = 14.0, 16.0
+TEXTBOOK = ("cell", "output", "loss")  # what one step holds in the view of cells
 
 
 class Look(NamedTuple):
-    """How one kind of node is drawn; width and height are the least, text widens all but true circles."""
+    """How one kind of box is drawn; width and height are the least, text widens all but true circles."""
 
     shape: str  # "circle", "box" (rounded) or "square"
     fill: str
@@ -35,12 +36,14 @@ class Look(NamedTuple):
 
     def attributes(self) -> str:
         """The look as DOT attributes."""
+        if self.shape == "none":
+            return f'shape=plain fontcolor="{self.ink}" fontsize={self.font:g}'
         shape = "ellipse" if self.shape == "circle" else "box"
-        style = ",".join(
-            ["rounded"] * (self.shape == "box") + ["filled"] + ["dashed"] * self.dashed
-        )
+        words = ["rounded"] if self.shape == "box" else []
+        words += ["filled", "dashed"] if self.dashed else ["filled"]
         return (
-            f'shape={shape} style="{style}" fillcolor="{self.fill}" color="{self.border}" penwidth={self.pen:.2f} '
+            f'shape={shape} style="{",".join(words)}" fillcolor="{self.fill}" '
+            f'color="{self.border}" penwidth={self.pen:.2f} '
             f'fontcolor="{self.ink}" fontsize={self.font:g}'
         )
 
@@ -48,61 +51,55 @@ class Look(NamedTuple):
 LOOKS = {
     "input": Look("circle", "#E6F4EA", "#1E8E3E", 1.2, 28, 28),
     "state": Look("circle", "#E0F4F5", "#12A4AF", 1.8, 27, 27, 14),
-    "cell state": Look("circle", "#E8F0FE", "#1A73E8", 1.8, 27, 27, 14),
+    "memory": Look("circle", "#E8F0FE", "#1A73E8", 1.8, 27, 27, 14),
     "state box": Look("box", "#E0F4F5", "#12A4AF", 1.8, 38, 23, 12),
     "matmul": Look("box", "#FFF8E1", "#A67C00", 1.1, 26, 26),
     "nonlinear": Look("box", "#F3E8FD", "#8430CE", 1.1, 38, 23, 12),
     "elementwise": Look("circle", "#FFFFFF", "#5F6368", 1.1, 25, 25, 14),
     "operation": Look("box", "#FFFFFF", "#5F6368", 1.1, 26, 23, 12),
     "cell": Look("box", "#E8F0FE", "#1A73E8", 1.6, 66, 48, 13),
-    "output": Look("circle", "#E0F4F5", "#12A4AF", 1.2, 28, 28),
-    "rail": Look("box", "#FEF1E0", "#E8710A", 1.1, 13, RAIL_HEIGHT, SMALLEST),
-    "tag": Look("box", "#FEF1E0", "#E8710A", 0.9, 13, TAG_HEIGHT, SMALLEST),
+    "output": Look("box", "#E0F4F5", "#12A4AF", 1.2, 34, 24, 12),
+    "rail": Look("box", "#F3F7D2", TAP, 1.1, 13, BAR_HEIGHT, SMALLEST),
+    "tag": Look("box", "#F3F7D2", TAP, 0.9, 13, TAG_HEIGHT, SMALLEST),
     "constant tag": Look("box", "#F1F3F4", "#80868B", 0.9, 13, TAG_HEIGHT, SMALLEST),
     "constant": Look("box", "#F1F3F4", "#80868B", 1.0, 26, 21, 12),
-    "bar": Look("box", "#FFFFFF", "#5F6368", 1.1, 26, RAIL_HEIGHT, 12),
+    "bar": Look("box", "#FFFFFF", "#5F6368", 1.1, 26, BAR_HEIGHT, 12),
     "loss": Look("box", "#FCE8E6", "#D93025", 2.0, 26, 23, 12),
     "delay": Look("square", "#202124", "#202124", 1.0, 30, 16, SMALLEST, "#FFFFFF"),
+    "stub": Look("none", "#FFFFFF", "#FFFFFF", 0.0, 18, 14, SMALLEST),
 }
 
 SYMBOLS = {
-    "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "matmul": "@", "negative": "−", "power": "xʸ",
-    "sigmoid": "σ", "square": "x²", "sqrt": "√", "sum": "Σ", "add_up": "Σ", "maximum": "max", "minimum": "min",
-    "concatenate": "concat", "absolute": "abs", "getitem": "[ ]",
+    "add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "matmul": "@", "negative": "−",
+    "power": "xʸ", "sigmoid": "σ", "square": "x²", "sqrt": "√", "sum": "Σ", "add_up": "Σ",
+    "maximum": "max", "minimum": "min", "concatenate": "concat", "absolute": "abs",
+    "getitem": "pick",
 }  # fmt: skip
 NONLINEAR = {
-    *(
-        "sigmoid",
-        "tanh",
-        "relu",
-        "softplus",
-        "gelu",
-        "softmax",
-        "log_softmax",
-        "exp",
-        "log",
-        "sin",
-        "cos",
-        "arctan",
-    ),
-    *("logsumexp", "leaky_relu", "elu", "silu", "sqrt", "square", "power", "absolute", "clip"),
-}
+    "sigmoid", "tanh", "relu", "softplus", "gelu", "softmax", "log_softmax", "exp", "log", "sin",
+    "cos", "arctan", "logsumexp", "leaky_relu", "elu", "silu", "sqrt", "square", "power",
+    "absolute", "clip",
+}  # fmt: skip
 PRODUCTS = {"matmul", "dot", "einsum", "outer"}
 ELEMENTWISE = {"add", "subtract", "multiply", "divide", "negative"}
 
 # Widths of the printable ASCII characters in DejaVu Sans, the widest font of the list, in thousandths of its size.
 _WIDTHS = (
-    *(318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, *[636] * 10, 337, 337, 838, 838),
-    *(838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295, 295, 656, 557, 863, 748, 787, 603, 787, 695, 635),
-    *(611, 732, 684, 989, 685, 611, 685, 390, 337, 390, 838, 500, 500, 613, 635, 550, 635, 615, 352, 635, 634, 278),
-    *(278, 579, 278, 974, 634, 612, 635, 635, 411, 521, 392, 634, 592, 818, 592, 592, 525, 636, 337, 636, 838),
-)  # fmt: skip
-_OTHERS = {401: "₀₁₂₃₄₅₆₇₈₉²³ʸₜ", 517: "‖∂", 840: "×÷−", 318: "·", 227: "′"}
+    *(318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, *[636] * 10),
+    *(337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295, 295, 656),
+    *(557, 863, 748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685, 611, 685, 390, 337, 390),
+    *(838, 500, 500, 613, 635, 550, 635, 615, 352, 635, 634, 278, 278, 579, 278, 974, 634, 612),
+    *(635, 635, 411, 521, 392, 634, 592, 818, 592, 592, 525, 636, 337, 636, 838),
+)
+_OTHERS = {401: "₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹ʸₜ", 517: "‖∂⁻", 840: "×÷−", 318: "·", 227: "′"}
 _NARROW = {character: width for width, characters in _OTHERS.items() for character in characters}
 
 
 def text_width(text: str, font: float) -> float:
-    """How wide a text is at a font size; the widest of its lines.  Below 12 points hinting keeps letters as wide."""
+    """How wide a text is at a font size; the widest of its lines.
+
+    Below 12 points hinting keeps letters as wide.
+    """
     return max(sum(map(_advance, line)) for line in text.split("\n")) * max(font, 12) / 1000
 
 
@@ -111,15 +108,18 @@ def _advance(character: str) -> int:
     code = ord(character) - 32
     if 0 <= code < len(_WIDTHS):
         return _WIDTHS[code]
-    return _NARROW.get(
-        character,
-        1000 if code > 0x2E5F else 840 if code > 0x1FFF else 700 if code < 0x3E0 else 1100,
-    )
+    if character in _NARROW:
+        return _NARROW[character]
+    if code > 0x2E5F:
+        return 1000
+    if code > 0x1FFF:
+        return 840
+    return 700 if code < 0x3E0 else 1100
 
 
 @lru_cache(maxsize=4096)
 def size(kind: str, text: str) -> tuple[float, float]:
-    """Width and height of a node of a kind with a text in it."""
+    """Width and height of a box of a kind with a text in it."""
     look = LOOKS[kind]
     height = look.height + text.count("\n") * (look.font + 2)
     width = text_width(text, look.font) + (6 if look.font < 12 else 10)
@@ -131,15 +131,35 @@ def size(kind: str, text: str) -> tuple[float, float]:
 def figure(norm: float) -> str:
     """A norm in two digits, or all of a whole number of up to four.
 
-    >>> figure(0.01234), figure(137.4)
-    ('0.012', '137')
+    >>> figure(0.01234), figure(137.4), figure(2.5e-7)
+    ('0.012', '137', '2.5·10⁻⁷')
     """
-    return f"{norm:.0f}" if 99.5 <= norm < 9999.5 else f"{norm:.2g}"
+    if 99.5 <= norm < 9999.5:
+        return f"{norm:.0f}"
+    mantissa, _, exponent = f"{norm:.2g}".partition("e")
+    return f"{mantissa}·{power(int(exponent))}" if exponent else mantissa
+
+
+def power(exponent: float) -> str:
+    """A power of ten.
+
+    >>> power(-4)
+    '10⁻⁴'
+    """
+    return "10" + f"{exponent:g}".translate(str.maketrans("-0123456789.", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹·"))
+
+
+def shape(sizes: tuple[int, ...]) -> str:
+    """The shape of an array: 3×16."""
+    return "×".join(map(str, sizes))
 
 
 @lru_cache(maxsize=4096)
 def shorten(text: str, length: int = 28) -> str:
     """A text cut in the middle to at most `length` characters; what cannot be printed shows as �."""
+    lines = text.split("\n")
+    if len(lines) > 1:
+        return "\n".join(shorten(line, length) for line in lines)
     text = "".join(c if c.isprintable() else "�" for c in " ".join(text.split()))
     return text if len(text) <= length else f"{text[: length - 10]}…{text[-9:]}"
 
@@ -154,8 +174,13 @@ def subscript(number: int) -> str:
 
 
 def is_memory(lane: str) -> bool:
-    """Whether a state, or the gradient of it, is the memory c of a cell: it runs on top, in a colour of its own."""
-    return lane.removeprefix("d").startswith("c")
+    """Whether a state is the memory c of a cell: it runs on top, in a colour of its own."""
+    return re.match(r"[cC](?![A-Za-z])", lane) is not None
+
+
+def state_kind(lane: str) -> str:
+    """The kind of box of an operation that makes a state."""
+    return "memory" if is_memory(lane) else "state"
 
 
 @lru_cache(maxsize=4096)
@@ -163,19 +188,23 @@ def ramp(fraction: float) -> str:
     """The colour at a fraction 0 … 1 of a scale, pale to dark; its luminance falls strictly."""
     place = (FAINTEST + (1 - FAINTEST) * min(max(fraction, 0.0), 1.0)) * (len(RAMP) - 1)
     k = min(int(place), len(RAMP) - 2)
-    pairs = zip(_rgb(RAMP[k]), _rgb(RAMP[k + 1]), strict=True)
+    pairs = zip(rgb(RAMP[k]), rgb(RAMP[k + 1]), strict=True)
     return "#" + "".join(f"{round(a + (b - a) * (place - k)):02X}" for a, b in pairs)
 
 
 @lru_cache(maxsize=4096)
 def ink_on(fill: str) -> str:
     """Black or white, whichever has more contrast to a fill."""
-    light = [
-        (c / 255 / 12.92 if c < 11 else ((c / 255 + 0.055) / 1.055) ** 2.4) for c in _rgb(fill)
-    ]
-    luminance = 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
-    return "#000000" if (luminance + 0.05) ** 2 > 0.05 * 1.05 else "#FFFFFF"
+    return "#000000" if (luminance(fill) + 0.05) ** 2 > 0.05 * 1.05 else "#FFFFFF"
 
 
-def _rgb(colour: str) -> tuple[int, ...]:
+def luminance(colour: str) -> float:
+    """The relative luminance of a colour, 0 … 1, as the guidelines for accessible text define it."""
+    parts = [c / 255 for c in rgb(colour)]
+    light = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]
+
+
+def rgb(colour: str) -> tuple[int, ...]:
+    """Red, green and blue of a colour, 0 … 255."""
     return tuple(int(colour[k : k + 2], 16) for k in (1, 3, 5))

@@ -1,4 +1,4 @@
-"""Curves: the Bézier splines of links, how they end at a box, turn corners and cross.  Imports nothing.
+"""Curves: the Bézier splines of links, how they end at a box, turn corners and cross.
 
 A path is a list of 3n + 1 points from a source to a target.
 """

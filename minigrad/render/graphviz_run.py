@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.render import fonts
-from minigrad.render.paths import Point
+from minigrad.render.splines import Point
 
 FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps")
 WITH_FONTS = ("png", "pdf", "jpg", "ps")  # an SVG leaves its text to whoever shows it
@@ -31,7 +31,7 @@ sys.stdout.buffer.write(pygraphviz.AGraph(string=sys.stdin.read()).draw(format=s
 sys.stdout.flush()
 os._exit(0)
 """
-Layout = tuple[dict[str, Point], dict[str, list[Point]], float, float]
+Places = tuple[dict[str, Point], dict[str, list[Point]], float, float]
 
 
 class NoGraphvizError(RuntimeError):
@@ -85,13 +85,13 @@ class _silent_stderr:
         os.close(self.kept)
 
 
-def layouts(texts: Sequence[str]) -> list[Layout]:
+def layouts(texts: Sequence[str]) -> list[Places]:
     """The places of nodes and edges in several small graphs: one run of dot for all of them."""
     if not texts:
         return []
     if not shutil.which("dot"):
         return [_read(json.loads(run(text, "json0"))) for text in texts]
-    answer, found = run("\n".join(texts), "json0").decode().strip(), list[Layout]()
+    answer, found = run("\n".join(texts), "json0").decode().strip(), list[Places]()
     while answer:
         graph, end = json.JSONDecoder().raw_decode(answer)
         found.append(_read(graph))
@@ -99,7 +99,7 @@ def layouts(texts: Sequence[str]) -> list[Layout]:
     return found
 
 
-def _read(graph: dict[str, Any]) -> Layout:
+def _read(graph: dict[str, Any]) -> Places:
     def points(text: str) -> list[Point]:
         pairs = (part.split(",") for part in text.split())
         return [(float(x), float(y)) for x, y in pairs]

@@ -1,0 +1,250 @@
+"""From a graph and options to a picture on its page: rolled or unrolled, wrapped, made to fit."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from minigrad.graph import Graph
+from minigrad.render import graphviz_run, look
+from minigrad.render.arrange import Layout
+from minigrad.render.group import VIEWS
+from minigrad.render.link import make_picture
+from minigrad.render.measure import Norms, measure
+from minigrad.render.names import Names
+from minigrad.render.options import FITS, Options, one_step, shown_steps
+from minigrad.render.paint import Canvas, Drawing, paint, text_item
+from minigrad.render.picture import Picture
+from minigrad.render.read import Reading, read
+from minigrad.render.routes import arrange
+from minigrad.render.rows import set_rows
+from minigrad.render.texts import Texts
+from minigrad.tensor import Tensor
+
+RAILS = 3  # more parameters than this are drawn as tags
+MAX_WIDTH = 4100.0  # points, about four slides: a longer picture is wrapped, as text is
+MAX_PAGE_RATIO = 6.0  # times as much as a page holds: not tried in lines
+SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A picture with its norms, ready to be laid out and painted.
+
+    marked: the boxes and parameters that are pointed out.  scale: the decades of the colours.
+    """
+
+    picture: Picture
+    norms: Norms | None
+    options: Options
+    marked: set[Any]
+    scale: tuple[float, float]
+    quiet: bool = False
+
+    def canvas(self) -> Canvas:
+        """The painted picture; one that is too long for its page is wrapped."""
+        layout, texts = self.layout(self.options.per_row)
+        options = self.options
+        if layout.width > MAX_WIDTH and self.may_wrap(layout):
+            lines = math.ceil(layout.width / MAX_WIDTH)
+            per_row = math.ceil((layout.columns - 1) / lines)
+            options = replace(options, per_row=per_row)
+            layout, texts = self.layout(per_row)
+        return paint(self.picture, layout, texts, self.norms, options, self.marked, self.scale)
+
+    def may_wrap(self, layout: Layout) -> bool:
+        """Whether a picture may be wrapped that was not asked to be."""
+        options = self.options
+        asked = options.per_row is None and options.fit is None and not self.picture.rolled
+        return asked and layout.columns > 2
+
+    def layout(self, per_row: int | None) -> tuple[Layout, Texts]:
+        """The places of everything; with rails where they fit, else with tags."""
+        options = self.options
+        texts = Texts(
+            self.picture, self.norms, options.labels or {}, options.count_from,
+            wrapped=per_row is not None, quiet=self.quiet, values=options.values,
+        )  # fmt: skip
+        railed = {} if per_row else _shared(self.picture)
+        found = arrange(self.picture, texts, railed, per_row) if railed else None
+        found = found or arrange(self.picture, texts, {}, per_row)
+        assert found is not None
+        return found, texts
+
+
+def _shared(picture: Picture) -> dict[Tensor, int]:
+    """The parameters that several tiles use, if they are few enough to be drawn as rails over one row."""
+    rows = {tile.row for tile in picture.tiles if tile.row.timed}
+    if len(rows) != 1 or picture.view == "cells":
+        return {}
+    uses = Counter[Tensor]()
+    for boxes in picture.tiles.values():
+        tags = [tag for box in boxes if box.kind != "cell" for tag in box.tags]
+        uses.update(list(dict.fromkeys(tag.parameter for tag in tags)))
+    shared = [x for x, count in uses.items() if count > 1 and x._requires_grad]
+    return {x: k for k, x in enumerate(shared)} if len(shared) <= RAILS else {}
+
+
+def plan(graph: Graph, options: Options, *, limit: int | None = None, quiet: bool = False) -> Plan:
+    """The picture of a graph, and what its backward pass brings: all of it, or only the first steps."""
+    reading = read(graph)
+    set_rows(reading)
+    rolled = options.time == "rolled" and bool(graph.axes)
+    names = Names(reading, options.labels or {}, rolled, options.count_from)
+    if rolled:
+        options = replace(options, per_row=None)
+        shown, note = one_step(reading, options.count_from)
+    else:
+        shown, note = shown_steps(reading, options.view, options.steps)
+    marked = _origins(reading, options.highlight)
+    picture = make_picture(names, shown, options.view, options.blocks, [note] if note else [])
+    if not picture.boxes:
+        raise ValueError(f"there is no operation to draw in {graph!r}")
+    found, lost = _marked(picture, marked)
+    if lost:
+        text = f"not drawn: {lost} of {len(marked)} highlighted nodes"
+        picture = replace(picture, notes=(text, *picture.notes))
+    norms = measure(picture, limit) if options.backward else None
+    scale = options.scale or (norms.scale if norms else (0.0, 1.0))
+    return Plan(picture, norms, options, found, scale, quiet)
+
+
+def _origins(reading: Reading, highlight: tuple[Tensor, ...]) -> set[Tensor]:
+    """The nodes that highlighted ones are drawn as."""
+    known, found = set(reading.graph.nodes), set()
+    for node in highlight:
+        if node not in known:
+            raise ValueError(f"highlight: {node!r} is no node of the graph {reading.graph!r}")
+        while node in reading.folded:
+            node = reading.folded[node]
+        found.add(node)
+    return found
+
+
+def _marked(picture: Picture, nodes: set[Tensor]) -> tuple[set[Any], int]:
+    """The boxes and parameters that stand for some nodes, and how many of them nothing stands for."""
+    boxes = {box for box in picture.boxes if nodes.intersection(box.nodes)}
+    parameters = {tag.parameter for box in picture.boxes for tag in box.tags} & nodes
+    seen = {node for box in boxes for node in box.nodes} | parameters
+    return boxes | parameters, len(nodes - seen)
+
+
+def canvas_of(graph: Graph, options: Options) -> Canvas:
+    """The canvas of a graph: rolled, unrolled, or both side by side."""
+    if options.time != "both":
+        return plan(graph, options).canvas()
+    unrolled = plan(graph, replace(options, time="unrolled"))
+    if len(graph._positions) == len(graph.axes):  # one step, or none
+        return unrolled.canvas()
+    right = unrolled.canvas()
+    left = plan(graph, replace(options, time="rolled", scale=unrolled.scale, title="")).canvas()
+    (_, bottom, edge, top), (begin, low, _, high) = left.box(), right.box()
+    sign = text_item("equals", (edge + 24, (bottom + top) / 2), "=", 26)
+    whole = replace(left, items=[*left.items, sign], title=options.title)
+    return whole.beside(right, edge + 72 - begin, (bottom + top - low - high) / 2, "u_")
+
+
+# pages
+
+
+def draw(graph: Graph, options: Options) -> Drawing:
+    """The picture, at the size that is asked for."""
+    if options.fit is not None:
+        canvas, _ = fitted(options, lambda tried: canvas_of(graph, tried), bool(graph.axes))
+        return canvas.digraph(page_size(options.fit))
+    canvas = canvas_of(graph, options)
+    left, bottom, right, top = canvas.page()
+    longest = max(right - left, top - bottom) + 100
+    dpi = min(144 if longest < 4000 else 96, 32_000 * 72 / longest)
+    return canvas.digraph({"dpi": f"{dpi:.0f}"})
+
+
+def page_size(fit: str) -> dict[str, str]:
+    """What makes a drawing fill its slide or column."""
+    return {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
+
+
+def fitted(
+    options: Options, canvas_for: Callable[[Options], Canvas], timed: bool
+) -> tuple[Canvas, Options]:
+    """The first picture, of ever smaller ones, whose text is readable at its size; else the most readable one.
+
+    With the options that it is drawn with.
+    """
+    assert options.fit is not None
+    best: tuple[float, Canvas, Options] | None = None
+    for smaller in attempts(options, timed):
+        for attempt in (smaller, *_lines(smaller, canvas_for)):
+            canvas = canvas_for(attempt).noted(changes(options, attempt))
+            size = pixels(canvas, options.fit)
+            if best is None or size > best[0]:
+                best = size, canvas, attempt
+            if size >= SMALLEST_PIXELS:
+                return canvas, attempt
+    assert best is not None
+    size, canvas, attempt = best
+    note = f"text of {size:.0f} pixels: no smaller picture of it is known"
+    return canvas.noted(note), attempt
+
+
+def pixels(canvas: Canvas, fit: str) -> float:
+    """How many pixels the smallest text has at the size of a page."""
+    width, height = FITS[fit]
+    left, bottom, right, top = canvas.page()
+    return min(width / (right - left + 20), height / (top - bottom + 20)) * look.SMALLEST
+
+
+def _lines(options: Options, canvas_for: Callable[[Options], Canvas]) -> Iterator[Options]:
+    """The options with as many steps in a line as fill the page best."""
+    if options.per_row is not None or options.time != "unrolled":
+        return
+    canvas = canvas_for(options)
+    width, height = FITS[str(options.fit)]
+    left, bottom, right, top = canvas.page()
+    grown = (SMALLEST_PIXELS / look.SMALLEST) ** 2
+    if (right - left) * (top - bottom) * grown > MAX_PAGE_RATIO * width * height:
+        return
+    row = canvas.columns * math.sqrt((top - bottom) * width / ((right - left) * height))
+    for n in dict.fromkeys((math.ceil(row), math.floor(row))):
+        if 0 < n < canvas.columns:
+            yield replace(options, per_row=n)
+
+
+def attempts(options: Options, timed: bool) -> Iterator[Options]:
+    """The options as asked, then ever smaller pictures: fewer steps, folded operations, cells, rolled."""
+    if not timed:
+        for view in VIEWS[VIEWS.index(options.view) :]:
+            yield replace(options, view=view)
+        return
+    for time in dict.fromkeys((options.time, "rolled")):
+        for view in VIEWS[VIEWS.index(options.view) :]:
+            for steps in dict.fromkeys((options.steps, "0:2,-2:", "0:1,-1:")):
+                yield replace(options, time=time, view=view, steps=steps)
+
+
+def changes(asked: Options, drawn: Options) -> str:
+    """What is not as it was asked for, in words."""
+    words = [
+        f'{name}="{getattr(drawn, name)}"'
+        for name in ("time", "view", "steps")
+        if getattr(drawn, name) != getattr(asked, name)
+    ]
+    return f"drawn with {' and '.join(words)}: more does not fit" if words else ""
+
+
+def save(path: str | PathLike[str], drawing: Callable[[], Drawing]) -> str:
+    """Write a drawing in the format of the path's suffix, all or nothing; without Graphviz its text, and say so."""
+    graphviz_run.check(path)
+    text = drawing().source
+    try:
+        return graphviz_run.write(path, text)
+    except graphviz_run.NoGraphvizError as error:
+        source = graphviz_run.write(Path(path).with_suffix(".gv"), text)
+        raise graphviz_run.NoGraphvizError(
+            f"render: {error}.  The picture's text is in {source}"
+        ) from None

@@ -1,0 +1,329 @@
+"""Which values become one box, in the view asked for: running sums, affine sums, blocks, whole cells."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from minigrad.render.names import MANY, Names, is_number
+from minigrad.render.picture import Tile
+from minigrad.render.read import Value, forward_of, role_of
+
+VIEWS = ("ops", "affine", "blocks", "cells")
+
+
+@dataclass(eq=False, slots=True)
+class Group:
+    """Values that become one box, which stands where the last of them does."""
+
+    values: list[Value]
+    kind: str
+    label: str
+
+    @property
+    def last(self) -> Value:
+        """The last value, whose tile the box stands in."""
+        return self.values[-1]
+
+    @property
+    def tile(self) -> Tile:
+        """The tile that the box stands in."""
+        return self.values[-1].tile
+
+
+def group(names: Names, drawn: Sequence[Value], view: str, blocks: str | None) -> list[Group]:
+    """All boxes of operations of a view, in the order of their last operations."""
+    sums = _sums(names, drawn)
+    taken = {value for one in sums for value in one.values}
+    rest = [value for value in drawn if value not in taken]
+    if view == "affine":
+        found = _affine(names, rest)
+    elif view == "blocks":
+        found = _affine(names, rest, _block_keys(names, rest, blocks))
+    elif view == "cells":
+        found = _cells(names, rest)
+    else:
+        found = [Group([value], *names.describe(value)) for value in rest]
+    whole = _without_cycles(names, [*sums, *found])
+    return sorted(whole, key=lambda one: one.last.node.serial)
+
+
+# sums
+
+
+def _sums(names: Names, drawn: Sequence[Value]) -> list[Group]:
+    """A running sum outside of time, as the sum of all losses is one, becomes one box."""
+    chains: dict[Value, list[Value]] = {}
+    for value in drawn:
+        if value.op == "add" and not value.time and not value.state:
+            sources = (feed.source for feed in value.feeds)
+            before = next((s for s in sources if s in chains and s.uses == 1), None)
+            begun = chains.pop(before) if before is not None else []
+            chains[value] = [*begun, value]
+    return [_sum(names, chain) for chain in chains.values() if len(chain) >= MANY]
+
+
+def _sum(names: Names, chain: list[Value]) -> Group:
+    """The box of a running sum; Python's `sum` begins with the number 0."""
+    first, last = chain[0].node, chain[-1].node
+    from_number = any(is_number(x) for x in names.graph.inputs(first))
+    count = len(chain) if from_number else len(chain) + 1
+    is_loss = last in names.losses
+    name = names.losses[last] if is_loss else names.variable(last)
+    label = f"Σ of {count} {names.shown(name)}".strip()
+    return Group(chain, "loss" if is_loss else "bar", label)
+
+
+# affine sums
+
+
+def _affine(
+    names: Names, drawn: Sequence[Value], blocks: dict[Value, tuple[Any, str]] | None = None
+) -> list[Group]:
+    """Each sum of products with parameters becomes one box, x W + h U + b; so does each block."""
+    groups: dict[Value, Group] = {}
+    inside: dict[Any, Group] = {}
+    affine: set[Value] = set()
+    for value in drawn:
+        key, name = (blocks or {}).get(value, (None, ""))
+        if key is not None:
+            block = inside.setdefault(key, Group([], "cell", name))
+            block.values.append(value)
+            continue
+        sources = [feed.source for feed in value.feeds]
+        weights = sum(s.node.op is None and s.node._requires_grad for s in sources)
+        parts = [s for s in sources if s in affine and s.uses == 1 and s.tile == value.tile]
+        product = value.op == "matmul" and weights > 0
+        if product or (value.op == "add" and parts and len(parts) + weights == 2):
+            affine.add(value)
+            held = [v for s in ([] if product else parts) for v in groups.pop(s).values]
+            label = f"affine {names.shown(names.variable(value.node))}".strip()
+            groups[value] = Group([*held, value], "matmul", label)
+        else:
+            groups[value] = Group([value], *names.describe(value))
+    return [*groups.values(), *inside.values()]
+
+
+# blocks
+
+
+def _block_keys(
+    names: Names, drawn: Sequence[Value], opened: str | None
+) -> dict[Value, tuple[Any, str]]:
+    """The block of each value that is in one, and what the block is called: one call of a module, or a scope."""
+    deepest = defaultdict[Tile, set[str]](set)
+    for value in drawn:
+        deepest[value.tile].add(value.node.scope)
+    keys: dict[Value, tuple[Any, str]] = {}
+    for value in drawn:
+        forward = forward_of(value.node)
+        if forward is not None and forward._scope is None:
+            continue
+        scopes = _scopes(value)
+        layer = value.tile.row.name if value.time else ""
+        base = _base(deepest[value.tile])
+        below = [scope for scope in scopes if len(scope.path) > len(base) and scope.path != layer]
+        if opened is not None:
+            closed = [scope for scope in below if not _opens(scope.path, opened)]
+            below = closed if len(closed) == len(below) else closed[:1]
+        if below:
+            keys[value] = (value.tile, below[0]), _block_name(names, value, below[0])
+        elif scopes and len(deepest[value.tile]) == 1 and value.time and opened is None:
+            title = names.class_of([value], scopes[-1].path) or scopes[-1].name
+            keys[value] = (value.tile, scopes[-1].path), title
+    return keys
+
+
+def _block_name(names: Names, value: Value, scope: Any) -> str:
+    """What a block is called: by its scope; in a traced backward pass by the scope whose gradient it computes."""
+    forward = forward_of(value.node)
+    if forward is None:
+        return names.shown(scope.name)
+    assert forward._scope is not None
+    return f"∂{forward._scope.name}"
+
+
+def _scopes(value: Value) -> list[Any]:
+    """The scopes that a value was made in, from the outermost in."""
+    scope, found = value.node._scope, []
+    while scope is not None:
+        found.append(scope)
+        scope = scope.parent
+    return found[::-1]
+
+
+def _base(paths: set[str]) -> str:
+    """The scope that all of a tile has in common."""
+    parts = [path.split(".") for path in paths]
+    common = []
+    for names in zip(*parts, strict=False):
+        if len(set(names)) > 1:
+            break
+        common.append(names[0])
+    return ".".join(common)
+
+
+def _opens(path: str, opened: str) -> bool:
+    """Whether a scope is opened by a name that the reader gave: it, or one around it."""
+    return path == opened or path.endswith(f".{opened}") or opened.startswith(f"{path}.")
+
+
+# cells
+
+
+def _cells(names: Names, drawn: Sequence[Value]) -> list[Group]:
+    """In each step one box for all that the states are made of; around it one for each named value or module."""
+    core = find_core(names, drawn)
+    groups: list[Group] = []
+    group_of: dict[Value, Group] = {}
+    cells: dict[Tile, Group] = {}
+    users = defaultdict[Value, set[Value]](set)
+    for value in drawn:
+        for feed in value.feeds:
+            users[feed.source].add(value)
+    for value in reversed(drawn):
+        one = None
+        if value in core:
+            one = cells.setdefault(value.tile, Group([], "cell", ""))
+        elif forward_of(value.node) is None and not names.is_input(value):
+            one = _joined(names, value, [group_of[user] for user in users[value]])
+        one = one or Group([], "", "")
+        if not one.values:
+            groups.append(one)
+        one.values.append(value)
+        group_of[value] = one
+    for one in groups:
+        one.values.sort(key=lambda value: value.node.serial)
+    for one in groups:
+        _title(names, one, core)
+    return _mirrored(names, groups, group_of)
+
+
+def find_core(names: Names, drawn: Sequence[Value]) -> set[Value]:
+    """The operations that lead to a state in their step; of a single step written out, all but its losses."""
+    core: set[Value] = set()
+    front = [value for value in drawn if value.state and value.time]
+    if not front and names.graph.axes:
+        front = [v for v in drawn if v.time and v.time[0][0] is not None and not _is_scalar(v)]
+    while front:
+        value = front.pop()
+        entering = role_of(value.node) == "input" or names.is_input(value)
+        if value not in core and value.node.op is not None and not entering:
+            core.add(value)
+            front += [feed.source for feed in value.feeds if feed.source.tile == value.tile]
+    return core
+
+
+def _joined(names: Names, value: Value, users: Iterable[Group]) -> Group | None:
+    """The box that a value belongs to: that of its only user, if it has no name and is no module's result."""
+    found = set(users)
+    if len(found) != 1 or names.variable(value.node):
+        return None
+    one = found.pop()
+    user = one.values[0]
+    together = names.origin(value.node) == names.origin(user.node)
+    same = one.kind == "" and user.tile == value.tile and together
+    return one if same and forward_of(user.node) is None and not names.is_input(user) else None
+
+
+def _title(names: Names, one: Group, core: set[Value]) -> None:
+    """Kind and label of a box in the view of cells."""
+    last, values = one.last, one.values
+    if one.kind == "cell":
+        title = names.class_of(values, last.node.scope) or last.node.scope.split(".")[-1]
+        one.label = names.shown(title or "cell")
+    elif len(values) == 1:
+        one.kind, one.label = names.describe(last)
+        if last.time and one.kind != "input":
+            one.kind = _ending(names, one)
+            if named := names.assigned(last):
+                text = f"{names.shown(named)}{names.number(last.t)}"
+                one.label = f"{text}\n{names.symbol(last.node)}"
+    else:
+        one.kind = _ending(names, one)
+        name = names.losses.get(last.node) or names.assigned(last) or names.module(last)
+        if not name and one.kind != "loss":
+            name = names.function(values)
+        if not last.time and last.node._scope is not None and one.kind != "loss":
+            one.kind = "cell"
+            name = names.class_of(values, last.node._scope.path) or name
+        default = "L" if one.kind == "loss" else "o"
+        text = f"{names.shown(name or default)}{names.number(last.t)}"
+        one.label = f"{text}\n{names.operations(values)}"
+
+
+def _ending(names: Names, one: Group) -> str:
+    """Whether a box is a loss: a number that is only added up; else it is an output."""
+    last = one.last
+    if last.node in names.losses or (last.time and _is_scalar(last)):
+        return "loss"
+    return "output" if last.time else one.kind or "operation"
+
+
+def _is_scalar(value: Value) -> bool:
+    """Whether a value is one number, in its step."""
+    return value.node.ndim == 0 or (value.part is not None and value.node.ndim == 1)
+
+
+def _mirrored(names: Names, groups: list[Group], group_of: dict[Value, Group]) -> list[Group]:
+    """A traced backward pass, grouped as the operations are whose rules made it."""
+    of_node = {value.node: one for value, one in group_of.items()}
+    found: dict[Any, Group] = {}
+    plain: list[Group] = []
+    for one in groups:
+        forward = names.drawn_as(forward_of(one.last.node))
+        source = of_node.get(forward) if forward is not None else None
+        apart = source is None or source.tile.column != one.tile.column
+        if source is None or apart or len(source.values) == 1:
+            plain.append(one)
+            continue
+        label = "∂" + source.label.split("\n")[0]
+        mirror = found.setdefault((one.tile, source), Group([], "cell", label))
+        mirror.values += one.values
+    for mirror in found.values():
+        mirror.values.sort(key=lambda value: value.node.serial)
+    return [*plain, *found.values()]
+
+
+# boxes must not wait for each other
+
+
+def _taken_apart(names: Names, one: Group) -> list[Group]:
+    """A box in the pieces that edges within it join; if it is one piece, in its operations."""
+    piece: dict[Value, list[Value]] = {}
+    for value in one.values:
+        piece[value] = [value]
+        for feed in value.feeds:
+            if feed.source in piece and piece[feed.source] is not piece[value]:
+                joined = piece[feed.source] + piece[value]
+                piece.update(dict.fromkeys(joined, joined))
+    pieces = list({id(values): values for values in piece.values()}.values())
+    if len(pieces) > 1:
+        return [Group(values, one.kind, one.label) for values in pieces]
+    return [Group([value], *names.describe(value)) for value in one.values]
+
+
+def _without_cycles(names: Names, groups: list[Group]) -> list[Group]:
+    """The boxes, with those taken apart that would wait for each other."""
+    while True:
+        group_of = {value: one for one in groups for value in one.values}
+        before = {
+            one: {
+                group_of[feed.source]
+                for value in one.values
+                for feed in value.feeds
+                if feed.source in group_of and group_of[feed.source] is not one
+            }
+            for one in groups
+        }
+        try:
+            TopologicalSorter(before).prepare()
+        except CycleError as error:
+            largest = max(error.args[1], key=lambda one: len(one.values))
+            groups = [one for one in groups if one is not largest]
+            groups += _taken_apart(names, largest)
+            continue
+        return groups

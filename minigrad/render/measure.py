@@ -1,0 +1,173 @@
+"""How large the gradient is on every link, tag and box of a picture: one backward pass of its own.
+
+It never writes `.grad`.  Where a box stands for several operations, the gradients along a link are added up first.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minigrad.backward import backward_steps, begin
+from minigrad.clip import norm
+from minigrad.primitive import Scatter
+from minigrad.render.picture import Box, End, Link, Part, Picture, Tag
+from minigrad.render.read import SPLITS, op_name
+from minigrad.tensor import Tensor
+
+DEEPEST = 12  # orders of magnitude that one scale spans at most
+OUTLIERS = 0.02  # the share of the gradients that may lie below a scale
+
+
+@dataclass(frozen=True)
+class Norms:
+    """Norms of gradients.  What no gradient reaches is missing.
+
+    of: what flows along a link, or into a tag, and for a box the norm over all states that it makes, or over its value.
+    parts: of single values.  parameters: of the whole gradient of each leaf.
+    """
+
+    of: dict[Box | Link | Tag, float]
+    parts: dict[Part, float]
+    parameters: dict[Tensor, float]
+    numbers: dict[Part, float]
+    scale: tuple[float, float]
+
+    def get(self, thing: Box | Link | Tag) -> float | None:
+        """The norm of a thing; None if no gradient reaches it."""
+        return self.of.get(thing)
+
+
+def measure(picture: Picture, limit: int | None = None) -> Norms:
+    """Run the backward pass of the picture's graph, all of it or so many steps, and measure."""
+    meter = _Meter(picture)
+    steps = backward_steps(picture.graph, begin(picture.graph, _seed(picture)))
+    for step in itertools.islice(steps, limit):
+        meter.note(step)
+    return meter.norms()
+
+
+def _seed(picture: Picture) -> Any:
+    """Beside a loss, outputs that are not scalars (gradients, as a rule) are seeded with zeros."""
+    outputs = picture.graph.outputs
+    mixed = len({y.size == 1 for y in outputs}) == 2
+    return tuple(np.full(y.shape, float(y.size == 1)) for y in outputs) if mixed else None
+
+
+class _Meter:
+    """Collects the norms while the pass runs."""
+
+    def __init__(self, picture: Picture) -> None:
+        self.picture = picture
+        tags = [tag for box in picture.boxes for tag in box.tags]
+        things: list[Link | Tag] = [*picture.links, *tags]
+        self.owners = defaultdict[tuple[Tensor, int], list[tuple[Link | Tag, End]]](list)
+        for thing in things:
+            for end in thing.ends:
+                self.owners[end.node, end.position].append((thing, end))
+        self.wanted = defaultdict[Tensor, list[Part]](list)
+        for part in {part for box in picture.boxes for part in told(box)}:
+            self.wanted[part.node].append(part)
+        self.parts: dict[Part, float] = {}
+        self.numbers: dict[Part, float] = {}
+        self.sums: dict[Link | Tag, Any] = {}
+        self.totals: dict[Tensor, Any] = {}
+        self.of: dict[Any, float] = {}
+
+    def note(self, step: Any) -> None:
+        """Measure one step of the backward pass."""
+        for part in self.wanted.get(step.node, ()):
+            self.note_part(part, step.grad)
+        splits = op_name(step.node) in SPLITS
+        if splits:  # its rule runs once, for all the parts that it makes
+            for thing, _ in self.owners.get((step.node, 0), ()):
+                self.of[thing] = norm([step.grad])
+        for k, (x, dx) in enumerate(zip(step.inputs, step.contributions(), strict=True)):
+            if dx is None:
+                continue
+            if x.op is None:
+                self.add_total(x, dx)
+            if not splits:
+                for thing, end in self.owners.get((step.node, k), ()):
+                    self.add(thing, end, x, dx)
+
+    def note_part(self, part: Part, grad: Any) -> None:
+        """The gradient of one value."""
+        taken = np.asarray(_taken(grad, part.part))
+        self.parts[part] = norm([taken])
+        if taken.size == 1:
+            self.numbers[part] = taken.item()
+
+    def add_total(self, x: Tensor, dx: Any) -> None:
+        """One more contribution to the gradient of a leaf."""
+        total = self.totals.setdefault(x, np.zeros(x.shape))
+        (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(total)
+
+    def add(self, thing: Link | Tag, end: End, x: Tensor, dx: Any) -> None:
+        """One more edge of a link or a tag."""
+        if len(thing.ends) == 1 and end.part is None:
+            self.of[thing] = norm([dx.value if isinstance(dx, Scatter) else dx])
+            return
+        dense = dx.dense(x) if isinstance(dx, Scatter) else dx
+        part = np.asarray(_taken(dense, end.part), np.float64)
+        self.sums[thing] = _added(self.sums.get(thing), part)
+        self.of[thing] = norm([self.sums[thing]])
+
+    def norms(self) -> Norms:
+        """All norms, and the scale that shows them."""
+        for x, total in self.totals.items():
+            for part in self.wanted.get(x, ()):
+                self.note_part(part, total)
+            if x.size == 1:
+                self.numbers[Part(x)] = total.item()
+        for box in self.picture.boxes:
+            found = [self.parts[part] for part in told(box) if part in self.parts]
+            if found:
+                self.of[box] = math.hypot(*found)
+        for link in self.picture.links:
+            if link.target.kind == "delay" and not link.ends:
+                onward = [other for other in self.picture.links if other.source is link.target]
+                self.of[link] = max([self.of.get(other, 0.0) for other in onward], default=0.0)
+        parameters = {x: norm([total]) for x, total in self.totals.items()}
+        scale = scale_of(self.picture, self.of)
+        return Norms(self.of, self.parts, parameters, self.numbers, scale)
+
+
+def told(box: Box) -> list[Part]:
+    """The values whose gradients a box tells: all states that it makes; of a box without states its result."""
+    if not box.parts:
+        return []
+    return [part for _, part in box.states] if box.states else [box.parts[-1]]
+
+
+def scale_of(picture: Picture, of: dict[Any, float]) -> tuple[float, float]:
+    """The decades that hold what the picture is about: the gradients of states, or all where there are none."""
+    lanes = [of[link] for link in picture.links if link.lane and of.get(link, 0.0) > 0]
+    return decades(lanes if len(lanes) > 1 else of.values())
+
+
+def decades(norms: Iterable[float]) -> tuple[float, float]:
+    """The decades (lo, hi) that hold all norms but the few smallest; at least one, at most twelve."""
+    finite = sorted(n for n in norms if 0 < n < math.inf) or [1.0]
+    lowest = finite[int(OUTLIERS * len(finite))]
+    hi = math.ceil(math.log10(finite[-1]) - 1e-9)
+    lo = math.floor(math.log10(lowest) + 1e-9)
+    return float(max(min(lo, hi - 1), hi - DEEPEST)), float(hi)
+
+
+def _taken(grad: Any, part: int | None) -> Any:
+    """The part of one time step of a gradient of all steps."""
+    return grad if part is None else grad[part]
+
+
+def _added(before: Any, dx: Any) -> Any:
+    """The sum of two gradients of one value; of pieces of it, laid side by side."""
+    if before is None:
+        return dx
+    return before + dx if before.shape == dx.shape else np.concatenate([before.ravel(), dx.ravel()])

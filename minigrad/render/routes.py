@@ -1,0 +1,542 @@
+"""The ways of links.  There are three kinds: within a tile, as dot has drawn it; over the gutter between two tiles;
+all others by one arc under or over the bands, the deeper the further it goes.
+
+Which way a link takes is decided before the places are known, since the verticals in a gutter need room there.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from minigrad.render import look
+from minigrad.render.arrange import BAR, RISER, Grid, Layout, Place, Rect
+from minigrad.render.picture import Box, Link, Picture, Tag
+from minigrad.render.splines import Path, Point, joined, rounded, straight, swing
+from minigrad.render.texts import Texts
+from minigrad.tensor import Tensor
+
+LINE = 6.0  # between horizontal lines that share a gap
+SHALLOW, DEEP, SLOPE = (
+    16.0,
+    70.0,
+    0.05,
+)  # of arcs: the least and the most depth, and how it grows with the span
+HOLE = 5.0  # half of the gap where a line passes through a bar
+
+
+def arrange(
+    picture: Picture, texts: Texts, railed: Mapping[Tensor, int], per_row: int | None
+) -> Layout | None:
+    """The places of everything; railed: the parameters that are rails, with their numbers.
+
+    None if the rails of some parameters have no way to their taps.
+    """
+    routes = _Routes(Grid(picture, texts, railed, per_row))
+    return routes.layout()
+
+
+class _Routes:
+    """The ways of all links of a grid."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid, self.picture = grid, grid.picture
+        self.kind = {link: self.kind_of(link) for link in self.picture.links}
+        self.number: dict[Link, int] = {}  # of its vertical line beside the column that it leaves
+        self.entry: dict[Link, int] = {}  # of its vertical line beside the column that it enters
+        self.slot: dict[Link, int] = {}  # of its horizontal line in the gap that it runs through
+        self.used = defaultdict[Any, dict[Any, int]](dict)
+        for link, kind in self.kind.items():
+            self.reserve(link, kind)
+        grid.put_columns()
+        grid.put_bands(self.gaps())
+        self.rects = grid.rects()
+        self.bar_level, self.bar_span = self.stack_bars()
+        for bar in grid.bars:
+            self.rects[bar] = self.bar_rect(bar)
+
+    # which way
+
+    def kind_of(self, link: Link) -> str:
+        """The way that a link takes."""
+        grid, source, target = self.grid, link.source, link.target
+        if target in grid.bars:
+            return "bar"
+        if target.beside == "after":
+            return "stub"
+        if target.kind == "delay":
+            return "delay"
+        if source.tile == target.tile and not source.beside and source not in grid.bars:
+            return "inner"
+        if grid.is_near(link):
+            same = (
+                source.beside or source in grid.bars or self.lines(link)[0] == self.lines(link)[1]
+            )
+            return "near" if same else "wrap"
+        if grid.rises(link):
+            return "rise"
+        if source in grid.bars and grid.per_row:
+            return "side"
+        return "arc" if self.lines(link)[0] == self.lines(link)[1] else "far"
+
+    def lines(self, link: Link) -> tuple[int, int]:
+        """The lines in which a link begins and ends."""
+        grid = self.grid
+        return grid.lines[grid.exit(link)[0]], grid.lines[grid.column[link.target.tile.column]]
+
+    def reserve(self, link: Link, kind: str) -> None:
+        """Take the lines beside columns, and in gaps, that a link needs; links of one value share theirs."""
+        grid, value = self.grid, (link.source, link.state)
+        straight_up = kind == "bar" and (link.source in grid.bars or grid.rises(link))
+        if kind in ("bar", "delay", "arc", "wrap", "far") and not straight_up:
+            self.number[link] = grid.riser(grid.exit(link), value)
+        if kind == "wrap" or (kind == "near" and link.source in grid.bars):
+            self.entry[link] = grid.riser(grid.side(link.target.tile, False), value)
+        if kind in ("delay", "far", "side"):
+            place = grid.places[link.target.tile]
+            gap = place.line, grid.level[place.tile.row]
+            self.slot[link] = self.take(gap, link.target if kind == "delay" else value)
+        if kind in ("wrap", "far"):
+            self.entry.setdefault(link, self.take("edge", value))
+            self.slot.setdefault(link, 0)
+            self.take((self.lines(link)[0], -1), value)
+        if kind == "bar" and grid.per_row:
+            self.take((self.lines_of_bar(link), -1), link.target)
+
+    def lines_of_bar(self, link: Link) -> int:
+        """The line that a link into a bar begins in."""
+        return self.grid.lines[self.grid.exit(link)[0]]
+
+    def take(self, gap: Any, key: Any) -> int:
+        """The number of a horizontal line in a gap."""
+        lines = self.used[gap]
+        return lines.setdefault(key, len(lines))
+
+    def gaps(self) -> dict[int, float]:
+        """How much room links need under each level, and between lines (−1)."""
+        need = defaultdict[int, float](float)
+        for (_, level), lines in ((k, v) for k, v in self.used.items() if k != "edge"):
+            need[level] = max(need[level], 8 + LINE * len(lines))
+        for link, kind in self.kind.items():
+            place = self.grid.places.get(link.target.tile)
+            if place is None:
+                continue
+            level = self.grid.level[place.tile.row]
+            if kind == "arc":
+                need[level] = max(need[level], self.depth(link) + 4)
+            elif kind == "rise" and not self.is_straight(link, place):
+                need[level] = max(need[level], SHALLOW)
+        return dict(need)
+
+    def is_straight(self, link: Link, place: Place) -> bool:
+        """Whether a link that rises does so without a bend."""
+        one = len(self.grid.beside(place.tile, "below")) == 1
+        return one if link.source.beside else len(place.ins) == 1
+
+    def depth(self, link: Link) -> float:
+        """How deep an arc goes."""
+        grid = self.grid
+        x = grid.riser_x(grid.exit(link), self.number[link])
+        return min(SHALLOW + SLOPE * abs(self.channel(link) - x), DEEP)
+
+    def channel(self, link: Link) -> float:
+        """The x at which a link enters its target's tile from below."""
+        place = self.grid.places[link.target.tile]
+        return place.channel(place.port_of(link))
+
+    # ways
+
+    def path(self, link: Link) -> Path:
+        """The whole way of a link."""
+        way = {
+            "inner": self.inner, "near": self.near, "wrap": self.wrap, "rise": self.rise,
+            "stub": self.to_stub, "delay": self.to_delay, "bar": self.to_bar, "arc": self.arc,
+            "far": self.far, "side": self.from_side,
+        }[self.kind[link]]  # fmt: skip
+        return way(link)
+
+    def inner(self, link: Link) -> Path:
+        """Within a tile."""
+        place = self.grid.places[link.target.tile]
+        return place.way("inner", place.boxes.index(link.source), place.boxes.index(link.target))
+
+    def leg(self, link: Link) -> Path:
+        """The last piece of a way, from a port to the box."""
+        place = self.grid.places[link.target.tile]
+        return place.way("in", place.port_of(link), place.boxes.index(link.target))
+
+    def leave(self, link: Link) -> Path:
+        """The first piece of a way, to the border of the tile; of a box beside a tile its own border."""
+        grid, box = self.grid, link.source
+        if box.beside or box in grid.bars:
+            left, _, right, _ = self.rects[box].corners
+            y = self.rects[box].y
+            to_right = grid.exit(link)[1] if box.beside == "below" else not box.tile.row.reverse
+            return [(right if to_right else left, y)]
+        place = grid.places[box.tile]
+        path = place.way("out", link.state, place.boxes.index(box))
+        return joined(path, [(grid.border(grid.side(box.tile, True)), path[-1][1])])
+
+    def near(self, link: Link) -> Path:
+        """Over the gutter."""
+        grid, leg = self.grid, self.leg(link)
+        border = grid.border(grid.side(link.target.tile, False)), leg[0][1]
+        begin = self.leave(link)
+        if link.source in grid.bars:
+            x = grid.riser_x(grid.side(link.target.tile, False), self.entry[link])
+            return joined(rounded(begin[-1], (x, begin[-1][1]), (x, border[1]), border), leg)
+        return joined(begin, swing(begin[-1], border), leg)
+
+    def wrap(self, link: Link) -> Path:
+        """From the end of one line to the beginning of the next."""
+        grid, leg, begin = self.grid, self.leg(link), self.leave(link)
+        side = grid.side(link.target.tile, False)
+        border = grid.border(side), leg[0][1]
+        x, y = begin[-1]
+        down = grid.riser_x(grid.exit(link), self.number[link])
+        up = grid.riser_x(side, self.entry[link])
+        low = self.between_lines(min(self.lines(link)), (link.source, link.state))
+        turn = rounded((x, y), (down, y), (down, low), (up, low), (up, border[1]), border)
+        return joined(begin, turn, leg)
+
+    def between_lines(self, line: int, key: Any) -> float:
+        """The y of a horizontal line under a line of steps."""
+        return -self.grid.line_height * line - 6 - LINE * self.used[line, -1].get(key, 0)
+
+    def rise(self, link: Link) -> Path:
+        """Straight up into the tile above, or with one bend in the gap under it."""
+        grid, leg = self.grid, self.leg(link)
+        place = grid.places[link.target.tile]
+        box, x, y = self.rects[link.source], self.channel(link), grid.strip(place)
+        tags = grid.outlines[link.source].tag_height
+        start = box.x, box.corners[3] + tags
+        low = y - (12 if link.source.beside else SHALLOW)
+        return joined(
+            _bend(start, (x, y), max(low, start[1])), straight((x, y), (x, leg[0][1])), leg
+        )
+
+    def arc(self, link: Link) -> Path:
+        """By an arc under the band of the target."""
+        grid, begin, leg = self.grid, self.leave(link), self.leg(link)
+        place, x = grid.places[link.target.tile], self.channel(link)
+        down = grid.riser_x(grid.exit(link), self.number[link])
+        high, (begun, y) = grid.strip(place), begin[-1]
+        from_bar = link.source in grid.bars
+        if from_bar:
+            begun, y = down, self.rects[link.source].corners[1]
+        upwards = y < high - SHALLOW and not from_bar  # it comes from a lower band
+        low = high - SHALLOW if upwards else high
+        first = rounded((begun, y), (down, y), (down, low))
+        if not from_bar:
+            first = joined(begin, first)
+        deep = self.depth(link) * 4 / 3
+        bow = [(down, high), (down, high - deep), (x, high - deep), (x, high)]
+        if upwards:
+            bow = _bend((down, low), (x, high), low)
+        return joined(first, bow, straight((x, high), (x, leg[0][1])), leg)
+
+    def far(self, link: Link) -> Path:
+        """Around the end of the lines into another line."""
+        grid, begin, leg = self.grid, self.leave(link), self.leg(link)
+        place, x = grid.places[link.target.tile], self.channel(link)
+        down = grid.riser_x(grid.exit(link), self.number[link])
+        low = self.between_lines(self.lines(link)[0], (link.source, link.state))
+        edge = grid.edge + 10 + RISER * self.entry[link]
+        under = grid.strip(place) - 6 - LINE * self.slot[link]
+        y = begin[-1][1]
+        corners = (down, y), (down, low), (edge, low), (edge, under), (x, under), (x, leg[0][1])
+        return joined(begin, rounded(begin[-1], *corners), leg)
+
+    def from_side(self, link: Link) -> Path:
+        """From a bar at the right of all lines."""
+        grid, leg = self.grid, self.leg(link)
+        place, x = grid.places[link.target.tile], self.channel(link)
+        under = grid.strip(place) - 6 - LINE * self.slot[link]
+        left = self.rects[link.source].corners[0]
+        return joined(rounded((left, under), (x, under), (x, leg[0][1])), leg)
+
+    def to_stub(self, link: Link) -> Path:
+        """To a loose end behind the tile."""
+        begin, rect = self.leave(link), self.rects[link.target]
+        left, _, right, _ = rect.corners
+        x = right if link.target.tile.row.reverse else left
+        return joined(begin, swing(begin[-1], (x, rect.y)))
+
+    def to_delay(self, link: Link) -> Path:
+        """Back under the tile into a delay before it."""
+        grid, begin, rect = self.grid, self.leave(link), self.rects[link.target]
+        side = -1 if link.target.tile.row.reverse else 1
+        place = grid.places[link.target.tile]
+        down = grid.riser_x(grid.exit(link), self.number[link])
+        low = grid.strip(place) - 6 - LINE * self.slot[link]
+        end = rect.x - side * rect.width / 2, rect.y
+        back = end[0] - side * (12 + 5 * self.slot[link])
+        x, y = begin[-1]
+        return joined(
+            begin, rounded((x, y), (down, y), (down, low), (back, low), (back, end[1]), end)
+        )
+
+    def to_bar(self, link: Link) -> Path:
+        """Up into the bar over the steps, or to the one at the right of all lines."""
+        grid, rect = self.grid, self.rects[link.target]
+        left, bottom, _, _ = rect.corners
+        if link.source in grid.bars:
+            return self.bar_to_bar(link)
+        if grid.rises(link):
+            box, x = self.rects[link.source], self.bar_x(link)
+            top = box.corners[3] + grid.outlines[link.source].tag_height
+            return straight((x, top), (x, bottom))
+        begin = self.leave(link)
+        (x, y), up = begin[-1], grid.riser_x(grid.exit(link), self.number[link])
+        if not grid.per_row:
+            return joined(begin, rounded((x, y), (up, y), (up, bottom)))
+        line = self.lines_of_bar(link)
+        slot = self.used[line, -1][link.target]
+        over = max(grid.tops.values()) - grid.line_height * line + 6 + LINE * slot
+        return joined(begin, rounded((x, y), (up, y), (up, over), (left, over)))
+
+    def bar_to_bar(self, link: Link) -> Path:
+        """From one bar into another."""
+        a, b = self.rects[link.source], self.rects[link.target]
+        if self.grid.per_row:
+            return straight((a.corners[2], b.y), (b.corners[0], b.y))
+        x = min(a.corners[2], b.corners[2]) - 6
+        return straight((x, a.corners[3]), (x, b.corners[1]))
+
+    # bars
+
+    def bar_ends(self, bar: Box) -> list[float]:
+        """The x of all lines into a bar and out of it."""
+        grid = self.grid
+        ends = [self.bar_x(link) for link in grid.bars[bar] if link in self.kind]
+        arcs = [link for link in grid.out_of[bar] if self.kind[link] == "arc"]
+        return ends + [grid.riser_x(grid.exit(link), self.number[link]) for link in arcs]
+
+    def bar_x(self, link: Link) -> float:
+        """The x at which a link enters a bar."""
+        grid = self.grid
+        if grid.rises(link):
+            beside = [n for n in grid.out_of[link.source] if n.target in grid.bars]
+            away = beside.index(link) - (len(beside) - 1) / 2
+            return self.rects[link.source].x + 2.4 * HOLE * away
+        return grid.riser_x(grid.exit(link), self.number[link])
+
+    def stack_bars(self) -> tuple[dict[Box, int], dict[Box, tuple[float, float]]]:
+        """The height of each bar: the lowest where it lies over no other, and over all that enter it; and its span."""
+        level: dict[Box, int] = {}
+        spans: dict[Box, tuple[float, float]] = {}
+        if self.grid.per_row:
+            return {bar: k for k, bar in enumerate(self.grid.bars)}, spans
+        for bar in self.grid.bars:
+            ends = self.bar_ends(bar)
+            width = look.text_width(self.grid.texts.labels[bar], 12)
+            spans[bar] = min(min(ends), max(ends) - width) - 14, max(ends) + 14
+        for bar, (left, right) in spans.items():
+            before = [n.source for n in self.grid.into[bar.tile] if n.target is bar]
+            lowest = max([level[b] + 1 for b in before if b in level], default=0)
+            taken = {
+                level[b] for b, (a, z) in spans.items() if b in level and a < right and left < z
+            }
+            level[bar] = next(n for n in range(lowest, lowest + len(taken) + 1) if n not in taken)
+        return level, spans
+
+    def bar_rect(self, bar: Box) -> Rect:
+        """The place of a bar: over its steps, or upright at the right of all lines."""
+        grid, top = self.grid, max(self.grid.tops.values())
+        label = grid.texts.labels[bar]
+        if not grid.per_row:
+            left, right = self.bar_span[bar]
+            low = top + 14 + BAR * self.bar_level[bar]
+            return Rect.between(left, low, right, low + look.BAR_HEIGHT + 15 * label.count("\n"))
+        widths = [
+            max(
+                [
+                    look.BAR_HEIGHT,
+                    *(look.text_width(w, 12) + 6 for w in grid.texts.labels[b].split()),
+                ]
+            )
+            for b in grid.bars
+        ]
+        k = self.bar_level[bar]
+        edge = grid.edge + 30 + RISER * len(self.used["edge"])
+        left = edge + sum(widths[:k]) + 24 * k
+        bottom = min(grid.strip(place) for place in grid.places.values())
+        return Rect.between(left, bottom - 12, left + widths[k], top + 14 + 8 * k)
+
+    def bar_pieces(self, paths: dict[Link, Path]) -> dict[Box, list[Rect]]:
+        """The pieces of each bar: it is open where lines to and from higher bars pass."""
+        found: dict[Box, list[Rect]] = {}
+        for bar in self.grid.bars:
+            label, rect = self.grid.texts.labels[bar], self.rects[bar]
+            ends = [
+                path[0] if link.source in self.grid.bars else path[-1]
+                for link, path in paths.items()
+                if self.highest(link) > self.bar_level[bar]
+                and bar not in (link.source, link.target)
+            ]
+            if self.grid.per_row:  # upright
+                turned = Rect(rect.y, rect.x, rect.height, rect.width)
+                needed = 14.0 * len(label.split()) + 10
+                parts = pieces(turned, [y for _, y in ends], needed)
+                found[bar] = [Rect(y, x, height, width) for x, y, width, height in parts]
+            else:
+                found[bar] = pieces(rect, [x for x, _ in ends], look.text_width(label, 12) + 10)
+        return found
+
+    def highest(self, link: Link) -> int:
+        """The height of the highest bar at an end of a link; −1 if there is none."""
+        return max(self.bar_level.get(link.source, -1), self.bar_level.get(link.target, -1))
+
+    # the whole
+
+    def layout(self) -> Layout | None:
+        """Everything in its place."""
+        grid = self.grid
+        paths = {link: self.path(link) for link in self.picture.links}
+        lanes, captions = {}, {}
+        for link, kind in self.kind.items():
+            if kind == "inner":
+                place = grid.places[link.target.tile]
+                pair = place.boxes.index(link.source), place.boxes.index(link.target)
+                lanes[link] = grid.spines[place.form].get(("inner", *pair), "")
+            captions[link] = self.caption(link, paths[link])
+        taps = _taps(grid, self.rects) if grid.railed else {}
+        if taps is None or (grid.railed and grid.bars):
+            return None
+        boxes = {box: rect for box, rect in self.rects.items() if box not in grid.bars}
+        return Layout(
+            boxes, grid.frames(), self.bar_pieces(paths), dict(self.tags()), paths, lanes,
+            captions, taps, _rails(grid, taps), len(grid.columns), max(grid.rights, default=0.0),
+        )  # fmt: skip
+
+    def tags(self) -> Iterable[tuple[Tag, Rect]]:
+        """The places of tags, side by side on their boxes."""
+        for box, rect in self.rects.items():
+            outline = self.grid.outlines[box]
+            x = rect.x - outline.tags / 2
+            y = rect.corners[3] + look.TAG_HEIGHT / 2 + 0.5
+            for tag in self.grid.tags_on(box):
+                width = self.grid.texts.tag_widths[tag.parameter]
+                yield tag, Rect(x + width / 2, y, width, look.TAG_HEIGHT)
+                x += width + 2
+
+    def caption(self, link: Link, path: Path) -> Point:
+        """Where the text of a link stands: in the middle of its gutter; else on its longest level."""
+        grid = self.grid
+        if self.kind[link] != "near" or link.source in grid.bars:
+            return _level_middle(path)
+        entry = grid.side(link.target.tile, False)
+        start = self.leave(link)[-1]
+        far = start[0]
+        if not link.source.beside:
+            out = grid.exit(link)
+            far = grid.border(out, RISER * len(grid.risers[out]))
+        near = grid.border(entry, RISER * len(grid.risers[entry]))
+        return (near + far) / 2, max(start[1], self.leg(link)[0][1]) + 8
+
+
+def pieces(rect: Rect, holes: Iterable[float], needed: float) -> list[Rect]:
+    """The pieces of a bar that is open at some x; the first of them has room for its text."""
+    left, bottom, right, top = rect.corners
+    cuts = sorted({hole for hole in holes if left - HOLE < hole < right + HOLE})
+    lefts, rights = [left, *(x + HOLE for x in cuts)], [*(x - HOLE for x in cuts), right]
+    spans = [(a, b) for a, b in zip(lefts, rights, strict=True) if b - a > 2]
+    widest = max(spans, key=lambda span: span[1] - span[0], default=(left, right))
+    if widest[1] - widest[0] < needed:
+        widest = spans[0][1] - needed, spans[0][1]
+        spans = [widest, *spans[1:]]
+    order = [widest, *(span for span in spans if span != widest)]
+    return [Rect.between(a, bottom, b, top) for a, b in order]
+
+
+def _bend(start: Point, end: Point, low: float) -> Path:
+    """Up to a height, and from there with one bend to a point above."""
+    if abs(start[0] - end[0]) < 0.01:
+        return straight(start, end)
+    middle = (low + end[1]) / 2
+    curve = [(start[0], low), (start[0], middle), (end[0], middle), end]
+    return joined(straight(start, (start[0], low)), curve) if low > start[1] + 0.01 else curve
+
+
+def _level_middle(path: Path) -> Point:
+    """Over the middle of the longest horizontal piece of a path."""
+    best = max(
+        zip(path[::3], path[3::3], strict=False),
+        key=lambda ends: (
+            abs(ends[1][0] - ends[0][0]) if abs(ends[1][1] - ends[0][1]) < 0.01 else 0.0
+        ),
+    )
+    (a, y), (b, z) = best
+    return (a + b) / 2, max(y, z) + 8
+
+
+# rails
+
+
+def _taps(grid: Grid, rects: dict[Box, Rect]) -> dict[Tag, tuple[Box, Path, Point]] | None:
+    """The way of each tap from its rail, and where its text stands; None if some have no way."""
+    found: dict[Tag, tuple[Box, Path, Point]] = {}
+    ceiling = max(grid.tops.values())
+    for place in grid.places.values():
+        taken: dict[Tag, float] = {}
+        uses = [
+            (box, tag) for box in place.boxes for tag in box.tags if tag.parameter in grid.railed
+        ]
+        ways: dict[Tag, tuple[Box, list[Point]]] = {}
+        for box, tag in uses:
+            corners = _way_down(grid, rects, place, box, list(taken.values()))
+            if not corners:
+                return None
+            taken[tag] = corners[0][0]
+            ways[tag] = box, corners
+        for tag, (box, corners) in ways.items():
+            x = corners[0][0]
+            width = look.text_width(grid.texts.share(tag) or " ", 11) + 5
+            right = not any(x < other < x + width for other in taken.values())
+            if not right and any(x - 2 * width < other < x for other in taken.values()):
+                return None
+            top = _rail_y(grid, tag.parameter) - look.BAR_HEIGHT / 2
+            at = x + (width / 2 if right else -width / 2), ceiling + 12
+            found[tag] = box, straight((x, top), *corners), at
+    return found
+
+
+def _way_down(
+    grid: Grid, rects: dict[Box, Rect], place: Place, box: Box, taken: list[float]
+) -> list[Point]:
+    """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from the side."""
+    rect, outline = rects[box], grid.outlines[box]
+    others = [(rects[b], grid.outlines[b]) for b in place.boxes if b is not box]
+    beside = [o.width for r, o in others if abs(r.x - rect.x) < 3]
+    half = max([outline.width, *beside]) / 2 + 6
+    above = [
+        r.x for r, o in others if r.y > rect.y and abs(r.x - rect.x) < max(o.width, o.tags) / 2 + 3
+    ]
+    edge = outline.width / 2 * (0.87 if outline.round else 1)
+    y = rect.y + outline.height / 4
+    ways = [[(rect.x + s * half, y), (rect.x + s * edge, y)] for s in (-1, 1)]
+    if not above:
+        ways.insert(0, [(rect.x, rect.y + outline.height / 2)])
+    free = (way for way in ways if all(abs(way[0][0] - x) >= 6 for x in taken))
+    return next(free, [])
+
+
+def _rail_y(grid: Grid, parameter: Tensor) -> float:
+    """The height of the rail of a parameter."""
+    first = 32 if grid.texts.norms is not None else 16
+    return max(grid.tops.values()) + first + 24.0 * grid.railed[parameter]
+
+
+def _rails(grid: Grid, taps: dict[Tag, tuple[Box, Path, Point]]) -> dict[Tensor, list[Rect]]:
+    """The pieces of each rail: it is open where the taps of rails above it pass."""
+    columns = [grid.places[box.tile].column for box, *_ in taps.values()]
+    found: dict[Tensor, list[Rect]] = {}
+    for x in grid.railed:
+        y = _rail_y(grid, x)
+        left, right = grid.lefts[min(columns)], grid.rights[max(columns)]
+        rect = Rect((left + right) / 2, y, right - left, look.BAR_HEIGHT)
+        holes = [path[0][0] for _, path, _ in taps.values() if path[0][1] > y + look.BAR_HEIGHT / 2]
+        needed = look.text_width(grid.texts.parameter(x, marked=True), look.SMALLEST) + 12
+        found[x] = pieces(rect, holes, needed)
+    return found

@@ -1,0 +1,271 @@
+"""Everything that is written into one picture: labels of boxes and tags, headings, tooltips, lists of parameters."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from minigrad import naming
+from minigrad.render import look
+from minigrad.render.measure import Norms, told
+from minigrad.render.picture import Box, Link, Part, Picture, Tag, Tile
+from minigrad.render.read import op_name, role_of
+from minigrad.tensor import Tensor
+
+TOOLTIPS = 2000  # in a graph of more nodes an SVG with tooltips takes half a minute to load
+
+
+class Texts:
+    """The texts of a picture; quiet: without numbers, as in a flip-book, whose pictures all have one layout."""
+
+    def __init__(
+        self, picture: Picture, norms: Norms | None, labels: Mapping[str, str], first: int = 0,
+        *, wrapped: bool = False, quiet: bool = False, values: bool = False,
+    ) -> None:  # fmt: skip
+        self.picture, self.norms, self.quiet = picture, None if quiet else norms, quiet
+        self.names, self.first, self.values = labels, first, values
+        self.parameters = {leaf: name for name, leaf in picture.graph.parameters.items()}
+        self.has_tips = len(picture.graph) <= TOOLTIPS
+        self.cells = [box for box in picture.boxes if box.kind == "cell"]
+        rows = {box.tile.row for box in self.cells}
+        timed = bool(picture.graph.axes)
+        self.has_taps = timed and not wrapped and len(rows) == 1
+        self.has_taps &= len({box.tile for box in self.cells}) == len(self.cells)
+        self.framed = picture.view != "cells" and (timed or len(picture.tiles) > 1)
+        self.labels = {box: self.label(box) for box in picture.boxes}
+
+    def name(self, name: str) -> str:
+        """A name as the reader wants to see it."""
+        return self.names.get(name, name)
+
+    # boxes
+
+    def label(self, box: Box) -> str:
+        """What is written into a box."""
+        lines = [box.label]
+        if box.kind == "cell":
+            lines += self.cell_lines(box)
+        if self.values and box.parts and box.parts[-1].node is not None:
+            lines.append(self.value(box.parts[-1]))
+        return "\n".join(filter(None, lines))
+
+    def cell_lines(self, box: Box) -> list[str]:
+        """The further lines of a cell: its layer, its weights, its gradients, how many rows are not padding."""
+        row = box.tile.row
+        several = {cell.tile.row for cell in self.cells if not cell.tile.row.backward}
+        lines = []
+        if len(several) > 1 and not row.backward and row.timed and row.name != box.label:
+            lines.append(look.shorten(row.name.split(".")[-1]))
+        if not self.has_taps and box.tags:
+            weights = " ".join(self.short(tag) for tag in box.tags)
+            lines.append(weights if len(weights) < 20 else f"{len(box.tags)} weights")
+        lines += [self.told(name, part, box.tile) for name, part in self.gradients(box)]
+        inside, rows = mask_of((box,))
+        if inside < rows:
+            lines.append(f"{inside} of {rows} rows")
+        return lines
+
+    def gradients(self, box: Box) -> list[tuple[str, Part]]:
+        """The states of a box whose gradients are told."""
+        if self.norms is None or box.beside:
+            return []
+        return [(name, part) for name, part in box.states if part in self.norms.parts]
+
+    def told(self, name: str, part: Part, tile: Tile) -> str:
+        """The norm of the gradient of a state, in words."""
+        assert self.norms is not None
+        index = look.subscript(tile.t + self.first)
+        return f"‖∂L/∂{self.name(name)}{index}‖ = {look.figure(self.norms.parts[part])}"
+
+    def value(self, part: Part) -> str:
+        """Value and gradient of a number; shape and mean of an array."""
+        array = part.node.data if part.part is None else part.node.data[part.part]
+        if array.size != 1:
+            mean = f" mean {np.mean(array):.2g}" if array.dtype.kind in "fiu" and array.size else ""
+            return f"{look.shape(array.shape)}{mean}"
+        text = f"{array.item():.4g}"
+        grad = self.norms.numbers.get(part) if self.norms is not None else None
+        return text if grad is None else f"{text} | {grad:.4g}"
+
+    # parameters
+
+    def short(self, tag: Tag) -> str:
+        """The name of a parameter, as short as is clear in the whole picture, and ᵀ where it is transposed."""
+        last = tag.name.split(".")[-1]
+        name = last if len(self.same_ending[last]) < 2 else tag.name
+        return look.shorten(self.name(name), 20) + ("ᵀ" if tag.turned else "")
+
+    @cached_property
+    def same_ending(self) -> dict[str, set[Tensor]]:
+        """The parameters by the last part of their names."""
+        found = defaultdict[str, set[Tensor]](set)
+        for box in self.picture.boxes:
+            for tag in box.tags:
+                found[tag.name.split(".")[-1]].add(tag.parameter)
+        return found
+
+    def tag(self, tag: Tag) -> str:
+        """What is written on a tag: the name, and in a backward picture its share."""
+        text = f"{self.short(tag)} {self.share(tag)}".strip()
+        if self.values and tag.parameter.size == 1:
+            text = f"{text} = {self.value(Part(tag.parameter))}"
+        return text
+
+    @cached_property
+    def tag_widths(self) -> dict[Tensor, float]:
+        """The width of the tags of a parameter: one in all steps, which then look alike."""
+        widths = defaultdict[Tensor, float](float)
+        for box in self.picture.boxes:
+            for tag in box.tags:
+                width = look.size("tag", self.tag(tag))[0]
+                widths[tag.parameter] = max(widths[tag.parameter], width)
+        return widths
+
+    def share(self, tag: Tag) -> str:
+        """How much one use of a parameter adds to its gradient."""
+        norm = self.norms.get(tag) if self.norms is not None else None
+        return "" if norm is None else look.figure(norm)
+
+    def joint(self, box: Box) -> float | None:
+        """The norm of all shares of a box together."""
+        if self.norms is None:
+            return None
+        shares = [self.norms.get(tag) for tag in box.tags if tag.parameter in self.parameters]
+        found = [share for share in shares if share is not None]
+        return math.hypot(*found) if found else None
+
+    def parameter(self, x: Tensor, marked: bool = False) -> str:
+        """A parameter's name, its shape, how often it is used where that is not seen, and its gradient."""
+        name = look.shorten(
+            self.name(self.parameters.get(x) or naming.label(self.picture.graph, x)), 40
+        )
+        unseen = self.picture.rolled or any(link.hidden for link in self.picture.links)
+        count = len(self.picture.graph.users[x]) if unseen else 1
+        words = [f"{'▶ ' if marked else ''}{name}  {look.shape(x.shape)}".strip()]
+        if count > 1:
+            words.append(f"({count} times)")
+        total = self.norms.parameters.get(x) if self.norms is not None else None
+        if total is not None:
+            words.append(f"  ‖∂L/∂{name}‖ = {look.figure(total)}")
+        return " ".join(words)
+
+    def list_of(self, parameters: list[Tensor], marked: set[Tensor], width: float) -> str:
+        """Several parameters, in lines of at most this width."""
+        lines = [""]
+        for text in (self.parameter(x, x in marked) for x in parameters):
+            longer = f"{lines[-1]}  ·  {text}"
+            if lines[-1] and look.text_width(longer, look.SMALLEST) > width:
+                lines.append(text)
+            else:
+                lines[-1] = longer if lines[-1] else text
+        return "\n".join(lines)
+
+    # tiles
+
+    def heading(self, tile: Tile) -> str:
+        """What stands over a tile: its step, and the gradients of its states."""
+        row, boxes = tile.row, self.picture.tiles[tile]
+        if not row.timed or not self.picture.graph.axes:
+            return self.untimed_heading(tile)
+        words = [self.time_of(tile)]
+        if row.backward:
+            words[0] = f"backward, {words[0]}"
+        axes = {other.row.name for other in self.picture.tiles if other.row.name}
+        if row.name and len(axes) > 1 and not row.backward:
+            words.insert(0, look.shorten(row.name))
+        told = [(name, part) for box in boxes for name, part in self.gradients(box)]
+        if not row.backward:
+            told.sort(key=lambda one: not look.is_memory(one[0]))
+            words += [self.told(name, part, tile) for name, part in told]
+        inside, rows = mask_of(boxes)
+        if inside < rows:
+            words.append(f"{inside} of {rows} rows")
+        return "   ".join(words)
+
+    def time_of(self, tile: Tile) -> str:
+        """The time step of a tile, or the steps that it stands for."""
+        first, total = self.first, tile.row.total
+        if not self.picture.rolled or total == 1:
+            steps = [f"{int(t) + first}" for t in tile.column[1:] if t != math.inf]
+            return f"t = {', '.join(steps)}"
+        if self.norms is not None:
+            return f"t = {tile.t + first}, one of {total} steps"
+        return f"t = {first} … {first + total - 1}"
+
+    def untimed_heading(self, tile: Tile) -> str:
+        """What stands over a tile outside of time."""
+        boxes = self.picture.tiles[tile]
+        if tile.row.backward:
+            return "backward"
+        if any(box.kind == "loss" for box in boxes):
+            return "loss"
+        made = [box.nodes[-1] for box in boxes if box.nodes and box.nodes[-1].op is not None]
+        scope = made[0].scope if made and not self.picture.graph.axes else ""
+        return look.shorten(scope)
+
+    def heading_widths(self) -> dict[Tile, float]:
+        """How much room the headings need."""
+        if not self.framed:
+            return {}
+        return {
+            tile: look.text_width(self.heading(tile) or " ", 12) + 16 for tile in self.picture.tiles
+        }
+
+    # what things say when they are pointed at
+
+    def tooltip(self, box: Box) -> str:
+        """Expression, shape, gradient and line of a box."""
+        if not box.parts:
+            return f"{' '.join(box.lanes)} of another step"
+        if not self.has_tips:
+            return ""
+        graph, part = self.picture.graph, told(box)[-1]
+        node = part.node
+        text = f"{len(box.parts)} operations"
+        if len(box.parts) == 1:
+            text = naming.expression(graph, node)
+        words = [look.shorten(text, 200), look.shape(node.shape) or "a number"]
+        norm = self.norms.parts.get(part) if self.norms is not None else None
+        if norm is not None:
+            words.append(f"‖∂L/∂{naming.label(graph, node)}‖ = {norm:.3g}")
+        if node.op is not None:
+            words.append(str(node.source))
+        return look.shorten("  ".join(words), 300)
+
+    def flows(self, link: Link) -> str:
+        """What flows along a link."""
+        if link.state or not self.has_tips or not link.source.nodes:
+            return self.name(link.state or link.lane)
+        return look.shorten(naming.label(self.picture.graph, link.source.nodes[-1]), 60)
+
+
+def mask_of(boxes: tuple[Box, ...]) -> tuple[int, int]:
+    """How many rows of the batch a padded step still computes, and of how many: the unroller's mask tells."""
+    for box in boxes:
+        for node in box.nodes:
+            if node is not None and node.time is not None and op_name(node) == "where":
+                mask = node.inputs[0]
+                if role_of(mask) == "mask":
+                    return int(mask.data.sum()), mask.size
+    return 1, 1
+
+
+def colour_bar(scale: tuple[float, float], norms: Any) -> str:
+    """The colour bar with its two exponents, and what lies outside of it, as a row of an HTML-like table."""
+    lo, hi = scale
+    found = [norm for norm in norms if norm > 0 or not math.isfinite(norm)]
+    below = "≤ " if any(norm < 10.0**lo * 0.999 for norm in found) else ""
+    above = "≥ " if any(10.0**hi * 1.001 < norm < math.inf for norm in found) else ""
+    cells = "".join(
+        f'<td bgcolor="{look.ramp(k / 15)}" width="9" height="10"></td>' for k in range(16)
+    )
+    end = ""
+    if not all(map(math.isfinite, found)):
+        end = f'<td>&#160;&#160; NaN or ∞ </td><td bgcolor="{look.NOT_FINITE}" width="18"></td>'
+    text = f"gradient norm (log scale)&#160;&#160; {below}{look.power(lo)} "
+    return f"<tr><td>{text}</td>{cells}<td> {above}{look.power(hi)}</td>{end}</tr>"
