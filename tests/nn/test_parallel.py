@@ -33,8 +33,6 @@ def start(case: str, folder: Path, expected: int = 0) -> str:
 
 @pytest.mark.parametrize("case", ["even", "uneven", "compiled"])
 def test_two_processes_compute_what_one_computes(case: str, tmp_path: Path) -> None:
-    if case == "compiled" and not hasattr(mg, "compile"):
-        pytest.skip("there is no mg.compile yet")
     wanted = getattr(two_processes, case)(nn.Parallel())
     start(case, tmp_path)
     for rank in (0, 1):

@@ -22,15 +22,13 @@ class Net(nn.Module):
     def __init__(self, seed: int) -> None:
         rng = np.random.default_rng(seed)
         mg.set_default_dtype(np.float64)
-        self.cell, self.head = nn.LSTMCell(D, H, rng=rng), nn.Linear(H, 1, rng=rng)
+        self.unroll = nn.Unroll(nn.LSTMCell(D, H, rng=rng))
+        self.head = nn.Linear(H, 1, rng=rng)
         self.unused = nn.Parameter(np.ones(2))
         mg.set_default_dtype(np.float32)
 
     def forward(self, x: Any) -> Any:
-        h = self.cell.initial_state(x.shape[1])
-        for x_t in x:
-            y, h = self.cell(x_t, h)
-        return self.head(y)
+        return self.head(self.unroll(x)[0][-1])
 
 
 def batch() -> tuple[Any, Any]:
@@ -76,13 +74,18 @@ def uneven(parallel: nn.Parallel) -> dict[str, Any]:
 
 
 def compiled(parallel: nn.Parallel) -> dict[str, Any]:
-    """The gradients of a compiled step."""
+    """The gradients of a compiled step, in a dict and in the parameters."""
     net = parallel.broadcast(Net(seed=parallel.rank))
     x, y = batch()
     x, y = parallel.shard(x, axis=1), parallel.shard(y, axis=0)
     step = mg.compile(lambda net, x, y: nn.mse_loss(net(x), y))
-    _, grads = step(net, x, y)
-    return dict(parallel.average(grads))
+    loss, grads = step(net, x, y)
+    step.backward(net, x, y)
+    parallel.average(net)
+    means = parallel.average({"loss": loss, **grads})
+    given = {f"p.{name}": p.grad.data for name, p in net.named_parameters() if p.grad is not None}
+    assert len(given) == 5
+    return {**given, **means}
 
 
 def raises(parallel: nn.Parallel) -> dict[str, Any]:
