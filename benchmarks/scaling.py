@@ -28,7 +28,7 @@ from demos.sweep import chosen_map, grid, in_processes, sweep
 
 BATCH, LONG = 256, 1_000_000
 PROCESSES = (1, 2, 4, 10, 32, 100, 1000)
-NETWORKS = {"small": (50, 16, 32), "middle": (50, 32, 128), "large": (100, 64, 512)}  # T, D, H
+NETWORKS = {"small": (50, 16, 32), "middle": (50, 32, 128), "large": (50, 64, 256)}  # T, D, H
 MPIEXEC = Path(sys.executable).parent / "mpiexec"
 
 
@@ -62,6 +62,18 @@ def best(run: Callable[[], object], repeats: int) -> float:
     return min(times)
 
 
+def processor_times(steps: dict[int, Callable[[], object]], repeats: int) -> dict[int, float]:
+    """The shortest processor time of each step, in turn: what else runs here counts little."""
+    times = {B: [] for B in steps}
+    for k in range(repeats + 1):
+        for B, step in steps.items():
+            start = time.process_time()
+            step()
+            if k:  # the first one warms up
+                times[B].append(time.process_time() - start)
+    return {B: min(found) for B, found in times.items()}
+
+
 class Net(nn.Module):
     """An LSTM with a line on its last output."""
 
@@ -73,21 +85,30 @@ class Net(nn.Module):
         return self.head(self.rnn(x)[0][-1])
 
 
-def step_of(T: int, D: int, H: int, B: int) -> Callable[[], object]:
+def step_of(T: int, D: int, H: int, B: int, compiled: bool = False) -> Callable[[], object]:
     """One step of training, of this process alone or of all that mpiexec has started."""
     parallel, rng = nn.Parallel(), np.random.default_rng(0)
     net = parallel.broadcast(Net(D, H))
     optimizer = nn.Adam(net)
     x, y = rng.standard_normal((T, B, D)).astype(np.float32), np.zeros((B, 1), np.float32)
+    program = mg.compile(loss_of) if compiled else None
 
     def step() -> None:
         optimizer.zero_grad()
-        nn.mse_loss(net(x), y).backward()
+        if program is None:
+            loss_of(net, x, y).backward()
+        else:
+            program.backward(net, x, y)
         parallel.average(net)
         mg.clip_grad_norm_(net, 1.0)
         optimizer.step()
 
     return step
+
+
+def loss_of(net: Net, x: np.ndarray, y: np.ndarray) -> mg.Tensor:
+    """The loss of a batch."""
+    return nn.mse_loss(net(x), y)
 
 
 def gradient_bytes(D: int, H: int) -> int:
@@ -128,12 +149,14 @@ def sweeps(quick: bool) -> None:
     distributed = peer("distributed")
     if distributed is None or quick:
         return
-    with distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None) as cluster:
-        with chosen_map(1, cluster.scheduler_address) as map:
-            sweep(abs_of, grid(x=range(10)), map)
-            start = time.perf_counter()
-            sweep(abs_of, grid(x=range(1000)), map)
-            print(f"  a run as a task of dask's: {time.perf_counter() - start:.2f} ms")
+    with (
+        distributed.LocalCluster(1, threads_per_worker=1, dashboard_address=None) as cluster,
+        chosen_map(1, cluster.scheduler_address) as map,
+    ):
+        sweep(abs_of, grid(x=range(10)), map)
+        start = time.perf_counter()
+        sweep(abs_of, grid(x=range(1000)), map)
+        print(f"  a run as a task of dask's: {time.perf_counter() - start:.2f} ms")
 
 
 def abs_of(x: int) -> int:
@@ -141,33 +164,42 @@ def abs_of(x: int) -> int:
     return abs(x)
 
 
+def rows_of(times: dict[int, float], size: int, links: list[Link]) -> list[list[str]]:
+    """What N processes take and gain; the gains are those over the slowest link."""
+    rows = []
+    for n in PROCESSES:
+        B = max(1, BATCH // n)
+        reduces = [link.all_reduce(n, size) for link in links]
+        same = times[BATCH] / (times[B] + max(reduces))
+        more = n * times[BATCH] / (times[BATCH] + max(reduces))
+        gains = [f"{same:.1f}" if n <= BATCH else "–", f"{more:.0f}"]
+        rows.append([str(n), str(B), f"{1e3 * times[B]:.1f}"])
+        rows[-1] += [f"{1e3 * seconds:.2f}" for seconds in reduces] + gains
+    return rows
+
+
 def main(quick: bool) -> None:
     """Measure, and print what follows for each network and link."""
     both = None if quick else two_processes()
     links = [*([both[0]] if both else []), *ASSUMED]
-    print("\nscaling: an LSTM, 256 rows in all or 256 for each of N processes; float32, eager")
+    print("\nscaling: an LSTM, 256 rows in all or 256 for each of N processes; float32")
     for link in links:
         kind = "assumed" if link in ASSUMED else "measured between two processes"
         speed = f"{1e6 * link.latency:.1f} µs, {link.bandwidth / 1e9:.1f} GB/s"
         print(f"  {link.name}: {speed}, {kind}")
+    header = ["N", "rows", "step ms", *[f"{link.name} ms" for link in links]]
+    header += ["× same batch", "× N batches"]
+    shares = dict.fromkeys(max(1, BATCH // n) for n in PROCESSES)
     for name, (T, D, H) in list(NETWORKS.items())[: 1 if quick else None]:
-        shares = [max(1, BATCH // n) for n in PROCESSES]
-        times = {B: best(step_of(T, D, H, B), 1 if quick else 5) for B in dict.fromkeys(shares)}
         size = gradient_bytes(D, H)
-        header = ["N", "rows", "step ms", *[f"{link.name} ms" for link in links]]
-        header += ["× same batch", "× N batches"]
-        rows = []
-        for n, B in zip(PROCESSES, shares, strict=True):
-            reduces = [link.all_reduce(n, size) for link in links]
-            same = times[BATCH] / (times[B] + max(reduces))
-            more = n * times[BATCH] / (times[BATCH] + max(reduces))
-            speeds = [f"{same:.1f}" if n <= BATCH else "–", f"{more:.0f}"]
-            rows.append([str(n), str(B), f"{1e3 * times[B]:.1f}"])
-            rows[-1] += [f"{1e3 * seconds:.2f}" for seconds in reduces] + speeds
-        table(f"{name}: T={T} D={D} H={H}, gradients {size / 1e6:.2f} MB", header, rows)
-        if both and name == "middle":
-            alone = times[BATCH] / both[1]
-            print(f"  two processes really: {1e3 * both[1]:.1f} ms, × {alone:.1f}")
+        for kind in ("eager", "compiled"):
+            steps = {B: step_of(T, D, H, B, kind == "compiled") for B in shares}
+            times = processor_times(steps, 1 if quick else 9)
+            title = f"{name}, {kind}: T={T} D={D} H={H}, gradients {size / 1e6:.2f} MB"
+            table(title, header, rows_of(times, size, links))
+            if both and (name, kind) == ("middle", "eager"):
+                gain = times[BATCH] / both[1]
+                print(f"  two processes really: {1e3 * both[1]:.1f} ms, × {gain:.1f}")
     sweeps(quick)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import benchmarks
-from benchmarks import chain, growth, lstm
+from benchmarks import chain, growth, lstm, scaling
 from benchmarks.measure import Times, peer, race, table, verdict
 
 ROOT = Path(benchmarks.__file__).parent.parent
@@ -56,6 +56,24 @@ def test_growth_measures_nodes_in_proportion_to_steps():
     few, many = (growth.measure(growth.sliced_loss, T, 1) for T in (10, 20))
     nodes = [int(row[1]) for row in (few, many)]
     assert nodes[1] - nodes[0] == 10 * 5  # five nodes a step
+
+
+def test_the_model_of_many_processes():
+    link = scaling.Link("a link", latency=1e-3, bandwidth=1e6)
+    assert link.all_reduce(1, 10**6) == 0
+    assert link.all_reduce(2, 10**6) == pytest.approx(4e-3 + 1)
+    times = {max(1, scaling.BATCH // n): 1.0 for n in scaling.PROCESSES}
+    one, two, *_, last = scaling.rows_of(times, 0, [link, scaling.Link("slow", 1.0, 1e6)])
+    assert one[:3] == ["1", "256", "1000.0"]
+    assert one[-2:] == ["1.0", "1"]
+    assert two[-2:] == ["0.2", "0"]  # over the slower link
+    assert last[-2] == "–"  # 256 rows cannot be shared by 1000
+
+
+def test_a_step_of_the_model_trains():
+    step = scaling.step_of(T=3, D=2, H=4, B=5)
+    assert step() is None
+    assert scaling.gradient_bytes(2, 4) == 4 * (16 * (2 + 4 + 1) + 4 + 1)
 
 
 def test_the_command_line():
