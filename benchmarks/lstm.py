@@ -152,7 +152,8 @@ def main(quick: bool = False) -> None:
     """Race and print, size by size."""
     rows, verdicts = [], []
     for size, target in SIZES.items():
-        times = race(contestants(size), 2 if quick else 40 if size[1] == 1 else 25)
+        usual = 40 if size[1] == 1 else 25
+        times = race(contestants(size), 2 if quick else usual)
         for name, t in times.items():
             ours = times["nn.LSTM" if "LSTM" in name else "minigrad"]
             best, median = f"{t.best * 1e3:.2f}", f"{t.median * 1e3:.2f}"

@@ -3,10 +3,13 @@
 import gc
 import importlib
 import statistics
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import NamedTuple
+
+from minigrad.columns import columns
 
 
 class Times(NamedTuple):
@@ -53,11 +56,5 @@ def verdict(ratio: float, target: float) -> str:
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print rows of text in columns, the first one to the left."""
-    widths = [max(len(row[k]) for row in [header, *rows]) for k in range(len(header))]
     print(f"\n{title}")
-    for row in [header, ["-" * width for width in widths], *rows]:
-        first, *others = (
-            cell.rjust(width) if k else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(row, widths))
-        )
-        print("  " + "  ".join([first, *others]).rstrip())
+    print(textwrap.indent(columns([header, *rows], headings=1), "  "))

@@ -18,6 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from minigrad.columns import columns
+
 RNG = np.random.default_rng(5)
 INPUTS = {
     "x": RNG.permutation(np.linspace(-1.87, 2.13, 6)).reshape(2, 3),
@@ -513,14 +515,17 @@ def main(quick: bool = False) -> None:
             library: {text: judge(text, library) for text in all_patterns()}
             for library in libraries
         }
-    print("numpy call patterns" + "".join(f"{name:>27}" for name in libraries))
-    print(f"{'':<19}" + f"{'correct wrong refused':>27}" * len(libraries))
+    kinds = ("correct", "wrong", "refused")
+    rows = [
+        ["", *(text for name in libraries for text in (name, "", ""))],
+        ["numpy call patterns", *kinds * len(libraries)],
+    ]
     for family, texts in [*FAMILIES.items(), ("all", all_patterns())]:
-        line = f"{family:<19}"
+        rows.append([family])
         for library in libraries:
             counts = Counter(verdicts[library][text] for text in texts)
-            line += f"{counts['correct']:>13}{counts['wrong']:>6}{counts['refused']:>8}"
-        print(line)
+            rows[-1] += [str(counts[kind]) for kind in kinds]
+    print(columns(rows, headings=2))
     for library in libraries:
         print(
             f"wrong in {library}: "

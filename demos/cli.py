@@ -6,6 +6,7 @@ import argparse
 import gzip
 import importlib
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 import minigrad as mg
+from minigrad.columns import columns
 from minigrad.render import frames
 
 DATA = Path(__file__).parent / "data"
@@ -172,14 +174,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     text = [
         [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows
     ]
-    widths = [max(len(row[k]) for row in [header, *text]) for k in range(len(header))]
-    print()
-    for row in [header, ["─" * width for width in widths], *text]:
-        cells = [
-            cell.rjust(width) if k else cell.ljust(width)
-            for k, (cell, width) in enumerate(zip(row, widths))
-        ]
-        print("  " + "  ".join(cells).rstrip())
+    lines = columns([header, *text], headings=1, rule="─")
+    print("\n" + textwrap.indent(lines, "  "))
 
 
 def bars(values: Any, width: int = 60, scale: tuple[float, float] | None = None) -> str:

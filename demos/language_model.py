@@ -121,8 +121,8 @@ def main(args) -> None:
     ids = np.array([alphabet.index(letter) for letter in text])
     cut = int(0.95 * len(text))
     net = Writer(len(alphabet))
-    updates = args.updates or (4 if args.quick else 620 if args.text == "shakespeare" else 400)
-    train(net, ids[:cut], updates)
+    usual = 620 if args.text == "shakespeare" else 400
+    train(net, ids[:cut], args.updates or (4 if args.quick else usual))
     held = text[cut:]
     rows = [[f"{n}-gram", NGrams(text[:cut], n).bits(held)] for n in (1, 3, 5)]
     rows.append([f"two LSTMs of {HIDDEN}", bits(net, ids[cut:])])

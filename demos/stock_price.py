@@ -125,7 +125,9 @@ def conclusion(errors: dict[str, float], target: str) -> str:
         best = min(errors.values()) / errors["same as today"] - 1
         return f'The best is {100 * best:+.1f} % from "tomorrow = today", which is noise: prices are not forecast here.'
     against = 100 * (ours / errors["linear, 10 days"] - 1)
-    how = "about a tie" if abs(against) < 5 else "worse" if against > 0 else "better"
+    how = "worse" if against > 0 else "better"
+    if abs(against) < 5:
+        how = "about a tie"
     return f"Against the linear regression on ten days the RNN is {against:+.1f} %: {how}."
 
 

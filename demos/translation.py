@@ -148,7 +148,8 @@ def main(args) -> None:
         what = f"{source} to {target}, {'with' if attention else 'without'} attention"
         net = Translator(len(vocabulary[source]), len(vocabulary[target]), attention)
         xs, ys = table[source], table[target]
-        updates = args.updates or (10 if args.quick else 300 if attention else 1000)
+        usual = 300 if attention else 1000
+        updates = args.updates or (10 if args.quick else usual)
         train(net, xs[:, TEST:], ys[:, TEST:], updates, rng, what)
         written, weights = net.translate(xs[:, :TEST])
         said = [words(column, vocabulary[target]) for column in written.T]

@@ -7,6 +7,7 @@ from minigrad import ops
 from minigrad.anomaly import detect_anomaly
 from minigrad.backward import grad
 from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_
+from minigrad.differences import Difference, first_difference
 from minigrad.explain import Explanation, explain
 from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
@@ -14,6 +15,7 @@ from minigrad.graph import Edge
 from minigrad.ops import *
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.public import Graph
+from minigrad.recorder import note, record
 from minigrad.reports import clip_report
 from minigrad.scope import Axis, Role, no_grad, scope, time_step, tracing
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
@@ -67,6 +69,7 @@ __all__ += [
     "scope",
 ]
 __all__ += ["clear_cache", "compile"]
+__all__ += ["Difference", "first_difference", "note", "record"]
 __all__ += ["seed", "set_default_dtype", "tensor", "time_step", "timesteps", "tracing", "vjp"]
 __all__ += ops.__all__
 __all__.remove("call_function")  # the doors through which NumPy enters are no functions for users

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from minigrad.columns import columns
+
 Numbers = NDArray[np.float64]
 LOST = 1e-3  # what is left of a gradient that counts as forgotten
 HEALTHY = 0.9, 1.1  # factors per step between which a gradient neither vanishes nor explodes
@@ -36,15 +38,14 @@ SHOWN = (
 
 def table(rows: Iterable[Sequence[Any]]) -> str:
     """Rows of words and numbers in columns, the first to the left; a dot where there is no number."""
-    text = [
-        [x if isinstance(x, str) else "·" if math.isnan(x) else f"{x:.4g}" for x in row]
-        for row in rows
-    ]
-    wide = [max(map(len, column)) for column in zip(*text, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(wide[0]), *map(str.rjust, row[1:], wide[1:])]).rstrip()
-        for row in text
-    )
+    return columns([word(cell) for cell in row] for row in rows)
+
+
+def word(cell: str | float) -> str:
+    """A cell of a table: words as they are, a number in four digits, a dot for NaN."""
+    if isinstance(cell, str):
+        return cell
+    return "·" if math.isnan(cell) else f"{cell:.4g}"
 
 
 def axes(ax: Any) -> Any:

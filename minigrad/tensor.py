@@ -54,6 +54,11 @@ def generator() -> np.random.Generator:
     return _generator
 
 
+def used_generator() -> np.random.Generator | None:
+    """The generator that `seed` starts, if anything random has been used yet."""
+    return _generator
+
+
 class Operation(Protocol):
     """What a tensor knows of the operation that made it; `Primitive` is one."""
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nn import habits, init
+from nn import habits, init, testing
 from nn.attention import AdditiveAttention, DotAttention, GeneralAttention, attend
 from nn.cell import Cell, each_step
 from nn.cells import GRUCell, LSTMCell, LSTMState, RNNCell
@@ -44,11 +44,11 @@ __all__ = [
     "ExponentialLR", "GRUCell", "GeneralAttention", "LRScheduler", "LSTMCell", "LSTMState",
     "LambdaLR", "LayerNorm", "LearnedInitialState", "Linear", "Module", "Optimizer", "Padded",
     "Parallel", "Parameter", "RMSprop", "RNNCell", "RecurrentDropout", "ReduceLROnPlateau",
-    "Residual", "Sequential", "Stacked", "StepLR", "Unroll", "WarmupLR", "Window", "Wrapper", "Zoneout",
-    "attend", "batches", "binary_cross_entropy_with_logits", "check_cell", "cross_entropy",
-    "detach_state", "each_step", "greedy", "init", "lengths_mask", "load",
+    "Residual", "Sequential", "Stacked", "StepLR", "Unroll", "WarmupLR", "Window", "Wrapper",
+    "Zoneout", "attend", "batches", "binary_cross_entropy_with_logits", "check_cell",
+    "cross_entropy", "detach_state", "each_step", "greedy", "init", "lengths_mask", "load",
     "load_torch_state_dict", "map_structure", "mse_loss", "nll_loss", "pad", "sample", "save",
-    "summary", "tbptt", "to_onnx", "to_torch_state_dict", "windows",
+    "summary", "tbptt", "testing", "to_onnx", "to_torch_state_dict", "windows",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # so that type checkers still reject unknown names

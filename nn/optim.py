@@ -93,6 +93,7 @@ class Optimizer:
 
     def step(self) -> None:
         """Change every parameter that has a gradient."""
+        mg.note(lr=self.param_groups[0]["lr"])
         for group, slots in zip(self.param_groups, self.slots, strict=True):
             for p, slot in zip(group["params"], slots, strict=True):
                 if p.grad is not None:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from minigrad.columns import columns
 from tests import floors
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -288,18 +289,10 @@ def own_rows() -> list[list[str]]:
 
 
 def table(rows: list[list[str]]) -> str:
-    """Rows under their headings of two lines; names to the left, numbers to the right."""
+    """The rows under their headings of two lines."""
     headings = [heading.rpartition("\n") for heading in HEADINGS]
     above = [[first for first, _, _ in headings], [second for _, _, second in headings]]
-    widths = [max(map(len, column)) for column in zip(*above, *rows, strict=True)]
-    rule = ["-" * width for width in widths]
-    return "\n".join(table_line(line, widths) for line in [*above, rule, *rows])
-
-
-def table_line(cells: list[str], widths: list[int]) -> str:
-    """One line of text: the first cell to the left, the others to the right."""
-    numbers = [cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True)]
-    return "  ".join([cells[0].ljust(widths[0]), *numbers]).rstrip()
+    return columns([*above, *rows], headings=2)
 
 
 def main() -> None:

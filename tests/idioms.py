@@ -28,15 +28,6 @@ ALLOWED = {
     "minigrad/reports.py": 2,
     "minigrad/tensor.py": 1,
     "minigrad/timesteps.py": 1,
-    "nn/cells.py": 1,
-    "demos/language_model.py": 1,
-    "demos/stock_price.py": 1,
-    "demos/translation.py": 1,
-    "benchmarks/lstm.py": 1,
-    "benchmarks/numpy_coverage.py": 1,
-    "tests/minigrad/test_graph.py": 1,
-    "tests/nn/make_torch_results.py": 1,
-    "tests/nn/test_recurrent_torch.py": 1,
 }
 
 

@@ -1,4 +1,4 @@
-"""Custom cells to copy: ten papers, each its equations in about ten lines.
+"""Custom cells to copy: thirteen papers, each its equations in about ten lines.
 
 Each cell is checked against finite differences, drawn with its own variables as labels, and trained
 a little.  The file of a cell imports `minigrad` and `nn` only, so that it can be copied as it is:
@@ -16,4 +16,7 @@ CELLS = {
     "clockwork": "ClockworkCell",
     "highway": "HighwayCell",
     "stack": "StackCell",
+    "mlstm": "MLSTMCell",
+    "gru_ode": "GRUODECell",
+    "adaptive": "AdaptiveCell",
 }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from minigrad.backward import Step
-from minigrad.debugger.facts import FIELDS, MATCHED, PassInfo, StepInfo
+from minigrad.debugger.facts import FIELDS, FUNCTIONS, MATCHED, SERIES, PassInfo, StepInfo
 from minigrad.debugger.texts import did_you_mean, in_brackets
 
 TEXT_FIELDS = {"name", "op", "axis", *MATCHED}
@@ -34,12 +34,14 @@ class ConditionReader(ast.NodeTransformer):
 
     fields: those that the condition asks for.
     words: pairs (field, text) that only a graph can tell to be right.
+    evidence: the figures of passes that are compared, and how they are computed.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.words: list[tuple[str, Any]] = []
         self.fields: set[str] = set()
+        self.evidence: list[tuple[str, ast.expr]] = []
         self._compared = ""  # the field of the comparison that is read; "" outside of comparisons
 
     def visit_Name(self, node: Any) -> ast.expr:
@@ -49,6 +51,8 @@ class ConditionReader(ast.NodeTransformer):
             raise ValueError(f"condition {self.text!r}: write {field} == {FIELDS[field].example}")
         if field:
             self.fields.add(field)
+            if field in SERIES:
+                self.evidence.append((field, _fact(field)))
             return _fact(node.id)
         word = ast.unparse(node)
         if self._compared in TEXT_FIELDS:
@@ -59,7 +63,32 @@ class ConditionReader(ast.NodeTransformer):
             )
         return self.visit(_equal("name", ast.Constant(word)))
 
-    visit_Attribute = visit_Name  # noqa: N815  # a dotted word: encoder.cell
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """param("W").norm, or a dotted word: encoder.cell."""
+        call = node.value
+        if not isinstance(call, ast.Call) or getattr(call.func, "id", "") != "param":
+            return self.visit_Name(node)
+        named = len(call.args) == 1 and isinstance(call.args[0], ast.Constant)
+        if not named or node.attr not in ("norm", "grad", "update"):
+            raise ValueError(f"condition {self.text!r}: write {FIELDS['param'].example}")
+        self.fields.add("param")
+        return self._operand(node, "param", [call.args[0], ast.Constant(node.attr)])
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        """A function of the passes before: median(loss), rises(loss, 5)."""
+        name = getattr(node.func, "id", "")
+        column, *rest = node.args or [node.func]
+        known = name in FUNCTIONS and getattr(column, "id", "") in SERIES and not node.keywords
+        if not known or len(rest) > (name == "rises"):
+            raise self._refusal(node)
+        self.fields.add(column.id)  # type: ignore[attr-defined]  # a name, as was just seen
+        return self._operand(node, name, [ast.Constant(column.id), *rest])  # type: ignore[attr-defined]
+
+    def _operand(self, node: ast.expr, method: str, arguments: list[ast.expr]) -> ast.expr:
+        """A call of a fact, which is also told as evidence."""
+        call = ast.Call(_fact(method), arguments, [])
+        self.evidence.append((ast.unparse(node), call))
+        return call
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """h[3] is h at t == 3."""
@@ -140,6 +169,15 @@ def _fact(name: str) -> ast.Attribute:
     return ast.Attribute(ast.Name("info", ast.Load()), name, ast.Load())
 
 
+def _compiled(expression: ast.expr) -> Callable[[StepInfo], Any]:
+    """A function of a step's facts `info`; it can call nothing but their methods."""
+    arguments = ast.arguments([], [ast.arg("info")], None, [], [], None, [])
+    function = ast.Expression(ast.Lambda(arguments, expression))
+    code = compile(ast.fix_missing_locations(function), "<breakpoint>", "eval")
+    found: Callable[[StepInfo], Any] = eval(code, {"__builtins__": {}})
+    return found
+
+
 def _equal(field: str, value: ast.expr) -> ast.Compare:
     return ast.Compare(ast.Name(field, ast.Load()), [ast.Eq()], [value])
 
@@ -170,6 +208,7 @@ class Condition:
         self.commands: list[str] = []  # typed by themselves where it stops
         self.words: list[tuple[str, Any]] = []
         self.fields: set[str] = set()
+        self.evidence: dict[str, Callable[[StepInfo], Any]] = {}
         self._info: PassInfo | None = None  # of the pass that it was last called about
         given = [condition] if isinstance(condition, str) and condition.strip() else []
         equals = [f"{name} == {value!r}" for name, value in equal.items()]
@@ -199,9 +238,9 @@ class Condition:
             raise ValueError(problem) from None
         test.body.body = reader.visit(test.body.body)
         self.words, self.fields = reader.words, reader.fields
-        code = compile(ast.fix_missing_locations(test), "<breakpoint>", "eval")
-        found: Callable[[StepInfo], Any] = eval(code, {"__builtins__": {}})
-        return found
+        for told, operand in reader.evidence:
+            self.evidence[told] = _compiled(operand)
+        return _compiled(test.body.body)
 
     @property
     def needs_step(self) -> bool:
@@ -241,6 +280,9 @@ class Condition:
 
     def reason(self, info: StepInfo) -> str:
         """Why the pass stops at this step: what is compared, and the size of the gradient."""
+        figures = [f"{told} = {operand(info):.4g}" for told, operand in self.evidence.items()]
+        if self.about == "pass":
+            return f"{self.text}: {', '.join(figures)}" if figures else self.text
         size = f"|d{in_brackets(info.name)}| = {info.norm:.3g}"
         if self.text.startswith("norm"):
             return size + self.text.removeprefix("norm")

@@ -15,10 +15,11 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.backward import Step
-from minigrad.debugger.texts import in_brackets, is_finite, norm_of
+from minigrad.debugger.texts import did_you_mean, in_brackets, is_finite, norm_of
 from minigrad.edits import state_names
 from minigrad.flow import state_lines
 from minigrad.graph import Graph
+from minigrad.recorder import Recorder
 from minigrad.scope import Axis, Scope
 from minigrad.source import Source
 from minigrad.tensor import Tensor
@@ -48,7 +49,19 @@ FIELDS = {
     "line": Field("node", "the forward line, or a line that called it", "train.py:12"),
     "index": Field("step", "the number of the step in the pass", "index == 40"),
     "pass": Field("pass", "the number of the backward pass", "pass == 812"),
-    "loss": Field("pass", "the loss", "loss > 2.5"),
+    "loss": Field("pass", "the loss", "loss > 10 * median(loss)"),
+    "lr": Field("pass", "the learning rate of the last optimiser step", "lr > 0.1"),
+    "update": Field("pass", "‖Δθ‖ / ‖θ‖ of the last optimiser step", "update > 0.1"),
+    "max_norm": Field("pass", "the largest ‖∂loss/∂state‖ of the pass before", "max_norm > 100"),
+    "grad_norm": Field("pass", "‖∂loss/∂θ‖ of the pass before", "grad_norm > 100"),
+    "param": Field("pass", "a parameter: its norm, grad, update", 'param("W").norm > 100'),
+}
+SERIES = ("loss", "lr", "update", "max_norm", "grad_norm")  # what functions of passes take
+MIN_PASSES = 5  # that a median or a mean needs
+FUNCTIONS = {  # of the passes before this one
+    "median": "the median of the passes before",
+    "mean": "the mean of the passes before",
+    "rises": "higher than in each of the 10 passes before, or of N: rises(loss, N)",
 }
 MATCHED = {"scope", "layer", "line"}  # fields that several texts are right for
 
@@ -61,15 +74,18 @@ class PassInfo:
     starts: the first norm of each state's gradient.
     tainted: the nodes whose gradient comes from one that is not finite.
     met: for each breakpoint, the occasion that it has stopped at last.
+    recorder: what the passes before were like.
     """
 
-    def __init__(self, graph: Graph, number: int = 1) -> None:
+    def __init__(self, graph: Graph, number: int = 1, recorder: Recorder | None = None) -> None:
         self.original = self.graph = graph
+        self.recorder = recorder
         self.number = number
         self.axes = {axis: name for name, axis in graph.axes.items()}
         self.starts: dict[str, float] = {}
         self.tainted: set[Tensor] = set()
         self.met: dict[Any, Any] = {}
+        self._series: dict[str, list[float]] = {}
         self.name_of = state_names(graph, roles=False)
         self._paths: dict[Scope | None, tuple[str, ...]] = {}
         self._lines: dict[Scope | None, tuple[str, ...]] = {}
@@ -102,6 +118,31 @@ class PassInfo:
         """The loss; NaN where the pass does not start from one number."""
         outputs = self.original.outputs
         return float(outputs[0].item()) if outputs[0].size == 1 else math.nan
+
+    def series(self, column: str) -> list[float]:
+        """A figure in the passes before this one, as far as they are remembered."""
+        if column not in self._series:
+            known = self.recorder.series(column) if self.recorder is not None else []
+            self._series[column] = known
+        return self._series[column]
+
+    def last(self, column: str) -> float:
+        """A figure of the pass before; NaN if there is none."""
+        return next(reversed(self.series(column)), math.nan)
+
+    def parameter(self, name: str, figure: str) -> float:
+        """The norm of a parameter now; its grad in the pass before, its last update.
+
+        A name may be shortened from the left: W_hh for l0.W_hh, if only one ends so.
+        """
+        names = self.original.parameters
+        found = [known for known in names if known == name or known.endswith(f".{name}")]
+        if len(found) != 1:
+            hint = did_you_mean(name, found or names)
+            raise ValueError(f"{len(found)} parameters are called {name}{hint}")
+        if figure == "norm":
+            return norm_of(names[found[0]])
+        return self.last(f"{figure}.{found[0]}")
 
     @functools.cached_property
     def states(self) -> dict[Tensor, str]:
@@ -241,6 +282,47 @@ class StepInfo(NamedTuple):
     def loss(self) -> float:
         """The loss of the pass."""
         return self.run.loss
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the last optimiser step."""
+        return self.run.last("lr")
+
+    @property
+    def update(self) -> float:
+        """‖Δθ‖ / ‖θ‖ of the last optimiser step."""
+        return self.run.last("update")
+
+    @property
+    def max_norm(self) -> float:
+        """The largest ‖∂loss/∂state‖ of the pass before."""
+        return self.run.last("max_norm")
+
+    @property
+    def grad_norm(self) -> float:
+        """‖∂loss/∂θ‖ of the pass before."""
+        return self.run.last("grad_norm")
+
+    def param(self, name: str, figure: str) -> float:
+        """The norm, grad or update of a parameter."""
+        return self.run.parameter(name, figure)
+
+    def median(self, column: str) -> float:
+        """The median of a figure over the passes before; NaN if there are fewer than 5."""
+        values = self.run.series(column)
+        return float(np.median(values)) if len(values) >= MIN_PASSES else math.nan
+
+    def mean(self, column: str) -> float:
+        """The mean of a figure over the passes before; NaN if there are fewer than 5."""
+        values = self.run.series(column)
+        return float(np.mean(values)) if len(values) >= MIN_PASSES else math.nan
+
+    def rises(self, column: str, passes: int = 10) -> bool:
+        """Whether a figure is higher than in each of so many passes before."""
+        values = self.run.series(column)
+        values = [*values, self.loss] if column == "loss" else values
+        before = values[-passes - 1 : -1]
+        return len(before) == passes and values[-1] > max(before)
 
     @property
     def pass_(self) -> int:

@@ -21,7 +21,7 @@ from minigrad.debugger.prompt import (
 from minigrad.debugger.texts import did_you_mean
 
 MAX_FRAMES = 20
-FAMILIES = ("navigate", "stops", "show", "change", "program")  # in the order of `help`
+FAMILIES = ("navigate", "stops", "show", "passes", "change", "program")  # in the order of `help`
 
 
 @command("up [N]", example="up")

@@ -25,6 +25,7 @@ from minigrad.debugger.facts import FIELDS, PassInfo
 from minigrad.debugger.session import Session
 from minigrad.debugger.texts import did_you_mean, value_text
 from minigrad.public import Graph
+from minigrad.recorder import Recorder
 from minigrad.tensor import Tensor
 
 
@@ -116,6 +117,7 @@ class Prompt(cmd.Cmd):
     focus: a node to look at in place of the present step's.
     failure: the number of the step whose rule has failed, and the error.
     stood: the numbers of the steps where the user was asked.
+    recorder: what the passes so far were like.
     """
 
     session: Session
@@ -127,13 +129,20 @@ class Prompt(cmd.Cmd):
     stood: list[int]
     edits: list[tuple[str, str, dict[str, Any]]]  # clip or cut, as it was typed, what that means
     passes = 0
+    can_replay = False  # whether the program was started by the debugger, which can do it again
+    recorder: Recorder
 
     def __init__(
-        self, commands: Iterable[str], stdin: TextIO | None, stdout: TextIO | None
+        self,
+        commands: Iterable[str],
+        stdin: TextIO | None,
+        stdout: TextIO | None,
+        record: str | os.PathLike[str] | None = None,
     ) -> None:
         super().__init__(stdin=stdin, stdout=stdout)
         self.cmdqueue = [Queued(part) for line in commands for part in split(line)]
         self.use_rawinput = stdin is None and _asks_a_person()
+        self.recorder = Recorder(record)
         self.breakpoints: dict[int, Condition] = {}
         self.displayed: list[str] = []
         self.own: dict[str, Any] = {}  # what the user has assigned at the prompt
@@ -398,7 +407,8 @@ class Prompt(cmd.Cmd):
         """The node that is called so; without a text, the present one.
 
         Of nodes in several layers or axes the one is meant where the pass stands, else the user is
-        asked.  Of several in one time step, the one that the pass meets first.
+        asked; without a time step, the one of the present step.  Of several in one time step, the
+        one that the pass meets first.
         """
         if not text:
             return self.node if self.node is not None else self.here.node
@@ -408,7 +418,12 @@ class Prompt(cmd.Cmd):
         found = self.matching(condition)
         if not found:
             raise CommandError(f"no node of this pass is {text}")
-        return self.here_or_asked(text, found, condition)[0]
+        found = self.here_or_asked(text, found, condition)
+        if "t" not in condition.fields and self.node is not None:
+            step = self.info.node(self.node).time_step
+            now = [node for node in found if self.info.node(node).time_step == step]
+            found = now or found
+        return found[0]
 
     def here_or_asked(self, text: str, nodes: list[Tensor], condition: Condition) -> list[Tensor]:
         """Those of the nodes with a name that are in the layer where the pass stands.

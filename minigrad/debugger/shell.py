@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextvars import Token
+from functools import partial
 from types import FrameType
 from typing import Any, NamedTuple, TextIO
 
@@ -16,14 +18,16 @@ import numpy as np
 from minigrad import graph as core
 from minigrad import naming
 from minigrad.backward import Numbers, Step, backward_steps, walk
-from minigrad.debugger import change, navigate, program, show, stops  # noqa: F401  # the commands
+from minigrad.debugger import change, navigate, passes, program, show, stops  # noqa: F401  # the commands
 from minigrad.debugger.conditions import Condition
 from minigrad.debugger.facts import PassInfo, StepInfo
 from minigrad.debugger.prompt import Move, Prompt, Quit
 from minigrad.debugger.session import Session
 from minigrad.debugger.texts import callers, is_finite, norm_of
+from minigrad.differences import Difference, row_difference
 from minigrad.edits import clip_gradient
 from minigrad.public import Graph
+from minigrad.recorder import Run, open_recorder
 from minigrad.scope import caller, in_engine
 from minigrad.tensor import Tensor
 
@@ -44,6 +48,8 @@ class Debugger(Prompt):
 
     As a context manager it drives every pass that starts inside, in this thread and this process.
     Ctrl-C stops at the next step of a backward pass.
+    record: a file in which each pass is recorded, as `mg.record` does; else only the last passes are
+    remembered.
     """
 
     def __init__(
@@ -52,17 +58,23 @@ class Debugger(Prompt):
         commands: Iterable[str] = (),
         stdin: Stream = None,
         stdout: Stream = None,
+        record: str | os.PathLike[str] | None = None,
     ) -> None:
-        super().__init__(commands, stdin, stdout)
+        super().__init__(commands, stdin, stdout, record)
         given = (b if isinstance(b, Condition) else Breakpoint(b) for b in breakpoints)
         self.breakpoints = dict(enumerate(given, 1))
         self.stops = 0
-        self._start = Move() if self.breakpoints else Move(_anywhere)
+        self.start = Move() if self.breakpoints else Move(_anywhere)
+        self.expected: Run | None = None  # what the passes should be like: another recording
+        self.replay_to = 0  # the pass to stop in; none before it stops
         self._process = os.getpid()
         self._interrupted = self._reading = self._has_quit = self._announced = False
 
     def __enter__(self) -> Debugger:
-        self._token: Token[Any] = walk.set(self.drive)
+        outer = open_recorder()
+        driver = self.drive if outer is None else partial(outer.observe, self.drive)
+        self._token: Token[Any] = walk.set(driver)
+        self.recorder.__enter__()
         own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         self._handles = own and threading.current_thread() is threading.main_thread()
         if self._handles:
@@ -70,18 +82,31 @@ class Debugger(Prompt):
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.recorder.__exit__(*error)
         walk.reset(self._token)
         if self._handles:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _interrupt(self, *_: Any) -> None:
         """Stop at the next step; at the prompt, and when asked for once more, break off as ever."""
-        if self._reading or self._interrupted:
+        if self._reading or self._interrupted or os.getpid() != self._process:
             raise KeyboardInterrupt
         self._interrupted = True
         if not hasattr(self, "session"):  # between passes
             then = "the next backward pass stops at its first step; once more ends the program"
             self.write(f"\ninterrupted: {then}")
+
+    def again(self, number: int) -> Debugger:
+        """A debugger for the same program, started anew: it stops in pass `number`, not before.
+
+        It expects the passes that this one has seen, and goes on with what is left to be done.
+        """
+        new = Debugger(self.breakpoints.values(), (), record=self.recorder.path)
+        new.stdin, new.stdout, new.use_rawinput = self.stdin, self.stdout, self.use_rawinput
+        new.cmdqueue, new.displayed, new.can_replay = self.cmdqueue, self.displayed, True
+        new.recorder.program = self.recorder.program
+        new.expected, new.replay_to = Run(self.recorder.rows), number
+        return new
 
     # one pass
 
@@ -93,7 +118,14 @@ class Debugger(Prompt):
         if self._has_quit:  # the program has caught what `quit` raised
             raise Quit
         self.passes += 1
-        self.session, self.info = Session(graph, pending), PassInfo(graph, self.passes)
+        if self.passes < self.replay_to:
+            self._parted()
+            yield from backward_steps(graph, pending)
+            return
+        self.session, self.info = (
+            Session(graph, pending),
+            PassInfo(graph, self.passes, self.recorder),
+        )
         self.stack, self.selected = _program_frames(sys._getframe(1)), 0
         self.edits, self.stood, self.failure, self._announced = [], [], None, False
         plain = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
@@ -101,6 +133,8 @@ class Debugger(Prompt):
             yield from self._stopping_steps(pending)
         except Quit:
             self._has_quit = True
+            if threading.current_thread() is not threading.main_thread():
+                _thread.interrupt_main()  # SystemExit would end this thread alone
             raise
         finally:
             walk.reset(plain)
@@ -110,8 +144,11 @@ class Debugger(Prompt):
     def _stopping_steps(self, pending: Numbers) -> Iterator[Step]:
         """The steps of the pass; in between, what the user wants."""
         self._tell_missing()
-        move, self._start = self._start, Move()
-        stop = self._birth()
+        move, self.start = self.start, Move()
+        if self.passes == self.replay_to:
+            move = Move(_anywhere)
+        parted = self._parted()
+        stop = Stop(parted) if parted and not self.replay_to else self._birth()
         while True:
             if stop is not None:
                 move = self.interact(stop)
@@ -201,6 +238,26 @@ class Debugger(Prompt):
         where = "after" if node is not None else "before its first step"
         text = f"{type(error).__name__}: {error}{notes}\nstop: the pass failed {where}"
         return Stop(text, node)
+
+    def _parted(self) -> str:
+        """Where the passes part from those that are expected, told once; "" if they do not."""
+        if self.expected is None:
+            return ""
+        rows = {row["pass"]: row for row in self.expected.rows}
+        for row in list(self.recorder.rows)[-2:]:  # the pass before is complete
+            found = row_difference(rows.get(row["pass"], {}), row)
+            if found is not None:
+                self.expected = None
+                return self._parting_text(found)
+        return ""
+
+    def _parting_text(self, found: Difference) -> str:
+        if self.replay_to:
+            text = f"the recorded run is not met again: {found}"
+            self.write(f"{text}; the program is not deterministic: seed its generators")
+            return text
+        back = "" if found.number == self.passes else f"; replay {found.number} goes back to it"
+        return f"stop: the runs part in {found}{back}"
 
     def _tell_missing(self) -> None:
         """At the first pass: what breakpoints name that the graph has not."""

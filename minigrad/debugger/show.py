@@ -13,11 +13,12 @@ import numpy as np
 from minigrad import naming
 from minigrad.backward import Step
 from minigrad.debugger.prompt import Answer, CommandError, Prompt, command
-from minigrad.debugger.texts import array_text, callers, chart, in_brackets, is_finite, norm_of
+from minigrad.debugger.texts import array_text, callers, in_brackets, is_finite, norm_of
 from minigrad.edits import clip_gradient, cut
 from minigrad.explain import explain as explain_gradient
 from minigrad.gradcheck import gradcheck
 from minigrad.reports import Path
+from minigrad.sparkline import sparkline
 from minigrad.tensor import Tensor
 
 MAX_PARTS = 12  # contributions on one line
@@ -250,7 +251,7 @@ def flow(prompt: Prompt, _: str) -> Answer:
 def _flow_line(name: str, norms: dict[Any, float]) -> str:
     """The norms of one state's gradient as bars, with both ends and a verdict."""
     first, last = next(iter(norms)), next(reversed(norms))
-    line = f"d{name}   t={first} {norms[first]:.3g} {chart(list(norms.values()))}"
+    line = f"d{name}   t={first} {norms[first]:.3g} {sparkline(list(norms.values()))}"
     if len(norms) < 2:
         return line
     return f"{line} t={last} {norms[last]:.3g}   {_verdict(norms)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,6 @@ from minigrad.primitive import Scatter
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
-BARS = "▁▂▃▄▅▆▇█"
 FULL_SIZE = 24  # elements of an array that is printed in full
 MAX_CHOICES = 12  # names in a hint
 
@@ -99,25 +98,3 @@ def value_text(value: Any) -> str:
     if isinstance(value, np.ndarray) and value.size > FULL_SIZE:
         return array_text("array", value)
     return repr(value)
-
-
-def chart(values: Sequence[float], width: int = 40) -> str:
-    """Bars on a logarithmic scale; a blank for 0, ! where not finite.
-
-    Of more than `width` values each bar shows the largest of a group.
-    """
-    group = -(-len(values) // width)
-    groups = [values[k : k + group] for k in range(0, len(values), group)]
-    tops = [max(part, key=lambda v: math.inf if math.isnan(v) else v) for part in groups]
-    logs = [math.log(v) for v in tops if 0 < v < math.inf]
-    low = min(logs, default=0.0)
-    span = max(logs, default=0.0) - low
-
-    def bar(v: float) -> str:
-        if v == 0:
-            return " "
-        if not 0 < v < math.inf:
-            return "!"
-        return BARS[round((math.log(v) - low) / span * 7) if span > 1e-9 else 3]
-
-    return "".join(map(bar, tops))

@@ -322,11 +322,12 @@ def test_a_recurrence_that_only_scales_or_adds_carries_state(style: str) -> None
     U, h = mg.tensor(np.eye(4), requires_grad=True), mg.tensor(np.zeros((2, 4)), requires_grad=True)
     h = mg.tensor(1.0, requires_grad=True) if style == "one number" else h
     for _t, x in mg.timesteps(rng.standard_normal((6, 2, 4))):
-        h = (
-            h + np.tanh(x @ U)
-            if style == "added"
-            else 0.5 * h + (x[0, 0] if style == "one number" else x)
-        )
+        if style == "added":
+            h = h + np.tanh(x @ U)
+        elif style == "one number":
+            h = 0.5 * h + x[0, 0]
+        else:
+            h = 0.5 * h + x
     graph = mg.Graph(h.sum())
     assert len(graph.state_edges) == 5
     if style != "added":

@@ -40,7 +40,8 @@ def layer(kind, layers, two, bias, state, batch_first):
         torch.from_numpy(numbers(name, (rows, B, H))).requires_grad_()
         for name in ("h", "c")[: 1 + (kind == "LSTM")]
     ]
-    y, last = net(x, (tuple(first) if kind == "LSTM" else first[0]) if state else None)
+    given = tuple(first) if kind == "LSTM" else first[0]
+    y, last = net(x, given if state else None)
     last = last if isinstance(last, tuple) else (last,)
     loss = sum((out * torch.from_numpy(numbers("out", out.shape))).sum() for out in (y, *last))
     loss.backward()

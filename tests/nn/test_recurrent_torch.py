@@ -33,7 +33,8 @@ def test_outputs_states_and_gradients(case, expected):
         mg.tensor(numbers(name, (rows, B, H)), requires_grad=True)
         for name in "hc"[: 1 + (kind == "LSTM")]
     ]
-    y, last = net(x, (tuple(first) if kind == "LSTM" else first[0]) if given else None)
+    state = tuple(first) if kind == "LSTM" else first[0]
+    y, last = net(x, state if given else None)
     last = last if isinstance(last, tuple) else (last,)
     sum((out * numbers("out", out.shape)).sum() for out in (y, *last)).backward()
 

@@ -205,7 +205,12 @@ def terminal(program: Path):
         sys.executable,
         ["-m", "minigrad.debugger", program.name],
         cwd=program.parent,
-        env={"PYTHONPATH": str(ROOT), "TERM": "xterm", "PATH": "/usr/bin:/bin"},
+        env={
+            "PYTHONPATH": str(ROOT),
+            "TERM": "xterm",
+            "PATH": "/usr/bin:/bin",
+            "MINIGRAD_HISTORY": str(program.parent / "typed"),
+        },
         encoding="utf-8",
         timeout=20,
         dimensions=(40, 200),
@@ -215,7 +220,9 @@ def terminal(program: Path):
     child.close(force=True)
 
 
-def test_a_person_types_completes_repeats_and_goes_on(terminal: pexpect.spawn) -> None:
+def test_a_person_types_completes_repeats_and_goes_on(
+    terminal: pexpect.spawn, program: Path
+) -> None:
     terminal.expect(r"backward pass 1 from train.py:13")
     terminal.expect(r"\(bptt\) ")
     terminal.sendline("step 3")
@@ -248,6 +255,9 @@ def test_a_person_types_completes_repeats_and_goes_on(terminal: pexpect.spawn) -
     terminal.sendline("continue")
     terminal.expect("epoch 2")
     terminal.expect(pexpect.EOF)
+    typed = (program.parent / "typed").read_text().splitlines()
+    assert typed[0] == "step 3"
+    assert typed[-1] == "continue"
 
 
 def test_interrupts_and_the_end_of_input_are_no_tracebacks(terminal: pexpect.spawn) -> None:
@@ -345,8 +355,8 @@ def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(
     program.write_text(SLOW)
     child = pexpect.spawn(
         sys.executable, ["-m", "minigrad.debugger", program.name], cwd=program.parent,
-        env={"PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1"}, encoding="utf-8", timeout=20,
-        preexec_fn=heed_interrupts,
+        env={"PYTHONPATH": str(ROOT), "TERM": "xterm", "NO_COLOR": "1", "MINIGRAD_HISTORY": ""},
+        encoding="utf-8", timeout=20, preexec_fn=heed_interrupts,
     )  # fmt: skip
     try:
         child.expect(r"\(bptt\) ")
