@@ -217,12 +217,17 @@ def _lines(options: Options, canvas_for: Callable[[Options], Canvas]) -> Iterato
 
 def attempts(options: Options, timed: bool) -> Iterator[Options]:
     """The options as asked, then ever smaller pictures: fewer steps, folded operations, cells, rolled."""
+    views = [
+        view
+        for view in VIEWS[VIEWS.index(options.view) :]
+        if view in (options.view, "cells", "affine")
+    ]
     if not timed:
-        for view in VIEWS[VIEWS.index(options.view) :]:
+        for view in views:
             yield replace(options, view=view)
         return
     for time in dict.fromkeys((options.time, "rolled")):
-        for view in VIEWS[VIEWS.index(options.view) :]:
+        for view in views:
             for steps in dict.fromkeys((options.steps, "0:2,-2:", "0:1,-1:")):
                 yield replace(options, time=time, view=view, steps=steps)
 

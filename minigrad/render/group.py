@@ -104,6 +104,9 @@ def _affine(
             groups[value] = Group([*held, value], "matmul", label)
         else:
             groups[value] = Group([value], *names.describe(value))
+    for block in inside.values():
+        if len(block.values) == 1:
+            block.kind, block.label = names.describe(block.last)
     return [*groups.values(), *inside.values()]
 
 
@@ -250,9 +253,10 @@ def _title(names: Names, one: Group, core: set[Value]) -> None:
         if not last.time and last.node._scope is not None and one.kind != "loss":
             one.kind = "cell"
             name = names.class_of(values, last.node._scope.path) or name
-        default = "L" if one.kind == "loss" else "o"
-        text = f"{names.shown(name or default)}{names.number(last.t)}"
-        one.label = f"{text}\n{names.operations(values)}"
+        if not name and (one.kind == "loss" or last.time):
+            name = "L" if one.kind == "loss" else "o"
+        text = f"{names.shown(name)}{names.number(last.t)}" if name else ""
+        one.label = f"{text}\n{names.operations(values)}".strip()
 
 
 def _ending(names: Names, one: Group) -> str:

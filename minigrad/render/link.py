@@ -142,7 +142,8 @@ class _Maker:
             named = self.names.parameter_names.get(leaf)
             name = named or self.names.constant(feed.source, value, k)
             target.tags[leaf] = _Tag(look.shorten(self.names.shown(name), 40))
-        target.tags[leaf].ends.append(feed.end)
+        if value.part is None or feed.source.part is not None:
+            target.tags[leaf].ends.append(feed.end)  # else it is the share of all steps together
         target.tags[leaf].turned |= feed.turned
 
     def link(self, value: Value, k: int, feed: Feed, target: _Box, slot: tuple[str, int]) -> None:
@@ -399,19 +400,35 @@ class _Maker:
         """The nodes that are in no box, by the reason why."""
         drawn = {node for boxes in tiles.values() for box in boxes for node in box.nodes}
         drawn |= {tag.parameter for bs in tiles.values() for box in bs for tag in box.tags}
-        rest = [node for node in self.graph.nodes if node not in drawn]
-        folded = {node for node in rest if node in self.reading.folded}
-        numbers = {node for node in rest if is_number(node)}
-        hidden = {v.node for v in self.reading.values if v.node in {*rest} and v.time}
-        known = {"folded": folded, "numbers": numbers, "sequences": set(self.sequences)}
-        known["hidden"] = hidden - folded
-        other = set(rest).difference(*known.values())
-        return {why: frozenset(nodes) for why, nodes in (known | {"other": other}).items()}
+        shown = set(self.drawn)
+        shown_nodes = {value.node for value in shown}
+        shown_nodes |= {feed.source.node for v in shown for feed in v.feeds if is_leaf(feed.source)}
+        unused = {value.node for value in self.reading.values if not value.uses}
+        found = defaultdict[str, set[Tensor]](set)
+        for node in self.graph.nodes:
+            if node in drawn:
+                continue
+            if node in self.reading.folded or node in unused:
+                why = "folded"
+            elif is_number(node):
+                why = "numbers"
+            elif node in self.sequences:
+                why = "sequences"
+            elif role_of(node) == "mask":
+                why = "masks"
+            else:
+                why = "other" if node in shown_nodes else "hidden"
+            found[why].add(node)
+        kinds = ("folded", "numbers", "sequences", "masks", "hidden", "other")
+        return {why: frozenset(found[why]) for why in kinds}
 
     def notes(
         self, tiles: dict[Tile, tuple[Box, ...]], counted: dict[str, frozenset[Tensor]]
     ) -> Iterable[str]:
         """What is folded, merged or not recorded, in words."""
+        steps = max((tile.row.total for tile in tiles if tile.row.timed), default=1)
+        if self.rolled and steps > 1:
+            yield f"one step stands for {steps}"
         merged = Counter[str]()
         for box in (box for boxes in tiles.values() for box in boxes):
             if box.kind == "cell" and len(box.parts) > 1:

@@ -13,7 +13,7 @@ from minigrad import naming
 from minigrad.graph import Graph
 from minigrad.operators import functions
 from minigrad.render import look
-from minigrad.render.read import Reading, Value, forward_of, op_name, role_of
+from minigrad.render.read import RESHAPES, TRANSPOSES, Reading, Value, forward_of, op_name, role_of
 from minigrad.tensor import Tensor
 
 LONGEST = 24  # characters of an expression that still serves as a name
@@ -54,9 +54,18 @@ class Names:
         """The variable that a node was assigned to; local variables of the library are nobody's business."""
         if node.name:
             return node.name
-        if forward_of(node) is not None or _is_library(node._code):
+        if forward_of(node) is not None:
             return ""
-        return naming.variable(self.graph, node)
+        name = "" if _is_library(node._code) else naming.variable(self.graph, node)
+        return name or self.name_of_view(node)
+
+    def name_of_view(self, node: Tensor) -> str:
+        """The variable that a value was assigned to after it was only rearranged: y of `y = f(x).T`."""
+        users = self.graph.users.get(node, ())
+        view = users[0].target if len(users) == 1 else None
+        if view is None or op_name(view) not in TRANSPOSES | RESHAPES:
+            return ""
+        return self.variable(view) if view in self.reading.folded else ""
 
     def assigned(self, value: Value) -> str:
         """What a value is called by the nearest assignment: of itself, or of the call that returns it."""
@@ -168,7 +177,7 @@ class Names:
         if forward is None or op_name(node) != "add_up":
             return ""
         role = forward.role.name if forward.role is not None else ""
-        name = forward.name or role or naming.variable(self.graph, forward)
+        name = role or self.variable(forward)
         if not name and forward.op is None:
             name = naming.label(self.graph, forward)
         return f"∂{name.split('.')[-1]}" if name else ""
@@ -290,8 +299,9 @@ def _operand(node: Tensor, k: int) -> str:
     if k >= len(parts) or isinstance(parts[k], ast.Constant):
         return ""
     part = parts[k]
-    if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name):
-        return _singular(part.value.id)
+    if isinstance(part, ast.Subscript):
+        whole = ast.unparse(part.value).replace("self.", "")
+        return _singular(whole) if whole.replace(".", "").isidentifier() else ""
     text = ast.unparse(part).replace("self.", "")
     if len(text) <= LONGEST:
         return text

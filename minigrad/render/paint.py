@@ -129,7 +129,7 @@ class Canvas:
         right = max(right, left + 160.0) if self.notes or self.title else right
         high = top + (24 if self.scale else 0) + 20 * len(self.title_lines(right - left))
         low = bottom - 15 * len(self.note_lines(right - left))
-        return left, low - (8 if low < bottom else 4), right, high + 10
+        return left - 4, low - (10 if low < bottom else 4), right + 4, high + 10
 
     def title_lines(self, width: float) -> list[str]:
         """The title in lines that fit the page."""
@@ -176,10 +176,14 @@ class Canvas:
 
     def note_items(self, left: float, right: float) -> Iterable[Item]:
         """The notes under the picture."""
-        y = self.box()[1]
-        for k, line in enumerate(self.note_lines(right - left)):
-            y -= 15
-            yield text_item(f"note{k}", (left, y + 2), line, look.SMALLEST, look.GREY)
+        lines, y = self.note_lines(right - left), self.box()[1]
+        if lines:
+            text = quoted("\n".join(lines)).replace("\\n", "\\l")[:-1] + '\\l"'
+            style = f'label={text} fontsize={look.SMALLEST:g} fontcolor="{look.GREY}" pencolor=none'
+            width, height = look.text_width("\n".join(lines), look.SMALLEST), 15.0 * len(lines)
+            corners = [(left, y - 5 - height), (left + width, y - 5)]
+            at = left + 0.46 * width, y - 5 - height / 2
+            yield Item("frame", ("notes",), corners, style, at)
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
@@ -239,6 +243,8 @@ class _Painter:
         self.norms, self.marked, self.scale = norms, marked, scale
         self.items: list[Item] = []
         self.captioned: set[Any] = set()
+        entering = [box for box in picture.boxes if box.kind == "input"]
+        self.entering = {node for box in entering for node in box.nodes}
 
     def node(self, name: str, rect: Rect, label: str, style: look.Look, tip: str) -> None:
         """A node around its centre."""
@@ -381,8 +387,9 @@ class _Painter:
             self.draw_tap(box, y + height / 2)
 
     def is_used(self, x: Tensor) -> bool:
-        """Whether a parameter is no box of its own; an input that a gradient is asked for is no parameter."""
-        return x not in self.picture.counted.get("sequences", ())
+        """Whether a parameter is one: an input that a gradient is asked for is a box, or a sequence of them."""
+        inputs = self.picture.counted["sequences"] | self.entering
+        return x not in inputs
 
     def span(self, cells: list[Box]) -> tuple[float, float]:
         """From the left to the right of what a bar of parameters stands under."""

@@ -424,6 +424,10 @@ class _Routes:
     def caption(self, link: Link, path: Path) -> Point:
         """Where the text of a link stands: in the middle of its gutter; else on its longest level."""
         grid = self.grid
+        if self.kind[link] == "wrap":  # one beside the other
+            x, y = _level_middle(path)
+            line = self.used[self.lines(link)[0], -1][link.source, link.state]
+            return x + 110 * line, y
         if self.kind[link] != "near" or link.source in grid.bars:
             return _level_middle(path)
         entry = grid.side(link.target.tile, False)

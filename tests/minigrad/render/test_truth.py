@@ -1,0 +1,171 @@
+"""What a picture says is true: every node is drawn or counted, and every number is the gradient of what it names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+from minigrad.render.draw import plan
+from minigrad.render.group import VIEWS
+from minigrad.render.look import figure
+from minigrad.render.options import checked
+from minigrad.render.picture import Box, Part, Picture
+from minigrad.render.texts import Texts
+from tests.minigrad.render.networks import NETWORKS
+
+DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {},
+    {"steps": "0:1,-1:"},
+    {"time": "rolled"},
+    {"per_row": 2},
+)
+
+
+def picture_of(graph: mg.Graph, **options: Any) -> Picture:
+    return plan(graph, checked(**options)).picture
+
+
+def nodes_in(picture: Picture) -> set[mg.Tensor]:
+    """Everything that stands for itself in the picture: in a box, as a parameter."""
+    boxes = {node for box in picture.boxes for node in box.nodes}
+    return boxes | {tag.parameter for box in picture.boxes for tag in box.tags}
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_node_is_drawn_or_counted(
+    network: Callable[..., mg.Graph], name: str, view: str, options: dict[str, Any]
+) -> None:
+    graph = network(name, 4)
+    picture = picture_of(graph, view=view, **options)
+    drawn, counted = nodes_in(picture), set().union(*picture.counted.values())
+    assert picture.counted["other"] == frozenset()
+    assert drawn | counted == set(graph.nodes)
+    words = "; ".join(picture.notes)
+    folded = [node for node in picture.counted["folded"] if node.op is not None]
+    assert sum(map(int, re.findall(r"(\d+) [a-z_]+", folded_part(words)))) == len(folded)
+    if picture.counted["hidden"]:
+        assert "not drawn: " in words or "one step stands for 4" in words
+
+
+def folded_part(words: str) -> str:
+    found = re.search(r"folded: ([^;]*)", words)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_node_is_in_two_boxes(network: Callable[..., mg.Graph], name: str, view: str) -> None:
+    picture = picture_of(network(name, 3), view=view)
+    made = [part for box in picture.boxes for part in box.parts if part.node.op is not None]
+    assert len(made) == len(set(made))
+
+
+def gradient(graph: mg.Graph, part: Part) -> Any:
+    """∂loss/∂value, by `mg.grad`."""
+    (loss,) = graph.outputs
+    (found,) = mg.grad(loss, [part.node], allow_unused=True)
+    if found is None:
+        return None
+    return found.data if part.part is None else found.data[part.part]
+
+
+def numbers_in(text: str) -> Iterator[tuple[str, str]]:
+    """Every ‖∂L/∂name‖ = number in a text."""
+    yield from re.findall(r"‖∂L/∂([^‖]*)‖ = (\S+)", text)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_state_and_every_parameter_has_its_own_number(
+    network: Callable[..., mg.Graph], name: str, view: str
+) -> None:
+    graph = network(name, 3)
+    made = plan(graph, checked(view=view, backward=True))
+    texts = Texts(made.picture, made.norms, {})
+    for box in made.picture.boxes:
+        for named, number in numbers_in(texts.label(box)):
+            check_state(graph, box, named, number)
+    for tile, boxes in made.picture.tiles.items():
+        for named, number in numbers_in(texts.heading(tile)) if texts.framed else ():
+            owners = [box for box in boxes if named.rstrip("₀₁₂₃") in box.lanes and not box.beside]
+            assert owners
+            check_state(graph, owners[-1], named, number)
+    for title, leaf in graph.parameters.items():
+        text = texts.parameter(leaf)
+        (loss,) = graph.outputs
+        (found,) = mg.grad(loss, [leaf])
+        assert list(numbers_in(text)) == [(title, figure(np.linalg.norm(found.data)))]
+
+
+def check_state(graph: mg.Graph, box: Box, named: str, number: str) -> None:
+    state = named.rstrip("₀₁₂₃₄₅₆₇₈₉")
+    t = int(named[len(state) :].translate(DIGITS))
+    (part,) = [part for lane, part in box.states if lane == state and part.node.t == t]
+    assert number == figure(np.linalg.norm(gradient(graph, part)))
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_box_has_the_colour_of_its_own_gradient(
+    network: Callable[..., mg.Graph], name: str, view: str
+) -> None:
+    graph = network(name, 3)
+    made = plan(graph, checked(view=view, backward=True))
+    assert made.norms is not None
+    for part, norm in made.norms.parts.items():
+        found = gradient(graph, part)
+        assert norm == pytest.approx(0.0 if found is None else np.linalg.norm(found), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "by hand", "skips", "stacked"])
+def test_a_tag_tells_the_share_of_its_step(network: Callable[..., mg.Graph], name: str) -> None:
+    graph = network(name, 3)
+    made = plan(graph, checked(backward=True))
+    assert made.norms is not None
+    for title, leaf in graph.parameters.items():
+        uses = [(box.tile.t, tag) for box in made.picture.boxes for tag in box.tags
+                if tag.parameter is leaf and box.tile.row.timed]  # fmt: skip
+        if len(uses) == 3:  # one in each step
+            shares = graph.grad_by_step(title, norms=True)
+            told = [made.norms.get(tag) or 0.0 for _, tag in sorted(uses, key=lambda use: use[0])]
+            assert told == pytest.approx(shares, rel=1e-5)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_link_tells_the_gradient_that_flows_along_it(
+    network: Callable[..., mg.Graph], name: str, view: str
+) -> None:
+    """Where a value has one user, all of its gradient comes along one link."""
+    graph = network(name, 3)
+    made = plan(graph, checked(view=view, backward=True))
+    assert made.norms is not None
+    for link in made.picture.links:
+        source = link.source
+        alone = [n for n in made.picture.links if n.source is source]
+        if len(alone) == len(source.parts) == 1 and source.parts[0].node.op is not None:
+            found = gradient(graph, source.parts[0])
+            if source.parts[0] in made.picture.outputs or found is None:
+                continue
+            assert made.norms.get(link) == pytest.approx(np.linalg.norm(found), rel=1e-5)
+
+
+def test_parts_of_one_operation_for_all_steps_tell_no_share() -> None:
+    """What one product adds to its weights is not known step by step, so no step tells the whole as its own."""
+    mg.seed(0)
+    ys, _ = nn.RNN(2, 4)(np.ones((3, 1, 2)))
+    graph = mg.Graph((nn.Linear(4, 3)(ys) ** 2).mean())
+    made = plan(graph, checked(view="cells", backward=True))
+    tags = [tag for box in made.picture.boxes for tag in box.tags if tag.name == "W"]
+    assert len(tags) == 3
+    assert made.norms is not None
+    assert [made.norms.get(tag) for tag in tags] == [None] * 3
