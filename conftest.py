@@ -15,6 +15,9 @@ import pytest
 collect_ignore_glob = ["*make_torch*.py"]
 
 
+REMEMBERED = {"minigrad.last_pass"}  # what `explain` and the warning about history look back at
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests in another order: the one that MINIGRAD_TEST_ORDER, any text, leads to."""
     seed = os.environ.get("MINIGRAD_TEST_ORDER")
@@ -26,7 +29,7 @@ def context() -> dict[str, Any]:
     """The value of every context variable of the engine, such as how it records."""
     loaded = [vars(sys.modules[name]) for name in list(sys.modules) if name.startswith("minigrad.")]
     variables = {x for names in loaded for x in names.values() if isinstance(x, ContextVar)}
-    return {variable.name: value_of(variable) for variable in variables}
+    return {x.name: value_of(x) for x in variables if x.name not in REMEMBERED}
 
 
 def value_of(variable: ContextVar[Any]) -> Any:

@@ -6,20 +6,21 @@ from typing import TYPE_CHECKING, Any
 from minigrad import ops
 from minigrad.anomaly import detect_anomaly
 from minigrad.backward import grad
-from minigrad.clip import clip_grad_adaptive_, clip_grad_blocks_, clip_grad_norm_, clip_grad_value_
+from minigrad.clip import clip_grad_norm_, clip_grad_value_
 from minigrad.differences import Difference, first_difference
 from minigrad.explain import Explanation, explain
 from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import Edge
 from minigrad.ops import *
+from minigrad.paths import Axis, Role
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.public import Graph
 from minigrad.recorder import note, record
 from minigrad.reports import clip_report
-from minigrad.scope import Axis, Role, no_grad, scope, time_step, tracing
+from minigrad.scope import no_grad, scope, tracing
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
-from minigrad.timesteps import timesteps
+from minigrad.timesteps import time_step, timesteps
 
 __version__ = "0.2.0"
 
@@ -41,8 +42,6 @@ __all__ = [
 ]
 __all__ += [
     "Tensor",
-    "clip_grad_adaptive_",
-    "clip_grad_blocks_",
     "clip_grad_norm_",
     "clip_grad_value_",
 ]

@@ -132,7 +132,7 @@ def not_finite(graph: Graph, seeds: Any) -> Iterator[tuple[Tensor, int | None, A
 
 def origin(graph: Graph | None, leaf: Tensor) -> str:
     """Where in the backward pass of a graph, or of the last loss, the first gradient that is not finite appears."""
-    loss = last_loss[0]() if graph is None and last_loss else None
+    loss = last_loss() if graph is None else None
     graph = Graph(loss) if loss is not None else graph
     if graph is None or leaf not in graph.users:
         return ""

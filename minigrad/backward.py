@@ -13,6 +13,7 @@ import numpy as np
 
 from minigrad import history, naming
 from minigrad.graph import Graph
+from minigrad.norms import short
 from minigrad.primitive import Primitive, Rule, Scatter, primitive
 from minigrad.scope import Scope, recorded, recording
 from minigrad.tensor import Array, Tensor, constant, fitted
@@ -30,7 +31,7 @@ def backward_steps(
         dy = (
             pending.pop(node)
             if node.call is None
-            else pending.pop_sibling(node, graph.is_first(node))
+            else pending.pop_sibling(node, graph.is_first_output(node))
         )
         if dy is None:
             continue
@@ -93,7 +94,7 @@ class Step:
             ):  # the first of the outputs, which is reached last, runs the rule for all
                 group = pending.siblings[id(node.call.outputs)]
                 group[node.call.which] = dy
-                dy = tuple(group) if self.graph.is_first(node) else None
+                dy = tuple(group) if self.graph.is_first_output(node) else None
             try:
                 self._input_grads = (
                     [None] * len(self.inputs)
@@ -265,7 +266,9 @@ class Sparse(Numbers):
 
 def begin(graph: Graph, grad: Any = None, create_graph: bool = False) -> Numbers:
     """The start of a pass: ∂loss/∂output at each output."""
-    pending = (Traced if create_graph else Sparse if graph.cuts else Numbers)(graph.masking)
+    pending = (Traced if create_graph else Sparse if graph.cuts else Numbers)(
+        graph.guards_infinities
+    )
     for output, seed in zip(graph.outputs, seeds(graph, grad), strict=True):
         own = pending.own(seed, output)
         pending.sums[output] = (
@@ -311,7 +314,7 @@ def run(
     """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
     pending = begin(graph, grad, create_graph)
     if not create_graph:
-        history.note_walk(graph)
+        history.note_backward(graph)
     retained = [step for step in walk.get()(graph, pending) if retain_grads]
     for step in retained:
         step.node._grad = _as_tensor(step.grad)
@@ -373,32 +376,28 @@ def step_line(step: Step, input_grads: Sequence[Any]) -> str:
     graph, node = step.graph, step.node
     name, text = naming.label(graph, node), naming.expression(graph, node)
     what = text if name == text else f"{name} = {text}"
-    parts = []
-    for x, dx in zip(graph.inputs(node), input_grads):
-        if dx is not None:
-            here, there = graph.position(node), graph.position(x)
-            earlier = (
-                here is not None
-                and there is not None
-                and here[0] is there[0]
-                and there[1] < here[1]
-            )
-            parts.append(
-                (
-                    f"d{naming.spaceless(naming.label(graph, x))}{'_prev' if earlier else ''} {naming.number(dx)}",
-                    x,
-                )
-            )
+    parts = [
+        (f"{_gradient_name(graph, x, node)} {short(dx)}", x)
+        for x, dx in zip(graph.inputs(node), input_grads)
+        if dx is not None
+    ]
+    going = "  ".join(part for part, _ in parts)
     if len(parts) > _MOST:  # of a long stack, the last steps are those that the pass reaches next
-        text, x = parts[-1]
-        parts = [(f"{text}{'' if x.t is None else f' (t={x.t})'}  and {len(parts) - 1} more", node)]
-    place = "" if step.t is None else f"t={step.t}  "
-    going = "  ".join(text for text, _ in parts)
-    return (
-        f"{place}{what}   d{naming.spaceless(name)} {naming.number(step.grad)} -> {going}".rstrip(
-            " ->"
-        )
+        last, x = parts[-1]
+        place = "" if x.t is None else f" (t={x.t})"
+        going = f"{last}{place}  and {len(parts) - 1} more"
+    where = " ".join(
+        f"{'t' if k == 0 else axis}={t}" for k, (axis, t, _) in enumerate(node.time or ())
     )
+    arrived = f"d{naming.spaceless(name)} {short(step.grad)}"
+    return f"{where}{'  ' if where else ''}{what}   {arrived} -> {going}".rstrip(" ->")
+
+
+def _gradient_name(graph: Graph, x: Tensor, node: Tensor) -> str:
+    """The name of a gradient that a step hands on: dh, or dh_prev where it goes to an earlier step."""
+    move = graph.move(x, node)
+    earlier = "_prev" if move is not None and move.start < move.end else ""
+    return f"d{naming.spaceless(naming.label(graph, x))}{earlier}"
 
 
 _MOST = 6  # inputs that a step's line shows one by one

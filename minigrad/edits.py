@@ -1,4 +1,4 @@
-"""Edits of a graph: cut, truncate, or limit what flows back along chosen edges.  Imports `graph`, `clip`, `naming`.
+"""Edits of a graph: cut, truncate, or limit what flows back along chosen edges.
 
 An edit returns a new graph on the same nodes.  On each crossing (all chosen edges from one source into one time step)
 stands an identity node, `cut` or `clip`, whose rule acts on the *sum* of the gradients that cross.  It exists in the
@@ -7,42 +7,31 @@ adjacency of the new graph alone, so the backward loop and the pictures know not
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
 
 from minigrad import naming
-from minigrad.clip import check_limit, norm
-from minigrad.graph import Edge, Graph
+from minigrad.clip import check_limit
+from minigrad.edges import Edges, Passage, Rows, select, windows
+from minigrad.graph import Axes, Crossing, Edge, Graph
+from minigrad.norms import array_of, norm
 from minigrad.primitive import Primitive, primitive
 from minigrad.reports import open_report, record
-from minigrad.scope import Axis, recorded
+from minigrad.scope import recorded
+from minigrad.states import whole
 from minigrad.tensor import Tensor
 
 G = TypeVar("G", bound=Graph)
-Edges = Edge | Iterable[Edge] | Callable[[Edge], bool] | None
-Constants = Callable[[Edge], dict[str, Any]]  # of the identity node on an edge
-MOST = 8  # choices that an error names one by one
-TRAITS = (
-    "name",
-    "op",
-    "t",
-    "axis",
-    "scope",
-)  # by which edges are chosen: of the source, but for t and axis
-NO_TIME = "the graph has no time labels: loop over mg.timesteps(xs), write `with mg.time_step(t):`, or use nn.Unroll"
+Constants = Callable[[Passage], dict[str, Any]]  # of the identity node on a passage
 
 
 @primitive
 def cut(x: Any, *, rows: Any = None) -> Any:
     """The identity, through which no gradient flows back; with rows, only into those that are False."""
     return x
-
-
-cut.blocks = True
 
 
 @cut.gradient
@@ -62,255 +51,184 @@ def clip_gradient_dx(
     dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any
 ) -> Any:
     """Each entry into [-max_value, max_value], then the norm down to max_norm; what is within passes bit for bit."""
-    peak = float(np.max(np.abs(getattr(dy, "_array", dy)), initial=0.0)) or 1.0
+    peak = float(np.max(np.abs(array_of(dy)), initial=0.0)) or 1.0
     if not np.isfinite(peak):
-        raise FloatingPointError(
-            f"clip_edges: the gradient that crosses by {what[0]} is not finite"
-        )
+        problem = f"clip_edges: the gradient that crosses by {what[0]} is not finite"
+        raise FloatingPointError(problem)
     dx = dy if max_value is None else np.clip(dy, -max_value, max_value)
     if max_norm is not None:
-        scaled = dx.astype(np.float64) / peak  # so that no square leaves the range
-        square = np.sum(
-            scaled * scaled, axis=None if rows is None else tuple(range(1, dy.ndim)), keepdims=True
-        )
-        over, least = (
-            square > (max_norm / peak) ** 2,
-            1 - 2 * np.finfo(dy.dtype).eps,
-        )  # rounding leaves it in the limit
-        if getattr(over, "_array", over).any():
-            dx = dx * np.where(
-                over, least * max_norm / peak / np.sqrt(np.where(over, square, 1)), 1
-            )
-    dx = dx if rows is None else np.where(rows, dx, dy)
+        dx = _limited(dx, peak, max_norm, None if rows is None else tuple(range(1, dy.ndim)))
+    if rows is not None:
+        dx = np.where(rows, dx, dy)
     if open_report.get() is not None:  # norms cost time
-        arrays = (getattr(d, "_array", d) for d in (dy, dx))
-        record(*what, *[norm([d if rows is None else np.where(rows, d, 0)]) for d in arrays])
+        chosen = [array_of(d) if rows is None else np.where(rows, array_of(d), 0) for d in (dy, dx)]
+        record(what[0], what[1], norm(chosen[0]), norm(chosen[1]))
     return dx
 
 
-clip_gradient.name = (
-    "clip"  # what it is called in a graph; the function `np.clip` is the other one of that name
-)
+def _limited(dx: Any, peak: float, max_norm: float, axis: tuple[int, ...] | None) -> Any:
+    """dx scaled so that its norm over the axes is at most max_norm; peak: the largest |dx|."""
+    scaled = (
+        dx.astype(np.float64) / peak
+    )  # scaled first, so that squares neither overflow nor underflow
+    square = np.sum(scaled * scaled, axis=axis, keepdims=True)
+    over = square > (max_norm / peak) ** 2
+    if not array_of(over).any():
+        return dx
+    below = 1 - 2 * np.finfo(dx.dtype).eps  # so that rounding cannot exceed the limit
+    factor = below * max_norm / peak / np.sqrt(np.where(over, square, 1))
+    return dx * np.where(over, factor, 1)
+
+
+cut.edit = cut.blocks = clip_gradient.edit = True
+clip_gradient.name = "clip"  # in pictures and errors; the function `np.clip` is another one
 
 
 # the edits
 
 
 def cut_edges(graph: G, edges: Edges = None, *, mask: Any = None, **where: Any) -> G:
-    """See `Graph.cut`."""
-    rows = _rows(graph, mask)
+    """The graph with no gradient along the chosen edges.
 
-    def constants(edge: Edge) -> dict[str, Any]:
-        chosen = rows(edge)
+    edges: an `Edge`, several, a function of an edge, or None: all that carry state.  where: which of them, by name= or
+    op= of the source (an LSTM's "h" or "c"), t= of the step that is entered, axis= (by default the outermost axes),
+    scope= of the source.  mask: bool (B), or (T, B) by time step: cut those rows of the batch only.
+    Warns of parameters that get no gradient any more.
+
+    >>> import minigrad as mg
+    >>> w, h = mg.tensor(3.0, requires_grad=True), mg.tensor(1.0)
+    >>> for t in range(3):
+    ...     with mg.time_step(t): h = w * h
+    >>> mg.Graph(h).cut(t=2).backward(); w.grad
+    tensor(9)
+    """
+    rows = Rows(graph, mask)
+
+    def constants(passage: Passage) -> dict[str, Any]:
+        chosen = rows.of(passage)
         return {"rows": None if chosen is None or chosen.all() else chosen}
 
     return _warned(graph, rewire(graph, select(graph, edges, **where), cut, constants))
 
 
-def truncate(graph: G, k: int) -> G:
-    """See `Graph.truncate`."""
-    return _warned(graph, rewire(graph, windows(graph, k, "truncate"), cut))
+def truncate(graph: G, k: int, axis: Axes = None) -> G:
+    """The graph in which no gradient path has more than k steps of an axis within one run: truncated BPTT.
+
+    Crossings are cut at every k-th boundary, counted back from the last step of each run; k ≥ T changes nothing.
+    axis: the name of an axis, or several; by default the outermost ones.  Raises ValueError for k < 1 and for a graph
+    without time labels, KeyError for an axis that is not in the graph.
+    (Williams and Peng 1990, An efficient gradient-based algorithm for on-line training of recurrent networks.)
+
+    >>> import minigrad as mg
+    >>> w, h = mg.tensor(3.0, requires_grad=True), mg.tensor(1.0)
+    >>> for t in range(3):
+    ...     with mg.time_step(t): h = w * h
+    >>> mg.Graph(h).truncate(2).backward(); w.grad
+    tensor(18)
+    """
+    return _warned(graph, cut_passages(graph, windows(graph, k, "truncate", axis)))
 
 
-def windows(graph: Graph, k: int, who: str) -> list[Edge]:
-    """The edges between windows of k steps, which are counted back from the last step of each axis."""
-    if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-        raise ValueError(
-            f"{who}: k, the number of steps that a gradient may go back, must be ≥ 1, found {k!r}"
-        )
-    if not graph.axes:
-        raise ValueError(f"{who}: {NO_TIME}")
-    last = {
-        axis: position for (axis, _), position in graph._positions.items()
-    }  # which are in order
-
-    def window(node: Tensor) -> tuple[Axis, int]:
-        axis, position = graph.position(node)  # type: ignore[misc]  # asked of timed nodes only
-        return axis, (last[axis] - position) // k
-
-    between = (
-        (edge, window(edge.source), window(edge.target))
-        for edge in graph._between_steps()
-        if edge.source.op
-    )
-    return [e for e, a, b in between if a[0] is b[0] and a != b and not graph._accumulates_loss(e)]
+def cut_passages(graph: G, passages: list[Passage]) -> G:
+    """The graph with no gradient along some passages."""
+    return rewire(graph, passages, cut, lambda passage: {"rows": None})
 
 
 def clip_edges(
-    graph: G, edges: Edges, max_norm: Any, max_value: Any, mask: Any = None, **where: Any
+    graph: G,
+    edges: Edges = None,
+    max_norm: float | None = None,
+    max_value: float | None = None,
+    *,
+    mask: Any = None,
+    **where: Any,
 ) -> G:
-    """See `Graph.clip_edges`."""
+    """The graph in which the gradient that crosses into each step has at most this norm, or these values.
+
+    edges, where, mask=: as in `cut`; with mask= the limit holds for each chosen row by itself.  All edges from one
+    source into one step are one crossing: the limit is for their sum.  A value that is used several steps later crosses
+    every step in between.  The backward pass raises FloatingPointError for a gradient that is not finite.
+
+    >>> import minigrad as mg
+    >>> w, h = mg.tensor(3.0, requires_grad=True), mg.tensor(1.0)
+    >>> for t in range(3):
+    ...     with mg.time_step(t): h = w * h
+    >>> graph = mg.Graph(h)
+    >>> graph.backward(); w.grad
+    tensor(27)
+    >>> w.grad = None; graph.clip_edges(max_norm=1).backward(); w.grad
+    tensor(13)
+    """
     if max_norm is None and max_value is None:
         raise ValueError("clip_edges: a limit is needed, max_norm= or max_value=")
-    limits = {"max_norm": max_norm, "max_value": max_value}
     limits = {
-        name: None if value is None else check_limit(name, value) for name, value in limits.items()
+        name: None if value is None else check_limit(name, value)
+        for name, value in (("max_norm", max_norm), ("max_value", max_value))
     }
-    rows, name_of, names = (
-        _rows(graph, mask),
-        state_names(graph),
-        {axis: name for name, axis in graph.axes.items()},
-    )
+    rows = Rows(graph, mask)
 
-    def constants(edge: Edge) -> dict[str, Any]:
-        axis = f"{names[edge.target.time.axis]}." if edge.target.time and len(names) > 1 else ""
-        return {**limits, "rows": rows(edge), "what": (axis + name_of(edge.source), edge.target.t)}
+    def constants(passage: Passage) -> dict[str, Any]:
+        return {**limits, "rows": rows.of(passage), "what": _crossing_name(graph, passage)}
 
     return rewire(graph, select(graph, edges, **where), clip_gradient, constants)
 
 
-def rewire(
-    graph: G,
-    edges: list[Edge],
-    op: Primitive,
-    constants: Constants = lambda edge: {"rows": None},
-) -> G:
-    """The graph with one identity node for all chosen edges from one source into one time step."""
-    crossings: dict[tuple[Tensor, Any], list[Edge]] = {}
-    for edge in edges:
-        if edge.source._requires_grad:
-            crossings.setdefault((edge.source, graph.position(edge.target)), []).append(edge)
-    name_of = state_names(graph)
+def _crossing_name(graph: Graph, passage: Passage) -> tuple[str, int | None]:
+    """What a clip report calls a crossing: the state, with its axis if there are several, and the step entered."""
+    name = naming.name_of(graph, whole(graph, passage.edge.source))
+    path = graph.timeline.path(passage.crossing.step)
+    if not path:
+        return name, None
+    axis, t, _ = path[-1]
+    return (f"{graph.axis_name(axis)}.{name}" if len(graph.axes) > 1 else name), t
+
+
+def rewire(graph: G, passages: list[Passage], op: Primitive, constants: Constants) -> G:
+    """The graph with one identity node on each chosen crossing.
+
+    An edge that crosses several chosen steps goes through the nodes of all of them, one after the other.
+    """
+    ways: dict[Edge, list[Passage]] = {}
+    for passage in passages:
+        if passage.edge.source._requires_grad:
+            ways.setdefault(passage.edge, []).append(passage)
+    inserted: dict[tuple[Crossing, ...], Tensor] = {}
     rewired = dict(graph.rewired)
-    for (source, _), group in crossings.items():
-        first = min((edge.target for edge in group), key=lambda target: target.serial)
-        with recorded(enabled=True, time=first.time, scope=first._scope):
-            node = op(source, **constants(group[0]))
-        node._code, node.name = (
-            None,
-            f"{op.name}({name_of(source)})",
-        )  # no line of the program made it
-        node.serial = (
-            max(source.serial, first.serial - 1) + first.serial
-        ) / 2  # after its source, before its users
-        for target, position in [edge[1:] for edge in group]:
-            inputs = rewired.get(target, target.inputs)
-            rewired[target] = (*inputs[:position], node, *inputs[position + 1 :])
-    return graph.edited(rewired) if crossings else graph
+    for edge in sorted(ways, key=lambda edge: edge.target.serial):
+        node, way = edge.source, [passage.crossing for passage in ways[edge]]
+        for k, passage in enumerate(ways[edge]):
+            so_far = tuple(way[: k + 1])
+            if so_far not in inserted:
+                made = _identity(graph, op, node, passage, constants(passage))
+                earliest = max(
+                    node.serial, edge.target.serial - 1
+                )  # after its source, before its users
+                made.serial = earliest + (edge.target.serial - earliest) / (len(way) - k + 1)
+                inserted[so_far] = made
+            node = inserted[so_far]
+        inputs = rewired.get(edge.target, edge.target.inputs)
+        rewired[edge.target] = (*inputs[: edge.position], node, *inputs[edge.position + 1 :])
+    return graph.edited(rewired) if ways else graph
+
+
+def _identity(
+    graph: Graph, op: Primitive, source: Tensor, passage: Passage, constants: dict[str, Any]
+) -> Tensor:
+    """An identity node in the step that is entered, outside of its inner loops."""
+    path, target = graph.timeline.path(passage.crossing.step), passage.edge.target
+    time = path if passage.crossing.step else target.time
+    with recorded(enabled=True, time=time, scope=target._scope):
+        node: Tensor = op(source, **constants)
+    node._code = None  # no line of the program made it
+    node.name = f"{op.name}({naming.name_of(graph, whole(graph, passage.edge.source))})"
+    return node
 
 
 def _warned(before: G, after: G) -> G:
     """The graph after a cut; warns of parameters that get no gradient any more."""
-    missed = before.reached - after.reached
-    if lost := [name for name, leaf in before.parameters.items() if leaf in missed]:
+    reached = before.reached if before.cuts else set(before.nodes)
+    missed = reached - after.reached if after.cuts else set()
+    lost = [name for name, leaf in before.parameters.items() if leaf in missed]
+    if lost:
         warnings.warn(f"cut: no gradient reaches {', '.join(lost)} any more", stacklevel=4)
     return after
-
-
-# which edges
-
-
-def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Edge]:
-    """The edges that are given (by default all that carry state) and match the rest; see `Graph.cut`."""
-    if edges is None and not graph.axes:
-        raise ValueError(f"edit: {NO_TIME}")
-    if strange := [key for key in where if key not in TRAITS]:
-        raise TypeError(
-            f"edit: edges are chosen by {', '.join(TRAITS)}; found {', '.join(strange)}"
-        )
-    names, name_of = {axis: name for name, axis in graph.axes.items()}, state_names(graph)
-
-    def traits(edge: Edge) -> dict[str, Any]:
-        source, target = edge.source, edge.target
-        axis = target.time and names[target.time.axis]
-        return dict(
-            zip(
-                TRAITS,
-                (name_of(source), source.op and source.op.name, target.t, axis, source.scope),
-            )
-        )
-
-    if edges is None or callable(edges):
-        chosen = [
-            edge
-            for edge in (graph.edges if edges else graph.state_edges)
-            if edges is None or edges(edge)
-        ]
-    else:
-        chosen, there = (
-            [edges] if isinstance(edges, Edge) or not isinstance(edges, Iterable) else [*edges],
-            {*graph.edges},
-        )
-        for edge in chosen:
-            if not isinstance(edge, Edge):
-                raise TypeError(
-                    f"edit: an Edge, several, a function of an edge or None is needed, found {edge!r:.50}"
-                )
-            if edge not in there:
-                link = f"{name_of(edge.source)} → {name_of(edge.target)} of step {edge.target.t}"
-                raise ValueError(
-                    f"edit: the edge {link} is not in this graph; take some of graph.edges"
-                )
-    chosen = [
-        e
-        for e in chosen
-        if not where or all(_matches(traits(e)[k], wanted, k) for k, wanted in where.items())
-    ]
-    if not chosen and (where or edges is not None):
-        asked = ", ".join(f"{key}={wanted!r}" for key, wanted in where.items()) or "what was given"
-        known = {
-            key: [*dict.fromkeys(str(traits(edge)[key]) for edge in graph.state_edges)]
-            for key in TRAITS
-        }
-        known = {
-            key: v if len(v) <= MOST else [*v[:2], "...", v[-1]]
-            for key, v in known.items()
-            if any(v)
-        }
-        lines = [f"{key} {', '.join(v)}" for key, v in known.items()]
-        raise ValueError(
-            f"edit: no edge matches {asked}; state crosses at: {'; '.join(lines) or 'no edge'}"
-        )
-    return chosen
-
-
-def _matches(value: Any, wanted: Any, key: str) -> bool:
-    """Whether a trait is the wanted one, or one of those; a scope holds those below it."""
-    options = wanted if isinstance(wanted, list | tuple | set | range) else [wanted]
-    return value in options or (
-        key == "scope" and value.startswith(tuple(f"{option}." for option in options))
-    )
-
-
-def state_names(graph: Graph, roles: bool = True) -> Callable[[Tensor], str]:
-    """A function that tells what a node is called, as a state if it is one; it reads each line of the program once."""
-    known: dict[Any, str] = graph.__dict__.setdefault("_labels", {})
-
-    def name_of(node: Tensor) -> str:
-        if roles and node.role is not None:
-            return node.role.name
-        key = (
-            node.name,
-            node._code,
-            node._instruction,
-            node.call and node.call.which,
-            node.op,
-            node.role,
-        )
-        if key not in known:
-            known[key] = naming.label(graph, node)
-        return known[key]
-
-    return name_of
-
-
-def _rows(graph: Graph, mask: Any) -> Callable[[Edge], Any]:
-    """The rows of a batch that an edit is for, shaped like the state: from a mask (B), or (T, B) in the order of t."""
-    table, steps = (
-        np.asarray(mask),
-        functools.cache(lambda axis: sorted(t for a, t in graph._positions if a is axis)),
-    )
-
-    def rows(edge: Edge) -> Any:
-        if mask is None:
-            return None
-        time, batch = edge.target.time, edge.source.shape[:1]
-        by_step = (len(steps(time and time.axis)), *batch)
-        if table.dtype != bool or not batch or table.shape not in (batch, by_step):
-            wanted = f"{batch} or {by_step}" if batch else "(B,), and a state that has rows,"
-            found = f"found {table.dtype} of shape {table.shape} for a state of shape {edge.source.shape}"
-            raise ValueError(f"mask: bool of shape {wanted} is needed, {found}")
-        chosen = table if table.ndim == 1 or time is None else table[steps(time.axis).index(time.t)]
-        return chosen.reshape(-1, *[1] * (edge.source.ndim - 1))
-
-    return rows

@@ -59,7 +59,7 @@ def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) ->
       y = np.sqrt(x)  (<doctest minigrad.explain.explain[2]>:1):  gradient of norm 1.41 -> infinite
       x: 0 to 4
     """
-    loss = loss if loss is not None else last_loss[0]() if last_loss else None
+    loss = loss if loss is not None else last_loss()
     if loss is None:
         raise ValueError(
             "explain(x): there was no backward pass yet, or its loss is gone; write explain(x, loss)"

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.backward import grad
-from minigrad.flow import watch
 from minigrad.functional import Function, call, flatten, is_real, parameters, real_leaves, rebuild
 from minigrad.graph import Graph
 from minigrad.naming import unique
 from minigrad.ops.reductions import sum as sum_of
 from minigrad.tensor import Array, Tensor
+from minigrad.watch import watch
 
 DIRECTIONS = 3  # random ones in each input
 ENTRIES = 1000  # of the worst input, among which the wrong one is looked for
@@ -211,7 +211,7 @@ def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: 
     if entry.at is None:
         return entry
     x, errors = leaves[entry.name], dict[Any, float]()
-    times = {edge: edge.target.time for edge in graph.users.get(x, ()) if edge.target.time}
+    times = {edge: edge.target.time.steps for edge in graph.users.get(x, ()) if edge.target.time}
     if len({*times.values()}) < 2:
         return entry
     change = np.zeros(x.shape)
@@ -220,7 +220,8 @@ def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: 
     for time in times.values():
         numeric = (_replay(graph, x, change, time) - _replay(graph, x, -change, time)) / (2 * eps)
         errors[time] = abs(float(analytic.get(time, change * 0)[entry.at]) - numeric)
-    return entry._replace(t=max(errors, key=errors.__getitem__).t)
+    worst = max(errors, key=errors.__getitem__)
+    return entry._replace(t=worst[0][1])
 
 
 def _replay(graph: Graph, leaf: Tensor, change: Any, time: Any) -> float:
@@ -231,7 +232,7 @@ def _replay(graph: Graph, leaf: Tensor, change: Any, time: Any) -> float:
             values[x] if isinstance(value, Array) else value
             for x, value in zip(node.inputs, node.arrays)
         ]
-        if node.time == time:
+        if node.time is not None and node.time.steps == time:
             arrays = [
                 array + change if x is leaf else array for x, array in zip(node.inputs, arrays)
             ]

@@ -1,24 +1,26 @@
-"""The computation graph of one or more outputs, as an immutable object.  Imports `naming`, `tensor`, `scope`.
+"""The computation graph of one or more outputs, as an immutable object: nodes, edges, time.
 
-Tools are functions of it; `public.Graph` is it, with the tools as methods.
+Tools are functions of it; `public.Graph` is this class with the tools as methods.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from minigrad import naming
-from minigrad.scope import Axis
+from minigrad.paths import Axis, Path, Place, Timeline
 from minigrad.tensor import Tensor
 
 Tensors = Tensor | Iterable[Tensor]
-Wanted = str | None  # a name to look for; None: any
+Axes = str | Iterable[str] | None  # names of axes; None: the outermost ones
+Rewired = Mapping[Tensor, tuple[Tensor, ...]]
+T = TypeVar("T")
 
 
 class Edge(NamedTuple):
@@ -28,31 +30,87 @@ class Edge(NamedTuple):
     target: Tensor
     position: int
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Edge) or self.source is not other.source:
+            return False
+        return self.target is other.target and self.position == other.position
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return tuple.__hash__(self)
+
+
+class Move(NamedTuple):
+    """Along which axis an edge goes, and from which position to which.  depth: of the axis in the path of both ends."""
+
+    axis: Axis
+    depth: int
+    start: int
+    end: int
+
+
+class Crossing(NamedTuple):
+    """What one source sends into one step: the step is a place that ends with the axis that is crossed."""
+
+    source: Tensor
+    step: Place
+
+
+class Nodes(tuple[Tensor, ...]):
+    """Nodes in order, compared by identity: `node in nodes`, `nodes.index(node)`."""
+
+    __slots__ = ()
+
+    def __contains__(self, node: object) -> bool:
+        return any(node is other for other in self)
+
+    def index(self, node: Any, *bounds: Any) -> int:
+        """The place of a node; ValueError if it is not among them."""
+        for k in range(*slice(*(bounds or (None,))).indices(len(self))):
+            if self[k] is node:
+                return k
+        raise ValueError(f"{node!r} is not among these {len(self)} nodes")
+
+
+def per_graph(function: Callable[[Any], T]) -> Callable[[Any], T]:
+    """Remember the result of a function of a graph on the graph, which is immutable."""
+
+    def remembered(graph: Graph) -> T:
+        if function not in graph._remembered:
+            graph._remembered[function] = function(graph)
+        result: T = graph._remembered[function]
+        return result
+
+    remembered.__name__, remembered.__doc__ = function.__name__, function.__doc__
+    return remembered
+
 
 class Graph:
     """Everything that `outputs` were computed from.
 
-    rewired: what flows into a node where an edit has put something in between; else its own inputs.
+    rewired: what flows into a node where an edit has put something in between; elsewhere its own inputs.
     """
 
-    def __init__(
-        self, *outputs: Tensor, rewired: Mapping[Tensor, tuple[Tensor, ...]] | None = None
-    ) -> None:
+    def __init__(self, *outputs: Tensor, rewired: Rewired | None = None) -> None:
         if not outputs or not all(isinstance(y, Tensor) for y in outputs):
             found = ", ".join(type(y).__name__ for y in outputs) or "nothing"
             raise TypeError(f"Graph(loss, ...): tensors are needed, found {found}")
-        self.outputs, self.rewired = outputs, rewired or {}
-        self.nodes: tuple[Tensor, ...] = tuple(self._walk())
+        self.outputs = outputs
+        self.rewired: Rewired = rewired or {}
+        self.nodes: tuple[Tensor, ...] = Nodes(self._collected())
+        self._remembered: dict[Any, Any] = {}
 
     def inputs(self, node: Tensor) -> tuple[Tensor, ...]:
         """The tensors that flow into a node."""
         return self.rewired.get(node, node.inputs) if self.rewired else node.inputs
 
-    def edited(self, rewired: Mapping[Tensor, tuple[Tensor, ...]]) -> Self:
-        """The same outputs, with something put in between; of the class that this graph is of."""
+    def edited(self, rewired: Rewired) -> Self:
+        """A graph of the same outputs and class, with something put in between."""
         return type(self)(*self.outputs, rewired=rewired)
 
-    def _walk(self) -> list[Tensor]:
+    def _collected(self) -> list[Tensor]:
         """All nodes, inputs before users: creation order."""
         found = list(dict.fromkeys(self.outputs))
         seen = set(found)
@@ -64,80 +122,18 @@ class Graph:
         found.sort(key=attrgetter("serial"))
         return found
 
-    # what it holds
-
-    @cached_property
-    def order(self) -> list[Tensor]:
-        """The nodes that the backward loop visits: operations on the way to a gradient, last first."""
-        order = [
-            node for node in reversed(self.nodes) if node.op is not None and node._requires_grad
-        ]
-        return [node for node in order if node in self.reached] if self.cuts else order
-
-    @cached_property
-    def cuts(self) -> set[Tensor]:
-        """The nodes through which no gradient flows back."""
-        return {
-            x
-            for xs in self.rewired.values()
-            for x in xs
-            if x.op and x.op.blocks and x.constants["rows"] is None
-        }
-
-    @cached_property
-    def reached(self) -> set[Tensor]:
-        """The nodes from which a path that is not cut leads to an output."""
-        found = set(self.outputs)
-        for node in reversed(self.nodes):
-            if node in found and node not in self.cuts:
-                found.update(self._taken(node))
-        return found
-
-    def _taken(self, node: Tensor) -> Iterable[Tensor]:
-        """The inputs that a gradient other than zero may reach: of a stack that is only indexed, the parts taken."""
-        inputs, op = self.inputs(node), node.op and node.op.name
-        if op != "stack" or node.constants["axis"] != 0 or node in {*self.outputs}:
-            return inputs
-        indices = [edge.target.constants.get("index") for edge in self.users[node]]
-        firsts = [
-            index[0] if isinstance(index, tuple) and index else index for index in indices
-        ]  # None: no `getitem`
-        if not all(isinstance(first, int | slice | np.ndarray) for first in firsts):
-            return inputs
-        return [inputs[k] for first in firsts for k in np.atleast_1d(np.arange(len(inputs))[first])]
-
-    @cached_property
-    def _first_siblings(self) -> set[Tensor]:
-        return {
-            *{id(node.call.outputs): node for node in self.order if node.call is not None}.values()
-        }
-
-    def is_first(self, node: Tensor) -> bool:
-        """Whether the node is the earliest of those outputs of its call that are in the graph (or its only one)."""
-        return node.call is None or node in self._first_siblings
-
-    @cached_property
-    def masking(self) -> bool:
-        """Whether some `where` hides values that are not finite."""
-        wheres = [node for node in self.order if node.op.name == "where"]
-        return not all(
-            np.isfinite(v).all()
-            for y in wheres
-            for x, v in zip(y.inputs, y.arrays)
-            if x._requires_grad
-        )
+    # nodes and edges
 
     @cached_property
     def leaves(self) -> tuple[Tensor, ...]:
         """The nodes that no operation made."""
-        return tuple(node for node in self.nodes if node.op is None)
+        return Nodes(node for node in self.nodes if node.op is None)
 
     @cached_property
     def parameters(self) -> dict[str, Tensor]:
         """The leaves that require grad, by name."""
-        return naming.unique(
-            (naming.label(self, leaf), leaf) for leaf in self.leaves if leaf._requires_grad
-        )
+        leaves = [leaf for leaf in self.leaves if leaf._requires_grad]
+        return naming.unique((naming.label(self, leaf), leaf) for leaf in leaves)
 
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
@@ -154,77 +150,186 @@ class Graph:
             table[edge.source].append(edge)
         return {node: tuple(edges) for node, edges in table.items()}
 
-    # time
+    def find(
+        self,
+        *,
+        op: str | None = None,
+        name: str | None = None,
+        t: int | None = None,
+        scope: str | None = None,
+    ) -> tuple[Tensor, ...]:
+        """The nodes that match all that is given: operation, label, outermost step, a prefix of the scope's path."""
+        prefix = "" if scope is None else f"{scope.rstrip('.')}."
+        found = [
+            node
+            for node in self.nodes
+            if op in (None, _op_name(node))
+            and t in (None, node.t)
+            and f"{node.scope}.".startswith(prefix)
+        ]
+        return Nodes(node for node in found if name is None or naming.label(self, node) == name)
+
+    # what the backward loop visits
 
     @cached_property
-    def _positions(self) -> dict[tuple[Axis, int], int]:
-        """The position of each step of each axis, axis by axis, in the order of their first visits in this graph."""
-        visits: dict[Axis, dict[int, int]] = {}
+    def order(self) -> list[Tensor]:
+        """The nodes that the backward loop visits: operations on the way to a gradient, last first."""
+        order = [x for x in reversed(self.nodes) if x.op is not None and x._requires_grad]
+        return [node for node in order if node in self.reached] if self.cuts else order
+
+    @cached_property
+    def cuts(self) -> set[Tensor]:
+        """The nodes through which no gradient flows back."""
+        inserted = {x for inputs in self.rewired.values() for x in inputs if x.op and x.op.blocks}
+        return {node for node in inserted if node.constants["rows"] is None}
+
+    @cached_property
+    def reached(self) -> set[Tensor]:
+        """The nodes from which a path that is not cut leads to an output."""
+        found = set(self.outputs)
+        for node in reversed(self.nodes):
+            if node in found and node not in self.cuts:
+                found.update(self._taken(node))
+        return found
+
+    def _taken(self, node: Tensor) -> Iterable[Tensor]:
+        """The inputs that a nonzero gradient may reach: of a stack that is only indexed, the parts that are taken."""
+        inputs = self.inputs(node)
+        if _op_name(node) != "stack" or node.constants["axis"] != 0:
+            return inputs
+        users = [edge.target for edge in self.users[node]]
+        if any(node is y for y in self.outputs) or any(_op_name(y) != "getitem" for y in users):
+            return inputs
+        column = np.arange(len(inputs)).reshape(-1, *[1] * (node.ndim - 1))
+        numbers = np.broadcast_to(column, node.shape)
+        taken = {k for y in users for k in np.unique(numbers[y.constants["index"]]).tolist()}
+        return [inputs[k] for k in sorted(taken)]
+
+    @cached_property
+    def _first_siblings(self) -> set[Tensor]:
+        siblings = {id(node.call.outputs): node for node in self.order if node.call is not None}
+        return set(siblings.values())
+
+    def is_first_output(self, node: Tensor) -> bool:
+        """Whether the node is the earliest of those outputs of its call that are in the graph."""
+        return node.call is None or node in self._first_siblings
+
+    @cached_property
+    def guards_infinities(self) -> bool:
+        """Whether some `where` hides values that are not finite, behind which 0 · ∞ has to stay 0."""
+        for node in self.order:
+            if _op_name(node) == "where":
+                for x, value in zip(node.inputs, node.arrays):
+                    if x._requires_grad and not np.isfinite(value).all():
+                        return True
+        return False
+
+    # time: steps and axes
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """The steps of the graph, numbered.  A leaf without history, as `h.detach()` gives, is no step."""
+        paths: dict[Path, None] = {}
         for node in self.nodes:
-            if node.time is not None:
-                visits.setdefault(node.time.axis, {}).setdefault(node.time.t, node.time.position)
-        return {
-            (axis, t): k
-            for axis, at in visits.items()
-            for k, t in enumerate(sorted(at, key=at.__getitem__))
-        }
+            if node.time is not None and (node.op is not None or node.role is not None):
+                paths[node.time] = None
+        return Timeline(paths)
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
-        """The time axes by name, in order of appearance."""
-        return naming.unique(
-            (axis.name, axis) for axis in dict.fromkeys(axis for axis, _ in self._positions)
-        )
+        """The time axes by name, in order of appearance; an inner one (`axis.parent`) after those around it."""
+        return naming.unique((axis.name, axis) for axis in self.timeline.axes)
+
+    @cached_property
+    def _axis_names(self) -> dict[Axis, str]:
+        return {axis: name for name, axis in self.axes.items()}
+
+    def axis_name(self, axis: Axis) -> str:
+        """The name of an axis in this graph, where axes of one name are told apart."""
+        return self._axis_names[axis]
+
+    def chosen_axes(self, axis: Axes) -> list[Axis]:
+        """The axes of these names, by default the outermost ones; KeyError for a name that is not in the graph."""
+        if axis is None:
+            return [a for a in self.axes.values() if a.parent is None]
+        names = [axis] if isinstance(axis, str) else list(axis)
+        for name in names:
+            if name not in self.axes:
+                known = ", ".join(self.axes) or "none"
+                raise KeyError(f"axis {name!r} is not in the graph; its axes: {known}")
+        return [self.axes[name] for name in names]
 
     @cached_property
     def time_steps(self) -> tuple[int, ...]:
-        """The steps that some node belongs to, axis by axis, in the order in which they were visited."""
-        return tuple(dict.fromkeys(t for _, t in self._positions))
+        """The steps of the outermost axes, axis by axis, in the order in which they were visited."""
+        outermost = self.chosen_axes(None)
+        return tuple(dict.fromkeys(t for a in outermost for t in self.timeline.steps_of(a)))
 
-    def position(self, node: Tensor) -> tuple[Axis, int] | None:
-        """The axis of a node and the position of its step there; None for a node outside of time."""
-        return (
-            None
-            if node.time is None
-            else (node.time.axis, self._positions[node.time.axis, node.time.t])
+    def place(self, node: Tensor) -> Place:
+        """The axes around a node with its positions there, outermost first; () outside of time."""
+        return self.timeline.place(node.time)
+
+    def coordinates(self, node: Tensor) -> dict[str, int]:
+        """The steps of a node, by the names that the axes have in this graph."""
+        return {self.axis_name(axis): t for axis, t, _ in node.time or () if self.place(node)}
+
+    def at(self, t: int | Mapping[str, int], axis: str | None = None) -> tuple[Tensor, ...]:
+        """The nodes of one step, inner loops included.
+
+        t: a step of the outermost axes, or of the named axis in all of its runs; or coordinates, as of a node:
+        `graph.at({"time": 3, "rk4": 1})`.
+        """
+        if isinstance(t, Mapping):
+            self.chosen_axes(t)
+            wanted = t.items()
+            return Nodes(node for node in self.nodes if wanted <= self.coordinates(node).items())
+        axes = self.chosen_axes(axis)
+        return Nodes(
+            node
+            for node in self.nodes
+            if any(c.t == t and c.axis in axes for c in node.time or ()) and self.place(node)
         )
 
-    def at(self, t: int, axis: str | None = None) -> tuple[Tensor, ...]:
-        """The nodes of one time step, of one axis or of all."""
-        if axis is not None and axis not in self.axes:
-            raise KeyError(
-                f"axis {axis!r} is not in the graph; its axes: {', '.join(self.axes) or 'none'}"
-            )
-        return tuple(
-            n for n in self.find(t=t) if axis is None or (n.time and n.time.axis is self.axes[axis])
-        )
+    # time: edges
 
-    def find(
-        self, *, op: Wanted = None, name: Wanted = None, t: int | None = None, scope: Wanted = None
-    ) -> tuple[Tensor, ...]:
-        """The nodes that match all that is given: operation, label, time step, a prefix of the scope's path."""
-        prefix = "" if scope is None else f"{scope.rstrip('.')}."
-        found = (
-            n
-            for n in self.nodes
-            if op in (None, _op(n)) and t in (None, n.t) and f"{n.scope}.".startswith(prefix)
-        )
-        return tuple(node for node in found if name is None or naming.label(self, node) == name)
+    def move(self, source: Tensor, target: Tensor) -> Move | None:
+        """The axis along which an edge goes: the first coordinate in which its ends differ.
+
+        None within a step, into and out of an inner loop, between axes, and outside of time.  Raises ValueError where
+        the steps of two axes nest in both orders.
+        """
+        if source.time is target.time:
+            return None
+        here, there = self.place(source), self.place(target)
+        for depth, ((axis, start), (other, end)) in enumerate(zip(here, there)):
+            if axis is not other:
+                self._check_nesting(here, there, target)
+                return None
+            if start != end:
+                return Move(axis, depth, start, end)
+        return None
+
+    def _check_nesting(self, here: Place, there: Place, target: Tensor) -> None:
+        inner_first = [[axis.name for axis, _ in reversed(place)] for place in (here, there)]
+        one, other = inner_first
+        if one != other and sorted(one) == sorted(other):
+            orders = f"{' inside '.join(one)} and {' inside '.join(other)}"
+            label = naming.label(self, target)
+            problem = f"steps are nested in two orders, {orders}; use one order for all"
+            raise ValueError(f"{problem}\n  {target.source}:  {label}")
 
     @cached_property
-    def state_edges(self) -> tuple[Edge, ...]:
-        """The edges that carry state: they join consecutive positions of one axis.
+    def _forward_edges(self) -> dict[Axis, list[tuple[Edge, Move]]]:
+        """The edges that go forward along each axis, but for those that only accumulate losses."""
+        table: dict[Axis, list[tuple[Edge, Move]]] = {axis: [] for axis in self.axes.values()}
+        for edge in self.between_steps():
+            move = self.move(edge.source, edge.target)
+            if move and move.end > move.start and not self.accumulates_loss(edge, move.depth):
+                table[move.axis].append((edge, move))
+        return table
 
-        Edges that only accumulate the losses of the steps, and edges between axes, are not among them.
-        """
-        return tuple(
-            e
-            for e in self._between_steps()
-            if self._is_consecutive(e) and not self._accumulates_loss(e)
-        )
-
-    def _between_steps(self) -> Generator[Edge, None, None]:
-        """The edges between steps: few of all, so that `edges` need not be made."""
+    def between_steps(self) -> Iterator[Edge]:
+        """Edges between different steps.  Does not build `edges`, which is much larger."""
         for node in self.nodes:
             if node.time is not None:
                 for k, x in enumerate(self.inputs(node)):
@@ -232,104 +337,123 @@ class Graph:
                         yield Edge(x, node, k)
 
     @cached_property
-    def crossings(self) -> dict[tuple[Tensor, int], tuple[Edge, ...]]:
-        """The state edges from one source into one step, taken together: (source, position of the step) → edges."""
-        table: dict[tuple[Tensor, int], tuple[Edge, ...]] = {}
-        for edge in self.state_edges:
-            crossing = edge.source, self.position(edge.target)[1]  # type: ignore[index]  # state is in time
-            table[crossing] = (*table.get(crossing, ()), edge)
-        return table
+    def state_edges(self) -> tuple[Edge, ...]:
+        """The edges that carry state: they go forward along an axis, in the order of their targets.
 
-    def _is_consecutive(self, edge: Edge) -> bool:
-        source, target = self.position(edge.source), self.position(edge.target)
-        return source is not None and target == (source[0], source[1] + 1)
+        Edges that only accumulate the losses of the steps, and edges between axes, are not among them.
+        """
+        return self.edges_along(self.axes)
+
+    def edges_along(self, axis: Axes = None) -> tuple[Edge, ...]:
+        """The edges that carry state along some axes, by default the outermost ones."""
+        axes = self.chosen_axes(axis)
+        found = [edge for a in axes for edge, _ in self._forward_edges[a]]
+        return tuple(sorted(found, key=lambda edge: (edge.target.serial, edge.position)))
 
     @cached_property
-    def _summed(self) -> set[Tensor]:
-        """The nodes whose every path to an output only sums: add, subtract, sum, mean, negative, constant factors."""
-        summed: set[Tensor] = set()
-        for node in reversed(self.nodes):
-            last = node.size == 1  # what the total goes through after the last step does not matter
-            if all(
-                e.target in summed and _sums(e)
-                for e in self.users[node]
-                if not (last and e.target.time is None)
-            ):
-                summed.add(node)
-        return summed
+    def crossings(self) -> dict[Crossing, tuple[Edge, ...]]:
+        """What each source sends into each step, as one: the edges that reach the step or cross it on their way.
 
-    def _accumulates_loss(self, edge: Edge) -> bool:
-        """Whether an edge between steps only adds to a total: another loss is added to it, and nothing else done.
+        A value that is used more than one position later crosses every step in between.
+        """
+        table: dict[Crossing, list[Edge]] = {}
+        for edge in self.state_edges:
+            for crossing in self.crossings_of(edge):
+                table.setdefault(crossing, []).append(edge)
+        return {crossing: tuple(edges) for crossing, edges in table.items()}
 
-        What an unroller calls a state is one, and so is what its next step reads in another way, scales, or what has
-        several features.  A hand-written `h = h + w` of one number with a linear readout looks like a total, and counts
-        as one.
+    def crossings_of(self, edge: Edge) -> list[Crossing]:
+        """The steps that an edge enters, in the order in which it does; of an edge along no axis, its target's."""
+        place = self.place(edge.target)
+        move = self.move(edge.source, edge.target)
+        if move is None or move.end < move.start:
+            return [Crossing(edge.source, place)]
+        around = place[: move.depth]
+        positions = range(move.start + 1, move.end + 1)
+        return [Crossing(edge.source, (*around, (move.axis, p))) for p in positions]
+
+    def accumulates_loss(self, edge: Edge, depth: int = 0) -> bool:
+        """True for the total in `total = total + loss_t`.
+
+        False for a source with a role, with more than one feature, or that is used for more than
+        adding.  Known limit: a scalar `h = h + w` with a linear readout cannot be told from a
+        running loss.
         """
         source, node, position = edge
-        return (
-            (
-                _op(node) in ("add", "concatenate", "stack")
-                or (_op(node), position) == ("subtract", 0)
-            )
-            and source.role is None
-            and (source.ndim < 2 or source.shape[-1] < 2)
-            and all(
-                _sums(e) and e.target in self._summed
-                for e in self.users[source]
-                if e.target.time == node.time
-            )
-            and all(x.op is not None or x._requires_grad for x in self.inputs(node))
-        )
+        if (
+            not _adds(node, position)
+            or source.role is not None
+            or (source.ndim > 1 and source.shape[-1] > 1)
+        ):
+            return False
+        if any(x.op is None and not x._requires_grad for x in self.inputs(node)):
+            return False
+        step = self.place(node)[: depth + 1]
+        uses = [e for e in self.users[source] if self.place(e.target)[: depth + 1] == step]
+        return all(_sums(e) and e.target in self._loss_sums for e in uses)
+
+    @cached_property
+    def _loss_sums(self) -> set[Tensor]:
+        """The nodes whose every path to an output only sums: additions, means, constant factors."""
+        found: set[Tensor] = set()
+        for node in reversed(self.nodes):
+            depth = max(len(node.time or ()), 1)
+            users = self.users[node]
+            if node.size == 1:  # what the total goes through after its loop does not matter
+                users = tuple(e for e in users if len(e.target.time or ()) >= depth)
+            if all(e.target in found and _sums(e) for e in users):
+                found.add(node)
+        return found
+
+    # how it looks
 
     def __len__(self) -> int:
         return len(self.nodes)
 
     def __repr__(self) -> str:
-        operations = sum(node.op is not None for node in self.nodes)
-        steps = len(self._positions)
-        parts = [naming.count(steps, "time step")] if steps else []
-        if len(self.axes) > 1:
-            parts[0] += f" on {len(self.axes)} axes ({', '.join(self.axes)})"
-        parts.append(naming.count(operations, "operation"))
-        uses = {name: len(self.users[leaf]) for name, leaf in self.parameters.items()}
-        shown = [
-            f"{n} {self.parameters[n].shape} used {naming.count(k, 'time')}"
-            for n, k in list(uses.items())[:8]
+        text = f"Graph: {', '.join(self._counts())}"
+        edits = Counter(x.op.name for x in self.nodes if x.op is not None and x.op.edit)
+        if edits:
+            text += "; edited: " + ", ".join(f"{name} × {n}" for name, n in edits.items())
+        return text
+
+    def _counts(self) -> Iterator[str]:
+        """Steps, operations, parameters and how often each is used, in words."""
+        outermost = self.chosen_axes(None)
+        if outermost:
+            steps = sum(len(self.timeline.steps_of(axis)) for axis in outermost)
+            axes = [
+                f"{a} inside {self.axis_name(x.parent)}" if x.parent else a
+                for a, x in self.axes.items()
+            ]
+            several = f" on {len(axes)} axes ({', '.join(axes)})"
+            yield naming.count(steps, "time step") + (several if len(axes) > 1 else "")
+        yield naming.count(sum(node.op is not None for node in self.nodes), "operation")
+        shown = list(self.parameters.items())[:8]
+        uses = [
+            f"{name} {leaf.shape} used {naming.count(len(self.users[leaf]), 'time')}"
+            for name, leaf in shown
         ]
-        more = f", and {len(uses) - 8} more" if len(uses) > 8 else ""
-        parts.append(
-            naming.count(len(uses), "parameter") + (": " if uses else "") + ", ".join(shown) + more
-        )
-        edits = Counter(
-            x.op.name
-            for x in dict.fromkeys(x for xs in self.rewired.values() for x in xs)
-            if x.name and x._code is None and x.op
-        )
-        edited = (
-            "; edited: " + ", ".join(f"{name} × {count}" for name, count in edits.items())
-            if edits
-            else ""
-        )
-        return f"Graph: {', '.join(parts)}{edited}"
+        number = len(self.parameters)
+        if number > len(shown):
+            uses.append(f"and {number - len(shown)} more")
+        yield naming.count(number, "parameter") + (": " + ", ".join(uses) if uses else "")
 
 
-def _op(node: Tensor) -> str:
+def _op_name(node: Tensor) -> str:
     return node.op.name if node.op else ""
 
 
+def _adds(node: Tensor, position: int) -> bool:
+    """Whether a node adds this input to others."""
+    op = node.op
+    return bool(op.linear) and op.arity != 1 and (position == 0 or op.name != "subtract")
+
+
 def _sums(edge: Edge) -> bool:
-    """Whether the target only sums: it is linear with constant factors, and reduces or adds."""
-    name, k = _op(edge.target), edge.position
-    if name == "multiply" or (name, k) == ("divide", 0):
-        return not edge.target.inputs[1 - k]._requires_grad
-    return name in (
-        "add",
-        "subtract",
-        "negative",
-        "sum",
-        "mean",
-        "stack",
-        "concatenate",
-        "reshape",
-        "expand_dims",
-    )
+    """Whether the target only sums this input, reduces it, or multiplies it by a constant."""
+    op, k = edge.target.op, edge.position
+    if op.name in ("multiply", "divide"):
+        others = [x for j, x in enumerate(edge.target.inputs) if j != k]
+        return (op.name == "multiply" or k == 0) and not any(x._requires_grad for x in others)
+    return bool(op.linear)

@@ -1,4 +1,4 @@
-"""What nodes are called, and short texts about them.  Imports `tensor` for types only."""
+"""What nodes are called, and short texts about them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import linecache
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
-
-import numpy as np
 
 from minigrad.source import Source
 from minigrad.tensor import Tensor
@@ -17,6 +15,8 @@ Named = TypeVar("Named")
 
 class Links(Protocol):
     """What names depend on: who uses a node, and what flows into it.  A `Graph` is one."""
+
+    _remembered: dict[Any, Any]
 
     @property
     def users(self) -> Any:
@@ -36,11 +36,12 @@ _LONGEST = 24  # characters of an expression that still serves as a label
 def unique(named: Iterable[tuple[str, Named]]) -> dict[str, Named]:
     """A table by name, where names that collide get _2, _3 in order."""
     table: dict[str, Named] = {}
+    counts: dict[str, int] = {}  # how many candidates of each name were tried
     for name, item in named:
-        candidate, count = name, 1
+        candidate = name
         while candidate in table:
-            count += 1
-            candidate = f"{name}_{count}"
+            counts[name] = counts.get(name, 1) + 1
+            candidate = f"{name}_{counts[name]}"
         table[candidate] = item
     return table
 
@@ -56,13 +57,25 @@ def label(graph: Links, node: Tensor) -> str:
 
 def variable(graph: Links, node: Tensor) -> str:
     """The variable that the node's expression was assigned to; "" for a part of an expression."""
-    if node._code is None:
-        return ""
-    if node.op is not None and any(
-        _same_place(edge.target, node) for edge in graph.users.get(node, ())
-    ):
+    if node._code is None or _is_inner(graph, node):
         return ""
     return node.source.variable(node.call.which if node.call else None) or _element(node.source)
+
+
+def _is_inner(graph: Links, node: Tensor) -> bool:
+    """Whether the node is a part of a larger expression on its line, as x @ W in x @ W + b."""
+    if node.op is None:
+        return False
+    return any(_is_one_execution(edge.target, node) for edge in graph.users.get(node, ()))
+
+
+def _is_one_execution(a: Tensor, b: Tensor) -> bool:
+    """Whether one execution of one instruction made two nodes."""
+    if a._code is not b._code or a._instruction != b._instruction or a._scope is not b._scope:
+        return False
+    if a.time is None or b.time is None:
+        return a.time is b.time
+    return a.time is b.time or a.time.steps == b.time.steps
 
 
 def _element(source: Source) -> str:
@@ -76,30 +89,23 @@ def _elements(file: str) -> dict[tuple[int, ...], str]:
     import ast  # for pictures and the debugger, not for training
 
     try:
-        statements = list(ast.walk(ast.parse("".join(linecache.getlines(file)))))
+        tree = ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:
         return {}
-    pairs = [
-        (y, node.value) for node in statements if isinstance(node, ast.Assign) for y in node.targets
-    ]
-    return {
-        (value.lineno, value.end_lineno or 0, value.col_offset, value.end_col_offset or 0): name.id
-        for names, values in pairs
-        if isinstance(names, ast.Tuple)
-        and isinstance(values, ast.Tuple)
-        and len(names.elts) == len(values.elts)
-        for name, value in zip(names.elts, values.elts)
-        if isinstance(name, ast.Name)
-    }
+    found = {}
+    for statement in ast.walk(tree):
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Tuple):
+            for names in statement.targets:
+                if isinstance(names, ast.Tuple) and len(names.elts) == len(statement.value.elts):
+                    for name, value in zip(names.elts, statement.value.elts):
+                        if isinstance(name, ast.Name):
+                            found[_position(value)] = name.id
+    return found
 
 
-def _same_place(a: Tensor, b: Tensor) -> bool:
-    return (
-        a._code is b._code
-        and a._instruction == b._instruction
-        and a.time == b.time
-        and a._scope is b._scope
-    )
+def _position(node: Any) -> tuple[int, ...]:
+    """Where an expression stands, in the order of `Source._position`."""
+    return node.lineno, node.end_lineno or 0, node.col_offset, node.end_col_offset or 0
 
 
 def expression(graph: Links, node: Tensor, depth: int = 1) -> str:
@@ -107,33 +113,37 @@ def expression(graph: Links, node: Tensor, depth: int = 1) -> str:
     if node.op is None:
         return label(graph, node)
     text = node.source.expression
-    if text and not any(_same_place(edge.target, node) for edge in graph.users.get(node, ())):
+    if text and not _is_inner(graph, node):
         return text.replace("self.", "")
-    inputs = []
-    for x in graph.inputs(node):
-        known = x.name or variable(graph, x) or (x.role.name if x.role else "")
-        number = f"{x.item():g}" if not known and x.op is None and x.size == 1 else ""
-        rebuilt = (
-            f"({expression(graph, x, depth - 1)})"
-            if depth and x.op
-            else x.op.name
-            if x.op
-            else "constant"
-        )
-        inputs.append(known or number or rebuilt)
+    inputs = [_input_text(graph, x, depth) for x in graph.inputs(node)]
     if node.op.name in _OPERATORS and len(inputs) == 2:
         return f" {_OPERATORS[node.op.name]} ".join(inputs)
     return f"{node.op.name}({', '.join(inputs)})"
 
 
-def number(value: Any) -> str:
-    """A gradient or value in a few characters: a scalar itself, anything larger as its norm."""
-    array = np.asarray(value.data if hasattr(value, "op") else getattr(value, "value", value))
-    return (
-        f"{array.item():.4g}"
-        if array.size == 1
-        else f"|{np.linalg.norm(array.astype(np.float64)):.4g}|"
-    )
+def _input_text(graph: Links, x: Tensor, depth: int) -> str:
+    """An input in a rebuilt expression: what it is called, its number, or its own expression in brackets."""
+    known = x.name or variable(graph, x) or (x.role.name if x.role else "")
+    if known:
+        return known
+    if x.op is None:
+        return f"{x.item():g}" if x.size == 1 else "constant"
+    return f"({expression(graph, x, depth - 1)})" if depth else str(x.op.name)
+
+
+def name_of(graph: Links, node: Tensor, roles: bool = True) -> str:
+    """What to call a node, as a state if it is one.  Reads each line of the program once for a graph.
+
+    roles=False: by its variable even where an unroller named it.
+    """
+    if roles and node.role is not None:
+        return node.role.name
+    known = graph._remembered.setdefault(name_of, {})
+    key = node.name, node.site, node.role and node.role[:2]
+    if key not in known:
+        known[key] = label(graph, node)
+    name: str = known[key]
+    return name
 
 
 def spaceless(name: str) -> str:

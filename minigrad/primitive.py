@@ -23,7 +23,7 @@ from typing import Any, overload
 import numpy as np
 
 from minigrad.scope import Recording, in_engine, recording
-from minigrad.tensor import Array, Call, Tensor, constant, serials
+from minigrad.tensor import Array, Call, Tensor, constant, place_text, serials
 
 Rule = Callable[..., Any]
 
@@ -67,6 +67,8 @@ class Primitive:
     NumPy's own signatures allow: `sum(x, 0)` is `sum(x, axis=0)`.
     """
 
+    linear = False  # whether it only sums, averages or rearranges its inputs
+    edit = False  # whether it is the identity node of an edit
     blocks = False  # whether no gradient ever flows back through it
 
     def __init__(
@@ -268,7 +270,7 @@ class Primitive:
             f"{name} {np.shape(a)}" for name, a in zip([*self.inputs, *["x"] * len(arrays)], arrays)
         )
         found += "".join(f", {name}={value!r}" for name, value in constants.items())
-        place = f" at t = {now.time.t} of axis {now.time.axis}" if now.time else ""
+        place = f" at {place_text(now.time)}" if now.time else ""
         return f"in {self.name}({found}){place}" + (
             f", scope {now.scope.path}" if now.scope else ""
         )

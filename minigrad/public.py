@@ -1,26 +1,46 @@
-"""The graph as users have it: the data structure, with the tools as methods.  Imports all tools.
+"""The graph as users have it: the data structure, with the tools as methods.
 
-Each method is one line: the tool says what it does, here is what it is called.
+Each method is one line.  The docstring stands where the code stands; `documented` copies it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from minigrad import by_step, edits, flow, graph, naming, pickling
+from minigrad import edits, flow, graph, measures, pickling, states
 from minigrad.backward import Step, backward_steps, begin, run
+from minigrad.edges import Edges
+from minigrad.graph import Axes
 from minigrad.operators import functions
-from minigrad.reports import Credit, GradientFlow, TruncationBias
+from minigrad.reports import GradientFlow, GradientMatrix, TruncationBias
+from minigrad.states import State
 from minigrad.tensor import Array, Tensor
 
 if TYPE_CHECKING:
     from minigrad.render.options import PictureOptions
 
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def documented(tool: Callable[..., Any]) -> Callable[[F], F]:
+    """Give a method the docstring of the tool that it calls."""
+
+    def copy(method: F) -> F:
+        method.__doc__ = tool.__doc__
+        return method
+
+    return copy
+
 
 class Graph(graph.Graph):
     """Everything that `outputs` were computed from.
+
+    Reading: `len`, `nodes` (inputs before users), `leaves`, `parameters` (name → leaf), `edges`,
+    `state_edges`, `states`, `axes`, `time_steps`, `at(t, axis)`, `find(op=, name=, t=, scope=)`.
+    A graph is immutable: an edit returns a new graph on the same nodes.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(0.2, requires_grad=True, name="w"), mg.tensor(0.9)
@@ -34,6 +54,11 @@ class Graph(graph.Graph):
     t=0  h = w * h   dh 0.04 -> dw 0.036
     """
 
+    @cached_property
+    def states(self) -> tuple[State, ...]:
+        """Every state variable as one object: axis, scope, name, and its node in each step; see `states.State`."""
+        return states.find(self)
+
     # backpropagation
 
     def backward_steps(
@@ -45,10 +70,10 @@ class Graph(graph.Graph):
         """
         return backward_steps(self, begin(self, grad, create_graph))
 
+    @documented(run)
     def backward(
         self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False
     ) -> None:
-        """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
         run(self, grad, create_graph=create_graph, retain_grads=retain_grads)
 
     def backward_source(self, grad: Any = None) -> Any:
@@ -73,95 +98,49 @@ class Graph(graph.Graph):
 
     # edits
 
-    def cut(self, edges: edits.Edges = None, *, mask: Any = None, **where: Any) -> Graph:
-        """The graph with no gradient along the chosen edges.
-
-        edges: an `Edge`, several, a predicate, or None: all that carry state.  where: which of them, by name= or op=
-        of the source (an LSTM's "h" or "c"), t= of the step led into, axis=, scope= of the source.
-        mask: bool (B), or (T, B) by time step: cut those rows of the batch only.
-        Warns of parameters that get no gradient any more.
-        """
+    @documented(edits.cut_edges)
+    def cut(self, edges: Edges = None, *, mask: Any = None, **where: Any) -> Self:
         return edits.cut_edges(self, edges, mask=mask, **where)
 
-    def truncate(self, k: int) -> Graph:
-        """The graph in which no gradient path has more than k steps of any axis: truncated BPTT.
+    @documented(edits.truncate)
+    def truncate(self, k: int, axis: Axes = None) -> Self:
+        return edits.truncate(self, k, axis)
 
-        Crossings are cut at every k-th boundary, counted back from the last step; k ≥ T changes nothing.
-        """
-        return edits.truncate(self, k)
-
+    @documented(edits.clip_edges)
     def clip_edges(
         self,
-        edges: edits.Edges = None,
+        edges: Edges = None,
         max_norm: float | None = None,
         max_value: float | None = None,
+        *,
+        mask: Any = None,
         **where: Any,
-    ) -> Graph:
-        """The graph in which the gradient that crosses each time step has at most this norm, or these values.
+    ) -> Self:
+        return edits.clip_edges(self, edges, max_norm, max_value, mask=mask, **where)
 
-        edges, where, mask=: as in `cut`; with mask= the limit holds for each chosen row by itself.  Several edges
-        from one source into one step are one crossing: the limit is for their sum.  The backward pass raises
-        FloatingPointError for a gradient that is not finite.
+    # measures
 
-        >>> import minigrad as mg
-        >>> w, h = mg.tensor(3.0, requires_grad=True), mg.tensor(1.0)
-        >>> for t in range(3):
-        ...     with mg.time_step(t): h = w * h
-        >>> graph = mg.Graph(h)
-        >>> graph.backward(); w.grad
-        tensor(27)
-        >>> w.grad = None; graph.clip_edges(max_norm=1).backward(); w.grad
-        tensor(13)
-        """
-        return edits.clip_edges(self, edges, max_norm, max_value, **where)
+    @documented(flow.gradient_flow)
+    def gradient_flow(self, jacobians: bool | str = True, axis: Axes = None) -> GradientFlow:
+        return flow.gradient_flow(self, jacobians, axis)
 
-    # measures: each runs a pass of its own
-
-    def gradient_flow(self, jacobians: bool | str = True) -> GradientFlow:
-        """How ∂loss/∂state changes from step to step, with a verdict for each state: a `reports.GradientFlow`.
-
-        jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a tenth of a pass; "all" at
-        all steps; "exact" is its largest singular value at all steps; False leaves it out.
-
-        >>> import minigrad as mg
-        >>> w, h = mg.tensor(0.5, requires_grad=True), mg.tensor(1.0)
-        >>> for t in range(4):
-        ...     with mg.time_step(t): h = w * h
-        >>> print(mg.Graph(h).gradient_flow(jacobians="all"))
-        axis time
-        t  total  crossing  ratio  jacobian
-        3      1         ·      ·       0.5
-        2    0.5       0.5    0.5       0.5
-        1   0.25      0.25    0.5       0.5
-        0  0.125     0.125    0.5         ·
-        h: vanishing, ×0.5 a step; |dh| 1 at t=3, 0.125 at t=0; memory 10 steps
-        """
-        return flow.gradient_flow(self, jacobians)
-
+    @documented(measures.grad_by_step)
     def grad_by_step(
         self, parameter: Tensor | str, norms: bool = False, axis: str | None = None
     ) -> Array:
-        """The gradient that each time step adds to a shared parameter: (T, *shape), in the order of t.
+        return measures.grad_by_step(self, parameter, norms, axis)
 
-        norms: only their norms (T), without holding T copies.  axis: needed where several axes use the parameter.
-        Raises ValueError for a parameter that is not used in a time step.  Warns of a part that arises outside.
-        """
-        return by_step.grad_by_step(self, parameter, norms, axis)
-
+    @documented(measures.values_by_step)
     def values_by_step(self, name: str, axis: str | None = None, scope: str | None = None) -> Array:
-        """The values of a variable or state, one row per time step that has it: (T, *shape), in the order of t.
+        return measures.values_by_step(self, name, axis, scope)
 
-        Of stacked layers in which the name occurs: those of the last one, unless `scope` says which.
-        """
-        return by_step.values_by_step(self, name, axis, scope)
+    @documented(measures.gradient_matrix)
+    def gradient_matrix(self, state: str | None = None) -> GradientMatrix:
+        return measures.gradient_matrix(self, state)
 
-    def credit(self, state: str | None = None) -> Credit:
-        """‖∂loss_t'/∂state_t‖ for all pairs of steps, a `reports.Credit`: which past each step's loss speaks to."""
-        return by_step.credit(self, state)
-
-    def truncation_bias(self, k: int) -> TruncationBias:
-        """How much gradient `truncate(k)` throws away: norm ratio and angle to the full gradient, per parameter."""
-        return by_step.truncation_bias(self, k)
+    @documented(measures.truncation_bias)
+    def truncation_bias(self, k: int, axis: Axes = None) -> TruncationBias:
+        return measures.truncation_bias(self, k, axis)
 
     # how it looks
 
@@ -199,28 +178,6 @@ class Graph(graph.Graph):
         from minigrad import render
 
         return render.mimebundle(self, include, exclude)
-
-    def to_networkx(self) -> Any:
-        """A `networkx.MultiDiGraph` (extra `networkx`): nodes by unique label, edges with their input position."""
-        import networkx
-
-        names = {
-            node: name
-            for name, node in naming.unique((naming.label(self, n), n) for n in self.nodes).items()
-        }
-        graph = networkx.MultiDiGraph()
-        for node, name in names.items():
-            graph.add_node(
-                name,
-                op=node.op.name if node.op else None,
-                t=node.t,
-                scope=node.scope,
-                shape=node.shape,
-            )
-        graph.add_edges_from(
-            (names[e.source], names[e.target], {"position": e.position}) for e in self.edges
-        )
-        return graph
 
     def __reduce__(self) -> Any:
         """Copies and pickles hold the nodes as a flat list; see `pickling`."""

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from minigrad import naming
 from minigrad.backward import Numbers, Step, walk
-from minigrad.edits import state_names
 from minigrad.graph import Graph
 from minigrad.reports import curves
 from minigrad.scope import caller
@@ -297,7 +296,7 @@ class Recorder(Run):
         site = node._code, node._instruction, node._scope and node._scope.name
         if site not in self._titles:
             scope = f" of {node.scope}" if node.scope else ""
-            self._titles[site] = state_names(graph)(node), scope
+            self._titles[site] = naming.name_of(graph, node), scope
         name, scope = self._titles[site]
         return f"{name}[{node.t}]{scope}"
 

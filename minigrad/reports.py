@@ -1,4 +1,4 @@
-"""What was measured, to print, plot and store: flows of gradients, credit, clipping, bias.  Imports NumPy only.
+"""What was measured, to print, plot and store: flows of gradients, credit, clipping, bias.
 
 Every report prints through `table` and plots through `curves`.  Matplotlib, an extra, is imported where one plots.
 """
@@ -18,22 +18,30 @@ from numpy.typing import NDArray
 
 from minigrad.columns import columns
 
-Numbers = NDArray[np.float64]
-LOST = 1e-3  # what is left of a gradient that counts as forgotten
-HEALTHY = 0.9, 1.1  # factors per step between which a gradient neither vanishes nor explodes
-SAID = (
-    "axis",
-    "scope",
-    "state",
-    "t",
-    "mean_ratio",
-    "memory",
-    "verdict",
-    "evidence",
-)  # of a path, in JSON
-SHOWN = (
-    12  # rows of a table by step; of more steps, the first three, the last three, and some between
+Floats = NDArray[np.float64]
+FORGOTTEN = 1e-3  # what is left of a gradient that counts as forgotten
+HEALTHY = (0.9, 1.1)  # factors per step between which a gradient neither vanishes nor explodes
+JSON_FIELDS = ("axis", "scope", "state", "t", "mean_ratio", "memory", "verdict", "evidence")
+TABLE_ROWS = (
+    12  # of a table by step; of more steps, the first three, the last three, and some between
 )
+
+
+def verdict(ratio: float, steps: int) -> str:
+    """The word for a gradient that changes by this factor a step, over so many steps.
+
+    Vanishing: below 0.9 a step, or less than a thousandth left in the end.  Exploding: above 1.1 a step, or more than a
+    thousandfold in the end.  Else healthy.
+
+    >>> verdict(0.5, 10), verdict(0.99, 10), verdict(0.99, 1000)
+    ('vanishing', 'healthy', 'vanishing')
+    """
+    change = math.log(ratio or FORGOTTEN) * steps
+    if ratio < HEALTHY[0] or change < math.log(FORGOTTEN):
+        return "vanishing"
+    if ratio > HEALTHY[1] or change > -math.log(FORGOTTEN):
+        return "exploding"
+    return "healthy"
 
 
 def table(rows: Iterable[Sequence[Any]]) -> str:
@@ -71,70 +79,78 @@ def curves(ax: Any, lines: Mapping[str, tuple[Any, Any]], xlabel: str, ylabel: s
 
 
 @dataclass(frozen=True)
-class Path:
-    """One state on its way back along one axis; arrays with one entry per step, in the order of the steps' visits.
+class StateFlow:
+    """One state on its way back along one axis; arrays have one entry per step, as visited.
 
-    total: ‖∂loss/∂s_t‖.  crossing: the norm of that part of it which came back over the boundary of the next step.
-    ratio: crossing_t / total_{t+1}, what the next step did to the gradient; NaN where nothing came.  Rows of a batch
-    that a `where` kept as they were (sequences that have ended) are no evidence, and left out of all three.
-    jacobian: the root mean square gain of ∂s_t/∂s_{t−1} over all directions (estimated from a random one; "exact": its
-    largest gain), NaN where not asked.  slopes: the mean φ′ of each activation in its scope.  cuts: edits that end it.
+    total: ‖∂loss/∂s_t‖.  crossing: the share of it that came back over the boundary of the next
+    step.  ratio: what the next step did to the gradient of the whole cell, √(‖dh‖² + ‖dc‖²) at t
+    over that at t + 1 (of what crossed alone, where a loss enters at t); NaN where nothing came,
+    and beyond the dtype's range.  has_loss: whether a loss sends the state of that step a gradient
+    of its own.  Rows of a batch that a `where` kept as they were (sequences that have ended) are no
+    evidence, and left out of all three.  jacobian: the root mean square gain of ∂s_t/∂s_{t−1} over
+    all directions (estimated from a random one; "exact": its largest gain), NaN where not asked.
+    slopes: the mean φ′ of each activation in its scope.  cuts: edits that end it.  cancels: whether
+    the gradients are rounding errors of contributions that cancel each other out.
     """
 
     axis: str
     scope: str
     state: str
     t: list[int]
-    total: Numbers
-    crossing: Numbers
-    ratio: Numbers
-    jacobian: Numbers
-    slopes: dict[str, Numbers]
+    total: Floats
+    crossing: Floats
+    ratio: Floats
+    has_loss: NDArray[np.bool_]
+    jacobian: Floats
+    slopes: dict[str, Floats]
     cuts: int
+    cancels: bool = False
 
     @property
-    def _known(self) -> Numbers:
+    def _known(self) -> Floats:
         return self.ratio[~np.isnan(self.ratio)]
 
     @property
     def mean_ratio(self) -> float:
-        """The geometric mean of the ratios that are neither 0 nor infinite; 0 where all are 0; NaN without any."""
-        ratios = self._known[(self._known > 0) & np.isfinite(self._known)]
-        return (
-            float(np.exp(np.mean(np.log(ratios))))
-            if len(ratios)
-            else 0.0
-            if len(self._known)
-            else math.nan
-        )
+        """The geometric mean of the ratios that are neither 0 nor infinite; 0 where all are 0; NaN without any.
+
+        Where some steps hand on only what they got from the steps after them, these are the steps that count: a loss
+        that enters at h alone finds its way to c first.
+        """
+        known = self._known
+        handed_on = self.ratio[:-1][~self.has_loss[1:]]
+        ratios = handed_on[(handed_on > 0) & np.isfinite(handed_on)]
+        if not len(ratios):
+            ratios = known[(known > 0) & np.isfinite(known)]
+        if len(ratios):
+            return float(np.exp(np.mean(np.log(ratios))))
+        return 0.0 if len(known) else math.nan
 
     @property
     def memory(self) -> float:
         """The steps after which less than 1e-3 of the gradient is left; beyond the graph, at the mean ratio."""
         with np.errstate(all="ignore"):
-            gone = np.flatnonzero(np.cumsum(np.log(self._known[::-1])) < math.log(LOST))
+            left = np.cumsum(np.log(self._known[::-1]))
+        gone = np.flatnonzero(left < math.log(FORGOTTEN))
         if len(gone):
             return float(gone[0] + 1)
-        return (
-            math.ceil(round(math.log(LOST) / math.log(self.mean_ratio), 9))
-            if self.mean_ratio < 1
-            else math.inf
-        )
+        if not self.mean_ratio < 1:
+            return math.inf
+        return math.ceil(round(math.log(FORGOTTEN) / math.log(self.mean_ratio), 9))
 
     @property
     def verdict(self) -> str:
-        """One of: vanishing, exploding, healthy, cut, not finite, unknown."""
+        """One of: vanishing, exploding, healthy, cut, cancels, not finite, unknown."""
         if not np.isfinite(self.total).all():
             return "not finite"
-        if len(self._known) == self.cuts:
+        if self.cancels:
+            return "cancels"
+        known = self._known
+        if len(known) == self.cuts:
             return "cut" if self.cuts else "unknown"
-        change = math.log(self.mean_ratio or LOST) * np.count_nonzero(self._known)
-        dies = np.count_nonzero(self._known == 0) > self.cuts
-        if dies or self.mean_ratio < HEALTHY[0] or change < math.log(LOST):
+        if np.count_nonzero(known == 0) > self.cuts:
             return "vanishing"
-        return (
-            "exploding" if self.mean_ratio > HEALTHY[1] or change > -math.log(LOST) else "healthy"
-        )
+        return verdict(self.mean_ratio, int(np.count_nonzero(known)))
 
     @property
     def evidence(self) -> str:
@@ -143,30 +159,36 @@ class Path:
         if not len(seen):
             return f"{self.state}: {self.verdict}, no gradient arrives"
         ends = ", ".join(f"{self.total[k]:.3g} at t={self.t[k]}" for k in (seen[-1], seen[0]))
-        memory = (
-            "more steps than can be told" if self.memory == math.inf else f"{self.memory:.0f} steps"
+        sizes = f"|d{self.state}| {ends}"
+        if self.verdict == "cancels":
+            return f"{self.state}: cancels, what flows to it adds up to rounding errors; {sizes}"
+        parts = [f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step", sizes]
+        steps = (
+            "more steps than can be told" if math.isinf(self.memory) else f"{self.memory:.0f} steps"
         )
-        text = f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step; |d{self.state}| {ends}; memory {memory}"
-        slopes = ", ".join(f"{name} {np.nanmean(slope):.2g}" for name, slope in self.slopes.items())
-        cuts = ", ".join(str(self.t[k + 1]) for k in np.flatnonzero(self.ratio == 0))
-        return (
-            text
-            + (f"; mean φ′ {slopes}" if slopes else "")
-            + (f"; nothing gets past t={cuts}" if cuts else "")
-        )
+        parts.append(f"memory {steps}")
+        if self.slopes:
+            means = ", ".join(f"{name} {np.nanmean(phi):.2g}" for name, phi in self.slopes.items())
+            parts.append(f"mean φ′ {means}")
+        ends_at = ", ".join(str(self.t[k + 1]) for k in np.flatnonzero(self.ratio == 0))
+        if ends_at:
+            parts.append(f"nothing gets past t={ends_at}")
+        if seen[0] > 0 and not ends_at:
+            parts.append(f"below the smallest number of its dtype before t={self.t[seen[0]]}")
+        return "; ".join(parts)
 
-    def columns(self) -> dict[str, Numbers]:
+    def columns(self) -> dict[str, Floats]:
         """The columns of the table by title."""
-        found = {
-            title: getattr(self, title) for title in ("total", "crossing", "ratio", "jacobian")
-        }
+        titles = ("total", "crossing", "ratio", "jacobian")
+        found = {title: getattr(self, title) for title in titles}
         found |= {f"φ′ {name}": slope for name, slope in self.slopes.items()}
         return {title: values for title, values in found.items() if not np.isnan(values).all()}
 
     def __str__(self) -> str:
         columns, steps = self.columns(), np.arange(len(self.t))[::-1]
-        some = np.linspace(3, len(steps) - 4, SHOWN - 6).astype(int)
-        steps = steps if len(steps) <= SHOWN else steps[[0, 1, 2, *some, -3, -2, -1]]
+        if len(steps) > TABLE_ROWS:
+            some = np.linspace(3, len(steps) - 4, TABLE_ROWS - 6).astype(int)
+            steps = steps[[0, 1, 2, *some, -3, -2, -1]]
         rows = [[str(self.t[k]), *(values[k] for values in columns.values())] for k in steps]
         return f"axis {self.axis}\n{table([['t', *columns], *rows])}\n{self.evidence}"
 
@@ -175,9 +197,9 @@ class Path:
 class GradientFlow:
     """The paths of all states of a graph: print it, index it by the name of a state, `plot`, `to_json`."""
 
-    paths: tuple[Path, ...]
+    paths: tuple[StateFlow, ...]
 
-    def __getitem__(self, state: str) -> Path:
+    def __getitem__(self, state: str) -> StateFlow:
         """The path of a state, "h"; where several axes have it, "axis.h"."""
         found = [path for path in self.paths if state in (path.state, f"{path.axis}.{path.state}")]
         if len(found) != 1:
@@ -189,7 +211,7 @@ class GradientFlow:
     def verdict(self) -> str:
         """The verdict on the whole: a gradient lives that has one healthy path, unless another one explodes."""
         found = {path.verdict for path in self.paths}
-        order = ("not finite", "exploding", "healthy", "vanishing", "cut", "unknown")
+        order = ("not finite", "exploding", "healthy", "vanishing", "cut", "cancels", "unknown")
         return next(word for word in order if word in found)
 
     def __str__(self) -> str:
@@ -201,7 +223,8 @@ class GradientFlow:
     def to_json(self) -> str:
         """All numbers and verdicts as JSON; null where there is no number."""
         paths = [
-            {name: getattr(path, name) for name in SAID} | path.columns() for path in self.paths
+            {name: getattr(path, name) for name in JSON_FIELDS} | path.columns()
+            for path in self.paths
         ]
         text = json.dumps(
             {"verdict": self.verdict, "paths": paths}, default=list
@@ -222,12 +245,12 @@ class GradientFlow:
 # credit and bias
 
 
-class Credit(NamedTuple):
+class GradientMatrix(NamedTuple):
     """norms[k, j] = ‖∂loss_{t[k]}/∂s_{t[j]}‖: what the loss of each step says to the state of each earlier step."""
 
     state: str
     t: list[int]
-    norms: Numbers
+    norms: Floats
 
     def plot(self, ax: Any = None) -> Any:
         """Draw it as a heat map (needs matplotlib: the extra `plot`); returns the axes."""

@@ -1,27 +1,30 @@
-"""What the engine writes beside every node: recording or not, time step, module scope.  Imports only `source`.
+"""What is recorded beside every node: recording or not, the path in time, the module scope.
 
-All of it is one immutable `Recording` in one `ContextVar`, so threads and tasks do not disturb each other.
+All of it is one `Recording` in one `ContextVar`, so threads and tasks do not disturb each other.  Every open block
+(`no_grad`, `scope`, `time_step`, a loop over `timesteps`) is an entry of the recording.  A block that closes removes
+its own entry, in whatever order blocks close, and leaves the others as they are.
 """
 
 from __future__ import annotations
 
-import itertools
-import operator
+import functools
+import inspect
 import os
 import sys
 from collections.abc import Callable
-from contextlib import ContextDecorator
 from contextvars import ContextVar
 from types import CodeType, FrameType
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
+from minigrad.paths import Path
 from minigrad.source import Source
 
+F = TypeVar("F", bound=Callable[..., Any])
 _FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class _InEngine(dict[str, bool]):
-    """File name → whether it is one of the engine's; remembered, because every operation asks."""
+    """File name → whether the file belongs to the engine; remembered, because every operation asks."""
 
     def __missing__(self, file: str) -> bool:
         return self.setdefault(file, os.path.abspath(file).startswith(_FOLDER))
@@ -30,49 +33,28 @@ class _InEngine(dict[str, bool]):
 in_engine = _InEngine()
 
 
-class Axis:
-    """One run over time: everything that one unrolling, or one loop over `timesteps`, has labelled.
-
-    Give one to several loops over `timesteps` that go on with each other.
-    """
-
-    __slots__ = ("name", "visits")
-
-    def __init__(self, name: str) -> None:
-        self.name, self.visits = name, itertools.count()
-
-    def __repr__(self) -> str:
-        return self.name
-
-
-class TimeLabel(NamedTuple):
-    """Where in time a node was made: step `t` of `axis`, visited as number `position`.
-
-    Only the order of positions counts; a graph numbers the steps that it holds from 0.
-    """
-
-    axis: Axis
-    t: int
-    position: int
+def caller(frame: FrameType | None, skip: str | tuple[str, ...] = ()) -> FrameType | None:
+    """The innermost frame that is neither in the engine nor in a folder to skip."""
+    while frame is not None and (
+        in_engine[frame.f_code.co_filename] or frame.f_code.co_filename.startswith(skip)
+    ):
+        frame = frame.f_back
+    return frame
 
 
 class Scope:
     """A named part of the program, usually one call of a module, and the user's line that called it."""
 
-    __slots__ = ("code", "instruction", "name", "node", "parent")
+    __slots__ = ("code", "instruction", "name", "node", "parent", "path")
 
     def __init__(
         self, name: str, parent: Scope | None, frame: FrameType | None, node: Any = None
     ) -> None:
         self.name, self.parent = name, parent
+        self.path: str = f"{parent.path}.{name}" if parent else name
         self.code: CodeType | None = frame.f_code if frame else None
         self.instruction = frame.f_lasti if frame else 0
         self.node = node  # in a traced backward pass: the forward node whose rule ran here
-
-    @property
-    def path(self) -> str:
-        """Dotted names from the outermost scope to this one."""
-        return f"{self.parent.path}.{self.name}" if self.parent else self.name
 
     @property
     def called_from(self) -> Source:
@@ -80,48 +62,202 @@ class Scope:
         return Source(self.code, self.instruction)
 
 
-class Role(NamedTuple):
-    """What a tensor is to a recurrence: kind "input", "state" or "mask", and its name there.
+class Recording:
+    """How operations are recorded just now.  Blocks make new ones; nobody changes one that is in use.
 
-    memory: whether a state is a memory that the cell keeps to itself, as c of an LSTM.
+    enabled: False inside `no_grad`.  tracing: inside a backward pass with create_graph=True, where masks and indices
+    become nodes too.  time, scope: where a node that is made now belongs.  opened: how often each inner loop was opened
+    in the present step.  check: called with each operation's results while somebody watches them.
+    on_read: called when Python reads a tensor's value.
     """
 
-    kind: str
-    name: str
-    memory: bool = False
+    __slots__ = ("check", "enabled", "entries", "on_read", "opened", "scope", "time", "tracing")
 
+    def __init__(
+        self,
+        enabled: bool = True,
+        tracing: bool = False,
+        time: Path | None = None,
+        scope: Scope | None = None,
+        opened: dict[Any, int] | None = None,
+        check: Callable[..., None] | None = None,
+        on_read: Callable[[Any, str], None] | None = None,
+        entries: tuple[Entry, ...] = (),
+    ) -> None:
+        self.enabled, self.tracing = enabled, tracing
+        self.time, self.scope, self.opened = time, scope, opened
+        self.check, self.on_read, self.entries = check, on_read, entries
 
-class Recording(NamedTuple):
-    """How operations are recorded just now."""
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Recording):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
 
-    enabled: bool = True  # False inside `no_grad`
-    tracing: bool = (
-        False  # inside a backward pass with create_graph=True: masks and indices become nodes too
-    )
-    time: TimeLabel | None = None
-    scope: Scope | None = None
-    on_read: Callable[[Any, str], None] | None = None  # told when Python reads a tensor's value
+    __hash__ = None  # type: ignore[assignment]  # it may change, where its generator is dropped
+
+    def replaced(self, **changes: Any) -> Recording:
+        """A copy with other values."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return Recording(**{**values, **changes})
 
 
 recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039
-_axes: dict[
-    str, Axis
-] = {}  # of bare time steps, by name; a graph looks only at the order of their visits
+_NOTHING = Recording()
 
 
-class recorded(ContextDecorator):
-    """Run a block, or a function, with some fields of the recording changed; restored on exit and on error."""
+class Entry:
+    """One open block: what it changes in the recording.  `close` takes back these changes and no others."""
 
-    def __init__(self, **changes: Any) -> None:
-        self._changes = changes
-        self._before: list[Recording] = []  # one for each time that it was entered
+    __slots__ = ("_after", "_before", "block")
+
+    def __init__(self, block: Any = None) -> None:
+        self.block = block
+        self._before = self._after = recording.get()
+
+    def changed(self, now: Recording) -> Recording:
+        """The recording with the changes of this block."""
+        raise NotImplementedError
+
+    def open(self) -> Recording:
+        """Put the changes in force."""
+        self._before = recording.get()
+        self._after = self.changed(self._before)
+        self._after.entries = (*self._before.entries, self)
+        recording.set(self._after)
+        return self._after
+
+    def close(self) -> None:
+        """Take the changes back, wherever this entry stands among the open ones."""
+        now = recording.get()
+        if now is self._after:  # the usual case: the block that was opened last
+            recording.set(self._before)
+        elif self in now.entries:
+            recording.set(self._without(now))
+        self._before = self._after = (
+            _NOTHING  # no reference cycle: a recording refers to its entries
+        )
+
+    def close_everywhere(self) -> None:
+        """Close a block whose generator was dropped, which another task or thread may do in its own context."""
+        after = self._after
+        self.close()
+        if self in after.entries:
+            rest = self._without(after)
+            for name in Recording.__slots__:
+                setattr(after, name, getattr(rest, name))
+
+    def inside(self, other: Entry) -> bool:
+        """Whether this entry ends with another one that was opened before it."""
+        return False
+
+    def _without(self, now: Recording) -> Recording:
+        """The recording of the other open blocks alone."""
+        rest, after = Recording(), False
+        for entry in now.entries:
+            if entry is self:
+                after = True
+            elif not (after and entry.inside(self)):
+                entries = rest.entries
+                rest = entry.changed(rest)
+                rest.entries = (*entries, entry)
+        return rest
+
+
+class _Changes(Entry):
+    """A block that sets some values."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, block: Any, values: dict[str, Any]) -> None:
+        super().__init__(block)
+        self._values = values
+
+    def changed(self, now: Recording) -> Recording:
+        return now.replaced(**self._values)
+
+
+class Block:
+    """A context manager and decorator that opens an entry; many threads may enter one object many times."""
+
+    def __init__(self) -> None:
+        self._open: list[Entry] = []
+
+    def entry(self) -> Entry:
+        """A new entry of this block."""
+        raise NotImplementedError
 
     def __enter__(self) -> None:
-        self._before.append(recording.get())
-        recording.set(self._before[-1]._replace(**self._changes))
+        entry = self.entry()
+        self._open.append(entry)
+        entry.open()
 
-    def __exit__(self, *error: object) -> None:
-        recording.set(self._before.pop())
+    def __exit__(self, kind: object = None, *error: object) -> None:
+        here = [entry for entry in recording.get().entries if entry.block is self]
+        entry = (here or self._open)[-1]
+        self._open.remove(entry)
+        if kind is GeneratorExit:
+            entry.close_everywhere()
+        else:
+            entry.close()
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function, a generator function or a coroutine function."""
+        if inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{type(self).__name__}: an async generator runs in its caller's context; "
+                f"use a `with` block inside {function.__name__}"
+            )
+        if inspect.isgeneratorfunction(function):
+            return self._around_generator(function)  # type: ignore[return-value]
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def run_async(*args: Any, **keywords: Any) -> Any:
+                with self:
+                    return await function(*args, **keywords)
+
+            return run_async  # type: ignore[return-value]
+
+        @functools.wraps(function)
+        def run(*args: Any, **keywords: Any) -> Any:
+            with self:
+                return function(*args, **keywords)
+
+        return run  # type: ignore[return-value]
+
+    def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The generator function with the block open while its body runs, and closed while it waits."""
+
+        @functools.wraps(function)
+        def run(*args: Any, **keywords: Any) -> Any:
+            generator = function(*args, **keywords)
+            resume, value = generator.send, None
+            try:
+                while True:
+                    with self:
+                        item = resume(value)
+                    try:
+                        resume, value = generator.send, (yield item)
+                    except Exception as error:
+                        resume, value = generator.throw, error
+            except StopIteration as stop:
+                return stop.value
+            finally:
+                generator.close()
+
+        return run
+
+
+class recorded(Block):
+    """Run a block, or a function, with some values of the recording changed."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__()
+        self._changes = changes
+
+    def entry(self) -> Entry:
+        """A new entry with these changes."""
+        return _Changes(self, self._changes)
 
 
 def no_grad() -> recorded:
@@ -149,16 +285,7 @@ def tracing() -> recorded:
     return recorded(enabled=True, tracing=True)
 
 
-def caller(frame: FrameType | None, skip: str | tuple[str, ...] = ()) -> FrameType | None:
-    """The innermost frame that is neither in the engine nor in a folder to skip."""
-    while frame is not None and (
-        in_engine[frame.f_code.co_filename] or frame.f_code.co_filename.startswith(skip)
-    ):
-        frame = frame.f_back
-    return frame
-
-
-def scope(name: str, *, outside: str | tuple[str, ...] = ()) -> recorded:
+class scope(Block):
     """Everything recorded inside belongs to the scope `name`, nested in the current one.
 
     The scope remembers the line it was opened from: with `outside=` (a folder; `nn.Module` gives its own), the
@@ -169,20 +296,30 @@ def scope(name: str, *, outside: str | tuple[str, ...] = ()) -> recorded:
     ...     mg.tensor(1.0).scope
     'encoder.cell'
     """
-    return recorded(scope=Scope(name, recording.get().scope, caller(sys._getframe(1), outside)))
+
+    def __init__(self, name: str, *, outside: str | tuple[str, ...] = ()) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"scope(name): a text is needed, found {type(name).__name__}: {name!r}")
+        super().__init__()
+        frame = caller(sys._getframe(1), outside)
+        self._name = name
+        self._place = (frame.f_code, frame.f_lasti) if frame else (None, 0)
+
+    def entry(self) -> Entry:
+        """A new entry, in the scope that is open now."""
+        return _ScopeEntry(self, self._name, self._place)
 
 
-def time_step(t: int, axis: str | None = None) -> recorded:
-    """Everything recorded inside belongs to time step `t` of the named axis (by default "time").
+class _ScopeEntry(Entry):
+    """One open scope."""
 
-    Positions count the steps in the order visited, so that a loop that runs backwards is unrolled backwards.
+    __slots__ = ("_name", "_place")
 
-    >>> import minigrad as mg
-    >>> with mg.time_step(3):
-    ...     mg.tensor(1.0).t
-    3
-    """
-    if not hasattr(t, "__index__"):
-        raise TypeError(f"time_step(t): t must be an int, found {type(t).__name__}: {t!r}")
-    own = _axes.setdefault(axis or "time", Axis(axis or "time"))
-    return recorded(time=TimeLabel(own, operator.index(t), next(own.visits)))
+    def __init__(self, block: Any, name: str, place: Any) -> None:
+        super().__init__(block)
+        self._name, self._place = name, place
+
+    def changed(self, now: Recording) -> Recording:
+        inner = Scope(self._name, now.scope, None)
+        inner.code, inner.instruction = self._place
+        return now.replaced(scope=inner)

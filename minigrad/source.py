@@ -1,4 +1,4 @@
-"""Where in the user's program a node was made: file, line, expression, variable.  Imports nothing of minigrad.
+"""Where in the user's program a node was made: file, line, expression, variable.
 
 A node keeps only `(code, instruction)` of a frame, which costs nothing.  Everything else is found here, on demand.
 """
@@ -10,9 +10,10 @@ import linecache
 import os
 from bisect import bisect_left, bisect_right
 from functools import cached_property, lru_cache
-from itertools import dropwhile, islice, takewhile
+from itertools import islice, takewhile
 from operator import attrgetter
 from types import CodeType
+from typing import Any
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IDLE = ("CACHE", "COPY", "NOP", "EXTENDED_ARG")  # instructions that do nothing to a result
@@ -82,16 +83,11 @@ class Source:
         steps = listing[first : first + 40]
         if output is not None:
             steps = steps[1:] if steps and steps[0].opname == "UNPACK_SEQUENCE" else []
-        if steps and _loads(steps[0]):  # self.h = ... loads self
-            steps = [
-                step for step in islice(dropwhile(_loads, steps), 1) if step.opname == "STORE_ATTR"
-            ]
-        names = [name for step in takewhile(_stores, steps) for name in _targets(step)][
-            output or 0 :
-        ]
-        return (
-            names[0] if names and names[0].isidentifier() else ""
-        )  # pytest's own variables are none
+        if steps and _loads(steps[0]):
+            return _stored_part(steps)
+        names = [name for step in takewhile(_stores, steps) for name in _targets(step)]
+        names = names[output or 0 :]
+        return _identifier(names[0]) if names else ""
 
     def __str__(self) -> str:
         name = self.file
@@ -103,6 +99,27 @@ class Source:
                 else os.path.relpath(path)
             )
         return f"{name}:{self.line}" if name else "unknown line"
+
+
+def _stored_part(steps: list[dis.Instruction]) -> str:
+    """The name in `self.h = ...`, `s["h"] = ...` (the key h) and `h[i, j] = ...` (the container h)."""
+    loads = list(takewhile(_loads, steps))
+    rest = [step for step in steps[len(loads) :] if step.opname != "BUILD_TUPLE"]
+    kind = rest[0].opname if rest else ""
+    if kind == "STORE_ATTR":
+        return _identifier(rest[0].argval)
+    if kind != "STORE_SUBSCR" or len(loads) < 2:
+        return ""
+    key = loads[-1]
+    if key.opname == "LOAD_CONST" and isinstance(key.argval, str):
+        return _identifier(key.argval)
+    attributes = [step for step in loads if step.opname == "LOAD_ATTR"]
+    return _identifier((attributes or loads)[0].argval)
+
+
+def _identifier(name: Any) -> str:
+    """The name if a program can use it; pytest rewrites asserts into variables such as @py_assert1."""
+    return name if isinstance(name, str) and name.isidentifier() else ""
 
 
 def _loads(step: dis.Instruction) -> bool:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad.operators import Operators, functions
-from minigrad.scope import Role, TimeLabel, caller, recording
+from minigrad.paths import Path, Role
+from minigrad.scope import caller, recording
 from minigrad.source import Source
 
 Array = np.ndarray
@@ -71,6 +72,16 @@ class Call(NamedTuple):
 
     outputs: tuple[Array, ...]
     which: int
+
+
+class Site(NamedTuple):
+    """The line of the program that made a node, the same in every step: scope, instruction, operation, output."""
+
+    scope: str
+    code: CodeType | None
+    instruction: int
+    op: Any
+    output: int | None
 
 
 class Handle(NamedTuple):
@@ -144,7 +155,7 @@ class Tensor(Operators):
         self.arrays: Any = ()  # the input arrays of that very call: a rebound input does not change the gradient
         self.call: Call | None = None  # set where one call has several outputs
         self.role: Role | None = None  # told by the unroller
-        self.serial = next(serials)  # creation order; reversed, it is a topological order
+        self.serial: float = next(serials)  # creation order; reversed, it is a topological order
         self.walked: float  # the loss whose training pass came by here; not set before
         return self
 
@@ -204,8 +215,19 @@ class Tensor(Operators):
 
     @property
     def t(self) -> int | None:
-        """The time step it was made in, or None."""
-        return self.time.t if self.time else None
+        """The step of the outermost time axis in which it was made, or None."""
+        return self.time[0].t if self.time else None
+
+    @property
+    def coordinates(self) -> dict[str, int]:
+        """Its step on each axis around it, outermost first: {"time": 3, "rk4": 1}."""
+        return {axis.name: t for axis, t, _ in self.time or ()}
+
+    @property
+    def site(self) -> Site:
+        """What is equal for all nodes that the same line of the program makes in different steps."""
+        output = self.call.which if self.call else None
+        return Site(self.scope, self._code, self._instruction, self.op, output)
 
     @property
     def scope(self) -> str:
@@ -217,16 +239,31 @@ class Tensor(Operators):
         """The place in the program outside the engine where it was made."""
         return Source(self._code, self._instruction)
 
-    def place(
-        self, kind: str, name: str, time: TimeLabel | None = None, memory: bool = False
+    def mark(
+        self,
+        kind: str,
+        name: str,
+        *,
+        time: Path | None = None,
+        leaf: int = 0,
+        memory: bool = False,
     ) -> None:
-        """Say what this tensor is to a recurrence (see `Role`), and in which step."""
-        self.role, self.time = Role(kind, name, memory), time or self.time
+        """Say what this tensor is to the recurrence of the innermost open axis: see `Role`.
+
+        kind: "input", "state" or "mask".  time: the step it belongs to, by default the one it was made in.
+        """
+        self.time = time or self.time
+        now = recording.get().time
+        axis = now[-1].axis if now else None
+        outer = self.role if self.op is not None and kind == "state" else None
+        if outer is not None and (outer.kind != "state" or outer.axis is axis):
+            outer = None
+        self.role = Role(kind, name, axis, leaf, memory, outer)
 
     def describe(self, before: str = "") -> str:
         """Where and what it is, for error messages: op, shapes, time step, scope, the forward line."""
         shapes = ", ".join(str(x.shape) for x in self.inputs)
-        place = f" at t = {self.time.t} of axis {self.time.axis}" if self.time else ""
+        place = f" at {place_text(self.time)}" if self.time else ""
         text = f"{before}{self.op.name if self.op else 'leaf'}({shapes}) -> {self.shape}{place}"
         if self._scope is not None:
             text += f", scope {self.scope} (called from {self._scope.called_from})"
@@ -256,7 +293,7 @@ class Tensor(Operators):
     def detach(self) -> Tensor:
         """The same array without history: a leaf through which no gradient flows."""
         leaf = constant(self._array)
-        leaf.time, leaf._scope, leaf.name = self.time, self._scope, self.name
+        leaf.name = self.name
         return leaf
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
@@ -372,6 +409,11 @@ class Tensor(Operators):
         raise TypeError(
             f"{problem}; write x = np.where(mask, v, x), or build x with np.concatenate or np.stack"
         )
+
+
+def place_text(path: Path) -> str:
+    """Where in time, in words: "t = 3 of axis time, t = 1 of axis rk4"."""
+    return ", ".join(f"t = {t} of axis {axis}" for axis, t, _ in path)
 
 
 def fitted(value: Any, x: Tensor, what: str) -> Tensor:

@@ -118,7 +118,7 @@ def joined(taken: Steps) -> Any:
 def wide_mask(mask: Array, ndim: int) -> mg.Tensor:
     """The mask as a tensor, with axes of length 1 at its end so that it has `ndim` axes."""
     tensor = mg.tensor(mask.reshape(mask.shape + (1,) * (ndim - mask.ndim)))
-    tensor.place("mask", "mask")
+    tensor.mark("mask", "mask")
     return tensor
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -61,22 +60,20 @@ def parts_of(structure: Any) -> list[Any]:
 
 
 def leaf_names(structure: Any, name: str = "h") -> list[str]:
-    """The name of each leaf: its last key; the dotted path where two leaves share that key.
+    """The name of each leaf: the keys that lead to it, with dots between them.
 
     A structure that is one leaf is called `name`.
 
     >>> import nn
     >>> from nn.structure import leaf_names
     >>> leaf_names({"h": 0, "inner": nn.LSTMState(h=0, c=0)}), leaf_names((0, 0)), leaf_names(0)
-    (['h', 'inner.h', 'c'], ['s0', 's1'], ['h'])
+    (['h', 'inner.h', 'inner.c'], ['s0', 's1'], ['h'])
     """
     if isinstance(structure, Layers):
         return [own for layer in structure for own in leaf_names(layer, name)]
     if not is_structure(structure):
         return [name]
-    paths = list(_paths(structure))
-    count = Counter(path[-1] for path in paths)
-    return [path[-1] if count[path[-1]] == 1 else ".".join(path) for path in paths]
+    return [".".join(path) for path in _paths(structure)]
 
 
 def _paths(structure: Any, path: Path = ()) -> Iterator[Path]:

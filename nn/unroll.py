@@ -163,13 +163,13 @@ def _mark_inputs(x: Any) -> None:
     now = mg.tensor(0.0).time
     for name, leaf in named_leaves(x, "x"):
         if leaf.time is None and leaf.role is None and not (leaf.is_leaf and leaf.requires_grad):
-            leaf.place("input", name, now)
+            leaf.mark("input", name, time=now)
 
 
 def _mark_initial(cell: Cell, state: State, names: list[str]) -> None:
     for name, leaf in zip(names, flatten(state), strict=True):
         if leaf.is_leaf and leaf.role is None and not leaf.requires_grad:
-            leaf.place("state", f"{name}_init", memory=name in cell.memory)
+            leaf.mark("state", f"{name}_init", memory=name in cell.memory)
 
 
 def _mark_state(cell: Cell, state: State, names: list[str], before: State) -> None:
@@ -177,9 +177,9 @@ def _mark_state(cell: Cell, state: State, names: list[str], before: State) -> No
     leaves = flatten(state)
     if len(leaves) != len(names):
         check_like(state, before, f"{cell.scope_name}: the state that forward returns")
-    for name, leaf in zip(names, leaves, strict=True):
+    for k, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
         if not (leaf.is_leaf and leaf.requires_grad):  # a parameter stays what it is
-            leaf.place("state", name, memory=name in cell.memory)
+            leaf.mark("state", name, leaf=k, memory=name in cell.memory)
 
 
 # lengths

@@ -14,14 +14,15 @@ BEGIN, END = "<!-- floors: drawn by `make pictures` -->", "<!-- end of floors --
 # Lowest first.  Within a floor, modules stand in the order of their names here; a package is one
 # entry, and its own modules may import each other as long as that makes no circle.
 FLOORS = [
-    ["columns", "norms", "sparkline", "source", "scope"],
+    ["columns", "norms", "sparkline", "source", "paths", "scope"],
     ["operators", "tensor"],
     ["primitive", "naming", "timesteps"],
-    ["ops", "graph"],
+    ["ops", "graph", "states"],
     ["history", "backward"],
     [
-        *("reports", "functional", "anomaly", "clip", "edits", "flow", "by_step", "gradcheck"),
-        *("explain", "pickling", "running", "recorder", "differences"),
+        *("reports", "functional", "anomaly", "clip", "edges", "edits", "watch", "flow"),
+        *("measures", "gradcheck", "explain", "pickling", "running"),
+        *("recorder", "differences"),
     ],
     ["render", "program"],
     ["public"],

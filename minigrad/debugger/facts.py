@@ -16,11 +16,11 @@ import numpy as np
 from minigrad import naming
 from minigrad.backward import Step
 from minigrad.debugger.texts import did_you_mean, in_brackets, is_finite, norm_of
-from minigrad.edits import state_names
 from minigrad.flow import state_lines
 from minigrad.graph import Graph
+from minigrad.paths import Axis
 from minigrad.recorder import Recorder
-from minigrad.scope import Axis, Scope
+from minigrad.scope import Scope
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
@@ -86,7 +86,7 @@ class PassInfo:
         self.tainted: set[Tensor] = set()
         self.met: dict[Any, Any] = {}
         self._series: dict[str, list[float]] = {}
-        self.name_of = state_names(graph, roles=False)
+        self.name_of = functools.partial(naming.name_of, graph, roles=False)
         self._paths: dict[Scope | None, tuple[str, ...]] = {}
         self._lines: dict[Scope | None, tuple[str, ...]] = {}
 

@@ -105,7 +105,7 @@ def into(prompt: Prompt, _: str) -> Answer:
     `c` comes back; the pass runs the rule again when it goes on.
     """
     step = prompt.here
-    if not step.graph.is_first(step.node):
+    if not step.graph.is_first_output(step.node):
         problem = "one of several outputs of an operation: its rule runs at the first of them"
         raise CommandError(f"{problem}, with all gradients")
     failed = prompt.failure is not None and prompt.failure[0] == step.index

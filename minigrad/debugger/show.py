@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from minigrad import naming
+from minigrad import naming, norms
 from minigrad.backward import Step
 from minigrad.debugger.prompt import Answer, CommandError, Prompt, command
 from minigrad.debugger.texts import array_text, callers, in_brackets, is_finite, norm_of
 from minigrad.edits import clip_gradient, cut
 from minigrad.explain import explain as explain_gradient
 from minigrad.gradcheck import gradcheck
-from minigrad.reports import Path
+from minigrad.reports import StateFlow
 from minigrad.sparkline import sparkline
 from minigrad.tensor import Tensor
 
@@ -61,9 +61,9 @@ def inputs(prompt: Prompt, text: str) -> Answer:
     for x, dx in zip(prompt.session.graph.inputs(node), grads, strict=True):
         name = prompt.info.title(x)
         size = f"norm {norm_of(x):.4g}" if x.dtype.kind == "f" else str(x.dtype)
-        gets = "" if dx is None else f"   gets d{name} {naming.number(dx)}"
+        gets = "" if dx is None else f"   gets d{name} {norms.short(dx)}"
         lines.append(f"{name}: {x.shape}, {size}{gets}")
-    if here and not prompt.session.graph.is_first(node):
+    if here and not prompt.session.graph.is_first_output(node):
         lines.append(
             "one of several outputs: the rule runs at the first of them, with the gradients of all"
         )
@@ -110,7 +110,7 @@ def _changed(prompt: Prompt, node: Tensor) -> str:
 
 
 def _size(grad: Any) -> str:
-    return naming.number(grad).strip("|")
+    return norms.short(grad).strip("|")
 
 
 @command("where [NODE]", example="where")
@@ -226,7 +226,7 @@ def pending(prompt: Prompt, _: str) -> Answer:
         parts = dx if isinstance(dx, list) else [dx]
         if any(map(norm_of, parts)):
             kind = "   parameter" if x.op is None else ""
-            numbers = " + ".join(map(naming.number, parts))
+            numbers = " + ".join(map(norms.short, parts))
             lines.append(f"d{prompt.info.title(x)} {numbers}{kind}")
     rest = [f"... and {len(lines) - TABLE_ROWS} more"] if len(lines) > TABLE_ROWS else []
     if len(sums) > len(lines):
@@ -264,7 +264,9 @@ def _verdict(norms: dict[Any, float]) -> str:
     later = np.append(total[1:], 0.0)
     with np.errstate(all="ignore"):
         ratio = np.where(later > 0, total / later, math.nan)
-    path = Path("", "", "", [*norms][::-1], total, total, ratio, unknown, {}, 0)
+    none = np.zeros(len(total), bool)
+    steps = [*norms][::-1]
+    path = StateFlow("", "", "", steps, total, total, ratio, none, unknown, {}, 0)
     if path.verdict in ("unknown", "not finite"):
         return path.verdict
     return f"×{path.mean_ratio:.3g} a step: {path.verdict}"

@@ -37,6 +37,7 @@ from minigrad.ops.protocol import call_function, call_ufunc
 from minigrad.ops.reductions import *
 from minigrad.ops.selection import *
 from minigrad.ops.shaping import *
+from minigrad.primitive import registry
 
 __all__ = ["call_function", "call_ufunc"]
 __all__ += (
@@ -59,3 +60,16 @@ METHODS = {name for name in __all__ if hasattr(np.ndarray, name)} - {
 }
 functions |= {name: globals()[name] for name in __all__}
 protocol.fill(functions)
+
+for _name in [
+    "add",
+    "subtract",
+    "negative",
+    "sum",
+    "mean",
+    "stack",
+    "concatenate",
+    "reshape",
+    "expand_dims",
+]:
+    registry[_name].linear = True

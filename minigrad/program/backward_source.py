@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import functools
 import itertools
 import keyword
 import re
@@ -19,7 +20,6 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.backward import Traced, backward_steps, fit, seeds
-from minigrad.edits import state_names
 from minigrad.graph import Graph
 from minigrad.primitive import Primitive, Scatter
 from minigrad.program.expressions import Helpers, literal, text
@@ -55,7 +55,7 @@ class _Names:
         self.of: dict[Tensor, str] = {}
         self.taken = {"np", "t", *dir(builtins), *keyword.kwlist}
         self.axes = {axis: name for name, axis in graph.axes.items()}
-        label_of = state_names(graph, roles=False)
+        label_of = functools.partial(naming.name_of, graph, roles=False)
         labels = {node: _identifier(node, label_of(node)) for node in graph.nodes}
         labels |= {leaf: _identifier(leaf, name) for name, leaf in graph.parameters.items()}
         made = {(node.time.axis, labels[node]) for node in graph.nodes if node.op and node.time}
@@ -68,8 +68,8 @@ class _Names:
                 and (node.requires_grad or (node.time.axis, label) in made)
             )
             if node.time and not data:
-                key = label, node.time.axis, count[label, node.time[:2]]
-                count[label, node.time[:2]] += 1
+                key = label, node.time.axis, count[label, node.time.steps[:1]]
+                count[label, node.time.steps[:1]] += 1
                 if key not in stems:
                     stems[key] = self.unused(label, f"{label}_{_plain(self.axes[node.time.axis])}")
                 self.of[node] = f"{stems[key]}⟦{node.t}⟧"
@@ -108,7 +108,7 @@ class _Writer(Traced):
     """
 
     def __init__(self, graph: Graph) -> None:
-        super().__init__(graph.masking)
+        super().__init__(graph.guards_infinities)
         self.graph, self.names = graph, _Names(graph)
         self.helpers = Helpers(self.names.unused)
         self.lines: list[Line] = []

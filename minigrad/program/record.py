@@ -150,7 +150,7 @@ def record(
     with recorded(enabled=True, tracing=True, time=None, scope=None, on_read=refuse_reading):
         graph, aux = outcome(loss_fn(**bound))
     refuse_hooks(graph)
-    table = Joint(graph.masking)
+    table = Joint(graph.guards_infinities)
     for output, seed in zip(graph.outputs, seeds(graph, None), strict=True):
         table.sums[output] = table.own(seed, output)
     for _ in backward_steps(graph, table):

@@ -139,7 +139,7 @@ def canvas_of(graph: Graph, options: Options) -> Canvas:
     if options.time != "both":
         return plan(graph, options).canvas()
     unrolled = plan(graph, replace(options, time="unrolled"))
-    if len(graph._positions) == len(graph.axes):  # one step, or none
+    if len(graph.timeline.outermost) == len(graph.axes):  # one step, or none
         return unrolled.canvas()
     right = unrolled.canvas()
     left = plan(graph, replace(options, time="rolled", scale=unrolled.scale, title="")).canvas()

@@ -498,7 +498,7 @@ class Times:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
-        self.position = reading.graph._positions
+        self.position = reading.graph.timeline.outermost
         self._drawn: dict[Any, set[int]] = {}
 
     def index(self, value: Value) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.backward import backward_steps, begin
-from minigrad.clip import norm
+from minigrad.norms import joint_norm as norm
 from minigrad.primitive import Scatter
 from minigrad.render.picture import Box, End, Link, Part, Picture, Tag
 from minigrad.render.read import SPLITS, op_name

@@ -17,8 +17,8 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.graph import Graph
+from minigrad.paths import Axis
 from minigrad.render.picture import Column, End, Part, Row, Tile
-from minigrad.scope import Axis
 from minigrad.tensor import Tensor
 
 # The coordinates of a time step, outermost first.  The axis is None for what the program computes

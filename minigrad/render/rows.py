@@ -6,9 +6,9 @@ import math
 from collections import Counter, defaultdict
 from typing import Any
 
+from minigrad.paths import Axis
 from minigrad.render.picture import Row
 from minigrad.render.read import Reading, Value, forward_of, path_of, role_of
-from minigrad.scope import Axis
 
 LONGEST = 60  # operations in one column of a graph without time
 
@@ -158,7 +158,7 @@ class _Rows:
 def _visits(reading: Reading) -> dict[Axis, list[int]]:
     """The steps of each axis in the order of their visits."""
     found = defaultdict[Axis, dict[int, None]](dict)
-    for axis, t in reading.graph._positions:
+    for axis, t in reading.graph.timeline.outermost:
         found[axis][t] = None
     return {axis: list(steps) for axis, steps in found.items()}
 

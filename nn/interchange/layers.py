@@ -120,7 +120,7 @@ def layer(run: Run, cells: list[Any], xs: Sequence, initial: Names) -> tuple[str
     return joined(write, ys, axis=-1), [joined(write, parts) for parts in zip(*finals, strict=True)]
 
 
-def chosen(write: Writer, rows: str, first: int, count: int) -> str:
+def chosen(write: Writer, rows: str, first: float, count: int) -> str:
     """The rows of one layer of a state (layers · directions, B, H)."""
     bounds = [write.ints([k], word) for k, word in ((first, "start"), (first + count, "end"))]
     return str(write("Slice", rows, *bounds, write.ints([0], "axes")))

@@ -46,7 +46,7 @@ class Constant(NamedTuple):
 class Block:
     """The main program, or the body of a loop, in which tensors from number `first` on are made."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: float) -> None:
         self.first = first
         self.steps: list[Step] = []
         self.inputs: list[Port] = []

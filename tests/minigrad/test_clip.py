@@ -70,7 +70,6 @@ def test_no_gradients_are_a_norm_of_zero():
     assert mg.clip_grad_norm_([], 1.0) == 0.0
     assert w.grad is None
     mg.clip_grad_value_([w], 1.0)
-    mg.clip_grad_adaptive_([w])
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
@@ -87,8 +86,7 @@ def test_the_sum_is_made_in_float64():
 CLIPPERS = {
     "norm": lambda target: mg.clip_grad_norm_(target, 1.0),
     "value": lambda target: mg.clip_grad_value_(target, 1.0),
-    "blocks": lambda target: mg.clip_grad_blocks_(target, 1.0),
-    "adaptive": lambda target: mg.clip_grad_adaptive_(target),
+    "per parameter": lambda target: mg.clip_grad_norm_(target, 1.0, per_parameter=True),
 }
 
 
@@ -136,9 +134,7 @@ def test_a_norm_beyond_float64_raises():
 
 
 @pytest.mark.parametrize("limit", [-1.0, math.nan])
-@pytest.mark.parametrize(
-    "call", ["clip_grad_norm_", "clip_grad_value_", "clip_grad_blocks_", "clip_grad_adaptive_"]
-)
+@pytest.mark.parametrize("call", ["clip_grad_norm_", "clip_grad_value_"])
 def test_a_negative_or_nan_limit_is_an_error(call, limit):
     (w,) = leaves([np.array([3.0])])
     with pytest.raises(ValueError, match="≥ 0 is needed"):
@@ -159,24 +155,12 @@ def test_what_is_not_a_parameter_is_an_error():
         mg.clip_grad_norm_([], "1")
 
 
-def test_each_block_has_a_limit_of_its_own():
+def test_each_parameter_has_a_limit_of_its_own():
     parameters = leaves([np.array([3.0, 4.0]), np.array([0.5])])
-    assert mg.clip_grad_blocks_(parameters, 1.0) == [5.0, 0.5]
+    norm = mg.clip_grad_norm_(parameters, 1.0, per_parameter=True)
+    assert norm == pytest.approx(math.hypot(3, 4, 0.5))
     np.testing.assert_allclose(parameters[0].grad.data, [0.6, 0.8], rtol=1e-5)
     assert parameters[1].grad.item() == 0.5
-
-
-def test_adaptive_clipping_limits_each_unit_by_its_weights():
-    rng = np.random.default_rng(0)
-    W = mg.tensor(rng.standard_normal((4, 3)), requires_grad=True, name="W")
-    b = mg.tensor(np.zeros(3), requires_grad=True, name="b")
-    W.grad, b.grad = rng.standard_normal((4, 3)) * [1e-4, 1, 10], np.ones(3)
-    before = W.grad.data
-    mg.clip_grad_adaptive_([W, b], ratio=0.02, epsilon=1e-3)
-    norms, weights = np.linalg.norm(W.grad.data, axis=0), np.linalg.norm(W.data, axis=0)
-    np.testing.assert_allclose(norms[1:], 0.02 * weights[1:], rtol=1e-12)
-    np.testing.assert_array_equal(W.grad.data[:, 0], before[:, 0])
-    assert np.linalg.norm(b.grad.data) == pytest.approx(0.02 * 1e-3)
 
 
 def test_a_report_tells_what_was_clipped_by_how_much_and_how_often():
@@ -203,15 +187,15 @@ def test_a_report_is_drawn():
     assert [line.get_ydata()[0] for line in lines] == pytest.approx([5.0, 2.5], rel=1e-6)
 
 
-def test_blocks_are_clipped_all_or_none():
+def test_parameters_are_clipped_all_or_none():
     a, b = leaves([np.array([3.0, 4.0]), np.array([1.0, np.inf])])
     before = a.grad
     with pytest.raises(FloatingPointError, match="w1 is not finite"):
-        mg.clip_grad_blocks_([a, b], 1.0)
+        mg.clip_grad_norm_([a, b], 1.0, per_parameter=True)
     a, b = leaves([np.array([3.0, 4.0]), np.full(4, 1.7e308)])
     before = a.grad
     with pytest.raises(FloatingPointError, match="beyond float64"):
-        mg.clip_grad_blocks_([a, b], 1.0, norm_type=1)
+        mg.clip_grad_norm_([a, b], 1.0, norm_type=1, per_parameter=True)
     assert a.grad is before
 
 
@@ -231,18 +215,6 @@ def test_a_norm_that_overflows_names_the_largest_gradient():
         FloatingPointError, match=r"the largest gradient is that of w1 \(4,\), up to 1.7e\+308"
     ):
         mg.clip_grad_norm_(parameters, 1.0, norm_type=1)
-
-
-def test_adaptive_clipping_of_extreme_gradients():
-    b = mg.tensor(np.ones(3, np.float32), requires_grad=True)
-    b.grad = np.zeros(3, np.float32)
-    mg.clip_grad_adaptive_([b])
-    assert b.grad.data.tolist() == [0, 0, 0]
-    for scale in (1e-200, 1.7e308):
-        W = mg.tensor(np.ones((4, 3)), requires_grad=True)
-        W.grad = np.full((4, 3), scale)
-        mg.clip_grad_adaptive_([W], ratio=0.01)
-        np.testing.assert_allclose(W.grad.data, min(scale, 0.01), rtol=1e-12)
 
 
 @pytest.mark.parametrize("wrong", [3, None, "w"])

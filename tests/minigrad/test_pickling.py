@@ -20,7 +20,7 @@ def unrolled(T=4):
         for _, x in mg.timesteps(xs):
             a, b = np.split(np.concatenate([x, h @ w]), 2)
             h = np.clip(np.tanh(a * b + h), -0.5, 0.5)
-            h.place("state", "h", h.time)
+            h.mark("state", "h")
     loss = (h * h).sum()
     return mg.Graph(loss)
 

@@ -59,7 +59,7 @@ def test_every_kind_of_assignment() -> None:
     box.h = w * 1
     a = b = w * 2
     table["k"] = w * 3
-    assert [label_of(n) for n in (box.h, a, b, table["k"])] == ["h", "a", "a", ""]
+    assert [label_of(n) for n in (box.h, a, b, table["k"])] == ["h", "a", "a", "k"]
     i, f = np.split(mg.tensor([1.0, 2.0], requires_grad=True), 2)
     assert [label_of(i), label_of(f)] == ["i", "f"]
     assert label_of([w * 4][0]) == ""

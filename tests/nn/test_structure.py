@@ -54,14 +54,14 @@ def test_a_part_is_named_by_its_key():
     xs = moody_input(T=3)
     y, state = nn.Unroll(Moody())({**xs, "dt": mg.tensor(xs["dt"], requires_grad=True)})
     graph = mg.Graph((y.a * y.b).sum())
-    assert (state["h"].role.name, state["count"]["n"].role.name) == ("h", "n")
+    assert (state["h"].role.name, state["count"]["n"].role.name) == ("h", "count.n")
     inputs = {n.role.name: n.time.t for n in graph.nodes if n.role and n.role.kind == "input"}
     assert inputs == {"x": 2, "dt": 2}
     assert {leaf.name for leaf in graph.leaves if leaf.name} == {
         "cell.W",
         "cell.U",
         "h_init",
-        "n_init",
+        "count.n_init",
     }
 
 
@@ -95,8 +95,8 @@ class First(nn.Cell):
 def test_names_of_leaves():
     assert leaf_names(0) == ["h"]
     assert leaf_names((0, 0)) == ["s0", "s1"]
-    assert leaf_names({"h": 0, "lstm": nn.LSTMState(0, 0)}) == ["h", "lstm.h", "c"]
-    assert leaf_names(Pair((0, 0), {"s0": 0})) == ["a.s0", "s1", "b.s0"]
+    assert leaf_names({"h": 0, "lstm": nn.LSTMState(0, 0)}) == ["h", "lstm.h", "lstm.c"]
+    assert leaf_names(Pair((0, 0), {"s0": 0})) == ["a.s0", "a.s1", "b.s0"]
 
 
 @pytest.mark.parametrize(

@@ -76,22 +76,6 @@ def test_losses_that_have_nothing_in_common_are_boxes_of_their_own(drawing):
     assert {"first", "second"} <= labels
 
 
-def test_runs_of_an_inner_loop_are_cells_of_their_own(drawing):
-    W, V = (mg.tensor(np.eye(2), requires_grad=True, name=name) for name in "WV")
-    h = mg.tensor(np.ones((1, 2)))
-    for t in range(3):
-        with mg.time_step(t, axis="outer"):
-            u = h
-            for s in range(2):
-                with mg.time_step(s, axis="inner"):
-                    u = np.tanh(u @ V)
-            h = np.tanh(h @ W + u)
-    picture = drawing(render.to_dot(mg.Graph(h.sum()), view="cells").source)
-    names = [node.label for node in picture.nodes.values()]
-    assert (names.count("cell\ninner\nV"), names.count("cell\nouter\nW")) == (6, 3)
-    check_order(picture)
-
-
 def test_states_that_feed_each_other_are_one_cell(drawing):
     W = mg.tensor(np.eye(2), requires_grad=True, name="W")
     p, q = mg.tensor(np.ones((1, 2)), name="p_init"), mg.tensor(np.ones((1, 2)), name="q_init")
