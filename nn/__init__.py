@@ -8,6 +8,8 @@ from nn.cell import Cell, each_step
 from nn.cells import GRUCell, LSTMCell, LSTMState, RNNCell
 from nn.check import CellReport, check_cell
 from nn.checkpoint import load, save
+from nn.convolution import Conv1d
+from nn.ctc import ctc_loss
 from nn.dropout import Dropout
 from nn.embedding import Embedding
 from nn.interchange import to_onnx
@@ -15,7 +17,7 @@ from nn.layers import Bidirectional, Stacked
 from nn.linear import Linear, Sequential
 from nn.loss import binary_cross_entropy_with_logits, cross_entropy, mse_loss, nll_loss
 from nn.module import Module
-from nn.normalization import LayerNorm
+from nn.normalization import BatchNorm, LayerNorm
 from nn.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from nn.padding import Padded, lengths_mask, pad
 from nn.parallel import Parallel
@@ -39,16 +41,17 @@ from nn.unroll import Unroll
 from nn.wrappers import LearnedInitialState, RecurrentDropout, Residual, Wrapper, Zoneout
 
 __all__ = [
-    "GRU", "LSTM", "RNN", "SGD", "Adam", "AdamW", "AdditiveAttention", "Bidirectional", "Buffer",
-    "Cell", "CellReport", "CosineAnnealingLR", "DotAttention", "Dropout", "Embedding",
-    "ExponentialLR", "GRUCell", "GeneralAttention", "LRScheduler", "LSTMCell", "LSTMState",
-    "LambdaLR", "LayerNorm", "LearnedInitialState", "Linear", "Module", "Optimizer", "Padded",
-    "Parallel", "Parameter", "RMSprop", "RNNCell", "RecurrentDropout", "ReduceLROnPlateau",
-    "Residual", "Sequential", "Stacked", "StepLR", "Unroll", "WarmupLR", "Window", "Wrapper",
-    "Zoneout", "attend", "batches", "binary_cross_entropy_with_logits", "check_cell",
-    "cross_entropy", "detach_state", "each_step", "greedy", "init", "lengths_mask", "load",
-    "load_torch_state_dict", "map_structure", "mse_loss", "nll_loss", "pad", "sample", "save",
-    "summary", "tbptt", "testing", "to_onnx", "to_torch_state_dict", "windows",
+    "GRU", "LSTM", "RNN", "SGD", "Adam", "AdamW", "AdditiveAttention", "BatchNorm",
+    "Bidirectional", "Buffer", "Cell", "CellReport", "Conv1d", "CosineAnnealingLR",
+    "DotAttention", "Dropout", "Embedding", "ExponentialLR", "GRUCell", "GeneralAttention",
+    "LRScheduler", "LSTMCell", "LSTMState", "LambdaLR", "LayerNorm", "LearnedInitialState",
+    "Linear", "Module", "Optimizer", "Padded", "Parallel", "Parameter", "RMSprop", "RNNCell",
+    "RecurrentDropout", "ReduceLROnPlateau", "Residual", "Sequential", "Stacked", "StepLR",
+    "Unroll", "WarmupLR", "Window", "Wrapper", "Zoneout", "attend", "batches",
+    "binary_cross_entropy_with_logits", "check_cell", "cross_entropy", "ctc_loss", "detach_state",
+    "each_step", "greedy", "init", "lengths_mask", "load", "load_torch_state_dict",
+    "map_structure", "mse_loss", "nll_loss", "pad", "sample", "save", "summary", "tbptt",
+    "testing", "to_onnx", "to_torch_state_dict", "windows",
 ]  # fmt: skip
 
 if not TYPE_CHECKING:  # so that type checkers still reject unknown names

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nn.cells import GRUCell, LSTMCell, RNNCell
+from nn.convolution import Conv1d
 from nn.embedding import Embedding
 from nn.linear import Linear
 from nn.module import Module, members
@@ -34,13 +35,13 @@ class _Share(NamedTuple):
 
 
 def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
-    """Set the parameters of a module from the state dictionary of the PyTorch module that is built
-    like it.
+    """Set the parameters of a module from the state dictionary of PyTorch's module of the same build.
 
-    Known are RNN, LSTM, GRU, their cells, Linear, Embedding, LayerNorm, alone or inside of other
-    modules under the same attribute names; other parameters keep their names.  PyTorch's two biases
-    of a cell are summed into one. Raises ValueError that lists every missing, unexpected and
-    misshapen entry; then nothing is loaded.
+    Known are RNN, LSTM, GRU, their cells, Linear, Embedding, LayerNorm and Conv1d, alone or inside
+    other modules under the same attribute names; other parameters keep their names.  PyTorch's two
+    biases of a cell are summed into one.
+    Raises ValueError that lists every missing, unexpected and misshapen entry; then nothing is
+    loaded.
 
     >>> import numpy as np, nn
     >>> net = nn.Linear(2, 1)
@@ -129,5 +130,6 @@ def _same(array: Array) -> Array:
 _NAMES: dict[type, dict[str, tuple[str, Convert]]] = {
     Linear: {"W": ("weight", np.transpose), "b": ("bias", _same)},
     Embedding: {"W": ("weight", _same)},
+    Conv1d: {"W": ("weight", np.transpose), "b": ("bias", _same)},
     LayerNorm: {"gain": ("weight", _same), "b": ("bias", _same)},
 }

@@ -156,6 +156,47 @@ def losses():
     return found
 
 
+def layers_over_time():
+    """Convolutions, batch normalisation and CTC: outputs and gradients."""
+    f, found = torch.nn.functional, {}
+    x = torch.from_numpy(numbers("x", (7, 3, 4))).requires_grad_()
+    for name, options in CONVOLUTIONS.items():
+        W = torch.from_numpy(numbers("W", (3, 4, 2))).requires_grad_()
+        b = torch.from_numpy(numbers("b", (2,))).requires_grad_()
+        left, right = options.pop("sides", (0, 0))
+        wide = f.pad(x.permute(1, 2, 0), (left, right))
+        y = f.conv1d(wide, W.permute(2, 1, 0), b, **options).permute(2, 0, 1)
+        found[f"conv_{name}"] = with_gradients(y, [x, W, b])
+    norm = filled(torch.nn.BatchNorm1d(4))
+    with torch.no_grad():
+        norm.running_mean.zero_(), norm.running_var.fill_(1)
+    y = norm(x.permute(1, 2, 0)).permute(2, 0, 1)
+    values = with_gradients(y, [x, norm.weight, norm.bias])
+    running = np.concatenate([norm.running_mean.numpy(), norm.running_var.numpy()])
+    found["batch_norm"] = np.concatenate([values, running])
+    targets, steps = torch.tensor([[1, 2, 2], [3, 0, 0], [2, 1, 0]]), torch.tensor([7, 4, 5])
+    counts = torch.tensor([3, 1, 2])
+    log_p = f.log_softmax(x, -1)
+    loss = f.ctc_loss(log_p, targets, steps, counts, reduction="none").mean()
+    found["ctc"] = with_gradients(loss[None], [x])
+    return found
+
+
+CONVOLUTIONS = {
+    "plain": {},
+    "stride": {"stride": 2, "padding": 2},
+    "same": {"sides": (1, 1)},
+    "causal": {"sides": (4, 0), "dilation": 2},
+}
+
+
+def with_gradients(y, leaves):
+    """y, and the gradients of its weighted sum, in one vector."""
+    loss = (y * torch.from_numpy(numbers("out", tuple(y.shape)))).sum()
+    grads = torch.autograd.grad(loss, leaves)
+    return np.concatenate([v.detach().numpy().ravel() for v in (y, *grads)])
+
+
 if __name__ == "__main__":
     parts = [layer(*case) for case in cases()]
     ends = np.cumsum([len(part) for part in parts])
@@ -165,4 +206,4 @@ if __name__ == "__main__":
     sequences |= {"schedule_plateau": plateau()} | {
         f"loss_{name}": value for name, value in losses().items()
     }
-    np.savez_compressed(HERE / "torch_sequences.npz", **sequences)
+    np.savez_compressed(HERE / "torch_sequences.npz", **sequences, **layers_over_time())
