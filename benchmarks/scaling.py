@@ -1,10 +1,10 @@
-"""What `nn.Parallel` and sweeps give at 1 to 1000 processes: measured steps and all-reduces, and a model.
+"""What `nn.Parallel` and sweeps give at 1 to 1000 processes: measurements, and a model.
 
 A step of N processes takes t(B / N) + all-reduce, with t measured at each share of the batch, and
 
     all-reduce = 2 log₂N · latency + 2 (N − 1) / N · bytes / bandwidth
 
-Speeds are those over the slowest link.  `mpiexec -n 2 python -m benchmarks.scaling` is what it starts.
+Gains are those over the slowest link.  It starts `mpiexec -n 2 python -m benchmarks.scaling`.
 """
 
 from __future__ import annotations

@@ -78,9 +78,10 @@ class Parallel:
     def average(self, target: Any, weight: float = 1.0) -> Any:
         """Replace gradients by their weighted means over all processes.
 
-        target: a module, whose `.grad` are set; or a dict of arrays, as a compiled step gives, whose
-        means are returned in a new dict.  weight: how many rows (or tokens) the loss of this process
-        is a mean over.  A parameter without a gradient in some process counts there as 0.
+        target: a module, whose `.grad` are set; or a dict of arrays, as a compiled step gives:
+        then the means are returned in a new dict.
+        weight: how many rows (or tokens) the loss of this process is a mean over.
+        A parameter without a gradient in some process counts there as 0.
         Raises ValueError in every process where names or shapes differ; then nothing is set.
         """
         if isinstance(target, Mapping):

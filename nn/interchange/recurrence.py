@@ -247,7 +247,7 @@ def record_loop(
         outputs = record_step(write, body, cell, xs, state, context, inside)
         names = [*leaf_names(state), *["y"] * len(outputs)]
         for word, x in zip(names, outputs):
-            write.copy(x, write.local(f"{word}_out"))
+            write.copy(x, write.local(word))
     return Loop(before, scanned, body, outputs)
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from nn.interchange.tidy import tidy
 from nn.interchange.writing import Array, Block, Constant, Step, Writer
 
 Sizes = dict[str, int]  # the length of each axis whose length is free, by name: T, B, ...
@@ -76,7 +77,10 @@ class Merged:
         self.constants: dict[str, Array] = {}
         self._sizes: dict[str, str] = {}
         check_same(self.main)
+        taken = set.union(*[tidy(block) for block in self.main])
         for name, first in self.writer.constants.items():
+            if name not in taken:
+                continue
             arrays = [writer.constants[name].array for writer in writers]
             self._add(name, arrays, first)
 

@@ -73,6 +73,7 @@ class Writer:
         self._calls: dict[int, tuple[str, ...]] = {}
         self._kept: list[Any] = []  # tuples whose identity is a key above
         self._names: Counter[str] = Counter()
+        self._pinned: Block | None = None  # where the forward of a user's primitive is written
 
     # names
 
@@ -156,15 +157,36 @@ class Writer:
             self._values[node] = self._calls[id(call.outputs)][call.which]
             return
         with self._at(node):
-            if node.op.name not in TABLE:
+            own = node.op.forward.__module__.split(".")[0] == mg.__name__
+            if not own:
+                result = self._by_its_forward(node)
+            elif node.op.name in TABLE:
+                result = TABLE[node.op.name](self, node)
+            else:
                 raise self.refusal(node)
-            result = TABLE[node.op.name](self, node)
             result = self._renamed(result, node)
         if call is not None:
             self._calls[id(call.outputs)] = result
             self._kept.append(call.outputs)
             result = result[call.which]
         self._values[node] = result
+
+    def _by_its_forward(self, node: mg.Tensor) -> Any:
+        """A primitive of the user's: what its forward does with tensors, written in its place."""
+        before, self._pinned = self._pinned, self.block
+        try:
+            with mg.tracing():
+                result = node.op.forward(*node.inputs, **node.constants)
+            several = isinstance(result, tuple)
+            parts = result if several else (result,)
+            if any(inner.op is node.op for inner in mg.Graph(*parts).nodes):
+                raise self.refusal(node, "its forward calls itself")
+            names = tuple(self("Identity", self.operand(part, part.dtype)) for part in parts)
+        except TypeError as error:  # of NumPy's functions that take no tensors
+            raise self.refusal(node, f"of its forward on tensors: {error}") from error
+        finally:
+            self._pinned = before
+        return names if several else names[0]
 
     def _renamed(self, result: Any, node: mg.Tensor) -> Any:
         """The result under the names of the user's variables, if the last operator made it."""
@@ -173,8 +195,10 @@ class Writer:
         if last.outputs != names:
             return result
         places = range(len(names)) if isinstance(result, tuple) else (None,)
-        words = [node.source.variable(k) or node.op.name for k in places]
-        renamed = tuple(self.local(word) for word in words)
+        words = [node.source.variable(k) for k in places]
+        renamed = tuple(
+            self.local(word) if word else name for word, name in zip(words, names, strict=True)
+        )
         self.block.steps[-1] = last._replace(outputs=renamed)
         return renamed if isinstance(result, tuple) else renamed[0]
 
@@ -189,7 +213,8 @@ class Writer:
     def _at(self, node: mg.Tensor) -> Iterator[None]:
         """Write into the block in which the node was made, under its scope."""
         before = self.block, self.scope, self.origin
-        self.block = [block for block in self.blocks if block.first <= node.serial][-1]
+        made_in = [block for block in self.blocks if block.first <= node.serial][-1]
+        self.block = self._pinned or made_in
         self.scope = node.scope.replace(".", "/") or self.scope
         self.origin = node.describe()
         try:

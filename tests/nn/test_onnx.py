@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 import minigrad as mg
 import nn
+from demos import custom_cells
 from minigrad.primitive import registry
 from nn.interchange.model import build
 from nn.interchange.sizes import Merged
@@ -226,6 +228,15 @@ def test_a_cell_that_takes_tokens_and_holds_layers(tmp_path: Path) -> None:
     compare(run(None, fed), arrays(net(tokens, lengths=[7, 1, 3])))
 
 
+@pytest.mark.parametrize("name", list(custom_cells.CELLS))
+def test_the_custom_cells_of_the_demos(name: str, tmp_path: Path) -> None:
+    module = importlib.import_module(f"demos.custom_cells.{name}")
+    net = nn.Unroll(getattr(module, custom_cells.CELLS[name])(3, 4))
+    fed = {"x": numbers(9, 5, 3), "lengths": np.array([9, 1, 4, 2, 8])}
+    run = exported(net, tmp_path).run
+    compare(run(None, fed), arrays(net(fed["x"], lengths=fed["lengths"])))
+
+
 class Attending(nn.Cell):
     """Hoisted products, a memory of another length, and structures as input, output and state."""
 
@@ -347,6 +358,7 @@ def test_operators_and_names(tmp_path: Path) -> None:
 def test_the_body_of_a_scan_has_the_names_of_the_program(tmp_path: Path) -> None:
     nn.to_onnx(nn.Unroll(Leaky(3, 4)), tmp_path / "net.onnx", lengths=False)
     graph = onnx.load(tmp_path / "net.onnx").graph
+    assert "Identity" not in {node.op_type for node in graph.node}
     (scan,) = [node for node in graph.node if node.op_type == "Scan"]
     body = next(a.g for a in scan.attribute if a.name == "body")
     made = {name.split("/")[-1] for node in body.node for name in node.output}
@@ -402,6 +414,27 @@ def test_a_primitive_gives_the_same_value(name: str, function: Any, inputs: Any)
             write.copy(y, f"y{k}")
     model = build(onnx, Merged([write], [{}], {}), "net").SerializeToString()
     compare(session(model).run(None, feeds), [y.data for y in parts], 2e-6)
+
+
+@mg.primitive
+def swish(x: Any, *, slope: float = 1.0) -> Any:
+    """x σ(slope x)."""
+    return x / (1 + np.exp(-slope * x))
+
+
+@mg.primitive
+def tallied(x: Any) -> Any:
+    """The sum, made by what takes no tensors."""
+    return np.asarray(sum(float(v) for v in np.ravel(x).tolist()), x.dtype)
+
+
+def test_a_primitive_of_ones_own_is_written_by_its_forward(tmp_path: Path) -> None:
+    net = nn.Unroll(Odd(lambda x, h: swish(x, slope=2.0) - h))
+    run = exported(net, tmp_path).run
+    x = numbers(4, 2, 3).astype(np.float64)
+    compare(run(None, {"x": x}), arrays(net(x)))
+    with pytest.raises(NotImplementedError, match="tallied|changes with the input"):
+        nn.to_onnx(nn.Unroll(Odd(lambda x, h: x * tallied(x))), tmp_path / "net.onnx")
 
 
 @pytest.mark.parametrize(
