@@ -130,10 +130,13 @@ def exp2(write: Writer, node: mg.Tensor) -> Any:
 
 @translates("expm1")
 def expm1(write: Writer, node: mg.Tensor) -> Any:
-    """eˣ − 1 = 2 exp(x/2) sinh(x/2), which keeps its digits for small x."""
-    half = write("Mul", *operands(write, node), number(write, node, 0.5))
+    """eˣ − 1; for |x| < 1 as 2 exp(x/2) sinh(x/2), which keeps its digits for small x."""
+    (x,), one = operands(write, node), number(write, node, 1)
+    half = write("Mul", x, number(write, node, 0.5))
     product = write("Mul", write("Exp", half), write("Sinh", half))
-    return write("Add", product, product)
+    plain = write("Sub", write("Exp", x), one)
+    small = write("Less", write("Abs", x), one)
+    return write("Where", small, write("Add", product, product), plain)
 
 
 @translates("log1p")
@@ -204,12 +207,17 @@ def heaviside(write: Writer, node: mg.Tensor) -> Any:
 
 @translates("hypot")
 def hypot(write: Writer, node: mg.Tensor) -> Any:
-    """m √((a/m)² + (b/m)²) with m the greater of |a| and |b|, so that no square overflows."""
+    """m √((a/m)² + (b/m)²) with m the greater of |a| and |b|, so that no square overflows.
+
+    Infinite where one of them is, beside NaN too.
+    """
     a, b = (write("Abs", x) for x in operands(write, node))
+    infinite = write("Or", write("IsInf", a), write("IsInf", b))
     m, zero = write("Max", a, b), number(write, node, 0)
     spared = write("Where", write("Equal", m, zero), number(write, node, 1), m)
     a, b = write("Div", a, spared), write("Div", b, spared)
-    return write("Mul", m, write("Sqrt", write("Add", write("Mul", a, a), write("Mul", b, b))))
+    y = write("Mul", m, write("Sqrt", write("Add", write("Mul", a, a), write("Mul", b, b))))
+    return write("Where", infinite, number(write, node, np.inf), y)
 
 
 @translates("logaddexp")
