@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Numbers, Step, backward_steps, begin, walk
+from minigrad.backward import GradTable, Step, backward_steps, begin, walk
 from minigrad.graph import Graph
 from minigrad.history import last_loss
 from minigrad.primitive import Primitive
+from minigrad.scope import recorded
 from minigrad.tensor import Array, Tensor
-
-_watching: ContextVar[bool] = ContextVar("minigrad.watching", default=False)
-_plain_record, _users, _lock = Primitive._record, [0], threading.Lock()
 
 
 @contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """Stop at the first result that is not finite although its inputs are, in the forward or the backward pass.
+    """Stop at the first result that is not finite although its inputs are, forward or backward.
 
-    Raises FloatingPointError with the operation that *made* it: time step, scope, shapes, the range of each input,
-    line and expression.  Says nothing while all is finite, and costs nothing outside of the block.
+    Raises FloatingPointError with the operation that *made* it: time step, scope, shapes, the range
+    of each input, line and expression.  Says nothing while all is finite, and costs nothing outside
+    of the block.
 
     >>> import numpy as np, minigrad as mg
     >>> x = mg.tensor([0.5, 0.0], requires_grad=True)
@@ -36,51 +33,36 @@ def detect_anomaly() -> Iterator[None]:
     Traceback (most recent call last):
     FloatingPointError: log made -inf out of finite inputs ...
     """
-    token, steps = _watching.set(True), walk.set(_checked_walk(walk.get()))
-    _swap_in(1)
+    driver = walk.set(_checked_walk(walk.get()))
     try:
-        with np.errstate(all="ignore"):  # the error tells more than NumPy's warning
+        with recorded(check=_check_results), np.errstate(all="ignore"):  # the error tells more
             yield
     finally:
-        _swap_in(-1)
-        walk.reset(steps)
-        _watching.reset(token)
+        walk.reset(driver)
 
 
-def _swap_in(change: int) -> None:
-    """Let operations check their results while some thread watches; else they run the code they always run."""
-    with _lock:
-        _users[0] += change
-        Primitive._record = _checked_record if _users[0] else _plain_record  # type: ignore[assignment, method-assign]
-
-
-def _checked_record(
-    self: Primitive, results: Any, outputs: Any, needs_grad: bool, args: Any, *call: Any
-) -> Any:
-    made = _plain_record(self, results, outputs, needs_grad, args, *call)
-    if not _finite(*results) and _watching.get() and _finite(*(arrays := call[1])):
-        node = next(y for y in made if not _finite(y))
-        where = (
-            naming.describe(Graph(node), node, "in ")
-            if node.op
-            else f"in {self.name}, {node.source}"
-        )
-        raise _error(self.name, node, where, zip(_names(self, arrays), arrays))
-    return made
+def _check_results(op: Primitive, arrays: tuple[Any, ...], results: Any) -> None:
+    """Raise if an operation made something that is not finite out of what is."""
+    made = results if isinstance(results, tuple) else (results,)
+    if _finite(*made) or not _finite(*arrays):
+        return
+    node = next(y for y in made if not _finite(y))
+    where = naming.describe(Graph(node), node, "in ") if node.op else f"in {op.name}, {node.source}"
+    raise _error(op.name, node, where, zip(_names(op, arrays), arrays))
 
 
 def _checked_walk(
-    outside: Callable[[Graph, Numbers], Iterable[Step]],
-) -> Callable[[Graph, Numbers], Iterator[Step]]:
+    outside: Callable[[Graph, GradTable], Iterable[Step]],
+) -> Callable[[Graph, GradTable], Iterator[Step]]:
     """A walk through a backward pass that looks at each gradient once; the second walk, after a find, at each part."""
 
-    def steps(graph: Graph, pending: Numbers) -> Iterator[Step]:
-        seeds, clean = tuple(pending.sums[y] for y in graph.outputs), True
+    def steps(graph: Graph, pending: GradTable) -> Iterator[Step]:
+        seeds, clean = tuple(pending.grads[y] for y in graph.outputs), True
         for step in outside(graph, pending):
             if clean and not _finite(step.grad):
                 clean = _find_producer(graph, seeds)
             yield step
-        if clean and not _finite(*pending.sums.values()):
+        if clean and not _finite(*pending.grads.values()):
             _find_producer(graph, seeds)
 
     return steps
@@ -127,7 +109,7 @@ def not_finite(graph: Graph, seeds: Any) -> Iterator[tuple[Tensor, int | None, A
         for k, dx in ((None, step.grad), *enumerate(step.contributions())):
             if not _finite(dx):
                 yield step.node, k, dx, step.grad
-    yield from ((leaf, None, dx, None) for leaf, dx in pending.sums.items() if not _finite(dx))
+    yield from ((leaf, None, dx, None) for leaf, dx in pending.grads.items() if not _finite(dx))
 
 
 def origin(graph: Graph | None, leaf: Tensor) -> str:

@@ -20,49 +20,61 @@ from minigrad.tensor import Array, Tensor, constant, fitted
 
 
 def backward_steps(
-    graph: Graph, pending: Numbers, start: int = 0, index: int = 0
+    graph: Graph, table: GradTable, start: int = 0, index: int = 0
 ) -> Generator[Step, None, None]:
-    """Yield one step for every node that has a gradient; then `pending` holds the gradients of the leaves.
+    """Yield one step for every node that has a gradient; then the table holds those of the leaves.
 
-    start, index: where in `graph.order` to begin, and how many steps went before (to go on from a snapshot).
+    start, index: where in `graph.order` to begin, and how many steps went before (to go on from a
+    snapshot).
     """
-    sums = pending.sums
+    grads, rewired = table.grads, graph.rewired
     for node in graph.order[start:]:
-        dy = (
-            pending.pop(node)
-            if node.call is None
-            else pending.pop_sibling(node, graph.is_first_output(node))
-        )
-        if dy is None:
-            continue
-        step = Step(graph, node, dy, index, pending)
+        dy = grads.pop(node, None)
+        if type(dy) is Array and not node._hooks and node.call is None and table.plain:
+            dy.setflags(False)  # type: ignore[call-arg]  # positional: half the time of write=False
+        else:
+            dy = table.complete(node, dy)
+            if dy is None:
+                continue
+        inputs = rewired.get(node, node.inputs) if rewired else node.inputs
+        step = new(Step)  # set here, which costs half of a call of __init__
+        step.graph, step.node, step.inputs, step.index = graph, node, inputs, index
+        step._table, step._grad, step._input_grads = table, dy, None
         yield step
-        for x, dx in zip(step.inputs, step.contributions()):
+        for x, dx in step._input_grads or table.rules(node, step._grad, inputs):
             if dx is not None:
-                sums[x] = pending.join(x, sums[x], dx) if x in sums else dx
+                grads[x] = table.join(x, grads[x], dx) if x in grads else dx
         index += 1
-    pending.sums = {leaf: pending.pop(leaf) for leaf in graph.leaves if leaf in sums}
+    table.grads = {x: table.complete(x, grads.pop(x)) for x in graph.leaves if x in grads}
 
 
 # How `Graph.backward` and `grad` walk a pass; a debugger puts itself here.
-walk: ContextVar[Callable[[Graph, Numbers], Iterable[Step]]] = ContextVar(
+InputGrads = list[tuple[Tensor, Any]]  # each input of a node, and its gradient or None
+
+walk: ContextVar[Callable[[Graph, GradTable], Iterable[Step]]] = ContextVar(
     "minigrad.walk", default=backward_steps
 )
+
+
+new = object.__new__
 
 
 class Step:
     """One step of a backward pass, yielded before its rule runs.
 
-    node, inputs: the operation and what flows into it.  grad: ∂loss/∂node, assignable.  t: its time step.
-    index: the number of the step.
+    node, inputs: the operation and what flows into it.  grad: ∂loss/∂node, assignable.  t: its time
+    step.  index: the number of the step.
     """
 
-    __slots__ = ("_grad", "_input_grads", "_pending", "graph", "index", "inputs", "node")
+    __slots__ = ("_grad", "_input_grads", "_table", "graph", "index", "inputs", "node")
 
-    def __init__(self, graph: Graph, node: Tensor, grad: Any, index: int, pending: Numbers) -> None:
-        self.graph, self.node, self.inputs = graph, node, graph.inputs(node)
-        self._grad, self.index, self._pending = grad, index, pending
-        self._input_grads: Sequence[Any] | None = None
+    graph: Graph
+    node: Tensor
+    inputs: tuple[Tensor, ...]
+    index: int
+    _grad: Any
+    _table: GradTable
+    _input_grads: InputGrads | None  # what the rules gave, once they have run
 
     @property
     def t(self) -> int | None:
@@ -71,62 +83,52 @@ class Step:
 
     @property
     def grad(self) -> Any:
-        """∂loss/∂node: a read-only array (a tensor under create_graph).  Assign another one to change the pass."""
+        """∂loss/∂node: a read-only array (a tensor under create_graph).
+
+        Assign another one to change the pass.
+        """
         return self._grad
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        self._grad, self._input_grads = self._pending.own(value, self.node), None
+        self._grad = self._table.own(value, self.node)
+        self._input_grads = None
 
     @property
     def input_grads(self) -> tuple[Any, ...]:
-        """∂loss/∂input along each edge into the node (None where none is needed); runs the rule on first access."""
-        return tuple(
-            [self._pending.shown(x, dx) for x, dx in zip(self.inputs, self.contributions())]
-        )
+        """∂loss/∂input along each edge into the node; None where none is needed.
+
+        Runs the rule on first access.
+        """
+        return tuple([self._table.shown(x, dx) for x, dx in self._run()])
 
     def contributions(self) -> Sequence[Any]:
-        """As `input_grads`, in the form that the loop adds up: of an indexing, a `Scatter` of the part that it took."""
+        """Like `input_grads`, but an indexing contributes a `Scatter` instead of a full array."""
+        return [dx for _, dx in self._run()]
+
+    def _run(self) -> InputGrads:
         if self._input_grads is None:
-            node, dy, pending = self.node, self._grad, self._pending
-            if (
-                node.call is not None
-            ):  # the first of the outputs, which is reached last, runs the rule for all
-                group = pending.siblings[id(node.call.outputs)]
-                group[node.call.which] = dy
-                dy = tuple(group) if self.graph.is_first_output(node) else None
-            try:
-                self._input_grads = (
-                    [None] * len(self.inputs)
-                    if dy is None
-                    else pending.rules(node, dy, self.inputs)
-                )
-            except Exception as error:
-                error.add_note(naming.describe(self.graph, node, "in the backward pass of "))
-                raise
+            self._input_grads = self._table.rules(self.node, self._grad, self.inputs)
         return self._input_grads
 
     def __str__(self) -> str:
         return step_line(self, self.contributions())
 
-    def __repr__(
-        self,
-    ) -> str:  # what a debugger shows, also from inside the rule: it must not run the rule
-        return step_line(self, self._input_grads or ())
+    def __repr__(self) -> str:  # what a debugger shows, also from inside the rule: runs no rule
+        return step_line(self, [dx for _, dx in self._input_grads or ()])
 
 
-class Numbers:
-    """A pass over arrays: the pending gradients, how they add up, how rules are run."""
+class GradTable:
+    """The gradients of a pass over arrays: how they add up, and how rules are run."""
 
-    def __init__(self, masking: bool = False) -> None:
-        self.sums: dict[Tensor, Any] = {}  # arrays and scatters; tensors under create_graph
-        self.owned: set[Tensor] = (
-            set()
-        )  # whose sum is a buffer made here, so that adding in place is safe
-        self.siblings: dict[
-            int, list[Any]
-        ] = {}  # the gradients of all outputs of a call with several
-        self.masking = masking  # whether some `where` of the graph hides values that are not finite
+    plain = True  # whether a finished array is the gradient, and needs nothing but a lock
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.guards = graph.guards_infinities
+        self.grads: dict[Tensor, Any] = {}  # arrays and scatters; tensors under create_graph
+        self.owned: set[Tensor] = set()  # whose sum is a buffer made here: adding in place is safe
+        self.siblings: dict[int, list[Any]] = {}  # gradients of all outputs of a call with several
 
     def join(self, x: Tensor, before: Any, dx: Any) -> Any:
         """The sum of the contributions so far and one more."""
@@ -137,10 +139,15 @@ class Numbers:
             before = before.dense(x) if type(before) is Scatter else np.array(before)
         return dx.add_into(before) if type(dx) is Scatter else np.add(before, dx, before)
 
-    def pop(self, x: Tensor) -> Any:
-        """The gradient of `x`, complete and locked, or None if nothing has arrived."""
-        dy = self.shown(x, self.sums.pop(x, None))
-        return self.hooked(x, dy) if x._hooks and dy is not None else dy
+    def complete(self, x: Tensor, dy: Any) -> Any:
+        """The gradient that the step of `x` has; dy is what arrived, None if nothing did."""
+        dy = None if dy is None else self.arrived(x, dy)
+        return dy if x.call is None else self._sibling(x, dy)
+
+    def arrived(self, x: Tensor, dy: Any) -> Any:
+        """The gradient of `x`, whole and locked, after its hooks."""
+        dy = self.shown(x, dy)
+        return self.hooked(x, dy) if x._hooks else dy
 
     def shown(self, x: Tensor, dx: Any) -> Any:
         """A gradient of `x`, or a contribution to it, as the user sees it: whole, and locked."""
@@ -149,12 +156,12 @@ class Numbers:
             dx.setflags(False)
         return dx
 
-    def pop_sibling(self, node: Tensor, first: bool) -> Any:
-        """As `pop`, for one of several outputs: the first one, reached last, answers for all that have a gradient."""
-        outputs = node.call.outputs  # type: ignore[union-attr]  # asked of siblings only
-        group, dy = self.siblings.setdefault(id(outputs), [None] * len(outputs)), self.pop(node)
-        unused = dy is None and first and any(d is not None for d in group)
-        return self.own(np.zeros(node.shape, node.dtype), node) if unused else dy
+    def _sibling(self, x: Tensor, dy: Any) -> Any:
+        """The first output of a call is reached last: it stands for all that have a gradient."""
+        outputs = x.call.outputs  # type: ignore[union-attr]  # asked of siblings only
+        group = self.siblings.setdefault(id(outputs), [None] * len(outputs))
+        unused = dy is None and self.graph.is_first_output(x) and any(d is not None for d in group)
+        return self.own(np.zeros(x.shape, x.dtype), x) if unused else dy
 
     def hooked(self, x: Tensor, dy: Any) -> Any:
         """The gradient of `x` after its hooks."""
@@ -168,34 +175,69 @@ class Numbers:
         return fitted(grad, x, "a gradient of")._array
 
     def rules(
-        self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any = None, values: Any = ()
-    ) -> list[Any]:
-        """The gradient of each input that needs one (else None), from the rules, in the input's shape and dtype."""
+        self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any = None, arrays: Any = ()
+    ) -> InputGrads:
+        """Each input and its gradient, in its shape and dtype; None where it needs none."""
         op: Primitive = node.op
         if y is None:
-            y, values = node._array if node.call is None else node.call.outputs, node.arrays
-        if op.joint is not None:
-            grads = op.joint(dy, y, *values, **node.constants)
-            if not isinstance(grads, tuple | list) or len(grads) != len(inputs):
-                raise TypeError(
-                    f"{op.joint.__name__} must return a gradient for each of the {len(inputs)} inputs"
-                )
-            return [fit(dx, x) if x._requires_grad else None for x, dx in zip(inputs, grads)]
-        grads, arguments, constants = [], (dy, y, *values), node.constants
-        for x, rule in zip(inputs, op.rules):
-            if not x._requires_grad:
-                grads.append(None)
-            elif rule is not None:
-                run = masked(rule) if self.masking and op.elementwise else rule
-                dx, data = run(*arguments, **constants), x._array
-                fits = type(dx) is Array and dx.shape == data.shape and dx.dtype is data.dtype
-                grads.append(dx if fits else fit(dx, x))
-            else:
-                raise op.missing_rule(len(grads))
-        return grads
+            y, arrays = node._array, node.arrays
+        try:
+            if op.joint is not None or node.call is not None:
+                return self._joint_rule(node, self.gathered(node, dy), inputs, y, arrays)
+            found: InputGrads = []
+            arguments, constants = (dy, y, *arrays), node.constants
+            for x, rule in zip(inputs, op.rules):
+                dx = None
+                if x._requires_grad:
+                    if rule is None:
+                        raise op.missing_rule(len(found))
+                    if self.guards and op.elementwise:
+                        rule = masked(rule)
+                    dx = rule(*arguments, **constants) if constants else rule(*arguments)
+                    array = x._array
+                    if (
+                        type(dx) is not Array
+                        or dx.shape != array.shape
+                        or dx.dtype is not array.dtype
+                    ):
+                        dx = fit(dx, x)
+                found.append((x, dx))
+            return found
+        except Exception as error:
+            error.add_note(naming.describe(self.graph, node, "in the backward pass of "))
+            raise
+
+    def gathered(self, node: Tensor, dy: Any) -> Any:
+        """The gradient that the rules get: of several outputs, a tuple for the one reached last.
+
+        The others get None: their rule has to wait.
+        """
+        if node.call is None or isinstance(dy, tuple):
+            return dy
+        group = self.siblings[id(node.call.outputs)]
+        group[node.call.which] = dy
+        return tuple(group) if self.graph.is_first_output(node) else None
+
+    def _joint_rule(
+        self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any, arrays: Any
+    ) -> InputGrads:
+        """One rule for all inputs."""
+        if dy is None:
+            return [(x, None) for x in inputs]
+        op: Primitive = node.op
+        if op.joint is None:
+            raise op.missing_rule(0)
+        if node.call is not None and not isinstance(y, tuple):
+            y = node.call.outputs
+        grads = op.joint(dy, y, *arrays, **node.constants)
+        if not isinstance(grads, tuple | list) or len(grads) != len(inputs):
+            raise TypeError(
+                f"{op.joint.__name__} must return a gradient for each of the {len(inputs)} inputs"
+            )
+        return [(x, fit(dx, x) if x._requires_grad else None) for x, dx in zip(inputs, grads)]
 
 
-class Traced(Numbers):
+class Traced(GradTable):
     """A pass over tensors (create_graph=True): the same rules, whose operations become nodes of a new graph.
 
     They stand at the time step, and in a scope "backward" inside the scope, of the node whose rule ran.
@@ -223,8 +265,11 @@ class Traced(Numbers):
     def own(self, grad: Any, x: Tensor) -> Any:
         return fitted(grad, x, "a gradient of")
 
-    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
+    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> InputGrads:
         op: Primitive = node.op
+        dy = self.gathered(node, dy)
+        if dy is None:
+            return [(x, None) for x in inputs]
         for k, (x, value) in enumerate(zip(node.inputs, node.arrays)):
             if isinstance(value, Array) and x._array is not value:
                 which = (
@@ -240,8 +285,8 @@ class Traced(Numbers):
                 )
                 grads = super().rules(node, arrays, inputs)
                 return [
-                    None if dx is None else once_differentiated(dx, *inputs, op=op.name)
-                    for dx in grads
+                    (x, dx if dx is None else once_differentiated(dx, *inputs, op=op.name))
+                    for x, dx in grads
                 ]
             y = node if node.call is None else op(*node.inputs, **node.constants)
             values = [
@@ -255,24 +300,24 @@ class Traced(Numbers):
         return recorded(enabled=True, tracing=True, time=node.time, scope=scope)
 
 
-class Sparse(Numbers):
-    """A pass over arrays that leaves out what is exactly zero, so that a cut saves the work behind it."""
+class Sparse(GradTable):
+    """A pass over arrays that leaves out exact zeros, so that a cut saves the work behind it."""
 
-    def pop(self, x: Tensor) -> Any:
-        """As in every pass; but for an operation, no gradient in place of zeros."""
-        dy = super().pop(x)
-        return dy if dy is None or x.op is None or not dy.size or dy.item(0) or dy.any() else None
+    plain = False
+
+    def arrived(self, x: Tensor, dy: Any) -> Any:
+        """Like every pass; but of an operation, no gradient in place of zeros."""
+        dy = super().arrived(x, dy)
+        return dy if x.op is None or not dy.size or dy.item(0) or dy.any() else None
 
 
-def begin(graph: Graph, grad: Any = None, create_graph: bool = False) -> Numbers:
+def begin(graph: Graph, grad: Any = None, create_graph: bool = False) -> GradTable:
     """The start of a pass: ∂loss/∂output at each output."""
-    pending = (Traced if create_graph else Sparse if graph.cuts else Numbers)(
-        graph.guards_infinities
-    )
+    pending = (Traced if create_graph else Sparse if graph.cuts else GradTable)(graph)
     for output, seed in zip(graph.outputs, seeds(graph, grad), strict=True):
         own = pending.own(seed, output)
-        pending.sums[output] = (
-            pending.join(output, pending.sums[output], own) if output in pending.sums else own
+        pending.grads[output] = (
+            pending.join(output, pending.grads[output], own) if output in pending.grads else own
         )
     return pending
 
@@ -318,7 +363,7 @@ def run(
     retained = [step for step in walk.get()(graph, pending) if retain_grads]
     for step in retained:
         step.node._grad = _as_tensor(step.grad)
-    for leaf, dx in pending.sums.items():
+    for leaf, dx in pending.grads.items():
         leaf._grad = _as_tensor(dx if leaf._grad is None else leaf._grad + dx)
 
 
@@ -356,7 +401,7 @@ def grad(
         {x for x in wanted if x.op is not None},
     )
     found = {step.node: step for step in walk.get()(graph, pending) if step.node in interior}
-    grads = {node: step.grad for node, step in found.items()} | pending.sums
+    grads = {node: step.grad for node, step in found.items()} | pending.grads
     for k, x in enumerate(wanted):
         if x not in grads and not allow_unused:
             why = (

@@ -115,7 +115,7 @@ def _parting_gradients(a: Graph, b: Graph, tolerance: float) -> Iterator[Differe
             yield _difference("gradient", b, two.node, size, text)
             return
     for x, y in zip(a.leaves, b.leaves):
-        dx, dy = passes[0].sums.get(x), passes[1].sums.get(y)
+        dx, dy = passes[0].grads.get(x), passes[1].grads.get(y)
         size = relative_difference(dx, dy)
         if size > tolerance:
             yield _difference("gradient", b, y, size, _text("gradient", b, y, dx, dy))

@@ -97,7 +97,7 @@ def _path(graph: Graph, x: Tensor) -> tuple[list[Link], float | None]:
             arrived[step.node] = _norm(step.grad)
             edges = enumerate(zip(step.inputs, step.contributions()))
             sent |= {Edge(y, step.node, k): _norm(dx) for k, (y, dx) in edges if dx is not None}
-        arrived |= {leaf: _norm(dx) for leaf, dx in pending.sums.items()}
+        arrived |= {leaf: _norm(dx) for leaf, dx in pending.grads.items()}
 
     def weight(edge: Edge) -> tuple[float, ...]:
         sends, arrives = sent.get(edge, -1.0), arrived.get(edge.target, -1.0)

@@ -114,8 +114,9 @@ class Graph:
         """All nodes, inputs before users: creation order."""
         found = list(dict.fromkeys(self.outputs))
         seen = set(found)
+        rewired = self.rewired
         for node in found:  # grows while it is walked
-            for x in self.inputs(node):
+            for x in rewired.get(node, node.inputs) if rewired else node.inputs:
                 if x not in seen:
                     seen.add(x)
                     found.append(x)

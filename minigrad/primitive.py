@@ -27,6 +27,7 @@ from minigrad.tensor import Array, Call, Tensor, constant, place_text, serials
 
 Rule = Callable[..., Any]
 
+_MAY_HOLD_TENSORS = (Tensor, tuple, list)
 _NUMBERS = (int, float, np.generic)
 registry: dict[
     str, Primitive
@@ -67,9 +68,20 @@ class Primitive:
     NumPy's own signatures allow: `sum(x, 0)` is `sum(x, axis=0)`.
     """
 
-    linear = False  # whether it only sums, averages or rearranges its inputs
-    edit = False  # whether it is the identity node of an edit
-    blocks = False  # whether no gradient ever flows back through it
+    __slots__ = (  # read faster than attributes in a dict, which holds the rest (__doc__, ...)
+        *("name", "forward", "inputs", "variadic", "arity", "constants", "defaults"),
+        *(
+            "rules",
+            "joint",
+            "once",
+            "differentiable",
+            "elementwise",
+            "blocks",
+            "linear",
+            "edit",
+            "__dict__",
+        ),
+    )
 
     def __init__(
         self, forward: Callable[..., Any], once: bool = False, differentiable: bool = True
@@ -80,12 +92,26 @@ class Primitive:
         arguments = inspect.getfullargspec(inspect.unwrap(forward))
         self.inputs, self.variadic = arguments.args, arguments.varargs is not None
         self.arity = -1 if self.variadic else len(self.inputs)
-        self.constants, self.defaults = arguments.kwonlyargs, arguments.kwonlydefaults or {}
+        self.constants = arguments.kwonlyargs
+        self.defaults = arguments.kwonlydefaults or NO_CONSTANTS
         self.rules: list[Rule | None] = [None] * len(self.inputs)
         self.joint: Rule | None = None
+        self.linear = False  # whether it only sums, averages or rearranges its inputs
+        self.edit = False  # whether it is the identity node of an edit
+        self.blocks = False  # whether no gradient ever flows back through it
         ufunc = getattr(np, self.name, None)
         self.elementwise = isinstance(ufunc, np.ufunc) and ufunc.signature is None
         registry[self.name] = self
+
+    def with_forward(self, forward: Callable[..., Any], inputs: list[str]) -> Primitive:
+        """A primitive beside this one, not registered, that runs another function."""
+        other = object.__new__(Primitive)
+        for name in Primitive.__slots__:
+            setattr(other, name, getattr(self, name))
+        other.__dict__ = {**self.__dict__}
+        other.name, other.forward, other.inputs = forward.__name__, forward, inputs
+        other.arity = -1 if self.variadic else len(inputs)
+        return other
 
     def gradient(self, rule: Rule) -> Rule:
         """Register the rule of one input: `rule(dy, y, *inputs, **constants) -> dx`.
@@ -126,71 +152,72 @@ class Primitive:
         return rule
 
     def __call__(self, *args: Any, **constants: Any) -> Any:
-        """Compute the forward and record the call: a tensor, or a tuple of them where the forward returns one."""
-        if len(args) != self.arity and not self.variadic:
-            args, constants = self._bind(args, constants)
-        if constants or self.defaults:
-            constants = {
-                name: self._constant(name, value)
-                for name, value in {**self.defaults, **constants}.items()
-            }
+        """Compute the forward and record the call: a tensor, or a tuple where the forward gives one.
+
+        What every operation costs, it costs here: few frames, and no work that is not needed.
+        """
         now = recording.get()
-        arrays: Any = []
-        needs_grad = False
+        if constants or len(args) != self.arity:
+            args, constants = self._arguments(args, constants)
+        else:
+            constants = self.defaults
+        arrays: tuple[Any, ...]
         try:
-            for x in args:
-                arrays.append(x._array)
-                if x._requires_grad:
-                    needs_grad = True
-        except AttributeError:
+            if len(args) == 2:
+                a, b = args
+                arrays = a._array, b._array
+                needs_grad = a._requires_grad or b._requires_grad
+            elif len(args) == 1:
+                (a,) = args
+                arrays = (a._array,)
+                needs_grad = a._requires_grad
+            else:
+                arrays = tuple([x._array for x in args])
+                needs_grad = True in [x._requires_grad for x in args]
+        except AttributeError:  # some operand is not a tensor
             args, arrays, needs_grad = self._operands(args)
         try:
-            data = self.forward(*arrays, **constants)
+            data = self.forward(*arrays, **constants) if constants else self.forward(*arrays)
         except Exception as error:
             error.add_note(self._describe_call(arrays, constants, now))
             raise
-        if type(data) is not tuple:
-            return self._record((data,), None, needs_grad, args, constants, arrays, now)[0]
-        outputs = tuple([np.asarray(part) for part in data])
-        return tuple(self._record(outputs, outputs, needs_grad, args, constants, arrays, now))
+        y: Any
+        if type(data) is tuple:
+            y = self._nodes(data, needs_grad, args, constants, arrays, now)
+        else:
+            y = node(data, None, needs_grad, self, args, constants, arrays, now)
+        if now.check is not None:
+            now.check(self, arrays, y)
+        return y
 
-    def _record(
+    def _nodes(
         self,
-        results: Any,
-        outputs: Any,
+        data: tuple[Any, ...],
         needs_grad: bool,
         args: Any,
         constants: Any,
         arrays: Any,
         now: Recording,
-    ) -> list[Tensor]:
-        """A tensor for each result: nodes with their history, or plain tensors when there is nothing to record."""
-        frame: Any = _getframe(2)
-        while in_engine[frame.f_code.co_filename]:
-            frame = frame.f_back  # somebody outside called the engine
-        op: Any = self
-        needs_grad = needs_grad and self.differentiable and now.enabled
-        if not needs_grad and not (now.tracing and now.enabled):
-            op, args, constants, arrays, outputs = None, (), {}, (), None
-        made: list[Tensor] = []
-        for data in results:
-            if type(data) is not Array:
-                data = np.asarray(data)
-            data.setflags(False)  # positional: half the time of write=False
-            y: Tensor = new(Tensor)
-            y._array, y._requires_grad = data, needs_grad
-            y.op, y.inputs, y.constants, y.arrays = op, args, constants, arrays
-            y.call = None if outputs is None else Call(outputs, len(made))
-            y._grad = y.name = y.role = None
-            y._hooks, y.serial = (), next(serials)
-            y.time, y._scope, y._code, y._instruction = (
-                now.time,
-                now.scope,
-                frame.f_code,
-                frame.f_lasti,
-            )
-            made.append(y)
-        return made
+    ) -> tuple[Tensor, ...]:
+        """The nodes of a call with several outputs, which share it."""
+        outputs = tuple([np.asarray(part) for part in data])
+        made = []
+        for k, part in enumerate(outputs):
+            call = Call(outputs, k)
+            made.append(node(part, call, needs_grad, self, args, constants, arrays, now))
+        return tuple(made)
+
+    def _arguments(
+        self, args: tuple[Any, ...], constants: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The inputs, and every constant by name: as given, else its default."""
+        if len(args) != self.arity and not self.variadic:
+            args, constants = self._bind(args, constants)
+        given = {**self.defaults, **constants}
+        for name, value in constants.items():
+            if isinstance(value, _MAY_HOLD_TENSORS):
+                given[name] = self._constant(name, value)
+        return args, given
 
     def _bind(
         self, args: tuple[Any, ...], constants: dict[str, Any]
@@ -210,7 +237,10 @@ class Primitive:
         return tuple([given.pop(name) for name in self.inputs]), given
 
     def _constant(self, name: str, value: Any) -> Any:
-        """A constant with arrays in place of tensors: no gradient flows into constants, so none may be expected."""
+        """A constant with arrays in place of tensors.
+
+        Constants are not differentiated; a tensor that requires grad here is an error.
+        """
         if isinstance(value, tuple | list):
             return type(value)([self._constant(name, part) for part in value])
         if not isinstance(value, Tensor):
@@ -221,7 +251,7 @@ class Primitive:
             )
         return value._array
 
-    def _operands(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], list[Any], bool]:
+    def _operands(self, args: tuple[Any, ...]) -> tuple[tuple[Tensor, ...], tuple[Any, ...], bool]:
         """Tensors for all inputs, the values to compute with, and whether a gradient is needed."""
         inputs, values, needs_grad = list(args), list(args), False
         for k, x in enumerate(args):
@@ -230,7 +260,7 @@ class Primitive:
             else:
                 values[k] = self._value(k, args)
                 inputs[k] = constant(values[k])
-        return tuple(inputs), values, needs_grad
+        return tuple(inputs), tuple(values), needs_grad
 
     def _value(self, k: int, args: tuple[Any, ...]) -> Any:
         """Input number `k`, which is no tensor: a number as it is, so that it never widens; an array; a list in the
@@ -265,7 +295,9 @@ class Primitive:
         """The parameters as one writes them: `x, *, axis, keepdims`."""
         return str(inspect.signature(self.forward)).split(")")[0].lstrip("(").replace(" = ", "=")
 
-    def _describe_call(self, arrays: list[Any], constants: dict[str, Any], now: Recording) -> str:
+    def _describe_call(
+        self, arrays: tuple[Any, ...], constants: dict[str, Any], now: Recording
+    ) -> str:
         found = ", ".join(
             f"{name} {np.shape(a)}" for name, a in zip([*self.inputs, *["x"] * len(arrays)], arrays)
         )
@@ -280,6 +312,53 @@ class Primitive:
 
 
 new = object.__new__
+NO_CONSTANTS: dict[str, Any] = {}  # shared by all nodes without constants; nobody writes to it
+
+
+def node(
+    data: Any,
+    call: Call | None,
+    needs_grad: bool,
+    op: Primitive,
+    inputs: tuple[Any, ...],
+    constants: dict[str, Any],
+    arrays: tuple[Any, ...],
+    now: Recording,
+) -> Tensor:
+    """The tensor of one result, with its history where a gradient may be asked for."""
+    frame: Any = _getframe(2)
+    code = frame.f_code
+    while in_engine[code.co_filename]:
+        frame = frame.f_back  # somebody outside called the engine
+        code = frame.f_code
+    if type(data) is not Array:
+        data = np.asarray(data)
+    data.setflags(False)  # positional: half the time of write=False
+    y: Tensor = new(Tensor)
+    y._array = data
+    needs_grad = needs_grad and op.differentiable
+    if now.enabled and (needs_grad or now.tracing):
+        y._requires_grad = needs_grad
+        y.op = op
+        y.inputs = inputs
+        y.constants = constants
+        y.arrays = arrays
+        y.call = call
+    else:
+        y._requires_grad = False
+        y.op = y.call = None
+        y.inputs = y.arrays = ()
+        y.constants = NO_CONSTANTS
+    y._grad = None
+    y.name = None
+    y.role = None
+    y._hooks = ()
+    y.serial = next(serials)
+    y.time = now.time
+    y._scope = now.scope
+    y._code = code
+    y._instruction = frame.f_lasti
+    return y
 
 
 @overload

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import naming
-from minigrad.backward import Numbers, Step, walk
+from minigrad.backward import GradTable, Step, walk
 from minigrad.graph import Graph
 from minigrad.reports import curves
 from minigrad.scope import caller
@@ -234,12 +234,12 @@ class Recorder(Run):
 
     # one pass
 
-    def drive(self, graph: Graph, pending: Numbers) -> Iterator[Step]:
+    def drive(self, graph: Graph, pending: GradTable) -> Iterator[Step]:
         """The steps of a pass, looked at as they come by."""
         return self.observe(self._outside, graph, pending)
 
     def observe(
-        self, driver: Callable[[Graph, Numbers], Iterable[Step]], graph: Graph, pending: Numbers
+        self, driver: Callable[[Graph, GradTable], Iterable[Step]], graph: Graph, pending: GradTable
     ) -> Iterator[Step]:
         """The steps that a driver gives, looked at as they come by; at the end a row is written."""
         if os.getpid() != self._process:  # a forked child does not write into its parent's file
@@ -273,17 +273,17 @@ class Recorder(Run):
         }
         self.rows.append(self.now)
 
-    def _end(self, graph: Graph, pending: Numbers, largest: float, at: Tensor | None) -> None:
+    def _end(self, graph: Graph, pending: GradTable, largest: float, at: Tensor | None) -> None:
         row: Row = {}
         if at is not None:
             row["max_norm"] = largest
             row["where"] = self._title(graph, at)
-        leaves = list(pending.sums)
+        leaves = list(pending.grads)
         names = self._parameter_names(graph, leaves)
         self._arrays = [leaf._array for leaf in leaves]
         total = squares = 0.0
         for name, leaf in zip(names, leaves):
-            grad, size = _norm(pending.sums[leaf]), _norm(leaf._array)
+            grad, size = _norm(pending.grads[leaf]), _norm(leaf._array)
             row["grad." + name], row["norm." + name] = grad, size
             total += grad * grad
             squares += size * size

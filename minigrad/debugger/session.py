@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Numbers, Step, backward_steps
+from minigrad.backward import GradTable, Step, backward_steps
 from minigrad.debugger.texts import array_of
 from minigrad.graph import Graph
 from minigrad.tensor import Tensor
@@ -30,7 +30,7 @@ class Snapshot(NamedTuple):
 
     position: int
     done: int
-    pending: Numbers
+    pending: GradTable
 
 
 class Session:
@@ -46,7 +46,7 @@ class Session:
     step: Step | None
     _snapshots: list[Snapshot]
 
-    def __init__(self, graph: Graph, pending: Numbers) -> None:
+    def __init__(self, graph: Graph, pending: GradTable) -> None:
         self.original = graph
         self.changes: dict[Tensor, Any] = {}
         self.went_back = False
@@ -72,7 +72,7 @@ class Session:
         """Whether the pass differs from the program's own."""
         return bool(self.changes) or self.graph is not self.original
 
-    def _replay(self, snapshot: Snapshot, pending: Numbers) -> Generator[Step, None, None]:
+    def _replay(self, snapshot: Snapshot, pending: GradTable) -> Generator[Step, None, None]:
         """The loop underneath: it stands at each step, and keeps what is needed to come back."""
         due = self._snapshots[-1].done + self._interval
         for step in backward_steps(self.graph, pending, snapshot.position, snapshot.done):
@@ -159,7 +159,7 @@ class Session:
     def _take_snapshot(self, step: Step) -> None:
         pending = _copied(self.pending)
         before_hooks, _ = self.hooked.get(step.node, (step.grad, None))
-        pending.sums[step.node] = before_hooks  # the loop has just taken it out
+        pending.grads[step.node] = before_hooks  # the loop has just taken it out
         self._snapshots.append(Snapshot(self._position(step.node), step.index, pending))
         if len(self._snapshots) > MAX_SNAPSHOTS:
             del self._snapshots[1::2]
@@ -178,11 +178,11 @@ class Session:
         return after
 
 
-def _copied(pending: Numbers) -> Numbers:
+def _copied(pending: GradTable) -> GradTable:
     """The pending gradients as they are now; the loop copies before it adds in place to them."""
     pending.owned.clear()
     new = copy.copy(pending)
     new.owned = set()
-    new.sums = {x: dx[:] if isinstance(dx, list) else dx for x, dx in pending.sums.items()}
+    new.grads = {x: dx[:] if isinstance(dx, list) else dx for x, dx in pending.grads.items()}
     new.siblings = {key: group[:] for key, group in pending.siblings.items()}
     return new

@@ -17,7 +17,7 @@ import numpy as np
 
 from minigrad import graph as core
 from minigrad import naming
-from minigrad.backward import Numbers, Step, backward_steps, walk
+from minigrad.backward import GradTable, Step, backward_steps, walk
 from minigrad.debugger import change, navigate, passes, program, show, stops  # noqa: F401  # the commands
 from minigrad.debugger.conditions import Condition
 from minigrad.debugger.facts import PassInfo, StepInfo
@@ -110,7 +110,7 @@ class Debugger(Prompt):
 
     # one pass
 
-    def drive(self, graph: core.Graph, pending: Numbers) -> Iterator[Step]:
+    def drive(self, graph: core.Graph, pending: GradTable) -> Iterator[Step]:
         """The loop of a pass: the steps of `backward_steps`, with stops before some of them."""
         if os.getpid() != self._process:  # a forked child has no terminal of its own
             yield from backward_steps(graph, pending)
@@ -141,7 +141,7 @@ class Debugger(Prompt):
             self.stack = []
             del self.session, self.info  # they hold the graph
 
-    def _stopping_steps(self, pending: Numbers) -> Iterator[Step]:
+    def _stopping_steps(self, pending: GradTable) -> Iterator[Step]:
         """The steps of the pass; in between, what the user wants."""
         self._tell_missing()
         move, self.start = self.start, Move()
@@ -153,7 +153,7 @@ class Debugger(Prompt):
             if stop is not None:
                 move = self.interact(stop)
             if move.leave:
-                pending.sums = {}
+                pending.grads = {}
                 return
             if self.session.step is not None:
                 yield self.session.step
@@ -164,7 +164,7 @@ class Debugger(Prompt):
             self.write(_finished(self.session, self.info))
         if self.session.went_back:  # what was yielded before may have changed
             yield from self.session.replay()
-        pending.sums = self.session.pending.sums
+        pending.grads = self.session.pending.grads
 
     def _advance(self, move: Move) -> Generator[Step, None, Stop | None]:
         """Yield the steps before the next stop, which is returned; None at the end of the pass."""

@@ -35,7 +35,7 @@ def grad(prompt: Prompt, text: str) -> Answer:
         changed = "   (changed by hand)" if node in session.changes else ""
         short = f"d{in_brackets(prompt.info.name_of(node))}"
         return array_text(short, session.step.grad) + changed
-    waiting = session.pending.sums.get(node)
+    waiting = session.pending.grads.get(node)
     if waiting is None:
         if any(step.node is node for step in session.replay(node)):
             raise CommandError(f"{name} has been used; goto {name} goes back to it")
@@ -76,8 +76,8 @@ def contributions(prompt: Prompt, text: str) -> Answer:
     session, node = prompt.session, prompt.find(text)
     users = {edge.target for edge in session.graph.users[node]}
     parts = []
-    if node in session.beginning.sums:
-        parts.append(f"{_size(session.beginning.sums[node])} from the start of the pass")
+    if node in session.beginning.grads:
+        parts.append(f"{_size(session.beginning.grads[node])} from the start of the pass")
     for step in session.replay(max(users, key=lambda user: user.serial, default=node)):
         if step.node in users:
             parts += _parts(prompt, step, node)
@@ -221,7 +221,7 @@ def explain(prompt: Prompt, text: str) -> Answer:
 @command("pending", example="pending")
 def pending(prompt: Prompt, _: str) -> Answer:
     """The gradients that have arrived and wait, the next one first."""
-    sums, lines = prompt.session.pending.sums, []
+    sums, lines = prompt.session.pending.grads, []
     for x, dx in sorted(sums.items(), key=lambda item: -item[0].serial):
         parts = dx if isinstance(dx, list) else [dx]
         if any(map(norm_of, parts)):

@@ -13,11 +13,17 @@ from minigrad.primitive import primitive
 __all__ = ["gelu", "log_softmax", "logsumexp", "relu", "sigmoid", "softmax", "softplus"]
 
 
+# beyond, σ(x) rounds to 1 and eˣ may overflow; 0-d arrays, which cost less than Python numbers
+_SATURATED: dict[Any, Any] = {
+    np.dtype(d): np.array(top, d) for d, top in [("e", 11), ("f", 40), ("d", 40)]
+}
+
+
 @primitive
 def sigmoid(x):
     """Logistic function:  y = σ(x) = 1 / (1 + e⁻ˣ)."""
-    with np.errstate(over="ignore"):  # e⁻ˣ = ∞ gives the right answer, 0
-        return 1 / (1 + np.exp(-x))
+    e = np.exp(np.minimum(x, _SATURATED.get(getattr(x, "dtype", None), 40.0)))
+    return e / (1 + e)
 
 
 @sigmoid.gradient

@@ -74,7 +74,11 @@ def unstack_dx(dy, y, x, axis=0):
 def split_at(x, *, ends, axis):
     """The pieces of x along the axis that end at these positions, as a tuple."""
     before = (slice(None),) * (axis % x.ndim)
-    return tuple([x[(*before, slice(start, end))] for start, end in zip((0, *ends), ends)])
+    parts, start = [], 0
+    for end in ends:
+        parts.append(x[(*before, slice(start, end))])
+        start = end
+    return tuple(parts)
 
 
 @split_at.gradients

@@ -22,6 +22,7 @@ from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 table: dict[Any, Callable[..., Any]] = {}  # NumPy's function → ours
+direct_calls: set[Any] = set()  # (function, positional arguments, keywords) that mean ours as well
 PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and give what NumPy gives
     "shape ndim size zeros_like ones_like empty_like allclose array_equal array_equiv result_type can_cast "
     "min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal nonzero flatnonzero argwhere "
@@ -67,12 +68,13 @@ def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:
     """NumPy called a universal function on a tensor."""
+    ours = table.get(ufunc)
     if (
-        method == "__call__"
-        and ufunc in table
-        and (not keywords or keywords.keys() <= parameters(table[ufunc]).keys())
+        ours is not None
+        and method == "__call__"
+        and (not keywords or keywords.keys() <= parameters(ours).keys())
     ):
-        return table[ufunc](*inputs, **keywords)
+        return ours(*inputs, **keywords)
     name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
     if keywords.get("out") is not None:
         refuse(
@@ -99,6 +101,9 @@ def call_ufunc(
 def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """NumPy called one of its other functions on something with a tensor in it."""
     ours = table.get(function)
+    call = (function, len(args), *keywords)
+    if call in direct_calls and ours is not None:
+        return ours(*args, **keywords)
     name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
     if ours is None:
         refuse(name, (*args, *keywords.values()))
@@ -108,6 +113,7 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
         and keywords.keys() <= known.keys()
         and "out" not in keywords
     ):
+        direct_calls.add(call)
         return ours(*args, **keywords)
     keywords = {RENAMED.get(key, key): value for key, value in keywords.items()}
     if not any(

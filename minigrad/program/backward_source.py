@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Traced, backward_steps, fit, seeds
+from minigrad.backward import InputGrads, Traced, backward_steps, fit, seeds
 from minigrad.graph import Graph
-from minigrad.primitive import Primitive, Scatter
+from minigrad.primitive import Scatter
 from minigrad.program.expressions import Helpers, literal, text
 from minigrad.program.loops import ADD, SET, TIMED, Line, looped, unrolled
 from minigrad.tensor import Array, Call, Tensor
@@ -108,8 +108,8 @@ class _Writer(Traced):
     """
 
     def __init__(self, graph: Graph) -> None:
-        super().__init__(graph.guards_infinities)
-        self.graph, self.names = graph, _Names(graph)
+        super().__init__(graph)
+        self.names = _Names(graph)
         self.helpers = Helpers(self.names.unused)
         self.lines: list[Line] = []
         self.seeds: dict[str, Any] = {}
@@ -128,29 +128,26 @@ class _Writer(Traced):
         """∂loss/∂output is a parameter of the program."""
         name = self.gradients[output]
         self.seeds[name] = np.asarray(seed + self.seeds.get(name, 0))
-        self.sums[output] = Tensor(self.seeds[name])
+        self.grads[output] = Tensor(self.seeds[name])
         self.begun.add(output)
 
     # the pass
 
-    def pop(self, x: Tensor) -> Any:
+    def arrived(self, x: Tensor, dy: Any) -> Any:
         """The gradient of `x` as the variable it was written to."""
         if x._hooks:
             raise ValueError(
                 f"backward_source: {unrolled(self.names.of[x])} has a hook, which has no source here"
             )
-        dy = super().pop(x)
-        if dy is not None:
-            dy = Tensor(dy.data)
-            self.written[dy] = ast.Name(self.gradients[x], ast.Load())
+        dy = Tensor(super().arrived(x, dy).data)
+        self.written[dy] = ast.Name(self.gradients[x], ast.Load())
         return dy
 
-    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
+    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> InputGrads:
         """Run the rules on tensors; write what they built."""
         assert node.op is not None
-        grads: list[Any] = (
-            self._once(node, dy, inputs) if node.op.once else super().rules(node, dy, inputs)
-        )
+        found = self._once(node, dy, inputs) if node.op.once else super().rules(node, dy, inputs)
+        grads = [dx for _, dx in found]
         parts = [dx.value if isinstance(dx, Scatter) else dx for dx in grads]
         parts = [
             Tensor(dx) if isinstance(dx, Array) else dx for dx in parts
@@ -164,9 +161,9 @@ class _Writer(Traced):
         for x, dx, part in zip(inputs, grads, parts, strict=True):
             if part is not None:
                 self._write(node, x, dx, part, is_dy=part is dy)
-        return grads
+        return found
 
-    def _once(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> list[Any]:
+    def _once(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> InputGrads:
         """Rules in arbitrary Python are not taken apart: the program calls copies of them."""
         op: Any = node.op
         if node.call is not None:
@@ -180,12 +177,7 @@ class _Writer(Traced):
             if x.requires_grad:
                 found = rule(*arrays, **node.constants)
                 dx = Tensor(found[k] if op.joint else found)
-                written = Primitive.__new__(
-                    Primitive
-                )  # the rule as an operation; a copy is the primitive itself
-                vars(written).update(
-                    vars(op), name=rule.__name__, forward=rule, inputs=["dy", "y", *op.inputs]
-                )
+                written = op.with_forward(rule, ["dy", "y", *op.inputs])  # the rule as an operation
                 dx.op, dx.inputs, dx.arrays, dx.constants = (
                     written,
                     arguments,
@@ -195,7 +187,7 @@ class _Writer(Traced):
                 dx.call = Call(found, k) if op.joint else None
                 with self.recorded(node):
                     grads[k] = fit(dx, x)
-        return grads
+        return [*zip(inputs, grads)]
 
     def _write(self, node: Tensor, x: Tensor, dx: Any, part: Tensor, is_dy: bool) -> None:
         """One contribution to the gradient of x."""

@@ -213,7 +213,7 @@ class Step:
             pass
         named = names_of_gradients(bound)
         given = leaves(bound)
-        sums = table.sums
+        sums = table.grads
         grads = {name: sums[given[path]] for path, name in named.items() if given[path] in sums}
         plain = None if aux is None else rebuilt(aux, iter([x.data for x in tensors(aux)]))
         return Result(graph.outputs[0].data[()], grads, plain)

@@ -114,17 +114,14 @@ def _general(call: Call) -> list[str]:
 
 
 def _sigmoid(call: Call) -> list[str]:
-    y = call.target
-    return (
-        [
-            *call.called("negative", call.x[0]),
-            f"exp({y}, {y})",
-            f"add({y}, 1, {y})",
-            f"divide(1, {y}, {y})",
-        ]
-        if call.out
-        else [f"{y} = 1 / (1 + exp(-{call.x[0]}))"]
-    )
+    y, top = call.target, 11.0 if call.s.dtype == np.float16 else 40.0
+    if call.out is None:
+        return [f"{y} = exp(minimum({call.x[0]}, {top}))", f"{y} = {y} / (1 + {y})"]
+    return [
+        *call.called("minimum", call.x[0], str(top)),
+        f"exp({y}, {y})",
+        f"divide({y}, 1 + {y}, {y})",
+    ]
 
 
 def _relu(call: Call) -> list[str]:

@@ -84,7 +84,10 @@ static inline float exp_float(float x) {
     return p * power_of_two(half) * power_of_two(whole - half);
 }
 
-static inline float sigmoid_float(float x) { return 1.0f / (1.0f + exp_float(-x)); }
+static inline float sigmoid_float(float x) {
+    float e = exp_float(x > 40.0f ? 40.0f : x);
+    return e / (1.0f + e);
+}
 
 /* tanh to 2 ulp: a polynomial near 0 (Cephes), else by eˣ. */
 static inline float tanh_float(float x) {
@@ -102,7 +105,10 @@ static inline float tanh_float(float x) {
 
 static inline double exp_double(double x) { return exp(x); }
 static inline double tanh_double(double x) { return tanh(x); }
-static inline double sigmoid_double(double x) { return 1.0 / (1.0 + exp(-x)); }
+static inline double sigmoid_double(double x) {
+    double e = exp(x > 40.0 ? 40.0 : x);
+    return e / (1.0 + e);
+}
 
 #define DEFINE_FUNCTIONS(TYPE, F)                                                                   \
     static inline TYPE log_##TYPE(TYPE x) { return log##F(x); }                                     \

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import edits
-from minigrad.backward import Traced, backward_steps, fit, seeds
+from minigrad.backward import InputGrads, Traced, backward_steps, fit, seeds
 from minigrad.graph import Graph
 from minigrad.primitive import Primitive
 from minigrad.program.errors import CompileError
@@ -45,8 +45,8 @@ class Joint(Traced):
     answers: the input whose gradient a tensor is a contribution to.
     """
 
-    def __init__(self, masking: bool = False) -> None:
-        super().__init__(masking)
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
         self.answers: dict[Tensor, Tensor] = {}
         self._input: int | None = None
 
@@ -56,19 +56,19 @@ class Joint(Traced):
         traced = {"enabled": True, "tracing": True, "time": node.time, "scope": scope}
         return recorded(**traced, on_read=_note_reading)
 
-    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> list[Any]:
-        """The gradient of each input that needs one."""
+    def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> InputGrads:
+        """Each input and its gradient, where it needs one."""
         op: Primitive = node.op
         if is_opaque(op):
-            grads = self._called(node, dy, inputs)
+            found = [*zip(inputs, self._called(node, dy, inputs), strict=True)]
         elif op.joint is not None:
-            grads = super().rules(node, dy, inputs)
+            found = super().rules(node, dy, inputs)
         else:
-            grads = [self._rule(node, dy, inputs, k) for k in range(len(inputs))]
-        for x, dx in zip(inputs, grads, strict=True):
+            found = [(x, self._rule(node, dy, inputs, k)) for k, x in enumerate(inputs)]
+        for x, dx in found:
             if dx is not None:
                 self.answers[getattr(dx, "value", dx)] = x
-        return grads
+        return found
 
     def _rule(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], k: int) -> Any:
         """The rule of input k alone, so that what it builds can be told from that of others."""
@@ -77,7 +77,7 @@ class Joint(Traced):
         alone = [x if j == k else _SILENT for j, x in enumerate(inputs)]
         self._input = k
         try:
-            return super().rules(node, dy, alone)[k]
+            return super().rules(node, dy, alone)[k][1]
         except _ValueRead:  # the rule decides by numbers: it is called as it is
             return self._called(node, dy, alone)[k]
         finally:
@@ -107,13 +107,10 @@ _operations: dict[Any, Primitive] = {}
 def rule_as_operation(op: Primitive, rule: Callable[..., Any], which: int | None) -> Primitive:
     """A rule as a primitive of its own; it is made once, and not registered."""
     if (rule, which) not in _operations:
-        made = Primitive.__new__(Primitive)
-        inputs = ["dy", "y", *op.inputs]
         taken = rule if which is None else _part(rule, which)
-        arity = -1 if op.variadic else len(inputs)
-        vars(made).update(vars(op), forward=taken, inputs=inputs, arity=arity)
+        made = op.with_forward(taken, ["dy", "y", *op.inputs])
         made.name = made.__name__ = rule.__name__
-        made.elementwise, made.joint, made.rules = False, None, [None] * len(inputs)
+        made.elementwise, made.joint, made.rules = False, None, [None] * len(made.inputs)
         _operations[rule, which] = made
     return _operations[rule, which]
 
@@ -150,15 +147,15 @@ def record(
     with recorded(enabled=True, tracing=True, time=None, scope=None, on_read=refuse_reading):
         graph, aux = outcome(loss_fn(**bound))
     refuse_hooks(graph)
-    table = Joint(graph.guards_infinities)
+    table = Joint(graph)
     for output, seed in zip(graph.outputs, seeds(graph, None), strict=True):
-        table.sums[output] = table.own(seed, output)
+        table.grads[output] = table.own(seed, output)
     for _ in backward_steps(graph, table):
         pass
     grads = {
-        path: table.sums[leaf]
+        path: table.grads[leaf]
         for path, leaf in arguments.items()
-        if isinstance(leaf, Tensor) and leaf in table.sums
+        if isinstance(leaf, Tensor) and leaf in table.grads
     }
     return Recording(graph.outputs[0], grads, aux, arguments, table.answers)
 

@@ -7,9 +7,7 @@ import pytest
 
 import minigrad as mg
 import nn
-from minigrad.primitive import Primitive
-
-RECORD = Primitive._record
+from minigrad.scope import recording
 
 
 def raised(run):
@@ -120,16 +118,16 @@ def test_large_finite_numbers_are_finite():
         (big * 2).sum().backward()
 
 
-def test_outside_of_the_block_the_engine_runs_its_own_code():
-    assert Primitive._record is RECORD
+def test_outside_of_the_block_nothing_is_checked():
+    assert recording.get().check is None
     with mg.detect_anomaly():
-        assert Primitive._record is not RECORD
+        assert recording.get().check is not None
         with mg.detect_anomaly():
             pass
-        assert Primitive._record is not RECORD
-    assert Primitive._record is RECORD
+        assert recording.get().check is not None
+    assert recording.get().check is None
     assert raised(lambda: np.log(mg.tensor(0.0))).startswith("log")
-    assert Primitive._record is RECORD
+    assert recording.get().check is None
     with np.errstate(divide="ignore"):
         assert np.log(mg.tensor(0.0)).item() == -np.inf
 

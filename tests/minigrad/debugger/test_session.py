@@ -25,13 +25,13 @@ def expected(graph: mg.Graph) -> dict[str, np.ndarray]:
     pending = begin(graph)
     for _ in mg.backward.backward_steps(graph, pending):
         pass
-    return {name: pending.sums[leaf].copy() for name, leaf in graph.parameters.items()}
+    return {name: pending.grads[leaf].copy() for name, leaf in graph.parameters.items()}
 
 
 def run(session: Session) -> dict[str, np.ndarray]:
     while next(session.steps, None):
         pass
-    return {name: session.pending.sums[leaf] for name, leaf in session.graph.parameters.items()}
+    return {name: session.pending.grads[leaf] for name, leaf in session.graph.parameters.items()}
 
 
 def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
@@ -141,7 +141,7 @@ def test_higher_orders_are_walked_too() -> None:
     session.go(0)
     while next(session.steps, None):
         pass
-    (dx,) = [session.pending.sums[x]]
+    (dx,) = [session.pending.grads[x]]
     assert mg.grad(dx, x)[0].item() == 18
 
 
