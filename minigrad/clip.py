@@ -33,12 +33,13 @@ def clip_grad_norm_(
 ) -> float:
     """Scale all gradients together so that their norm is at most max_norm; returns the norm before.
 
-    norm = (Σ |g|^p)^(1/p) over every entry of every gradient, summed in float64, with p = norm_type (may be inf);
-    each gradient is multiplied by min(1, max_norm / (norm + 1e-6)).  per_parameter: each gradient by its own norm; the
-    joint norm is returned all the same.  target: parameters, a module, a loss or a Graph.
-    No gradients: 0.0.  Raises FloatingPointError when the norm is not finite: it names the parameter and, for a loss
-    or a Graph, the first time step where the trouble appeared; then every gradient stays as it was.
-    (Pascanu, Mikolov, Bengio 2013, On the difficulty of training recurrent neural networks.)
+    norm = (Σ |g|^p)^(1/p) over every entry of every gradient, summed in float64, with p = norm_type
+    (may be inf); each gradient is multiplied by min(1, max_norm / (norm + 1e-6)).  per_parameter:
+    each gradient by its own norm; the joint norm is returned all the same.  target: parameters, a
+    module, a loss or a Graph. No gradients: 0.0.  Raises FloatingPointError when the norm is not
+    finite: it names the parameter and, for a loss or a Graph, the first time step where the trouble
+    appeared; then every gradient stays as it was. (Pascanu, Mikolov, Bengio 2013, On the difficulty
+    of training recurrent neural networks.)
 
     >>> import minigrad as mg
     >>> w = mg.tensor([3.0, 4.0], requires_grad=True)
@@ -75,7 +76,8 @@ def _beyond_float64(found: Gradients) -> str:
 
 
 def clip_grad_value_(target: Any, clip_value: float) -> None:
-    """Clip every entry of every gradient to [-clip_value, clip_value]; target and errors as in `clip_grad_norm_`.
+    """Clip every entry of every gradient to [-clip_value, clip_value]; target and errors as in
+    `clip_grad_norm_`.
 
     >>> import minigrad as mg
     >>> w = mg.tensor([3.0, -4.0], requires_grad=True)
@@ -91,7 +93,8 @@ def clip_grad_value_(target: Any, clip_value: float) -> None:
 
 
 def assign(clipped: Gradients) -> None:
-    """Put new gradients in place: all are computed before, so that an interruption leaves none or all."""
+    """Put new gradients in place: all are computed before, so that an interruption leaves none or
+    all."""
     ready = [(leaf, fitted(grad, leaf, "grad of")) for leaf, grad in clipped.items()]
     for leaf, grad in ready:
         leaf._grad = grad
@@ -107,7 +110,8 @@ def check_limit(name: str, value: float) -> float:
 
 
 def gradients(target: Any, what: str) -> Gradients:
-    """The gradient of each parameter of the target that has one; FloatingPointError if some entry is not finite."""
+    """The gradient of each parameter of the target that has one; FloatingPointError if some entry
+    is not finite."""
     graph = target if isinstance(target, Graph) else None
     if graph is None and isinstance(target, Tensor) and target.op is not None:
         graph = Graph(target)

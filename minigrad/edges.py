@@ -25,10 +25,11 @@ class Passage(NamedTuple):
 
 
 def select(graph: Graph, edges: Edges = None, **where: Any) -> list[Passage]:
-    """The passages of the edges that are given (by default all that carry state) and match the rest.
+    """The passages of the edges that are given (by default all that carry state) and match the
+    rest.
 
-    where: name= and op= and scope= of the source, t= and axis= of the step that is entered.  Without axis=, edges that
-    carry state are those along the outermost axes.
+    where: name= and op= and scope= of the source, t= and axis= of the step that is entered.
+    Without axis=, edges that carry state are those along the outermost axes.
     """
     if edges is None and not graph.axes:
         raise ValueError(f"edit: {NO_TIME}")
@@ -118,7 +119,8 @@ def _nothing_found(graph: Graph, where: dict[str, Any]) -> str:
 
 
 def windows(graph: Graph, k: int, who: str, axis: Any = None) -> list[Passage]:
-    """The passages between windows of k steps, counted back from the last step of each run of the axes."""
+    """The passages between windows of k steps, counted back from the last step of each run of the
+    axes."""
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
         wanted = "the number of steps that a gradient may go back, must be ≥ 1"
         raise ValueError(f"{who}: k, {wanted}, found {k!r}")
@@ -137,7 +139,8 @@ def windows(graph: Graph, k: int, who: str, axis: Any = None) -> list[Passage]:
 
 
 class Rows:
-    """The rows of a batch that an edit is for: a mask (B), or (T, B) in the order of t; None: all."""
+    """The rows of a batch that an edit is for: a mask (B), or (T, B) in the order of t; None:
+    all."""
 
     def __init__(self, graph: Graph, mask: Any) -> None:
         self._graph, self._mask = graph, None if mask is None else np.asarray(mask)

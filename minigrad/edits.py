@@ -1,8 +1,9 @@
 """Edits of a graph: cut, truncate, or limit what flows back along chosen edges.
 
-An edit returns a new graph on the same nodes.  On each crossing (all chosen edges from one source into one time step)
-stands an identity node, `cut` or `clip`, whose rule acts on the *sum* of the gradients that cross.  It exists in the
-adjacency of the new graph alone, so the backward loop and the pictures know nothing of edits.
+An edit returns a new graph on the same nodes.  On each crossing (all chosen edges from one source
+into one time step) stands an identity node, `cut` or `clip`, whose rule acts on the *sum* of the
+gradients that cross.  It exists in the adjacency of the new graph alone, so the backward loop and
+the pictures know nothing of edits.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ Constants = Callable[[Passage], dict[str, Any]]  # of the identity node on a pas
 
 @primitive
 def cut(x: Any, *, rows: Any = None) -> Any:
-    """The identity, through which no gradient flows back; with rows, only into those that are False."""
+    """The identity, through which no gradient flows back; with rows, only into those that are
+    False."""
     return x
 
 
@@ -42,7 +44,8 @@ def cut_dx(dy: Any, y: Any, x: Any, *, rows: Any) -> Any:
 
 @primitive
 def clip_gradient(x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any) -> Any:
-    """The identity, through which a limited gradient flows back; with rows, each row that is True by itself."""
+    """The identity, through which a limited gradient flows back; with rows, each row that is True
+    by itself."""
     return x
 
 
@@ -50,7 +53,8 @@ def clip_gradient(x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any
 def clip_gradient_dx(
     dy: Any, y: Any, x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any
 ) -> Any:
-    """Each entry into [-max_value, max_value], then the norm down to max_norm; what is within passes bit for bit."""
+    """Each entry into [-max_value, max_value], then the norm down to max_norm; what is within
+    passes bit for bit."""
     peak = float(np.max(np.abs(array_of(dy)), initial=0.0)) or 1.0
     if not np.isfinite(peak):
         problem = f"clip_edges: the gradient that crosses by {what[0]} is not finite"
@@ -90,10 +94,10 @@ clip_gradient.name = "clip"  # in pictures and errors; the function `np.clip` is
 def cut_edges(graph: G, edges: Edges = None, *, mask: Any = None, **where: Any) -> G:
     """The graph with no gradient along the chosen edges.
 
-    edges: an `Edge`, several, a function of an edge, or None: all that carry state.  where: which of them, by name= or
-    op= of the source (an LSTM's "h" or "c"), t= of the step that is entered, axis= (by default the outermost axes),
-    scope= of the source.  mask: bool (B), or (T, B) by time step: cut those rows of the batch only.
-    Warns of parameters that get no gradient any more.
+    edges: an `Edge`, several, a function of an edge, or None: all that carry state.  where: which
+    of them, by name= or op= of the source (an LSTM's "h" or "c"), t= of the step that is entered,
+    axis= (by default the outermost axes), scope= of the source.  mask: bool (B), or (T, B) by time
+    step: cut those rows of the batch only. Warns of parameters that get no gradient any more.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(3.0, requires_grad=True), mg.tensor(1.0)
@@ -112,12 +116,14 @@ def cut_edges(graph: G, edges: Edges = None, *, mask: Any = None, **where: Any) 
 
 
 def truncate(graph: G, k: int, axis: Axes = None) -> G:
-    """The graph in which no gradient path has more than k steps of an axis within one run: truncated BPTT.
+    """The graph in which no gradient path has more than k steps of an axis within one run:
+    truncated BPTT.
 
-    Crossings are cut at every k-th boundary, counted back from the last step of each run; k ≥ T changes nothing.
-    axis: the name of an axis, or several; by default the outermost ones.  Raises ValueError for k < 1 and for a graph
-    without time labels, KeyError for an axis that is not in the graph.
-    (Williams and Peng 1990, An efficient gradient-based algorithm for on-line training of recurrent networks.)
+    Crossings are cut at every k-th boundary, counted back from the last step of each run; k ≥ T
+    changes nothing. axis: the name of an axis, or several; by default the outermost ones.  Raises
+    ValueError for k < 1 and for a graph without time labels, KeyError for an axis that is not in
+    the graph. (Williams and Peng 1990, An efficient gradient-based algorithm for on-line training
+    of recurrent networks.)
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(3.0, requires_grad=True), mg.tensor(1.0)
@@ -143,11 +149,13 @@ def clip_edges(
     mask: Any = None,
     **where: Any,
 ) -> G:
-    """The graph in which the gradient that crosses into each step has at most this norm, or these values.
+    """The graph in which the gradient that crosses into each step has at most this norm, or these
+    values.
 
-    edges, where, mask=: as in `cut`; with mask= the limit holds for each chosen row by itself.  All edges from one
-    source into one step are one crossing: the limit is for their sum.  A value that is used several steps later crosses
-    every step in between.  The backward pass raises FloatingPointError for a gradient that is not finite.
+    edges, where, mask=: as in `cut`; with mask= the limit holds for each chosen row by itself.  All
+    edges from one source into one step are one crossing: the limit is for their sum.  A value that
+    is used several steps later crosses every step in between.  The backward pass raises
+    FloatingPointError for a gradient that is not finite.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(3.0, requires_grad=True), mg.tensor(1.0)
@@ -174,7 +182,8 @@ def clip_edges(
 
 
 def _crossing_name(graph: Graph, passage: Passage) -> tuple[str, int | None]:
-    """What a clip report calls a crossing: the state, with its axis if there are several, and the step entered."""
+    """What a clip report calls a crossing: the state, with its axis if there are several, and the
+    step entered."""
     name = naming.name_of(graph, whole(graph, passage.edge.source))
     path = graph.timeline.path(passage.crossing.step)
     if not path:
@@ -186,7 +195,8 @@ def _crossing_name(graph: Graph, passage: Passage) -> tuple[str, int | None]:
 def rewire(graph: G, passages: list[Passage], op: Primitive, constants: Constants) -> G:
     """The graph with one identity node on each chosen crossing.
 
-    An edge that crosses several chosen steps goes through the nodes of all of them, one after the other.
+    An edge that crosses several chosen steps goes through the nodes of all of them, one after the
+    other.
     """
     ways: dict[Edge, list[Passage]] = {}
     for passage in passages:

@@ -1,8 +1,8 @@
-"""Why a gradient is None, zero, NaN, infinite or huge: where it became so.  Imports the engine and `naming`."""
+"""Why a gradient is None, zero, NaN, infinite or huge: where it became so."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,11 +10,13 @@ from minigrad import naming
 from minigrad.backward import backward_steps, begin
 from minigrad.graph import Edge, Graph
 from minigrad.history import last_loss
+from minigrad.norms import norm
 from minigrad.tensor import Tensor
 
 
 class Link(NamedTuple):
-    """One operation on the way of a gradient: what arrives at it, and what it sends on (norms; None for nothing)."""
+    """One operation on the way of a gradient: what arrives at it, and what it sends on (norms; None
+    for nothing)."""
 
     node: Tensor
     t: int | None
@@ -28,10 +30,11 @@ class Link(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """What a gradient is ("none", "zero", "nan", "infinite", "huge" or "finite"), its norm, and how it came about.
+    """What a gradient is ("none", "zero", "nan", "infinite", "huge" or "finite"), its norm, and how
+    it came about.
 
-    path: the operations from the loss to the tensor.  culprit: the one where it first became so (of a finite or huge
-    one: where it grew most).  text: the same for people.
+    path: the operations from the loss to the tensor.  culprit: the one where it first became so (of
+    a finite or huge one: where it grew most).  text: the same for people.
     """
 
     kind: str
@@ -45,10 +48,12 @@ class Explanation(NamedTuple):
 
 
 def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) -> Explanation:
-    """Why the gradient of `loss` (by default of the last backward pass) with respect to `x` is what it is.
+    """Why the gradient of `loss` (by default of the last backward pass) with respect to `x` is what
+    it is.
 
-    Walks a backward pass of its own and writes no `.grad`.  Of several ways to the loss it follows the one that sends
-    what is not finite, else the most.  huge: the norm from which a gradient is called that.
+    Walks a backward pass of its own and writes no `.grad`.  Of several ways to the loss it follows
+    the one that sends what is not finite, else the most.  huge: the norm from which a gradient is
+    called that.
 
     >>> import minigrad as mg, numpy as np
     >>> x = mg.tensor([0.0, 4.0], requires_grad=True, name="x")
@@ -59,45 +64,59 @@ def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) ->
       y = np.sqrt(x)  (<doctest minigrad.explain.explain[2]>:1):  gradient of norm 1.41 -> infinite
       x: 0 to 4
     """
-    loss = loss if loss is not None else last_loss()
     if loss is None:
-        raise ValueError(
-            "explain(x): there was no backward pass yet, or its loss is gone; write explain(x, loss)"
-        )
+        loss = last_loss()
+    if loss is None:
+        problem = "there was no backward pass yet, or its loss is gone"
+        raise ValueError(f"explain(x): {problem}; write explain(x, loss)")
     graph = loss if isinstance(loss, Graph) else Graph(loss)
     name = x.name or (naming.label(graph, x) if x in graph.users else "the tensor")
     if not x.requires_grad or x not in graph.users:
-        why = "no recorded operation leads from it to the loss: .data, detach, no_grad or a comparison cut the way"
-        why = why if x.requires_grad else "it does not require grad"
-        return Explanation("none", None, (), None, f"the gradient of {name} is None: {why}")
-    path, norm = _path(graph, x)
-    kind = _kind(norm, huge)
+        text = f"the gradient of {name} is None: {_why_none(graph, x)}"
+        return Explanation("none", None, (), None, text)
+    path, size = _path(graph, x)
+    kind = _kind(size, huge)
+    culprit = _culprit(path, kind, huge)
+    text = _account(graph, name, path, size, kind, culprit)
+    return Explanation(kind, size, tuple(path), culprit, text)
+
+
+def _why_none(graph: Graph, x: Tensor) -> str:
+    if not x.requires_grad:
+        return "it does not require grad"
+    if any(y in Graph(x).users for y in graph.outputs):
+        return "it is computed from the loss; swapped?  write explain(x, loss)"
+    cut = ".data, detach, no_grad or a comparison cut the way"
+    return f"no recorded operation leads from it to the loss: {cut}"
+
+
+def _culprit(path: list[Link], kind: str, huge: float) -> Link | None:
+    """The operation where the gradient first became what it is; of a finite one, where it grew most."""
+    if kind in ("finite", "huge"):
+        return min(path, key=_growth, default=None)
+    return next((link for link in path if _kind(link.sends, huge) == kind), None)
+
+
+def _account(
+    graph: Graph, name: str, path: list[Link], size: float | None, kind: str, culprit: Link | None
+) -> str:
+    """The explanation for people."""
     grows = kind in ("finite", "huge")
-    what = f"{kind}, {_text(norm)}" if grows else _text(norm)
+    what = f"{kind}, {_text(size)}" if grows else _text(size)
     text = f"the gradient of {name} is {what} ({len(path)} operations from the loss)"
-    found = (
-        sorted(path, key=_growth)
-        if grows
-        else [link for link in path if _kind(link.sends, huge) == kind]
-    )
-    if kind == "zero" and (not found or found[0].arrives == 0):
-        text += f": what the users of {naming.label(graph, found[0].node) if found else name} send to it cancels"
-    elif found:
-        inputs = "".join(f"\n  {_range(graph, v)}" for v in graph.inputs(found[0].node))
-        verb = "grows most" if grows else "first so"
-        text += f": {verb} at {found[0].node.op.name}\n  {found[0]}{inputs}"
-    return Explanation(kind, norm, tuple(path), found[0] if found else None, text)
+    if kind == "zero" and (culprit is None or culprit.arrives == 0):
+        node = name if culprit is None else naming.label(graph, culprit.node)
+        return f"{text}: the contributions to {node} cancel each other out"
+    if culprit is None:
+        return text
+    verb = "grows most" if grows else "first so"
+    inputs = "".join(f"\n  {_range(graph, v)}" for v in graph.inputs(culprit.node))
+    return f"{text}: {verb} at {culprit.node.op.name}\n  {culprit}{inputs}"
 
 
 def _path(graph: Graph, x: Tensor) -> tuple[list[Link], float | None]:
-    """The operations between the loss and x, the loss first, along the edges that send most; and the norm at x."""
-    arrived, sent, pending = dict[Tensor, float](), dict[Edge, float](), begin(graph)
-    with np.errstate(all="ignore"):
-        for step in backward_steps(graph, pending):
-            arrived[step.node] = _norm(step.grad)
-            edges = enumerate(zip(step.inputs, step.contributions()))
-            sent |= {Edge(y, step.node, k): _norm(dx) for k, (y, dx) in edges if dx is not None}
-        arrived |= {leaf: _norm(dx) for leaf, dx in pending.grads.items()}
+    """The operations between the loss and x along the edges that send most; and the norm at x."""
+    arrived, sent = _sizes(graph)
 
     def weight(edge: Edge) -> tuple[float, ...]:
         sends, arrives = sent.get(edge, -1.0), arrived.get(edge.target, -1.0)
@@ -112,8 +131,19 @@ def _path(graph: Graph, x: Tensor) -> tuple[list[Link], float | None]:
     return path[::-1], arrived.get(x)
 
 
-def _norm(dx: Any) -> float:
-    return float(np.linalg.norm(np.asarray(getattr(dx, "value", dx), np.float64)))
+def _sizes(graph: Graph) -> tuple[dict[Tensor, float], dict[Edge, float]]:
+    """The norm of the gradient that arrives at each node, and of that sent along each edge."""
+    arrived: dict[Tensor, float] = {}
+    sent: dict[Edge, float] = {}
+    pending = begin(graph)
+    with np.errstate(all="ignore"):
+        for step in backward_steps(graph, pending):
+            arrived[step.node] = norm(step.grad)
+            for k, (y, dx) in enumerate(zip(step.inputs, step.contributions())):
+                if dx is not None:
+                    sent[Edge(y, step.node, k)] = norm(dx)
+        arrived |= {leaf: norm(dx) for leaf, dx in pending.grads.items()}
+    return arrived, sent
 
 
 def _growth(link: Link) -> float:
@@ -130,9 +160,9 @@ def _kind(norm: float | None, huge: float) -> str:
 
 def _text(norm: float | None) -> str:
     kind = _kind(norm, np.inf)
-    return {"none": "None", "nan": "NaN", "finite": f"of norm {norm:.3g}" if norm else ""}.get(
-        kind, kind
-    )
+    if kind == "finite":
+        return f"of norm {norm:.3g}"
+    return {"none": "None", "nan": "NaN"}.get(kind, kind)
 
 
 def _range(graph: Graph, v: Tensor) -> str:

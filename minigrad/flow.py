@@ -1,7 +1,7 @@
 """How the gradient of each state changes from step to step on its way back through time.
 
-The states of one cell are judged together: from step t + 1 to step t goes the whole gradient of (h, c), and not that of
-h or of c alone, since each flows into the other.
+The states of one cell are judged together: from step t + 1 to step t goes the whole gradient of (h,
+c), and not that of h or of c alone, since each flows into the other.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ SLOPES: dict[str, Callable[[Any], Any]] = {
 
 @dataclass(eq=False)
 class StateTrack:
-    """One state variable in one run of one axis: its node in each step, in the order of the visits."""
+    """One state variable in one run of one axis: its node in each step, in the order of the
+    visits."""
 
     axis: Axis
     run: Place  # the step around the run; () for an outermost axis
@@ -79,11 +80,13 @@ def state_lines(graph: Graph, who: str, axis: Axes = None) -> list[StateTrack]:
 
 
 def gradient_flow(graph: Graph, jacobians: bool | str = True, axis: Axes = None) -> GradientFlow:
-    """How ∂loss/∂state changes from step to step, with a verdict for each state: a `reports.GradientFlow`.
+    """How ∂loss/∂state changes from step to step, with a verdict for each state: a
+    `reports.GradientFlow`.
 
-    jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a tenth of a pass; "all" at all steps;
-    "exact" is its largest singular value at all steps; False leaves it out.  axis: the name of an axis, or several; by
-    default the outermost ones.  An inner axis has a path for each of its runs.  Never writes `.grad`.
+    jacobians: True estimates the gain of ∂s_t/∂s_{t−1} at some steps, for a tenth of a pass; "all"
+    at all steps; "exact" is its largest singular value at all steps; False leaves it out.  axis:
+    the name of an axis, or several; by default the outermost ones.  An inner axis has a path for
+    each of its runs.  Never writes `.grad`.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(0.5, requires_grad=True), mg.tensor(1.0)
@@ -151,10 +154,11 @@ def _state_flow(
 class _Gradients:
     """Norms measured in one backward pass, by node.
 
-    total: ‖∂loss/∂s‖.  crossing: of the part that came back over the next boundary.  boundary: of the part that came
-    from outside the step, and not from another state of the same cell in it.  has_loss: whether a part came from a loss
-    by another way than through later steps.  Where a `where` keeps rows of ended
-    sequences, the state that the step made is measured: kept rows are no evidence.
+    total: ‖∂loss/∂s‖.  crossing: of the part that came back over the next boundary.  boundary: of
+    the part that came from outside the step, and not from another state of the same cell in it.
+    has_loss: whether a part came from a loss by another way than through later steps.  Where a
+    `where` keeps rows of ended sequences, the state that the step made is measured: kept rows are
+    no evidence.
     """
 
     def __init__(self, graph: Graph, tracks: Sequence[StateTrack]) -> None:
@@ -181,9 +185,11 @@ class _Gradients:
                 parts.setdefault(node, {}).setdefault(kind, []).append(dx)
 
     def _keys(self) -> dict[Any, Any]:
-        """What to watch: (kind, state, source or edge) for each edge out of a state, and the state itself.
+        """What to watch: (kind, state, source or edge) for each edge out of a state, and the state
+        itself.
 
-        crossing: into a later step.  inside: into another state of the cell in the same step.  loss: all else.
+        crossing: into a later step.  inside: into another state of the cell in the same step.
+        loss: all else.
         """
         keys: dict[Any, Any] = {}
         for edge, node in self._crossing_edges():
@@ -210,7 +216,8 @@ class _Gradients:
         self._addends[node] = [norm(dx) for some in parts.values() for dx in some]
 
     def _crossing_edges(self) -> Iterable[tuple[Edge, Tensor]]:
-        """The edges along the axes that leave a state or a view of it, but for those into a `where` that keeps rows."""
+        """The edges along the axes that leave a state or a view of it, but for those into a `where`
+        that keeps rows."""
         names = {self._graph.axis_name(track.axis): None for track in self._tracks}
         for edge in self._graph.edges_along(list(names)):
             if self._made.get(edge.target, edge.target) is edge.target:
@@ -221,7 +228,8 @@ class _Gradients:
                     yield edge, node
 
     def _internal_edges(self) -> set[Edge]:
-        """The edges by which one state of a cell flows into another one in the same step: c into h = o tanh(c)."""
+        """The edges by which one state of a cell flows into another one in the same step: c into h
+        = o tanh(c)."""
         steps: dict[Any, list[Tensor]] = {}
         for track in self._tracks:
             depth = len(track.axis.chain)
@@ -261,7 +269,8 @@ class _Gradients:
         return len(addends) > 1 and self.total[node] <= limit
 
     def ratios(self, track: StateTrack) -> Floats:
-        """What the next step did to the gradient of the whole cell, at each step of a track; NaN for the last."""
+        """What the next step did to the gradient of the whole cell, at each step of a track; NaN
+        for the last."""
         ratios = self._joint_ratios(track.cell)
         depth = len(track.axis.chain)
         return np.array(
@@ -328,7 +337,8 @@ class _JointNorms(NamedTuple):
 
 
 def _made(state: Tensor) -> Tensor:
-    """The new state before length masking: the unmasked operand of the `where` that keeps finished rows."""
+    """The new state before length masking: the unmasked operand of the `where` that keeps finished
+    rows."""
     one_per_row = (*state.shape[:1], *[1] * (state.ndim - 1))
     if state.op is None or state.op.name != "where" or np.shape(state.arrays[0]) != one_per_row:
         return state
@@ -348,7 +358,8 @@ def _slopes(graph: Graph) -> dict[tuple[Axis, str], dict[str, dict[int, float]]]
         name = naming.name_of(graph, nodes[0])
         by_step = table.setdefault((axis, site.scope), {}).setdefault(name, {})
         for node in nodes:
-            by_step[node.time[-1].t] = SLOPES[site.op.name](node._array) / node._array.size  # type: ignore[index]
+            total = SLOPES[site.op.name](node._array)
+            by_step[node.time[-1].t] = total / node._array.size  # type: ignore[index]
     return table
 
 
@@ -356,9 +367,11 @@ def _slopes(graph: Graph) -> dict[tuple[Axis, str], dict[str, dict[int, float]]]
 
 
 def _jacobians(graph: Graph, track: StateTrack, share: float, exact: bool) -> Floats:
-    """The gain of ∂s_t/∂s_{t−1} at each step t, NaN where not measured: a share of the steps, evenly spread.
+    """The gain of ∂s_t/∂s_{t−1} at each step t, NaN where not measured: a share of the steps,
+    evenly spread.
 
-    ‖Jᵀu‖ / ‖u‖ for a random u, whose square is on average the mean square gain; exact: the largest gain of a row.
+    ‖Jᵀu‖ / ‖u‖ for a random u, whose square is on average the mean square gain; exact: the largest
+    gain of a row.
     """
     pairs = list(zip(track.states, map(_made, track.states[1:])))
     gains = np.full(len(track.states), math.nan)
@@ -396,7 +409,8 @@ def _gain(columns: Any, units: Any, exact: bool) -> float:
 def _steps(
     graph: Graph, pairs: Sequence[tuple[Tensor, Tensor]], depth: int
 ) -> tuple[Graph, dict[Edge, Place]]:
-    """The graph of what leads from a state to the next inside their step, all else being constant, for some pairs.
+    """The graph of what leads from a state to the next inside their step, all else being constant,
+    for some pairs.
 
     And the edges by which the earlier states come into it, with the step of the later ones.
     """
@@ -424,7 +438,8 @@ def _steps(
 def _replaced(
     graph: Graph, x: Tensor, before: Tensor | None, start: Tensor, other: Tensor, step: Place
 ) -> Tensor:
-    """An input in the graph of one step: the earlier state, a node inside the step, or a constant."""
+    """An input in the graph of one step: the earlier state, a node inside the step, or a
+    constant."""
     if x is before:
         return start
     return x if x.op is not None and graph.place(x)[: len(step)] == step else other

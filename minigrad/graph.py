@@ -43,7 +43,8 @@ class Edge(NamedTuple):
 
 
 class Move(NamedTuple):
-    """Along which axis an edge goes, and from which position to which.  depth: of the axis in the path of both ends."""
+    """Along which axis an edge goes, and from which position to which.  depth: of the axis in the
+    path of both ends."""
 
     axis: Axis
     depth: int
@@ -52,7 +53,8 @@ class Move(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """What one source sends into one step: the step is a place that ends with the axis that is crossed."""
+    """What one source sends into one step: the step is a place that ends with the axis that is
+    crossed."""
 
     source: Tensor
     step: Place
@@ -90,7 +92,8 @@ def per_graph(function: Callable[[Any], T]) -> Callable[[Any], T]:
 class Graph:
     """Everything that `outputs` were computed from.
 
-    rewired: what flows into a node where an edit has put something in between; elsewhere its own inputs.
+    rewired: what flows into a node where an edit has put something in between; elsewhere its own
+    inputs.
     """
 
     def __init__(self, *outputs: Tensor, rewired: Rewired | None = None) -> None:
@@ -159,7 +162,8 @@ class Graph:
         t: int | None = None,
         scope: str | None = None,
     ) -> tuple[Tensor, ...]:
-        """The nodes that match all that is given: operation, label, outermost step, a prefix of the scope's path."""
+        """The nodes that match all that is given: operation, label, outermost step, a prefix of the
+        scope's path."""
         prefix = "" if scope is None else f"{scope.rstrip('.')}."
         found = [
             node
@@ -174,7 +178,8 @@ class Graph:
 
     @cached_property
     def order(self) -> list[Tensor]:
-        """The nodes that the backward loop visits: operations on the way to a gradient, last first."""
+        """The nodes that the backward loop visits: operations on the way to a gradient, last
+        first."""
         order = [x for x in reversed(self.nodes) if x.op is not None and x._requires_grad]
         return [node for node in order if node in self.reached] if self.cuts else order
 
@@ -194,7 +199,8 @@ class Graph:
         return found
 
     def _taken(self, node: Tensor) -> Iterable[Tensor]:
-        """The inputs that a nonzero gradient may reach: of a stack that is only indexed, the parts that are taken."""
+        """The inputs that a nonzero gradient may reach: of a stack that is only indexed, the parts
+        that are taken."""
         inputs = self.inputs(node)
         if _op_name(node) != "stack" or node.constants["axis"] != 0:
             return inputs
@@ -217,7 +223,8 @@ class Graph:
 
     @cached_property
     def guards_infinities(self) -> bool:
-        """Whether some `where` hides values that are not finite, behind which 0 · ∞ has to stay 0."""
+        """Whether some `where` hides values that are not finite, behind which 0 · ∞ has to stay
+        0."""
         for node in self.order:
             if _op_name(node) == "where":
                 for x, value in zip(node.inputs, node.arrays):
@@ -229,7 +236,8 @@ class Graph:
 
     @cached_property
     def timeline(self) -> Timeline:
-        """The steps of the graph, numbered.  A leaf without history, as `h.detach()` gives, is no step."""
+        """The steps of the graph, numbered.  A leaf without history, as `h.detach()` gives, is no
+        step."""
         paths: dict[Path, None] = {}
         for node in self.nodes:
             if node.time is not None and (node.op is not None or node.role is not None):
@@ -238,7 +246,8 @@ class Graph:
 
     @cached_property
     def axes(self) -> dict[str, Axis]:
-        """The time axes by name, in order of appearance; an inner one (`axis.parent`) after those around it."""
+        """The time axes by name, in order of appearance; an inner one (`axis.parent`) after those
+        around it."""
         return naming.unique((axis.name, axis) for axis in self.timeline.axes)
 
     @cached_property
@@ -250,7 +259,8 @@ class Graph:
         return self._axis_names[axis]
 
     def chosen_axes(self, axis: Axes) -> list[Axis]:
-        """The axes of these names, by default the outermost ones; KeyError for a name that is not in the graph."""
+        """The axes of these names, by default the outermost ones; KeyError for a name that is not
+        in the graph."""
         if axis is None:
             return [a for a in self.axes.values() if a.parent is None]
         names = [axis] if isinstance(axis, str) else list(axis)
@@ -262,7 +272,8 @@ class Graph:
 
     @cached_property
     def time_steps(self) -> tuple[int, ...]:
-        """The steps of the outermost axes, axis by axis, in the order in which they were visited."""
+        """The steps of the outermost axes, axis by axis, in the order in which they were
+        visited."""
         outermost = self.chosen_axes(None)
         return tuple(dict.fromkeys(t for a in outermost for t in self.timeline.steps_of(a)))
 
@@ -277,8 +288,8 @@ class Graph:
     def at(self, t: int | Mapping[str, int], axis: str | None = None) -> tuple[Tensor, ...]:
         """The nodes of one step, inner loops included.
 
-        t: a step of the outermost axes, or of the named axis in all of its runs; or coordinates, as of a node:
-        `graph.at({"time": 3, "rk4": 1})`.
+        t: a step of the outermost axes, or of the named axis in all of its runs; or coordinates, as
+        of a node: `graph.at({"time": 3, "rk4": 1})`.
         """
         if isinstance(t, Mapping):
             self.chosen_axes(t)
@@ -296,8 +307,8 @@ class Graph:
     def move(self, source: Tensor, target: Tensor) -> Move | None:
         """The axis along which an edge goes: the first coordinate in which its ends differ.
 
-        None within a step, into and out of an inner loop, between axes, and outside of time.  Raises ValueError where
-        the steps of two axes nest in both orders.
+        None within a step, into and out of an inner loop, between axes, and outside of time.
+        Raises ValueError where the steps of two axes nest in both orders.
         """
         if source.time is target.time:
             return None
@@ -341,7 +352,8 @@ class Graph:
     def state_edges(self) -> tuple[Edge, ...]:
         """The edges that carry state: they go forward along an axis, in the order of their targets.
 
-        Edges that only accumulate the losses of the steps, and edges between axes, are not among them.
+        Edges that only accumulate the losses of the steps, and edges between axes, are not among
+        them.
         """
         return self.edges_along(self.axes)
 
@@ -353,7 +365,8 @@ class Graph:
 
     @cached_property
     def crossings(self) -> dict[Crossing, tuple[Edge, ...]]:
-        """What each source sends into each step, as one: the edges that reach the step or cross it on their way.
+        """What each source sends into each step, as one: the edges that reach the step or cross it
+        on their way.
 
         A value that is used more than one position later crosses every step in between.
         """
@@ -364,7 +377,8 @@ class Graph:
         return {crossing: tuple(edges) for crossing, edges in table.items()}
 
     def crossings_of(self, edge: Edge) -> list[Crossing]:
-        """The steps that an edge enters, in the order in which it does; of an edge along no axis, its target's."""
+        """The steps that an edge enters, in the order in which it does; of an edge along no axis,
+        its target's."""
         place = self.place(edge.target)
         move = self.move(edge.source, edge.target)
         if move is None or move.end < move.start:

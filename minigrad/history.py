@@ -1,4 +1,5 @@
-"""Which loss last ran backward, and a warning when two losses run backward through the same time steps."""
+"""Which loss last ran backward, and a warning when two losses run backward through the same time
+steps."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from minigrad.tensor import Tensor
 
 
 class LastPass(NamedTuple):
-    """The last training pass of this thread or task: its loss, and the newest loss of all passes."""
+    """The last training pass of this thread or task: its loss, and the newest loss of all
+    passes."""
 
     loss: weakref.ref[Tensor] | None = None
     newest: float = 0.0
@@ -64,10 +66,10 @@ def _warn_of_history(graph: Graph, again: list[Tensor]) -> None:
         line += f", called from {state._scope.called_from}"
     steps = len({node.time.steps for node in again if node.time})
     text = (
-        f"this backward pass walks again through {naming.count(steps, 'time step')} that another loss has walked "
-        f"already: the state {name} ({line}) still carries its history.  If the losses are those of successive "
-        f"windows, cut it between them, with state = nn.detach_state(state); if both are meant, add them and call "
-        f"backward once"
+        f"this backward pass walks again through {naming.count(steps, 'time step')} that another "
+        f"loss has walked already: the state {name} ({line}) still carries its history.  If the "
+        f"losses are those of successive windows, cut it between them, with "
+        f"state = nn.detach_state(state); if both are meant, add them and call backward once"
     )
     file, line_number = (frame.f_code.co_filename, frame.f_lineno) if frame else ("", 0)
     warnings.warn_explicit(text, UserWarning, file, line_number)

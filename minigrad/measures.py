@@ -1,4 +1,5 @@
-"""Numbers of a graph by time step: gradients of shared weights, values, the matrix of gradients, truncation's bias.
+"""Numbers of a graph by time step: gradients of shared weights, values, the matrix of gradients,
+truncation's bias.
 
 Each function runs backward passes of its own and never writes `.grad`.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -29,12 +31,13 @@ Step = tuple[int, ...]  # the t of an axis and of those around it, outermost fir
 
 
 def grad_by_step(
-    graph: Graph, parameter: Tensor | str, norms: bool = False, axis: str | None = None
+    graph: Graph, parameter: Tensor | str, norms: bool = False, axis: Axes = None
 ) -> NDArray[Any]:
     """The gradient that each time step adds to a shared parameter: (T, *shape), in the order of t.
 
     norms: only their norms (T), without holding T copies.  axis: needed where several outermost
-    axes use the parameter; for an inner axis the result has one leading axis for each axis of its
+    axes use the parameter, as two layers that share a cell do; with several names, the shares of
+    equal t are added up.  For an inner axis the result has one leading axis for each axis of its
     path, (T_outer, T_inner, *shape), with 0 where a run has no such step.  Raises ValueError for a
     parameter that is not used in a time step.  Warns of a part that arises outside of the axis.
 
@@ -51,22 +54,40 @@ def grad_by_step(
         raise ValueError(f"grad_by_step: {parameter!r} is not in the graph; parameters: {known}")
     uses = [edge for edge in graph.users[leaf] if edge.target._requires_grad]
     what = f"grad_by_step: {naming.name_of(graph, leaf)} is used"
-    chosen = _one_axis(graph, [edge.target for edge in uses], what, axis)
-    keys = {
-        edge: _step(edge.target, chosen)
-        for edge in uses
-        if edge.target.time is None or edge.target.time.axis is chosen.chain[0]
-    }
-    rows = _rows(graph, chosen)
+    names = [axis] if axis is None or isinstance(axis, str) else list(axis)
+    targets = [edge.target for edge in uses]
+    chosen = [_one_axis(graph, targets, what, name) for name in names]
+    if len({len(own.chain) for own in chosen}) > 1:
+        raise ValueError(f"{what}; axes of one depth can be added up, found {', '.join(names)}")  # type: ignore[arg-type]
+    keys = {edge: _step_of_one(edge.target, chosen) for edge in uses if _is_on(edge, chosen)}
+    rows = _joint_rows(graph, chosen)
     shape = tuple(len(row) for row in rows)
-    table = np.zeros(shape, np.float64) if norms else np.zeros((*shape, *leaf.shape), leaf.dtype)
+    size, dtype = (shape, np.float64) if norms else ((*shape, *leaf.shape), leaf.dtype)
+    table: NDArray[Any] = np.zeros(size, dtype)
     for step, dx in watch(graph, keys):
         if step is None:
-            _warn_of_the_rest(dx, chosen)
+            _warn_of_the_rest(dx, chosen[0])
         else:
             index = tuple(row[t] for row, t in zip(rows, step))
             table[index] = norm(dx) if norms else dx
     return table
+
+
+def _is_on(edge: Edge, axes: list[Axis]) -> bool:
+    """Whether a use of a parameter is outside of time, or on the outermost of one of the axes."""
+    path = edge.target.time
+    return path is None or path.axis in [own.chain[0] for own in axes]
+
+
+def _step_of_one(node: Tensor, axes: list[Axis]) -> Step | None:
+    """The step of a node on the first of the axes that it is on."""
+    return next((step for own in axes if (step := _step(node, own)) is not None), None)
+
+
+def _joint_rows(graph: Graph, axes: list[Axis]) -> list[dict[int, int]]:
+    """The rows of the steps of several axes of one depth, joined by t."""
+    levels = zip(*[_rows(graph, own) for own in axes], strict=True)
+    return [{t: k for k, t in enumerate(sorted({*chain(*level)}))} for level in levels]
 
 
 def _warn_of_the_rest(dx: Any, axis: Axis) -> None:
@@ -93,10 +114,12 @@ def _rows(graph: Graph, axis: Axis) -> list[dict[int, int]]:
 def values_by_step(
     graph: Graph, name: str, axis: str | None = None, scope: str | None = None
 ) -> NDArray[Any]:
-    """The values of a variable or state, one row per time step that has it: (T, *shape), in the order of t.
+    """The values of a variable or state, one row per time step that has it: (T, *shape), in the
+    order of t.
 
-    Of stacked layers in which the name occurs: those of the last one, unless `scope` says which.  For an inner axis the
-    result has one leading axis for each axis of its path, with NaN where a run has no such step.
+    Of stacked layers in which the name occurs: those of the last one, unless `scope` says which.
+    For an inner axis the result has one leading axis for each axis of its path, with NaN where a
+    run has no such step.
 
     >>> import minigrad as mg
     >>> w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0)
@@ -167,9 +190,11 @@ def _one_axis(graph: Graph, nodes: Iterable[Tensor], what: str, axis: str | None
 
 
 def gradient_matrix(graph: Graph, state: str | None = None) -> GradientMatrix:
-    """‖∂loss_t'/∂state_t‖ for all pairs of steps: how strongly the loss of step t' depends on the state of step t.
+    """‖∂loss_t'/∂state_t‖ for all pairs of steps: how strongly the loss of step t' depends on the
+    state of step t.
 
-    state: "h", or "axis.h"; may be left out where the graph has one state.  One backward pass for each loss.
+    state: "h", or "axis.h"; may be left out where the graph has one state.  One backward pass for
+    each loss.
     """
     track = _one_track(graph, state)
     totals, seeds = _losses_by_step(graph, track)
@@ -197,7 +222,8 @@ def _one_track(graph: Graph, state: str | None) -> StateTrack:
 def _losses_by_step(
     graph: Graph, track: StateTrack
 ) -> tuple[list[Edge], dict[Step | None, dict[Tensor, Any]]]:
-    """The edges that only accumulate losses, and what enters each step from anywhere but the state after it."""
+    """The edges that only accumulate losses, and what enters each step from anywhere but the state
+    after it."""
     timed = [
         (edge, _step(edge.source, track.axis), _step(edge.target, track.axis))
         for edge in graph.edges
@@ -221,7 +247,8 @@ def _losses_by_step(
 
 
 def truncation_bias(graph: Graph, k: int, axis: Axes = None) -> TruncationBias:
-    """How much gradient `truncate(k)` throws away: norm ratio and angle to the full gradient, per parameter.
+    """How much gradient `truncate(k)` throws away: norm ratio and angle to the full gradient, per
+    parameter.
 
     axis: as in `truncate`.
     """

@@ -28,7 +28,8 @@ class Links(Protocol):
 
 _OPERATORS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "power": "**",
-    "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!=",
+    "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=",
+    "equal": "==", "not_equal": "!=",
 }  # fmt: skip
 _LONGEST = 24  # characters of an expression that still serves as a label
 
@@ -47,7 +48,8 @@ def unique(named: Iterable[tuple[str, Named]]) -> dict[str, Named]:
 
 
 def label(graph: Links, node: Tensor) -> str:
-    """What to call a node: its name, the variable it was assigned to, its state name, its expression, its op."""
+    """What to call a node: its name, the variable it was assigned to, its state name, its
+    expression, its op."""
     found = node.name or variable(graph, node) or (node.role.name if node.role else "")
     if found:
         return found
@@ -85,7 +87,8 @@ def _element(source: Source) -> str:
 
 @lru_cache(maxsize=64)
 def _elements(file: str) -> dict[tuple[int, ...], str]:
-    """Where the elements of tuples that a file assigns to tuples of variables stand, and the variables."""
+    """Where the elements of tuples that a file assigns to tuples of variables stand, and the
+    variables."""
     import ast  # for pictures and the debugger, not for training
 
     try:
@@ -109,7 +112,8 @@ def _position(node: Any) -> tuple[int, ...]:
 
 
 def expression(graph: Links, node: Tensor, depth: int = 1) -> str:
-    """The source expression that made a node; without source text, rebuilt from the operation and its inputs."""
+    """The source expression that made a node; without source text, rebuilt from the operation and
+    its inputs."""
     if node.op is None:
         return label(graph, node)
     text = node.source.expression
@@ -122,7 +126,8 @@ def expression(graph: Links, node: Tensor, depth: int = 1) -> str:
 
 
 def _input_text(graph: Links, x: Tensor, depth: int) -> str:
-    """An input in a rebuilt expression: what it is called, its number, or its own expression in brackets."""
+    """An input in a rebuilt expression: what it is called, its number, or its own expression in
+    brackets."""
     known = x.name or variable(graph, x) or (x.role.name if x.role else "")
     if known:
         return known
@@ -132,7 +137,8 @@ def _input_text(graph: Links, x: Tensor, depth: int) -> str:
 
 
 def name_of(graph: Links, node: Tensor, roles: bool = True) -> str:
-    """What to call a node, as a state if it is one.  Reads each line of the program once for a graph.
+    """What to call a node, as a state if it is one.  Reads each line of the program once for a
+    graph.
 
     roles=False: by its variable even where an unroller named it.
     """
@@ -157,6 +163,7 @@ def count(n: int, thing: str) -> str:
 
 
 def describe(graph: Links, node: Tensor, before: str) -> str:
-    """Where and what a node is, for error messages: op, shapes, time step, scope, the forward line."""
+    """Where and what a node is, for error messages: op, shapes, time step, scope, the forward
+    line."""
     head = node.describe(before).partition(":  ")[0]
     return f"{head}:  {label(graph, node)} = {expression(graph, node)}"

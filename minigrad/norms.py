@@ -16,7 +16,8 @@ def array_of(x: Any) -> NDArray[Any]:
 
 
 def norm(x: Any) -> float:
-    """√Σ x² over all entries of one array, tensor or scatter, in float64 where x's own precision is unsafe."""
+    """√Σ x² over all entries of one array, tensor or scatter, in float64 where x's own precision is
+    unsafe."""
     array = array_of(x)
     square = float(np.vdot(array, array))
     if 1e-30 < square < 1e30:
@@ -25,7 +26,8 @@ def norm(x: Any) -> float:
 
 
 def joint_norm(arrays: Iterable[Any], p: float = 2.0) -> float:
-    """(Σ |x|^p)^(1/p) over all entries of all arrays, in float64; scaled, so that no power overflows."""
+    """(Σ |x|^p)^(1/p) over all entries of all arrays, in float64; scaled, so that no power
+    overflows."""
     parts = [np.asarray(array_of(x), np.float64) for x in arrays]
     square = sum([float(np.vdot(part, part)) for part in parts])
     if p == 2 and 1e-200 < square < math.inf:
@@ -47,6 +49,7 @@ def is_finite(*values: Any) -> bool:
 
 
 def short(x: Any) -> str:
-    """A gradient or value in a few characters: a scalar itself, anything larger as its norm, |0.5|."""
+    """A gradient or value in a few characters: a scalar itself, anything larger as its norm,
+    |0.5|."""
     array = array_of(x)
     return f"{array.item():.4g}" if array.size == 1 else f"|{joint_norm([array]):.4g}|"

@@ -1,7 +1,8 @@
-"""A graph as a flat list, for `pickle` and `copy`: no recursion, however long it is.  Imports the engine and `naming`.
+"""A graph as a flat list, for `pickle` and `copy`: no recursion, however long it is.
 
-What is kept is all that drawing and stepping need.  Code objects cannot be kept, so the names that come from the source
-are written down as names; primitives are kept by name and found again among those that are loaded.
+What is kept is all that drawing and stepping need.  Code objects cannot be kept, so the names that
+come from the source are written down as names; primitives are kept by name and found again among
+those that are loaded.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ copyreg.pickle(Scope, lambda scope: (Scope, (scope.name, scope.parent, None)))
 
 
 def flatten(graph: Graph) -> tuple[type[Graph], list[Any], list[int], dict[int, list[int]]]:
-    """The nodes with numbers in place of their inputs; the numbers of the outputs, and of edited inputs."""
+    """The nodes with numbers in place of their inputs; the numbers of the outputs, and of edited
+    inputs."""
     number = {node: k for k, node in enumerate(graph.nodes)}
     names = [x.name or naming.variable(graph, x) or None for x in graph.nodes]
     inputs = [[number[y] for y in x.inputs] for x in graph.nodes]

@@ -56,7 +56,8 @@ class Graph(graph.Graph):
 
     @cached_property
     def states(self) -> tuple[State, ...]:
-        """Every state variable as one object: axis, scope, name, and its node in each step; see `states.State`."""
+        """Every state variable as one object: axis, scope, name, and its node in each step; see
+        `states.State`."""
         return states.find(self)
 
     # backpropagation
@@ -66,7 +67,8 @@ class Graph(graph.Graph):
     ) -> Generator[Step, None, None]:
         """Walk the backward pass node by node; see `backward.Step`.  Never writes `.grad`.
 
-        grad: ∂loss/∂output (a tuple for several outputs), needed unless each output has one element.
+        grad: ∂loss/∂output (a tuple for several outputs), needed unless each output has one
+        element.
         """
         return backward_steps(self, begin(self, grad, create_graph))
 
@@ -77,11 +79,13 @@ class Graph(graph.Graph):
         run(self, grad, create_graph=create_graph, retain_grads=retain_grads)
 
     def backward_source(self, grad: Any = None) -> Any:
-        """The backward pass of this very graph as a NumPy program: a text with `.arguments`, the arrays it starts from.
+        """The backward pass of this very graph as a NumPy program: a text with `.arguments`, the
+        arrays it starts from.
 
-        It defines `backward(...)`, line by line under the forward lines, with the program's own names (`dh_3` is
-        ∂loss/∂h at t = 3), and `backward_loop(...)` where time steps are alike.  Both return ∂loss/∂parameter by name.
-        Raises ValueError where something cannot be written down: a hook, a function without source text.
+        It defines `backward(...)`, line by line under the forward lines, with the program's own
+        names (`dh_3` is ∂loss/∂h at t = 3), and `backward_loop(...)` where time steps are alike.
+        Both return ∂loss/∂parameter by name. Raises ValueError where something cannot be written
+        down: a hook, a function without source text.
 
         >>> import minigrad as mg
         >>> w, h = mg.tensor(0.2, requires_grad=True, name="w"), mg.tensor(0.9)
@@ -126,7 +130,7 @@ class Graph(graph.Graph):
 
     @documented(measures.grad_by_step)
     def grad_by_step(
-        self, parameter: Tensor | str, norms: bool = False, axis: str | None = None
+        self, parameter: Tensor | str, norms: bool = False, axis: Axes = None
     ) -> Array:
         return measures.grad_by_step(self, parameter, norms, axis)
 

@@ -1,6 +1,7 @@
 """What was measured, to print, plot and store: flows of gradients, credit, clipping, bias.
 
-Every report prints through `table` and plots through `curves`.  Matplotlib, an extra, is imported where one plots.
+Every report prints through `table` and plots through `curves`.  Matplotlib, an extra, is imported
+where one plots.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ TABLE_ROWS = (
 def verdict(ratio: float, steps: int) -> str:
     """The word for a gradient that changes by this factor a step, over so many steps.
 
-    Vanishing: below 0.9 a step, or less than a thousandth left in the end.  Exploding: above 1.1 a step, or more than a
-    thousandfold in the end.  Else healthy.
+    Vanishing: below 0.9 a step, or less than a thousandth left in the end.  Exploding: above 1.1 a
+    step, or more than a thousandfold in the end.  Else healthy.
 
     >>> verdict(0.5, 10), verdict(0.99, 10), verdict(0.99, 1000)
     ('vanishing', 'healthy', 'vanishing')
@@ -45,7 +46,8 @@ def verdict(ratio: float, steps: int) -> str:
 
 
 def table(rows: Iterable[Sequence[Any]]) -> str:
-    """Rows of words and numbers in columns, the first to the left; a dot where there is no number."""
+    """Rows of words and numbers in columns, the first to the left; a dot where there is no
+    number."""
     return columns([word(cell) for cell in row] for row in rows)
 
 
@@ -112,10 +114,11 @@ class StateFlow:
 
     @property
     def mean_ratio(self) -> float:
-        """The geometric mean of the ratios that are neither 0 nor infinite; 0 where all are 0; NaN without any.
+        """The geometric mean of the ratios that are neither 0 nor infinite; 0 where all are 0; NaN
+        without any.
 
-        Where some steps hand on only what they got from the steps after them, these are the steps that count: a loss
-        that enters at h alone finds its way to c first.
+        Where some steps hand on only what they got from the steps after them, these are the steps
+        that count: a loss that enters at h alone finds its way to c first.
         """
         known = self._known
         handed_on = self.ratio[:-1][~self.has_loss[1:]]
@@ -128,7 +131,8 @@ class StateFlow:
 
     @property
     def memory(self) -> float:
-        """The steps after which less than 1e-3 of the gradient is left; beyond the graph, at the mean ratio."""
+        """The steps after which less than 1e-3 of the gradient is left; beyond the graph, at the
+        mean ratio."""
         with np.errstate(all="ignore"):
             left = np.cumsum(np.log(self._known[::-1]))
         gone = np.flatnonzero(left < math.log(FORGOTTEN))
@@ -195,7 +199,8 @@ class StateFlow:
 
 @dataclass(frozen=True, repr=False)
 class GradientFlow:
-    """The paths of all states of a graph: print it, index it by the name of a state, `plot`, `to_json`."""
+    """The paths of all states of a graph: print it, index it by the name of a state, `plot`,
+    `to_json`."""
 
     paths: tuple[StateFlow, ...]
 
@@ -209,7 +214,8 @@ class GradientFlow:
 
     @property
     def verdict(self) -> str:
-        """The verdict on the whole: a gradient lives that has one healthy path, unless another one explodes."""
+        """The verdict on the whole: a gradient lives that has one healthy path, unless another one
+        explodes."""
         found = {path.verdict for path in self.paths}
         order = ("not finite", "exploding", "healthy", "vanishing", "cut", "cancels", "unknown")
         return next(word for word in order if word in found)
@@ -234,7 +240,8 @@ class GradientFlow:
         )
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw ‖∂loss/∂s_t‖ over t for each state (needs matplotlib: the extra `plot`); returns the axes."""
+        """Draw ‖∂loss/∂s_t‖ over t for each state (needs matplotlib: the extra `plot`); returns the
+        axes."""
         lines = {
             f"{p.axis}.{p.state} ×{p.mean_ratio:.3g}: {p.verdict}": (p.t, p.total)
             for p in self.paths
@@ -246,7 +253,8 @@ class GradientFlow:
 
 
 class GradientMatrix(NamedTuple):
-    """norms[k, j] = ‖∂loss_{t[k]}/∂s_{t[j]}‖: what the loss of each step says to the state of each earlier step."""
+    """norms[k, j] = ‖∂loss_{t[k]}/∂s_{t[j]}‖: what the loss of each step says to the state of each
+    earlier step."""
 
     state: str
     t: list[int]
@@ -265,7 +273,8 @@ class GradientMatrix(NamedTuple):
 
 
 class TruncationBias(NamedTuple):
-    """What truncation to k steps does to the gradient: ‖truncated‖ / ‖full‖, and the angle between them in degrees."""
+    """What truncation to k steps does to the gradient: ‖truncated‖ / ‖full‖, and the angle between
+    them in degrees."""
 
     k: int
     norm_ratio: float
@@ -311,7 +320,8 @@ class ClipReport(list[Clipped]):
         return table(rows)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the norms before and after in order of application (needs matplotlib); returns the axes."""
+        """Draw the norms before and after in order of application (needs matplotlib); returns the
+        axes."""
         whats, ends = dict.fromkeys(entry.what for entry in self), ("before", "after")
         lines = {
             f"{what}, {end}": [getattr(entry, end) for entry in self.of(what)]

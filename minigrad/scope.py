@@ -1,8 +1,9 @@
 """What is recorded beside every node: recording or not, the path in time, the module scope.
 
-All of it is one `Recording` in one `ContextVar`, so threads and tasks do not disturb each other.  Every open block
-(`no_grad`, `scope`, `time_step`, a loop over `timesteps`) is an entry of the recording.  A block that closes removes
-its own entry, in whatever order blocks close, and leaves the others as they are.
+All of it is one `Recording` in one `ContextVar`, so threads and tasks do not disturb each other.
+Every open block (`no_grad`, `scope`, `time_step`, a loop over `timesteps`) is an entry of the
+recording.  A block that closes removes its own entry, in whatever order blocks close, and leaves
+the others as they are.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 class _InEngine(dict[str, bool]):
-    """File name → whether the file belongs to the engine; remembered, because every operation asks."""
+    """File name → whether the file belongs to the engine; remembered, because every operation
+    asks."""
 
     def __missing__(self, file: str) -> bool:
         return self.setdefault(file, os.path.abspath(file).startswith(_FOLDER))
@@ -43,7 +45,8 @@ def caller(frame: FrameType | None, skip: str | tuple[str, ...] = ()) -> FrameTy
 
 
 class Scope:
-    """A named part of the program, usually one call of a module, and the user's line that called it."""
+    """A named part of the program, usually one call of a module, and the user's line that called
+    it."""
 
     __slots__ = ("code", "instruction", "name", "node", "parent", "path")
 
@@ -63,12 +66,14 @@ class Scope:
 
 
 class Recording:
-    """How operations are recorded just now.  Blocks make new ones; nobody changes one that is in use.
+    """How operations are recorded just now.  Blocks make new ones; nobody changes one that is in
+    use.
 
-    enabled: False inside `no_grad`.  tracing: inside a backward pass with create_graph=True, where masks and indices
-    become nodes too.  time, scope: where a node that is made now belongs.  opened: how often each inner loop was opened
-    in the present step.  check: called with each operation's results while somebody watches them.
-    on_read: called when Python reads a tensor's value.
+    enabled: False inside `no_grad`.  tracing: inside a backward pass with create_graph=True, where
+    masks and indices become nodes too.  time, scope: where a node that is made now belongs.
+    opened: how often each inner loop was opened in the present step.  check: called with each
+    operation's results while somebody watches them. on_read: called when Python reads a tensor's
+    value.
     """
 
     __slots__ = ("check", "enabled", "entries", "on_read", "opened", "scope", "time", "tracing")
@@ -106,7 +111,8 @@ _NOTHING = Recording()
 
 
 class Entry:
-    """One open block: what it changes in the recording.  `close` takes back these changes and no others."""
+    """One open block: what it changes in the recording.  `close` takes back these changes and no
+    others."""
 
     __slots__ = ("_after", "_before", "block")
 
@@ -138,7 +144,8 @@ class Entry:
         )
 
     def close_everywhere(self) -> None:
-        """Close a block whose generator was dropped, which another task or thread may do in its own context."""
+        """Close a block whose generator was dropped, which another task or thread may do in its own
+        context."""
         after = self._after
         self.close()
         if self in after.entries:
@@ -177,7 +184,8 @@ class _Changes(Entry):
 
 
 class Block:
-    """A context manager and decorator that opens an entry; many threads may enter one object many times."""
+    """A context manager and decorator that opens an entry; many threads may enter one object many
+    times."""
 
     def __init__(self) -> None:
         self._open: list[Entry] = []
@@ -226,7 +234,8 @@ class Block:
         return run  # type: ignore[return-value]
 
     def _around_generator(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """The generator function with the block open while its body runs, and closed while it waits."""
+        """The generator function with the block open while its body runs, and closed while it
+        waits."""
 
         @functools.wraps(function)
         def run(*args: Any, **keywords: Any) -> Any:
@@ -275,7 +284,8 @@ def no_grad() -> recorded:
 def tracing() -> recorded:
     """Record everything inside: comparisons, indices and operations on constants are nodes too.
 
-    So it is in a backward pass with create_graph=True; exporters and compilers need it of a forward.
+    So it is in a backward pass with create_graph=True; exporters and compilers need it of a
+    forward.
 
     >>> import minigrad as mg
     >>> with mg.tracing():
@@ -288,8 +298,8 @@ def tracing() -> recorded:
 class scope(Block):
     """Everything recorded inside belongs to the scope `name`, nested in the current one.
 
-    The scope remembers the line it was opened from: with `outside=` (a folder; `nn.Module` gives its own), the
-    innermost line outside of that folder, which is the user's.
+    The scope remembers the line it was opened from: with `outside=` (a folder; `nn.Module` gives
+    its own), the innermost line outside of that folder, which is the user's.
 
     >>> import minigrad as mg
     >>> with mg.scope("encoder"), mg.scope("cell"):

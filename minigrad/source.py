@@ -1,6 +1,7 @@
 """Where in the user's program a node was made: file, line, expression, variable.
 
-A node keeps only `(code, instruction)` of a frame, which costs nothing.  Everything else is found here, on demand.
+A node keeps only `(code, instruction)` of a frame, which costs nothing.  Everything else is found
+here, on demand.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Source:
 
     @cached_property
     def expression(self) -> str:
-        """Exactly the expression that made the node, on one line; "" where there is no source text."""
+        """Exactly the expression that made the node, on one line; "" where there is no source
+        text."""
         first, last, column, stop = self._position
         lines = [linecache.getline(self.file, n).encode() for n in range(first, last + 1)]
         if not stop or not all(lines):
@@ -67,7 +69,8 @@ class Source:
         return " ".join(b" ".join(lines).decode(errors="replace").split())
 
     def variable(self, output: int | None = None) -> str:
-        """The variable that the result is assigned to, or ""; `output` chooses one of several results.
+        """The variable that the result is assigned to, or ""; `output` chooses one of several
+        results.
 
         Read from the instructions, so that it works where there is no source text at all.
         """
@@ -102,7 +105,8 @@ class Source:
 
 
 def _stored_part(steps: list[dis.Instruction]) -> str:
-    """The name in `self.h = ...`, `s["h"] = ...` (the key h) and `h[i, j] = ...` (the container h)."""
+    """The name in `self.h = ...`, `s["h"] = ...` (the key h) and `h[i, j] = ...` (the container
+    h)."""
     loads = list(takewhile(_loads, steps))
     rest = [step for step in steps[len(loads) :] if step.opname != "BUILD_TUPLE"]
     kind = rest[0].opname if rest else ""
@@ -118,7 +122,8 @@ def _stored_part(steps: list[dis.Instruction]) -> str:
 
 
 def _identifier(name: Any) -> str:
-    """The name if a program can use it; pytest rewrites asserts into variables such as @py_assert1."""
+    """The name if a program can use it; pytest rewrites asserts into variables such as
+    @py_assert1."""
     return name if isinstance(name, str) and name.isidentifier() else ""
 
 
@@ -131,6 +136,7 @@ def _stores(step: dis.Instruction) -> bool:
 
 
 def _targets(step: dis.Instruction) -> tuple[str, ...]:
-    """The variables that an instruction stores; newer Pythons store two at once, or store one and load one."""
+    """The variables that an instruction stores; newer Pythons store two at once, or store one and
+    load one."""
     names = step.argval if isinstance(step.argval, tuple) else (step.argval,)
     return names[:1] if step.opname == "STORE_FAST_LOAD_FAST" else names

@@ -1,7 +1,8 @@
 """The state variables of a graph, one object for each: who it is, and its node in each step.
 
-A node is a state if it crosses a step, or if an unroller marked it as one.  It is known by its axis and, in this
-order: the leaf of the unrolled cell's state; the variable and scope; the line of the program that makes it.
+A node is a state if it crosses a step, or if an unroller marked it as one.  It is known by its axis
+and, in this order: the leaf of the unrolled cell's state; the variable and scope; the line of the
+program that makes it.
 """
 
 from __future__ import annotations
@@ -40,9 +41,9 @@ NO_TIME = (
 class State:
     """One state variable of one axis.
 
-    nodes: its node in each step; a step is the t of its axis and of the axes around it, outermost first.
-    initial: what the first step of each run starts from, where that is known; the run is the step around it.
-    memory: whether it is a gated memory, as an LSTM's c.
+    nodes: its node in each step; a step is the t of its axis and of the axes around it, outermost
+    first. initial: what the first step of each run starts from, where that is known; the run is the
+    step around it. memory: whether it is a gated memory, as an LSTM's c.
     """
 
     axis: Axis
@@ -87,7 +88,8 @@ def find(graph: Graph) -> tuple[State, ...]:
 class _Identified:
     """Which nodes are states, which state each is, and in which step.
 
-    steps: state → step (a place) → nodes.  followers: steps whose nodes cross nothing, being the last of their run.
+    steps: state → step (a place) → nodes.  followers: steps whose nodes cross nothing, being the
+    last of their run.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -119,7 +121,8 @@ class _Identified:
         before: dict[Tensor, Key | None],
         here: dict[Tensor, Key | None],
     ) -> Key:
-        """What a state is known by; where it is alone in two successive steps, it stays the same state."""
+        """What a state is known by; where it is alone in two successive steps, it stays the same
+        state."""
         ways = _ways(self._graph, node, axis)
         key = next((self._keys[way] for way in ways if way in self._keys), None)
         if key is None and len(before) == len(here) == 1:
@@ -131,7 +134,8 @@ class _Identified:
         return key
 
     def _follow(self) -> None:
-        """Find the node of each state in the last step of a run, from which it crosses into no other."""
+        """Find the node of each state in the last step of a run, from which it crosses into no
+        other."""
         graph = self._graph
         ends = {
             _after(step)
@@ -170,7 +174,8 @@ def _after(step: Place) -> Place:
 
 
 def _carried(graph: Graph) -> Iterator[tuple[Tensor, Axis, int]]:
-    """The nodes that cross, and those that are marked as states: with the axis, and its depth in the path."""
+    """The nodes that cross, and those that are marked as states: with the axis, and its depth in
+    the path."""
     for source, step in graph.crossings:
         node = whole(graph, source)
         if node.op is not None and node._requires_grad:
@@ -184,7 +189,8 @@ def _carried(graph: Graph) -> Iterator[tuple[Tensor, Axis, int]]:
 
 
 def whole(graph: Graph, node: Tensor) -> Tensor:
-    """The state that an unnamed view of it stands for: h in h[0] or h.reshape(-1), within its step."""
+    """The state that an unnamed view of it stands for: h in h[0] or h.reshape(-1), within its
+    step."""
     while (
         node.role is None
         and node.op is not None
@@ -215,7 +221,8 @@ def _ways(graph: Graph, node: Tensor, axis: Axis) -> list[Key]:
 def _lanes(
     graph: Graph, axis: Axis, steps: dict[Place, list[Tensor]], followers: set[Place]
 ) -> Iterator[tuple[str, tuple[Tensor, dict[tuple[int, ...], Tensor]]]]:
-    """Name and nodes of each lane of a state: several nodes alike in one step are lanes, side by side."""
+    """Name and nodes of each lane of a state: several nodes alike in one step are lanes, side by
+    side."""
     widths = [len(nodes) for step, nodes in steps.items() if step not in followers]
     several = max(widths, default=1) > 1
     depth = len(axis.chain)
@@ -257,7 +264,8 @@ def _first_steps(graph: Graph) -> dict[Place, Sites]:
 def _initial(
     graph: Graph, nodes: Mapping[tuple[int, ...], Tensor], first_steps: dict[Place, Sites]
 ) -> dict[tuple[int, ...], Tensor]:
-    """What each run starts from: the value that stands in its first step where the next step has the state."""
+    """What each run starts from: the value that stands in its first step where the next step has
+    the state."""
     found: dict[tuple[int, ...], Tensor] = {}
     for t, node in nodes.items():
         step = graph.place(node)[: len(t)]

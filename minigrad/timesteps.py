@@ -36,9 +36,9 @@ class _Step(Entry):
 class time_step(Block):
     """Everything recorded inside belongs to step `t` of the named axis (by default "time").
 
-    Inside another step it extends the path: the axis is an inner one, and the same one in every step around it.
-    Positions count the steps in the order of their visits, so that a loop that runs backwards is unrolled backwards.
-    Raises TypeError where t is not an integer.
+    Inside another step it extends the path: the axis is an inner one, and the same one in every
+    step around it. Positions count the steps in the order of their visits, so that a loop that runs
+    backwards is unrolled backwards. Raises TypeError where t is not an integer.
 
     >>> import minigrad as mg
     >>> with mg.time_step(3):
@@ -64,16 +64,17 @@ class time_step(Block):
 def timesteps(
     xs: Any, axis: str | Axis | None = None, *, reverse: bool = False, start: int = 0
 ) -> Iterator[tuple[int, Any]]:
-    """Loop over the first axis of `xs`, labelling what each turn of the loop records with its time step.
+    """Loop over the first axis of `xs`, labelling what each turn of the loop records with its time
+    step.
 
-    Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a list; a tensor that
-    requires grad is split once, so the backward pass stays linear in T.  reverse: from the last step to the first.
-    start: the number of the first step.
+    Shapes: xs (T, ...) gives T pairs (t, x_t) with x_t (...).  `xs` is a tensor, an array or a
+    list; a tensor that requires grad is split once, so the backward pass stays linear in T.
+    reverse: from the last step to the first. start: the number of the first step.
 
-    Outside of time the loop opens an axis of its own, named "time" unless `axis` names it.  Inside a step it extends
-    the path by an inner axis, which is the same one in every step around it.  Pass an `mg.Axis` to continue an earlier
-    loop.  Labels are removed when the loop ends, breaks or raises; if you keep the iterator in a variable, when it is
-    closed.
+    Outside of time the loop opens an axis of its own, named "time" unless `axis` names it.  Inside
+    a step it extends the path by an inner axis, which is the same one in every step around it.
+    Pass an `mg.Axis` to continue an earlier loop.  Labels are removed when the loop ends, breaks or
+    raises; if you keep the iterator in a variable, when it is closed.
 
     >>> import minigrad as mg, numpy as np
     >>> [(t, x_t.t, x_t.item()) for t, x_t in mg.timesteps(np.array([5.0, 6.0]))]
@@ -107,7 +108,8 @@ def timesteps(
 
 
 def _axis_of_loop(axis: str | Axis | None, frame: FrameType, now: Recording) -> Axis:
-    """The axis of a loop that begins: its own outside of time; inside a step, the one it had in other steps."""
+    """The axis of a loop that begins: its own outside of time; inside a step, the one it had in
+    other steps."""
     name = axis.name if isinstance(axis, Axis) else axis or "time"
     if not now.time:
         return axis if isinstance(axis, Axis) else Axis(name)
@@ -130,7 +132,8 @@ def _lines_of(scope: Scope | None) -> list[Any]:
 
 
 def _is_unplaced_input(x: Any) -> bool:
-    """Whether x is a tensor outside of time that is no parameter: as an element of a sequence, it is an input."""
+    """Whether x is a tensor outside of time that is no parameter: as an element of a sequence, it
+    is an input."""
     if not isinstance(x, Tensor) or x.time is not None or x.role is not None:
         return False
     return not (x.is_leaf and x.requires_grad)

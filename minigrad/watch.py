@@ -15,8 +15,8 @@ from minigrad.tensor import Tensor
 def watch(graph: Graph, keys: Mapping[Any, Any], seeds: Any = None) -> Iterator[tuple[Any, Any]]:
     """The gradients of some tensors and along some edges, summed by key.
 
-    keys: for each tensor or edge the key of its sum.  seeds: ∂loss/∂output.  Yields (key, sum) as soon as a sum is
-    complete, so that nobody needs to hold all of them.  Never writes `.grad`.
+    keys: for each tensor or edge the key of its sum.  seeds: ∂loss/∂output.  Yields (key, sum) as
+    soon as a sum is complete, so that nobody needs to hold all of them.  Never writes `.grad`.
     """
     wanted: dict[Tensor, list[tuple[int | None, Any]]] = {}
     for thing, key in keys.items():

@@ -568,3 +568,95 @@ def test_layers_are_apart_in_a_report_and_rows_count_alone():
         ).backward()
     assert {entry.what for entry in report} == {"l0.h", "l0.c", "l1.h", "l1.c"}
     assert all(entry.after <= 1e-3 for entry in report.of("l0.h"))
+
+
+# edits hold however the outputs are taken
+
+MASK = np.ones((6, 2), bool)
+MASK[4:, 1] = False
+SUBSCRIPTS = {
+    "bool (T, B)": lambda y: y[MASK],
+    "bool (T)": lambda y: y[np.array([0, 0, 1, 1, 1, 1], bool)],
+    "int (2, 2)": lambda y: y[np.array([[0, 1], [4, 5]])],
+    "int (3)": lambda y: y[np.array([5, 0, 3])],
+    "rows and steps": lambda y: y[np.array([5, 2]), np.arange(2)],
+    "last": lambda y: y[-1],
+    "None": lambda y: y[None],
+    "feature": lambda y: y[..., 0],
+    "features": lambda y: y[..., np.array([1, 0, 0, 1], bool)],
+    "bool (T, B, H)": lambda y: y[np.ones((6, 2, 4), bool)],
+    "nonzero": lambda y: y[np.nonzero(MASK)],
+    "list": lambda y: y[[0, 5]],
+    "backwards": lambda y: y[::-2],
+    "column": lambda y: y[:, 1],
+    "True": lambda y: y[True],
+    "take": lambda y: np.take(y, [5, 0], axis=0),
+    "compress": lambda y: np.compress([0, 0, 1, 1, 1, 1], y, axis=0),
+    "where": lambda y: mg.where(MASK[..., None], y, 0.0),
+    "iteration": lambda y: np.stack(list(y)),
+    "empty": lambda y: np.concatenate([y[:0], y[3:]]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:cut")
+@pytest.mark.parametrize("take", SUBSCRIPTS.values(), ids=SUBSCRIPTS.keys())
+def test_edits_hold_under_every_way_of_taking_outputs(take):
+    mg.seed(0)
+    cell, xs = nn.RNNCell(3, 4), np.random.default_rng(0).standard_normal((6, 2, 3))
+    for p in cell.parameters():
+        p.data = p.data.astype(np.float64)
+
+    def outputs(window):
+        """The stacked outputs, detached by hand between windows that end with the last step."""
+        h, ys = cell.initial_state(2), []
+        for t, x in mg.timesteps(xs):
+            if window and t and (6 - t) % window == 0:
+                h = h.detach()
+            y, h = cell(x, h)
+            ys.append(y)
+        return mg.stack(ys)
+
+    def gradient(graph):
+        cell.zero_grad()
+        graph.backward()
+        return cell.W_hh.grad.data
+
+    loss = (take(outputs(None)) ** 2).sum()
+    by_hand = (take(outputs(2)) ** 2).sum()
+    graph = mg.Graph(loss)
+    np.testing.assert_allclose(
+        gradient(graph.truncate(2)), gradient(mg.Graph(by_hand)), rtol=1e-12, atol=1e-15
+    )
+    np.testing.assert_allclose(
+        gradient(graph.clip_edges(max_norm=1e9)), gradient(graph), rtol=1e-12, atol=1e-15
+    )
+    everything = (take(outputs(1)) ** 2).sum()
+    np.testing.assert_allclose(
+        gradient(graph.cut()), gradient(mg.Graph(everything)), rtol=1e-12, atol=1e-15
+    )
+
+
+def test_a_held_state_crosses_every_step_on_its_way():
+    """h of step 0 is used at step 3 only: it crosses steps 1, 2 and 3, each with a limit of its own."""
+    w, h = mg.tensor(2.0, requires_grad=True, name="w"), mg.tensor(1.0)
+    with mg.time_step(0):
+        h = w * h
+    others = []
+    for t in (1, 2):
+        with mg.time_step(t):
+            others.append(w * 1.0)
+    with mg.time_step(3):
+        loss = h * h + others[0] * others[1] * h
+    graph = mg.Graph(loss)
+    steps = [step[-1][1] for source, step in graph.crossings if source is h]
+    assert steps == [1, 2, 3]
+    clipped = graph.clip_edges(max_norm=0.5)
+    marks = [node for node in clipped.nodes if node.op is not None and node.op.edit]
+    assert [node.t for node in marks if "(h)" in node.name] == [1, 2, 3]
+    (dh,) = [step.grad for step in clipped.backward_steps() if step.node is h]
+    assert dh == pytest.approx(0.5)
+    assert mg.grad(loss, h)[0].item() == pytest.approx(8.0)
+    at_two = graph.clip_edges(max_norm=0.25, t=2, name="h")
+    assert [n.t for n in at_two.nodes if n.op is not None and n.op.edit] == [2]
+    (dh,) = [step.grad for step in at_two.backward_steps() if step.node is h]
+    assert dh == pytest.approx(0.25)

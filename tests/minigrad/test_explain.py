@@ -57,8 +57,8 @@ def test_no_gradient_at_all():
 def test_contributions_that_cancel_are_said_to():
     x = mg.tensor(2.0, requires_grad=True, name="x")
     y = x * 3
-    assert "what the users of y send to it cancels" in mg.explain(x, (y - y) * 2).text
-    assert "what the users of x send to it cancels" in mg.explain(x, x * 3 - x * 3).text
+    assert "the contributions to y cancel" in mg.explain(x, (y - y) * 2).text
+    assert "the contributions to x cancel" in mg.explain(x, x * 3 - x * 3).text
 
 
 def test_a_healthy_gradient_and_the_last_backward_pass():
@@ -88,3 +88,11 @@ def test_ten_thousand_steps_without_recursion():
         with mg.time_step(t):
             h = h * 1.0
     assert len(mg.explain(w, h).path) == 10_000
+
+
+def test_swapped_arguments_are_told():
+    x = mg.tensor(2.0, requires_grad=True, name="x")
+    loss = x * x
+    assert "swapped?  write explain(x, loss)" in mg.explain(loss, x).text
+    other = mg.tensor(1.0, requires_grad=True)
+    assert "no recorded operation leads from it" in mg.explain(other, loss).text

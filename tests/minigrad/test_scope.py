@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.scope import recording
 
 
 def test_no_grad_is_a_context_and_a_decorator() -> None:
@@ -141,3 +143,126 @@ def test_one_context_may_be_entered_twice() -> None:
 def test_a_step_may_be_any_integer() -> None:
     with mg.time_step(np.int64(3)):
         assert mg.tensor(0.0).t == 3
+
+
+# every block takes back its own change, in whatever order blocks end
+
+
+def state():
+    now = recording.get()
+    path = tuple((axis.name, t) for axis, t, _ in now.time or ())
+    return now.enabled, path, now.scope and now.scope.path
+
+
+CLEAN = (True, (), None)
+
+
+def test_a_loop_that_outlives_its_block_leaves_recording_on():
+    with mg.no_grad():
+        loop = mg.timesteps(np.zeros(3))
+        next(loop)
+        assert state() == (False, (("time", 0),), None)
+    assert state() == (True, (("time", 0),), None)
+    loop.close()
+    assert state() == CLEAN
+
+
+def test_a_decorator_works_on_generators_and_coroutines():
+    w = mg.tensor(2.0, requires_grad=True)
+
+    @mg.no_grad()
+    def numbers():
+        received = yield (w * w).requires_grad
+        yield (w * w).requires_grad, received
+        return "end"
+
+    generator = numbers()
+    assert next(generator) is False
+    assert (w * w).requires_grad  # it waits, and the block is closed
+    assert generator.send(5) == (False, 5)
+    with pytest.raises(StopIteration, match="end"):
+        next(generator)
+
+    @mg.no_grad()
+    async def waiting():
+        await asyncio.sleep(0)
+        return (w * w).requires_grad
+
+    assert asyncio.run(waiting()) is False
+    with pytest.raises(TypeError, match="async generator"):
+
+        @mg.no_grad()
+        async def stream():
+            yield 1
+
+    assert state() == CLEAN
+
+
+def test_a_generator_that_is_thrown_into_meets_the_error_inside_its_block():
+    @mg.no_grad()
+    def careful():
+        try:
+            yield 1
+        except KeyError:
+            yield recording.get().enabled
+
+    generator = careful()
+    next(generator)
+    assert generator.throw(KeyError()) is False
+    generator.close()
+    assert state() == CLEAN
+
+
+def test_one_block_serves_many_threads():
+    off = mg.no_grad()
+    w = mg.tensor(2.0, requires_grad=True)
+    barrier = threading.Barrier(4)
+    wrong = []
+
+    @off
+    def work():
+        barrier.wait()
+        if (w * w).requires_grad:
+            wrong.append("recorded")
+        barrier.wait()
+
+    def run():
+        for _ in range(20):
+            work()
+            if state() != CLEAN:
+                wrong.append(state())
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_an_async_generator_that_is_broken_off_takes_its_label_away():
+    async def steps():
+        for t, _ in mg.timesteps(np.zeros(6)):
+            yield t
+
+    async def main():
+        async for _ in steps():
+            break
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return mg.tensor(1.0).t
+
+    assert asyncio.run(main()) is None
+
+
+def test_blocks_that_close_in_another_order_take_only_their_own_away():
+    outer, inner, third = mg.no_grad(), mg.scope("s"), mg.time_step(4)
+    outer.__enter__()
+    inner.__enter__()
+    third.__enter__()
+    outer.__exit__(None, None, None)
+    assert state() == (True, (("time", 4),), "s")
+    inner.__exit__(None, None, None)
+    assert state() == (True, (("time", 4),), None)
+    third.__exit__(None, None, None)
+    assert state() == CLEAN

@@ -836,3 +836,17 @@ def test_grid_states_are_lanes():
     cols = [s for s in graph.states if s.axis.name == "col"]
     assert len(cols) == 1
     assert len(cols[0].nodes) == 20
+
+
+def test_a_cell_of_two_directions_is_told_per_use_and_in_sum():
+    cell = nn.GRUCell(2, 3)
+    xs = np.random.default_rng(1).standard_normal((5, 3, 2)).astype(np.float32)
+    y, _ = nn.Bidirectional(cell, cell)(xs)
+    graph = mg.Graph((y**2).sum())
+    (whole,) = mg.grad((y**2).sum(), cell.W_hh)
+    with pytest.raises(ValueError, match="choose one with axis=: forwards, backwards"):
+        graph.grad_by_step(cell.W_hh)
+    parts = [graph.grad_by_step(cell.W_hh, axis=name) for name in ("forwards", "backwards")]
+    both = graph.grad_by_step(cell.W_hh, axis=["forwards", "backwards"])
+    np.testing.assert_allclose(both, parts[0] + parts[1], rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(both.sum(0), whole.data, rtol=1e-5, atol=1e-6)
