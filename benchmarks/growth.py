@@ -1,5 +1,4 @@
-"""Time and memory of an LSTM against the number of steps: both have to grow in proportion, also when one tensor of
-all inputs is sliced in a loop."""
+"""Time and memory against the number of steps, parameters and axes: both grow in proportion."""
 
 import gc
 import sys
@@ -35,8 +34,54 @@ def sliced_loss(T: int) -> mg.Tensor:
     return (h**2).mean()
 
 
+def leaves(n: int) -> mg.Tensor:
+    """A sum of n parameters that all have one name."""
+    return np.stack([mg.tensor(1.0, requires_grad=True, name="w") for _ in range(n)]).sum()
+
+
+def loops(n: int) -> mg.Tensor:
+    """n loops over two steps, one after another: n axes."""
+    h = mg.tensor(1.0, requires_grad=True, name="w")
+    for _ in range(n):
+        for _, x in mg.timesteps(np.ones(2, np.float32)):
+            h = h * x
+    return h
+
+
+def scalar_chain(n: int) -> mg.Tensor:
+    """n steps of h = w * h on single numbers."""
+    w, h = mg.tensor(0.9, requires_grad=True, name="w"), mg.tensor(1.0)
+    for t in range(n):
+        with mg.time_step(t):
+            h = w * h
+    return h
+
+
+# what there is much of: how to make it, and the sizes
+MUCH = {
+    "parameters of one name": (leaves, (2_000, 20_000)),
+    "axes": (loops, (100, 1000)),
+    "scalar steps": (scalar_chain, (10_000, 100_000)),
+    "nodes": (scalar_chain, (20_000, 2_000_000)),
+}
+
+
+def much(make: object, n: int) -> list[str]:
+    """A row: milliseconds of the forward, of backward and of `repr(graph)`, for n of something."""
+    start = time.perf_counter()
+    loss = make(n)
+    forward = time.perf_counter()
+    loss.backward()
+    backward = time.perf_counter()
+    repr(mg.Graph(loss))
+    end = time.perf_counter()
+    times = (forward - start, backward - forward, end - backward)
+    each = (end - start) / n * 1e6
+    return [f"{n:,}", *(f"{1e3 * seconds:,.1f}" for seconds in times), f"{each:.2f}"]
+
+
 def measure(make: object, T: int, repeats: int) -> list[str]:
-    """A row: milliseconds forward and backward (the best of some runs), bytes and time of a node and of a step."""
+    """A row: the best milliseconds forward and backward, bytes and time of a node and of a step."""
     forward, backward = [], []
     for _ in range(repeats):
         gc.collect()
@@ -85,3 +130,9 @@ def main(quick: bool = False) -> None:
     }.items():
         rows = [measure(make, T, 1 if quick else 5) for T in (STEPS[:2] if quick else STEPS)]
         table(f"growth with T: {title}", header, rows)
+    rows = []
+    for thing, (make, sizes) in MUCH.items():
+        for n in sizes[:1] if quick else sizes:
+            rows.append([thing, *much(make, n)])
+            gc.collect()
+    table("much of one thing", ["", "n", "forward ms", "backward ms", "repr ms", "µs each"], rows)

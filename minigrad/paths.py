@@ -199,5 +199,12 @@ class Timeline:
 
     def steps_of(self, axis: Axis) -> list[int]:
         """The steps t of all runs of an axis, in the order of their first visits."""
-        runs = [run for (_, own), run in self._runs.items() if own is axis]
-        return list(dict.fromkeys(t for run in runs for t in run))
+        return list(self._by_axis.get(axis, ()))
+
+    @cached_property
+    def _by_axis(self) -> dict[Axis, dict[int, None]]:
+        """The steps t of each axis, run by run, as the keys of a table."""
+        table: dict[Axis, dict[int, None]] = {}
+        for (_, axis), run in self._runs.items():
+            table.setdefault(axis, {}).update(dict.fromkeys(run))
+        return table

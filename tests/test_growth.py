@@ -80,6 +80,11 @@ def drain(loss: mg.Tensor) -> None:
 
 # what is made with n, and what is then done with it
 CASES: dict[str, tuple[Callable[[int], object], Callable[..., object]]] = {
+    "backward to leaves of one name": (lambda n: total(leaves(n)), lambda loss: loss.backward()),
+    "parameters of one name": (lambda n: total(leaves(n)), lambda y: mg.Graph(y).parameters),
+    "a graph's one line": (lambda n: total(leaves(n)), lambda y: repr(mg.Graph(y))),
+    "clipping": (leaves, lambda ws: (total(ws).backward(), mg.clip_grad_norm_(ws, 1.0))),
+    "axes": (loops, lambda loss: (mg.Graph(loss).axes, repr(mg.Graph(loss)))),
     "mg.grad of many": (leaves, lambda ws: mg.grad(total(ws), ws)),
     "a chain": (chain, lambda loss: loss.backward()),
     "printing every step": (chain, drain),
@@ -108,7 +113,7 @@ def test_twice_as_much_takes_twice_the_work(name: str) -> None:
     assert many <= 2.2 * few
 
 
-@pytest.mark.parametrize("make", [chain, lambda n: total(leaves(n)), loops])
+@pytest.mark.parametrize("make", [chain, lambda n: total(leaves(n)), nested_scopes, loops])
 def test_long_graphs_are_used_under_a_small_recursion_limit(make) -> None:
     def use() -> None:
         loss = make(1100)
@@ -132,5 +137,18 @@ def test_modules_inside_of_modules_are_walked_under_a_small_recursion_limit() ->
         box.load_state_dict(box.state_dict())
         box.eval().train()
         box.zero_grad()
+
+    under_limit(use)
+
+
+def test_errors_deep_inside_of_scopes_name_the_whole_path() -> None:
+    def use() -> None:
+        with contextlib.ExitStack() as stack:
+            for k in range(1100):
+                stack.enter_context(mg.scope(f"s{k}"))
+            w = mg.tensor(np.ones(3), requires_grad=True)
+            with pytest.raises(ValueError, match="s0") as caught:
+                w + np.ones(2)
+            assert "s1099" in "\n".join([str(caught.value), *caught.value.__notes__])
 
     under_limit(use)
