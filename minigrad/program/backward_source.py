@@ -233,7 +233,7 @@ class _Writer(Traced):
         if node not in self.notes:
             expression, name = naming.expression(self.graph, node), naming.label(self.graph, node)
             what = expression if expression == name else f"{name} = {expression}"
-            self.notes[node] = f"{what}   ({node.source})"
+            self.notes[node] = f"{in_one_line(what)}   ({in_one_line(str(node.source))})"
         self.lines.append(Line(self._time(node), target, form, value, self.notes[node]))
 
     def _time(self, node: Tensor) -> tuple[str, int] | None:
@@ -363,6 +363,11 @@ class _Writer(Traced):
             )
             arguments[stem] = np.stack([found[t] for t in range(len(found))]) if whole else found
         return arguments | {unrolled(name): seed for name, seed in self.seeds.items()}, set(steps)
+
+
+def in_one_line(text: str) -> str:
+    """A text of the user's as it may stand in a comment: names are data, and never become code."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _kind(node: Tensor) -> Any:

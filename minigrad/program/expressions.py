@@ -175,20 +175,36 @@ def _template(written: str) -> ast.expr:
 
 
 def _parsed(written: str) -> ast.expr:
-    return copy.deepcopy(_template(written))
+    """The tree of an expression, whose root is a new node; its parts are shared and never changed."""
+    return copy.copy(_template(written))
 
 
 def _filled(written: str, names: dict[str, ast.expr]) -> ast.expr:
     """The expression with names replaced by expressions."""
-    return _replaced(_parsed(written), names)
+    filled: ast.expr = _replaced(_parsed(written), names)
+    return filled
 
 
 def _replaced(tree: Any, names: dict[str, ast.expr]) -> Any:
-    class Replace(ast.NodeTransformer):
-        def visit_Name(self, node: ast.Name) -> ast.expr:
-            return names.get(node.id, node)
-
-    return Replace().visit(tree)
+    """The tree with names replaced; the nodes on the way to one are new, all others are shared."""
+    if isinstance(tree, ast.Name):
+        return names.get(tree.id, tree)
+    changed: dict[str, Any] = {}
+    for field, value in ast.iter_fields(tree):
+        new = value
+        if isinstance(value, ast.AST):
+            new = _replaced(value, names)
+        elif isinstance(value, list) and value:
+            parts = [_replaced(x, names) if isinstance(x, ast.AST) else x for x in value]
+            new = parts if any(p is not x for p, x in zip(parts, value, strict=True)) else value
+        if new is not value:
+            changed[field] = new
+    if not changed:
+        return tree
+    tree = copy.copy(tree)
+    for field, new in changed.items():
+        setattr(tree, field, new)
+    return tree
 
 
 @functools.cache

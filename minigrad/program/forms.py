@@ -23,7 +23,7 @@ from minigrad.program.ir import (
     parts_of,
 )
 
-UFUNCS = {name for name in dir(np) if isinstance(getattr(np, name), np.ufunc)}
+UFUNCS = {name for name, function in vars(np).items() if isinstance(function, np.ufunc)}
 REDUCTIONS = {"sum", "mean", "max", "min", "prod", "var", "std"}
 ALONG_AXIS = {"softmax", "log_softmax", "logsumexp"}
 

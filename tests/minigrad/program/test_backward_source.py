@@ -406,3 +406,15 @@ def test_float32_stays_float32() -> None:
         assert {dx.dtype for dx in names[function](**source.arguments).values()} == {
             np.dtype(np.float32)
         }
+
+
+def test_a_name_never_becomes_code(tmp_path) -> None:
+    victim = tmp_path / "made by a name"
+    w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0)
+    for t in range(5):
+        with mg.time_step(t):
+            h = w * h
+            h.name = f"a\n    open({str(victim)!r}, 'w')\r\x0b\x85\u2028    open({str(victim)!r}, 'w')"
+    odd = mg.tensor(2.0, requires_grad=True, name="x): import os #\n'\"")
+    programs(mg.Graph(h * odd))
+    assert not victim.exists()
