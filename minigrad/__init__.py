@@ -18,7 +18,7 @@ from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.public import Graph
 from minigrad.recorder import note, record
 from minigrad.reports import clip_report
-from minigrad.scope import no_grad, scope, tracing
+from minigrad.scope import is_tracing, no_grad, scope, tracing
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 from minigrad.timesteps import time_step, timesteps
 
@@ -67,7 +67,7 @@ __all__ += [
     "primitive",
     "scope",
 ]
-__all__ += ["clear_cache", "compile"]
+__all__ += ["clear_cache", "compile", "is_tracing"]
 __all__ += ["Difference", "first_difference", "note", "record"]
 __all__ += ["seed", "set_default_dtype", "tensor", "time_step", "timesteps", "tracing", "vjp"]
 __all__ += ops.__all__

@@ -281,6 +281,19 @@ def no_grad() -> recorded:
     return recorded(enabled=False)
 
 
+def is_tracing() -> bool:
+    """Whether operations are recorded that need no gradient, as `tracing` and `mg.compile` do.
+
+    Then what a module does must not depend on the values of this call alone.
+
+    >>> import minigrad as mg
+    >>> with mg.tracing():
+    ...     mg.is_tracing()
+    True
+    """
+    return recording.get().tracing
+
+
 def tracing() -> recorded:
     """Record everything inside: comparisons, indices and operations on constants are nodes too.
 

@@ -186,8 +186,9 @@ def _mark_state(cell: Cell, state: State, names: list[str], before: State) -> No
 
 
 def _masks_by_step(mask: Array) -> dict[int, mg.Tensor]:
-    """The mask (B, 1) of each step in which some row has ended."""
-    return {k: wide_mask(row, 2) for k, row in enumerate(mask) if not row.all()}
+    """The mask (B, 1) of each step in which some row has ended; of all where a trace must hold for all."""
+    every = mg.is_tracing()
+    return {k: wide_mask(row, 2) for k, row in enumerate(mask) if every or not row.all()}
 
 
 def _keep_ended(mask: mg.Tensor, y: Any, new: State, state: State) -> tuple[Any, State]:

@@ -33,7 +33,7 @@ class Aligner:
     """Builds the statements of one recording."""
 
     def __init__(self, recording: Recording) -> None:
-        self.recording = recording
+        self.recording, self.window = recording, recording.window
         self.results = [recording.loss, *recording.grads.values(), *tensors(recording.aux)]
         self.nodes = Graph(*self.results).nodes
         self.clock = Clock(self.nodes, recording.answers)
@@ -41,10 +41,13 @@ class Aligner:
         self.statements: dict[Any, Statement] = {}
         self.family: dict[Tensor, Any] = {}
         self.members: dict[Any, dict[int, Tensor]] = {}
+        self.gaps: set[Statement] = set()  # gradients that are cut between windows
+        self.models: dict[Any, int] = {}  # the step of each axis that stands for all
 
     def program(self) -> Program:
         """All statements that the results need."""
         self._find_families()
+        self._choose_models()
         for node in self.nodes:
             if node in self.family:
                 self._declare_family(self.family[node])
@@ -54,6 +57,8 @@ class Aligner:
             self._model(key)
         for key in self.members:
             self._compare(key)
+        for statement in self.gaps:
+            statement.period = self.window
         for node in self.nodes:
             if node.op is not None and node not in self.family:
                 self._outside(node)
@@ -89,9 +94,14 @@ class Aligner:
         return (*site(node), node.shape, node.dtype)
 
     def _is_uniform(self, key: Any, nodes: dict[int, Tensor]) -> bool:
-        """Whether a family has a node in all steps but some first and last ones."""
+        """Whether a family has a node in all steps but some first and last ones.
+
+        Of a backward pass, more may be missing where a gradient is cut; who reads it is compared.
+        """
         steps = self.clock.steps[key[1]]
-        return steps > 2 and max(nodes) - min(nodes) + 1 == len(nodes) and len(nodes) > steps // 2
+        if isinstance(next(iter(nodes.values()))._scope, RuleScope):
+            return steps > 2 and len(nodes) > 1 and len(nodes) >= steps // 3
+        return steps > 2 and max(nodes) - min(nodes) + 1 == len(nodes) >= steps // 2
 
     def row_of(self, x: Tensor) -> tuple[Tensor, int] | None:
         """The sequence and the step, where a node only takes one step out of a sequence."""
@@ -122,9 +132,21 @@ class Aligner:
         if node not in self.statements:
             self.statements[node] = _statement(node, None, (0, 0))
 
+    def _choose_models(self) -> None:
+        """Of each axis the step with most nodes, so that nothing is cut there; near the middle."""
+        counts: Counter[Any] = Counter()
+        for key, nodes in self.members.items():
+            counts.update((key[1], t) for t in nodes)
+        for axis, steps in self.clock.steps.items():
+            first = min(2, steps - 1)
+            inner = range(first, max(steps - 2, first + 1))
+            ranked = [(counts[axis, t], -abs(t - steps // 2), t) for t in inner]
+            self.models[axis] = max(ranked)[-1]
+
     def _middle(self, key: Any) -> int:
-        nodes = self.members[key]
-        return min(max(self.clock.steps[key[1]] // 2, min(nodes)), max(nodes))
+        """The step whose node stands for a family."""
+        nodes, model = self.members[key], self.models[key[1]]
+        return min(nodes, key=lambda t: abs(t - model))
 
     def _model(self, key: Any) -> None:
         """The operands of a family, from its middle node."""
@@ -140,6 +162,7 @@ class Aligner:
 
     def _operands(self, node: Tensor, t: int) -> list[Operand]:
         self.origins.user = node
+        self.origins.steps = self.clock.steps[self.clock.places[node][0]]
         return [self.operand(x, a, t) for x, a in zip(node.inputs, node.arrays, strict=True)]
 
     def operand(self, x: Tensor, array: Any, t: int) -> Operand:
@@ -250,10 +273,20 @@ class _Fit(NamedTuple):
             self._is_nothing(part)
 
     def _is_nothing(self, part: Operand) -> None:
-        if isinstance(part, Ref) and self._outside(part):
+        if self._is_cut(part):
+            assert isinstance(part, Ref)
+            self.aligner.gaps.add(part.statement)
+        elif isinstance(part, Ref) and self._outside(part):
             self._set_row(part, NOTHING)
         else:
-            self._refuse("lacks a gradient")
+            self._refuse("lacks a gradient that the others have")
+
+    def _is_cut(self, part: Operand) -> bool:
+        """Whether an operand is a gradient that crosses into an earlier window of truncated BPTT."""
+        if not isinstance(part, Ref) or not part.offset or not part.statement.timed:
+            return False
+        left = part.statement.steps - self.t - part.offset
+        return bool(self.aligner.window and left > 0 and left % self.aligner.window == 0)
 
     def _outside(self, wanted: Ref) -> bool:
         """Whether the wanted step is none that the other statement has."""

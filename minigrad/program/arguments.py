@@ -143,6 +143,7 @@ class Changed:
 
     lengths: old number of rows → new one, for the arrays in `timed`.  Entries are the array's own ones,
     drawn anew, and floats are moved a little, towards zero, so that what was in a range stays in it.
+    Whole numbers from 1 to a length are lengths of rows: they are drawn anew up to the new one.
     """
 
     def __init__(self, lengths: dict[int, int], timed: frozenset[str], seed: int) -> None:
@@ -166,10 +167,26 @@ class Changed:
         if isinstance(leaf, np.floating):
             return type(leaf)(leaf * (1 - 1e-2 * rng.random()) + (leaf == 0) * 1e-2)
         array = leaf.data if isinstance(leaf, Tensor) else leaf
+        longest = next((n for n in self.lengths if _are_lengths(array, n)), None)
+        if longest is not None:
+            return _drawn_lengths(array, self.lengths[longest], rng)
         other = changed(array, self.lengths.get(len(array)) if path in self.timed else None, rng)
         if not isinstance(leaf, Tensor):
             return other
         return Tensor(other, leaf.requires_grad, leaf.dtype, leaf.name)
+
+
+def _are_lengths(array: Array, longest: int) -> bool:
+    """Whether an array may hold the lengths of the rows of a batch of sequences."""
+    whole = array.ndim == 1 and array.dtype.kind in "iu" and array.size > 0
+    return whole and array.min() >= 1 and array.max() <= longest
+
+
+def _drawn_lengths(array: Array, longest: int, rng: np.random.Generator) -> Array:
+    """Other lengths, of which one is 1: so that every step but the first has a row that has ended."""
+    other = rng.integers(1, longest, array.shape, array.dtype, endpoint=True)
+    other[rng.integers(array.size)] = 1
+    return other
 
 
 def changed(array: Array, rows: int | None, rng: np.random.Generator) -> Array:

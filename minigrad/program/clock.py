@@ -1,4 +1,4 @@
-"""Which step of which loop a recorded node belongs to: the one place that looks at time labels.
+"""Which step of which loop a recorded node belongs to.
 
 A node that was made in a labelled step belongs to it; a node of a backward pass to the step of its
 forward node.  What a program does outside of the labels, once for each step (`[f(y) for y in ys]`,
@@ -12,11 +12,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from minigrad.program.labels import Place, extreme, label_of
 from minigrad.program.record import RuleScope
 from minigrad.source import Source
 from minigrad.tensor import Tensor
-
-Place = tuple[Any, int]  # an axis, and the number of a step counted from 0
 
 
 class Clock:
@@ -24,14 +23,14 @@ class Clock:
 
     def __init__(self, nodes: Iterable[Tensor], answers: dict[Tensor, Tensor]) -> None:
         self.nodes, self.answers = list(nodes), answers
-        labelled = {n: label for n in self.nodes if (label := _label(n)) is not None}
-        first = _extreme(labelled.values(), min)
+        labelled = {n: found for n in self.nodes if (found := label_of(n)) is not None}
+        first = extreme(labelled.values(), min)
         self._labelled = {n: (axis, t - first[axis]) for n, (axis, t) in labelled.items()}
         self._rejected: set[Any] = set()
         self.places: dict[Tensor, Place] = {}
         while self._place_all():
             pass
-        self.steps = {axis: 1 + t for axis, t in _extreme(self.places.values(), max).items()}
+        self.steps = {axis: 1 + t for axis, t in extreme(self.places.values(), max).items()}
 
     def _place_all(self) -> bool:
         """Place every node; False when all groups of unlabelled nodes are as regular as steps are."""
@@ -47,7 +46,7 @@ class Clock:
                     continue
                 groups[group].append(place)
             self.places[node] = place
-        steps = {axis: 1 + t for axis, t in _extreme(self.places.values(), max).items()}
+        steps = {axis: 1 + t for axis, t in extreme(self.places.values(), max).items()}
         bad = {g for g, places in groups.items() if not _regular(places, steps[g[1]])}
         self._rejected |= bad
         return bool(bad)
@@ -77,23 +76,6 @@ class Clock:
         """The step of the input whose gradient this is: of the parts of a stack's gradient."""
         x = self.answers.get(node)
         return self.places.get(x) if x is not None else None
-
-
-def steps_of(nodes: Iterable[Tensor]) -> set[int]:
-    """How many steps the labelled loops have."""
-    labels = {label for node in nodes if (label := _label(node)) is not None}
-    return set(Counter(axis for axis, _ in labels).values())
-
-
-def _label(node: Tensor) -> Place | None:
-    return None if node.time is None else (node.time.axis, node.time.t)
-
-
-def _extreme(places: Iterable[Place], choose: Any) -> dict[Any, int]:
-    found: dict[Any, int] = {}
-    for axis, t in places:
-        found[axis] = choose(found.get(axis, t), t)
-    return found
 
 
 def _regular(places: list[Place], steps: int) -> bool:

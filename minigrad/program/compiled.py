@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.backward import backward_steps, begin, walk
+from minigrad.graph import Graph
 from minigrad.program.align import tensors
 from minigrad.program.arguments import flat, leaves, names_of_gradients
 from minigrad.program.build import Built, build
-from minigrad.program.clock import steps_of
 from minigrad.program.errors import CompileError, WrongProgramError
+from minigrad.program.labels import steps_of, window_of
 from minigrad.program.record import outcome
 from minigrad.program.specialise import specialise
 from minigrad.tensor import Array, Tensor, constant
@@ -34,14 +35,15 @@ class Result(NamedTuple):
 class Variant:
     """The program for arguments of one shape and dtype, whatever their lengths."""
 
-    def __init__(self, step: Step, bound: dict[str, Any], steps: set[int]) -> None:
-        specialised = specialise(step.loss_fn, bound, steps)
+    def __init__(self, step: Step, bound: dict[str, Any], steps: set[int], window: int) -> None:
+        specialised = specialise(step.loss_fn, bound, steps, window)
         self.built: Built = build(specialised, step.exact, step.backend)
         if self.built.notes and step.backend == "c" and not self.built.c_source:
             warnings.warn(
                 f"compile: {self.built.notes[0]}; the program runs in NumPy", stacklevel=5
             )
         self.lengths, self.aux = specialised.lengths, specialised.recording.aux
+        self.window = specialised.recording.window
         self.names = names_of_gradients(bound)
         self.paths = list(leaves(bound))
         self.key = self.signature(bound)
@@ -174,7 +176,12 @@ class Step:
         self._latest = variant
         every = self.check_every and variant.calls % self.check_every == 0
         if variant.is_longer(bound) or every:
-            return self._checked(variant, bound, self.eager(bound))
+            graphs: list[Graph] = []
+            wanted = self.eager(bound, graphs)
+            if window_of(graphs[0]) not in (0, variant.window):
+                self.variants.remove(variant)  # it was made of a step too short to be cut
+                return self._first(bound)
+            return self._checked(variant, bound, wanted)
         variant.calls += 1
         return variant.run(bound)
 
@@ -185,9 +192,9 @@ class Step:
 
     def _first(self, bound: dict[str, Any]) -> Result:
         """Run eagerly, make a program, and compare the two."""
-        steps: set[int] = set()
-        wanted = self.eager(bound, steps)
-        variant = Variant(self, bound, steps)
+        graphs: list[Graph] = []
+        wanted = self.eager(bound, graphs)
+        variant = Variant(self, bound, steps_of(graphs[0].nodes), window_of(graphs[0]))
         if not variant.serves(bound):
             raise CompileError("compile: sequences that go together have different lengths")
         result = self._checked(variant, bound, wanted)
@@ -203,11 +210,11 @@ class Step:
         variant.calls += 1
         return found
 
-    def eager(self, bound: dict[str, Any], steps: set[int] | None = None) -> Result:
-        """The same step by the engine; `steps` is told how many steps its loops have."""
+    def eager(self, bound: dict[str, Any], graphs: list[Graph] | None = None) -> Result:
+        """The same step by the engine; its graph is added to `graphs`."""
         graph, aux = outcome(self.loss_fn(**bound))
-        if steps is not None:
-            steps |= steps_of(graph.nodes)
+        if graphs is not None:
+            graphs.append(graph)
         table = begin(graph)
         for _ in walk.get()(graph, table):
             pass

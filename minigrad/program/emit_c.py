@@ -109,11 +109,24 @@ class CLoop:
         for item in self._groups():
             if isinstance(item, Group):
                 parts.append(self._nest(item))
+                parts += [self._cut(s) for s in item.body if s.period]
             elif item.kind == "matmul":
                 parts.append(guard(guarded(item), self.loop.steps, self._product(item)))
+                parts += [self._cut(item)] if item.period else []
             else:
                 parts.append(guard(guarded(item), self.loop.steps, self._reduction(item)))
         return parts
+
+    def _cut(self, s: Statement) -> list[str]:
+        """Zeros in the steps at which a gradient is cut."""
+        place = self._timed(s, 0)
+        size = prod(place.shape)
+        if not place.is_plain:
+            raise UnsupportedError("a cut in a part of an array")
+        return [
+            f"if (({c_size(s.steps)} - t) % {s.period} == 0)",
+            f"    for (int i = 0; i < {size}; i++) ({place.pointer})[i] = 0;",
+        ]
 
     def _groups(self) -> list[Group | Statement]:
         found: list[Group | Statement] = []
@@ -502,6 +515,8 @@ def written(
     """The loops that C can do."""
     found: dict[Loop, CLoop] = {}
     for k, loop in enumerate(loops):
+        if all(s in storage.views for s in loop.body):
+            continue
         try:
             found[loop] = CLoop(f"loop_{k}", loop, storage, lengths)
         except UnsupportedError as problem:

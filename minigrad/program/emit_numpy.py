@@ -253,6 +253,9 @@ class NumpyEmitter:
         x = [self._spread(x, s, self.batch(x, skipped, left)) for x in s.operands]
         out = self._steps(s, 0, skipped, left)
         self.run += lines(Call(s, x, out, 1, self._function))
+        if s.period:
+            first = plus(f"{s.steps} % {s.period}", self.storage.padding.get(s, (0, 0))[0])
+            self.run.append(f"{s.name}_all[{first} :: {s.period}] = 0")
 
     def _view_outside(self, s: Statement) -> None:
         """A view of an array that is another one at each call."""
@@ -286,6 +289,11 @@ class NumpyEmitter:
                 high = f" < {loop.steps} - {left}" if left else ""
                 found = [f"if {low}t{high}:", *[f"    {line}" for line in found]]
             body += found
+            if s.period:
+                body.append(f"if ({s.steps} - t) % {s.period} == 0:")
+                body.append(f"    {s.name}[t][...] = 0")
+        if not body:
+            return
         steps = f"range({loop.steps})"
         head = f"for t in {f'reversed({steps})' if loop.backwards else steps}:"
         self.run += [head, *[f"    {line}" for line in body]]

@@ -293,6 +293,17 @@ def _counted(call: Call) -> list[str]:
     )
 
 
+def _before_the_end(call: Call) -> list[str]:
+    c = call.s.constants
+    text = f"(np.arange({c['n']})[:, None] < {call.x[0]}).reshape({literal_shape(c['shape'])})"
+    return call.assigned(text)
+
+
+def _differs_from(call: Call) -> list[str]:
+    c = call.s.constants
+    return call.assigned(f"({call.x[0]} != {c['value']}).reshape({literal_shape(c['shape'])})")
+
+
 def _shaped(call: Call) -> list[str]:
     c, (x,) = call.s.constants, call.s.operands
     text = call.x[0]
@@ -365,6 +376,7 @@ FORMS: dict[str, Callable[[Call], list[str]]] = {
     "matmul": _matmul, "where": _where, "concatenate": _concatenate, "stack": _stack,
     "unstack": _unstack, "getitem": _getitem, "reshape": _reshape, "ravel": _reshape, "squeeze": _reshape,
     "filled": _filled, "counted": _counted, "shaped": _shaped,
+    "before_the_end": _before_the_end, "differs_from": _differs_from,
     "product_over_steps": _product_over_steps, "sum_over_rows": _sum_over_rows,
     "cut": _copied, "clip_gradient": _copied,
 }  # fmt: skip

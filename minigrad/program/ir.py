@@ -87,6 +87,7 @@ class Statement:
     op: None for an argument.  shape: of one step.  steps: how many there are; None outside of time.
     absent: how many steps at the start and at the end do not have it.  before, after: its values in
     steps that it does not have, counted from the first step (−1, ...) and from the end (0, ...).
+    period: every so many steps, counted back from the end, it is 0: a gradient that is cut there.
     """
 
     op: Primitive | None
@@ -101,6 +102,7 @@ class Statement:
     before: dict[int, Operand] = field(default_factory=dict)
     after: dict[int, Operand] = field(default_factory=dict)
     absent: tuple[int, int] = (0, 0)
+    period: int | None = None
 
     @property
     def timed(self) -> bool:

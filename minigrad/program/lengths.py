@@ -42,7 +42,7 @@ class Merger:
 
     def _statement(self, same: Sequence[Statement]) -> None:
         first = self.here = same[0]
-        if len({(s.op, s.which, s.dtype, len(s.operands), s.absent) for s in same}) > 1:
+        if len({(s.op, s.which, s.dtype, len(s.operands), s.period) for s in same}) > 1:
             self._refuse("is another operation when the sequence is longer")
         for name in ("shape", "steps", "constants", "operands", "before", "after"):
             setattr(first, name, self._value([getattr(s, name) for s in same]))

@@ -15,7 +15,7 @@ import numpy as np
 from minigrad.primitive import primitive
 from minigrad.program.arguments import GivenFloat
 from minigrad.program.errors import CompileError
-from minigrad.program.ir import Ref, Statement
+from minigrad.program.ir import Operand, Ref, Statement
 from minigrad.tensor import Array, Tensor
 
 
@@ -29,6 +29,18 @@ def filled(*, shape: Any, value: Any, dtype: Any) -> Any:
 def counted(*, n: Any, shape: Any, dtype: Any) -> Any:
     """0, 1, 2, ... in a shape."""
     return np.arange(n, dtype=dtype).reshape(shape)
+
+
+@primitive(differentiable=False)
+def before_the_end(lengths: Any, *, n: Any, shape: Any) -> Any:
+    """Which rows are inside of their length at each of n steps."""
+    return (np.arange(n)[:, None] < lengths).reshape(shape)
+
+
+@primitive(differentiable=False)
+def differs_from(x: Any, *, value: Any, shape: Any) -> Any:
+    """Where the entries are not this one: where a token is no padding."""
+    return (x != value).reshape(shape)
 
 
 @primitive(differentiable=False)
@@ -57,6 +69,7 @@ class Origins:
         }
         self.computed = {id(node._array): node for node in nodes if node.op is not None}
         self.made: dict[Any, Statement] = {}
+        self.steps = 0  # of the loop whose operands are looked up
         self.user: Tensor | None = None  # the node whose operands are looked up
 
     def number(self, value: Any) -> Statement | None:
@@ -78,7 +91,46 @@ class Origins:
             given = _array(value)
             if given.size == array.size and array.size and _same(given, array):
                 return self._shaped(self.arguments[path], array)
-        return self._regular(array)
+        return self._regular(array) or self._derived(array)
+
+    def _derived(self, array: Array) -> Statement | None:
+        """A mask: of the lengths of sequences, or of one token."""
+        if array.dtype != bool:
+            return None
+        for path, value in self.values.items():
+            given = _array(value)
+            if given.dtype.kind in "iu" and given.size:
+                found = self._length_mask(path, given, array) or self._token_mask(
+                    path, given, array
+                )
+                if found is not None:
+                    return found
+        return None
+
+    def _length_mask(self, path: str, given: Array, array: Array) -> Statement | None:
+        n, rest = divmod(array.size, given.size)
+        if given.ndim != 1 or rest or not n:
+            return None
+        inside = np.arange(n)[:, None] < given
+        if not np.array_equal(inside.ravel(), array.ravel()):
+            return None
+        return self._mask(before_the_end, path, {"n": n, "shape": array.shape}, array)
+
+    def _token_mask(self, path: str, given: Array, array: Array) -> Statement | None:
+        if given.size != array.size or array.all():
+            return None
+        value = given.ravel()[~array.ravel()][0]
+        if not np.array_equal((given != value).ravel(), array.ravel()):
+            return None
+        return self._mask(differs_from, path, {"value": int(value), "shape": array.shape}, array)
+
+    def _mask(self, op: Any, path: str, constants: dict[str, Any], array: Array) -> Statement:
+        key = op, path, *map(str, constants.items())
+        if key not in self.made:
+            operands: list[Operand] = [Ref(self.arguments[path], None)]
+            made = Statement(op, constants, array.shape, array.dtype, operands=operands)
+            self.made[key] = made
+        return self.made[key]
 
     def element(self, leaf: Tensor, t: int) -> Statement | None:
         """The argument of whose rows a leaf is row t; None if it is none."""
@@ -88,11 +140,26 @@ class Origins:
         """As `element`, of an array."""
         if id(array) in self.by_id:
             return None
+        if array.dtype == bool and (mask := self._row_of_mask(array, t)) is not None:
+            return mask
         for path, value in self.values.items():
             given = _array(value)
             rows = given.ndim > 0 and len(given) > t and given[t].size == array.size > 0
             if rows and _same(given[t], array) and not _is_uniform(array):
                 return self._shaped(self.arguments[path], array, rows=len(given))
+        return None
+
+    def _row_of_mask(self, array: Array, t: int) -> Statement | None:
+        """The mask of some lengths, of which an array is the row of step t."""
+        for path, value in self.values.items():
+            given = _array(value)
+            if given.dtype.kind not in "iu" or given.shape != (array.size,):
+                continue
+            if np.array_equal(array.ravel(), t < given):
+                steps = np.arange(self.steps)[:, None] < given
+                whole = steps.reshape(self.steps, *array.shape)
+                constants = {"n": self.steps, "shape": whole.shape}
+                return self._mask(before_the_end, path, constants, whole)
         return None
 
     def index(self, array: Array, t: int | None, node: Tensor) -> Any:

@@ -83,7 +83,7 @@ class _Loop:
         if not isinstance(x, Ref) or x.offset != 0 or x.statement.kind != s.kind:
             return False
         y = x.statement
-        own = self.uses[y] == 1 and not (y.before or y.after)
+        own = self.uses[y] == 1 and not (y.before or y.after or y.period)
         return own and y.shape == s.shape and y.dtype == s.dtype and self.needs_loop(x)
 
     def needs_loop(self, x: Operand) -> bool:

@@ -13,6 +13,7 @@ from minigrad.backward import InputGrads, Traced, backward_steps, fit, seeds
 from minigrad.graph import Graph
 from minigrad.primitive import Primitive
 from minigrad.program.errors import CompileError
+from minigrad.program.labels import window_of
 from minigrad.scope import Scope, caller, recorded
 from minigrad.source import Source
 from minigrad.tensor import Tensor
@@ -130,7 +131,8 @@ def is_opaque(op: Primitive) -> bool:
 class Recording(NamedTuple):
     """A step that was run: its outputs and gradients, and what belongs to whom.
 
-    arguments: the leaves by path.  answers: see `Joint`.
+    arguments: the leaves by path.  answers: see `Joint`.  window: after how many steps the gradient
+    is cut; 0 if it is not.
     """
 
     loss: Tensor
@@ -138,6 +140,7 @@ class Recording(NamedTuple):
     aux: Any
     arguments: dict[str, Any]
     answers: dict[Tensor, Tensor]
+    window: int = 0
 
 
 def record(
@@ -157,7 +160,8 @@ def record(
         for path, leaf in arguments.items()
         if isinstance(leaf, Tensor) and leaf in table.grads
     }
-    return Recording(graph.outputs[0], grads, aux, arguments, table.answers)
+    window = window_of(graph)
+    return Recording(graph.outputs[0], grads, aux, arguments, table.answers, window)
 
 
 def outcome(result: Any) -> tuple[Graph, Any]:

@@ -65,7 +65,7 @@ def drop_identities(program: Program) -> None:
     """Reshapes to the same shape and sums over nothing go, where rows and ends have no say."""
     table: dict[Statement, Operand] = {}
     for s in program.statements:
-        if s.kind in ("reshape", "sum", "broadcast_to") and not (s.before or s.after):
+        if s.kind in ("reshape", "sum", "broadcast_to") and not (s.before or s.after or s.period):
             x = s.operands[0]
             if (
                 isinstance(x, Ref)
@@ -81,7 +81,7 @@ def drop_identities(program: Program) -> None:
 def hoist(program: Program) -> None:
     """What is computed from nothing that has steps leaves the loop."""
     for s in reached(program.results):
-        alone = s.timed and not (s.before or s.after) and not moves(s.constants)
+        alone = s.timed and not (s.before or s.after or s.period) and not moves(s.constants)
         if alone and all(isinstance(x, Number) or _same_in_all_steps(x) for x in s.edges()):
             s.steps, s.absent = None, (0, 0)
             replace_everywhere(program, {})
@@ -113,7 +113,7 @@ def join_sums(program: Program) -> None:
 
 def _joined(x: Operand, users: dict[Statement, int]) -> Operand:
     """All steps of a statement, summed in one operation where there is one."""
-    if not isinstance(x, Every) or users[x.statement] != 1 or x.offset:
+    if not isinstance(x, Every) or users[x.statement] != 1 or x.offset or x.statement.period:
         return x
     f = x.statement
     if f.kind == "matmul" and len(f.shape) == 2:

@@ -18,7 +18,7 @@ from minigrad.tensor import Array, Tensor
 
 LENGTHS = ("T", "S", "R", "Q", "P")  # what the lengths of sequences are called
 MOST = 32  # guesses which arguments are sequences
-SHORT = 6  # steps of the first recording: a first, a last, and enough that are like no end
+SHORT = 8  # steps of the first recording: a first, a last, and enough that are like no end
 
 
 class Specialised(NamedTuple):
@@ -29,15 +29,18 @@ class Specialised(NamedTuple):
     recording: Recording
 
 
-def specialise(loss_fn: Callable[..., Any], bound: dict[str, Any], steps: set[int]) -> Specialised:
+def specialise(
+    loss_fn: Callable[..., Any], bound: dict[str, Any], steps: set[int], window: int
+) -> Specialised:
     """Record the step at a few lengths, and align what was recorded.
 
-    steps: how many steps the loops have with these arguments.
+    steps: how many steps the loops have with these arguments.  window: after how many the gradient
+    is cut, if it is.
     """
     problems: list[Exception] = []
     for timed in itertools.islice(guesses(bound, steps), MOST):
         try:
-            return _recorded(loss_fn, bound, timed)
+            return _recorded(loss_fn, bound, timed, window)
         except Exception as error:
             problems.append(error)
     refusals = [error for error in problems if isinstance(error, CompileError)]
@@ -66,11 +69,14 @@ def _in_network(path: str, bound: dict[str, Any]) -> bool:
 
 
 def _recorded(
-    loss_fn: Callable[..., Any], bound: dict[str, Any], timed: dict[int, frozenset[str]]
+    loss_fn: Callable[..., Any],
+    bound: dict[str, Any],
+    timed: dict[int, frozenset[str]],
+    window: int,
 ) -> Specialised:
     """Record with these arguments as sequences: at short lengths, then each one step longer."""
     names = dict(zip(timed, LENGTHS, strict=False))
-    base = _short(bound, timed)
+    base = _short(bound, timed, max(SHORT, 2 * window + 3))
     variants = [base, *({**base, n: base[n] + 1} for n in base)]
     paths = frozenset(path for group in timed.values() for path in group)
     recordings: list[Recording] = []
@@ -87,12 +93,12 @@ def _recorded(
     return Specialised(merged, lengths_of, recordings[0])
 
 
-def _short(bound: dict[str, Any], timed: dict[int, frozenset[str]]) -> dict[int, int]:
+def _short(bound: dict[str, Any], timed: dict[int, frozenset[str]], least: int) -> dict[int, int]:
     """The lengths of the first recording: short, and no other size of any argument."""
     taken = {n for leaf in leaves(bound).values() for n in _shape(leaf)}
     base: dict[int, int] = {}
     for n in timed:
-        free = (k for k in itertools.count(SHORT) if not {k, k + 1} & taken)
+        free = (k for k in itertools.count(least) if not {k, k + 1} & taken)
         base[n] = next(free)
         taken |= {base[n], base[n] + 1}
     return base

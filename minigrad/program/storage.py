@@ -45,7 +45,7 @@ def allocate(program: Program, blocks: list[Block]) -> Storage:
         if not isinstance(x, Number) and x.statement.timed:
             _note_reading(reader, x, storage, looped)
     for s in program.statements:
-        if s.timed and (s.before or s.after or s not in looped):
+        if s.timed and (s.before or s.after or s.period or s not in looped):
             storage.kept.add(s)
     _keep_what_is_seen_through_views(storage)
     return storage
@@ -53,7 +53,9 @@ def allocate(program: Program, blocks: list[Block]) -> Storage:
 
 def _look_for_views(s: Statement, storage: Storage) -> None:
     x = s.operands[0] if s.operands else None
-    plain = s.timed and isinstance(x, Ref) and x.offset == 0 and not (s.before or s.after)
+    plain = (
+        s.timed and isinstance(x, Ref) and x.offset == 0 and not (s.before or s.after or s.period)
+    )
     taken = s.kind == "getitem" and is_basic(s.constants["index"])
     if plain and (taken or s.kind in VIEWS):
         storage.views[s] = x.statement  # type: ignore[union-attr]
@@ -83,7 +85,7 @@ def _width(x: Operand) -> int:
 def _may_be_part(x: Statement, s: Statement, storage: Storage, looped: set[Statement]) -> bool:
     own = x in looped and storage.block[x] == storage.block[s] and x.dtype == s.dtype
     free = x not in storage.views and x not in storage.parts and x.kind != "concatenate"
-    return own and free and not (x.before or x.after)
+    return own and free and not (x.before or x.after or x.period)
 
 
 def _note_reading(

@@ -132,6 +132,31 @@ def cut_memory(net, xs, ys):
     return mg.Graph(every(net, xs, ys)).cut(name="c")
 
 
+def truncated(net, xs, ys):
+    return mg.Graph(every(net, xs, ys)).truncate(3)
+
+
+def rows_that_end(net, xs, lengths):
+    y, (h, _) = net(xs, lengths=lengths)
+    return (y * y).mean() + (h * h).sum()
+
+
+def with_lengths(T: int) -> tuple[Any, ...]:
+    return normal(T, B, D), np.array([T, max(1, T - 3)])
+
+
+def padded_words(net, xs, ys):
+    return nn.cross_entropy(net(xs), ys)
+
+
+class PaddedWords(Words):
+    """Tokens of which 0 is padding."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__(layer)
+        self.embedding = nn.Embedding(11, D, padding=0)
+
+
 def plain_tensors(p, xs):
     h = mg.tensor(np.zeros((B, H)), dtype=xs.dtype)
     for _, x in mg.timesteps(xs):
@@ -220,6 +245,17 @@ def cases() -> dict[str, Case]:
             translated, Translator, lambda T: (normal(T + 3, B, D), normal(T, B, D), normal(T, B, Q))
         ),
         "clipped edges": Case(clipped, lambda: Net(nn.LSTM(D, H)), each_step),
+        "truncated": Case(truncated, lambda: Net(nn.LSTM(D, H)), each_step),
+        "truncated, one loss": Case(
+            lambda net, xs, ys: mg.Graph(last(net, xs, ys)).truncate(3),
+            lambda: Net(nn.GRU(D, H)),
+            last_step,
+        ),
+        "lengths": Case(rows_that_end, lambda: nn.LSTM(D, H), with_lengths),
+        "lengths, two directions": Case(
+            rows_that_end, lambda: nn.LSTM(D, H, num_layers=2, bidirectional=True), with_lengths
+        ),
+        "padded words": Case(padded_words, lambda: PaddedWords(nn.GRU(D, H)), tokens),
         "cut memory": Case(cut_memory, lambda: Net(nn.LSTM(D, H)), each_step),
         "plain tensors": Case(plain_tensors, weights, lambda T: (normal(T, B, D),)),
         "no time": Case(

@@ -414,7 +414,9 @@ def test_a_name_never_becomes_code(tmp_path) -> None:
     for t in range(5):
         with mg.time_step(t):
             h = w * h
-            h.name = f"a\n    open({str(victim)!r}, 'w')\r\x0b\x85\u2028    open({str(victim)!r}, 'w')"
+            h.name = (
+                f"a\n    open({str(victim)!r}, 'w')\r\x0b\x85\u2028    open({str(victim)!r}, 'w')"
+            )
     odd = mg.tensor(2.0, requires_grad=True, name="x): import os #\n'\"")
     programs(mg.Graph(h * odd))
     assert not victim.exists()
