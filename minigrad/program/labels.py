@@ -26,8 +26,11 @@ def steps_of(nodes: Iterable[Tensor]) -> set[int]:
 
 
 def label_of(node: Tensor) -> Place | None:
-    """The axis and step that a node was labelled with."""
-    return None if node.time is None else (node.time.axis, node.time.t)
+    """The outermost axis, and the step of it, that a node was labelled with."""
+    if not node.time:
+        return None
+    axis, t, _ = node.time[0]  # steps of inner loops are written out
+    return axis, t
 
 
 def extreme(places: Iterable[Place], choose: Any) -> dict[Any, int]:
