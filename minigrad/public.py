@@ -5,6 +5,7 @@ Each method is one line.  The docstring stands where the code stands; `documente
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Generator
 from functools import cached_property
 from os import PathLike
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from minigrad import edits, flow, graph, measures, pickling, states
 from minigrad.backward import Step, backward_steps, begin, run
+from minigrad.checkup import Checkup, checkup
 from minigrad.edges import Edges
 from minigrad.graph import Axes
 from minigrad.operators import functions
 from minigrad.reports import GradientFlow, GradientMatrix, TruncationBias
+from minigrad.scope import caller
 from minigrad.states import State
 from minigrad.tensor import Array, Tensor
 
@@ -127,6 +130,10 @@ class Graph(graph.Graph):
     @documented(flow.gradient_flow)
     def gradient_flow(self, jacobians: bool | str = True, axis: Axes = None) -> GradientFlow:
         return flow.gradient_flow(self, jacobians, axis)
+
+    @documented(checkup)
+    def checkup(self, parameters: Any = None) -> Checkup:
+        return checkup(self, parameters, frame=caller(sys._getframe(1)))
 
     @documented(measures.grad_by_step)
     def grad_by_step(

@@ -22,7 +22,7 @@ FLOORS = [
     [
         *("reports", "functional", "anomaly", "clip", "edges", "edits", "watch", "flow"),
         *("measures", "gradcheck", "explain", "pickling", "running"),
-        *("recorder", "differences"),
+        *("recorder", "differences", "checkup"),
     ],
     ["render", "program"],
     ["public"],

@@ -18,6 +18,7 @@ import numpy as np
 from minigrad import graph as core
 from minigrad import naming
 from minigrad.backward import GradTable, Step, backward_steps, walk
+from minigrad.checkup import checkup
 from minigrad.debugger import change, navigate, passes, program, show, stops  # noqa: F401  # the commands
 from minigrad.debugger.conditions import Condition
 from minigrad.debugger.facts import PassInfo, StepInfo
@@ -33,6 +34,7 @@ from minigrad.tensor import Tensor
 
 Conditions = Iterable["Condition | str"]
 Stream = TextIO | None
+CHECKED_NODES = 3000  # a larger graph is not checked up unasked
 _RUNNERS = ("<frozen", "runpy.py")  # files whose frames are not the program's
 
 
@@ -319,6 +321,17 @@ class Debugger(Prompt):
         if graph.time_steps:
             steps = f", T = {len(graph.time_steps)}"
         self.write(f"backward pass {self.passes}{line}{loss}{steps}, {len(graph)} nodes")
+        if self.stops == 1 and self.focus is None and len(graph) <= CHECKED_NODES:
+            self.write(self._checkup_line())
+
+    def _checkup_line(self) -> str:
+        """At the first stop: what is most suspicious about the pass; "" for nothing."""
+        frame = self.stack[0] if self.stack else None
+        found = checkup(self.session.original, frame=frame, careful=True)
+        if not found:
+            return ""
+        more = f"; {len(found) - 1} more by typing checkup" if len(found) > 1 else ""
+        return f"checkup: {found[0].text}{more}"
 
 
 class Breakpoint(Condition):

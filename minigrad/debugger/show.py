@@ -12,18 +12,18 @@ import numpy as np
 
 from minigrad import naming, norms
 from minigrad.backward import Step
+from minigrad.checkup import check_rule, rules_of
+from minigrad.checkup import checkup as check_up
 from minigrad.debugger.prompt import Answer, CommandError, Prompt, command
 from minigrad.debugger.texts import array_text, callers, in_brackets, is_finite, norm_of
 from minigrad.edits import clip_gradient, cut
 from minigrad.explain import explain as explain_gradient
-from minigrad.gradcheck import gradcheck
 from minigrad.reports import StateFlow
 from minigrad.sparkline import sparkline
 from minigrad.tensor import Tensor
 
 MAX_PARTS = 12  # contributions on one line
 TABLE_ROWS = 20
-AGREEMENT = 1e-5  # relative error of a derivative in float64
 
 
 @command("grad [NODE]", example="grad h[3]")
@@ -166,50 +166,31 @@ def _source_text(function: Any) -> str:
         return f"def {name}{inspect.signature(function)}: ...  # there is no source text"
 
 
-def rules_of(node: Tensor) -> dict[int, Any]:
-    """The rules that run when the pass visits a node, by the number of the input."""
-    op = node.op
-    if op is None:
-        return {}
-    rules = [op.joint] * len(node.inputs) if op.joint else op.rules
-    pairs = enumerate(zip(node.inputs, rules))
-    return {k: rule for k, (x, rule) in pairs if x.requires_grad and rule}
-
-
 @command("check [NODE]", example="check")
 def check(prompt: Prompt, text: str) -> Answer:
-    """The rules of a node against finite differences of its forward, on the arrays of that call."""
+    """The rules of a node against finite differences of its forward, on the arrays of that call.
+
+    Where the operation is too flat there to tell, also at numbers around 0.
+    """
     node = prompt.find(text)
     if node.op in (cut, clip_gradient):
         raise CommandError("an edit is no derivative: it is there to change the gradient")
     if not all(map(is_finite, node.arrays)):
         problem = "not all that goes into the operation is finite"
         raise CommandError(f"the rule cannot be checked here: {problem}")
-    verdicts = [f"rule {rule.__name__} {_agreement(node, k)}" for k, rule in rules_of(node).items()]
+    verdicts = [f"rule {rule.__name__} {check_rule(node, k)}" for k, rule in rules_of(node).items()]
     return "\n".join(dict.fromkeys(verdicts)) or "a leaf has no rule"
 
 
-def _agreement(node: Tensor, k: int) -> str:
-    """Whether the gradient of input k is what finite differences say, here or beside a kink."""
-    x = np.asarray(node.arrays[k], np.float64)
+@command("checkup", example="checkup")
+def checkup(prompt: Prompt, _: str) -> Answer:
+    """What is suspicious about this pass, each finding with its evidence and line.
 
-    def forward(x: Any) -> Any:
-        return node.op(*node.arrays[:k], x, *node.arrays[k + 1 :], **node.constants)
-
-    def error(x: Any) -> float:
-        step = 1e-6 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
-        return gradcheck(forward, x, eps=step, tolerance=math.inf).worst.error
-
-    with np.errstate(all="ignore"):
-        here = error(x)
-        if here < AGREEMENT:
-            return f"agrees with finite differences to {AGREEMENT:g}"
-        if node.call is None and forward(x).dtype != np.float64:
-            return f"cannot be checked: the operation gives {forward(x).dtype}"
-        beside = x + 1e-3 * np.random.default_rng(0).uniform(0.5, 1, x.shape)
-        if error(beside) < AGREEMENT:
-            return "agrees with finite differences beside a kink"
-    return f"DISAGREES with finite differences: {here:.0e}"
+    Parameters without gradient or shared, steps that the loss ignores, saturated gates, a softmax
+    over the batch, padding that is read, wrong rules, history that is carried on, two dtypes.
+    """
+    frame = prompt.stack[0] if prompt.stack else None
+    return str(check_up(prompt.session.original, frame=frame))
 
 
 @command("explain [NODE]", example="explain W_hh")
