@@ -104,7 +104,7 @@ class Survey:
         self.arrives |= {leaf: _norm(_values(dx)) for leaf, dx in table.sums.items()}
 
     def place(self, node: Tensor) -> str:
-        """The user's line of a node: where it was made, or where the module around it was called."""
+        """The user's line of a node: where it was made, and where its module was called."""
         line, scope = str(node.source), node._scope
         if scope is not None and str(scope.called_from) != line:
             return f"{line}, called from {scope.called_from}"

@@ -1,4 +1,4 @@
-"""Where two graphs, or two recorded runs, part: the first value, gradient or figure that differs."""
+"""Where two graphs, or two recorded runs, part: the first thing that differs."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def _amount(x: Any, y: Any) -> str:
 
 
 def _described(graph: Graph, node: Tensor) -> str:
-    """A node with its time step, expression and line; a constant with the operation that uses it."""
+    """A node with step, expression and line; a constant with the operation that uses it."""
     name = naming.label(graph, node)
     at = "" if node.t is None else f" at t = {node.t}"
     if node.op is None and not node.requires_grad and graph.users[node]:

@@ -58,10 +58,12 @@ class Unlike(NamedTuple):
 class Run:
     """A recording: for each pass the figures, as columns by name.
 
-    pass, loss; max_norm: the largest ‖∂loss/∂state‖, `where` its state and step; norm, grad_norm and
-    update: ‖θ‖, ‖∂loss/∂θ‖ and ‖Δθ‖ / ‖θ‖ over all parameters, and of each one as "norm.W",
-    "grad.W", "update.W"; line: where the pass was started; generator: the state of `mg.generator()`;
-    and what was noted, as lr by the optimisers.
+    pass, loss.
+    max_norm, where: the largest ‖∂loss/∂state‖, and its state, step and scope.
+    norm, grad_norm, update: ‖θ‖, ‖∂loss/∂θ‖ and ‖Δθ‖ / ‖θ‖ over all parameters; of each one they are
+    "norm.W", "grad.W" and "update.W".
+    line: where the pass was started.  generator: the state of `mg.generator()`.
+    And what was noted, as lr by the optimisers.
 
     Index it by the name of a column; print it for a summary; `plot` draws it.
     """
@@ -352,7 +354,7 @@ def open_recorder() -> Recorder | None:
 
 
 def record(path: str | PathLike[str] | None = None, keep: int = 1000) -> Recorder:
-    """Record every backward pass inside the block: loss, norms, updates, and where they were largest.
+    """Record every backward pass inside the block: its loss, norms and updates.
 
     path: an `.npz` to write; every pass is on the disk as soon as it is over, so that a run that is
     killed can be read with `minigrad.recorder.read(path)`.  keep: how many passes stay in memory.

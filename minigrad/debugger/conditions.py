@@ -77,12 +77,14 @@ class ConditionReader(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """A function of the passes before: median(loss), rises(loss, 5)."""
         name = getattr(node.func, "id", "")
-        column, *rest = node.args or [node.func]
-        known = name in FUNCTIONS and getattr(column, "id", "") in SERIES and not node.keywords
-        if not known or len(rest) > (name == "rises"):
+        first, *rest = node.args or [node.func]
+        column = getattr(first, "id", "")
+        known = name in FUNCTIONS and column in SERIES and not node.keywords
+        allowed = 1 if name == "rises" else 0
+        if not known or len(rest) > allowed:
             raise self._refusal(node)
-        self.fields.add(column.id)  # type: ignore[attr-defined]  # a name, as was just seen
-        return self._operand(node, name, [ast.Constant(column.id), *rest])  # type: ignore[attr-defined]
+        self.fields.add(column)
+        return self._operand(node, name, [ast.Constant(column), *rest])
 
     def _operand(self, node: ast.expr, method: str, arguments: list[ast.expr]) -> ast.expr:
         """A call of a fact, which is also told as evidence."""

@@ -52,7 +52,7 @@ FIELDS = {
     "loss": Field("pass", "the loss", "loss > 10 * median(loss)"),
     "lr": Field("pass", "the learning rate of the last optimiser step", "lr > 0.1"),
     "update": Field("pass", "‖Δθ‖ / ‖θ‖ of the last optimiser step", "update > 0.1"),
-    "max_norm": Field("pass", "the largest ‖∂loss/∂state‖ of the pass before", "max_norm > 100"),
+    "max_norm": Field("pass", "the largest ‖∂loss/∂state‖ in the last pass", "max_norm > 100"),
     "grad_norm": Field("pass", "‖∂loss/∂θ‖ of the pass before", "grad_norm > 100"),
     "param": Field("pass", "a parameter: its norm, grad, update", 'param("W").norm > 100'),
 }

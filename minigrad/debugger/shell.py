@@ -19,7 +19,7 @@ from minigrad import graph as core
 from minigrad import naming
 from minigrad.backward import GradTable, Step, backward_steps, walk
 from minigrad.checkup import checkup
-from minigrad.debugger import change, navigate, passes, program, show, stops  # noqa: F401  # the commands
+from minigrad.debugger import change, navigate, passes, program, show, stops  # noqa: F401
 from minigrad.debugger.conditions import Condition
 from minigrad.debugger.facts import PassInfo, StepInfo
 from minigrad.debugger.prompt import Move, Prompt, Quit
@@ -50,8 +50,8 @@ class Debugger(Prompt):
 
     As a context manager it drives every pass that starts inside, in this thread and this process.
     Ctrl-C stops at the next step of a backward pass.
-    record: a file in which each pass is recorded, as `mg.record` does; else only the last passes are
-    remembered.
+    record: a file in which each pass is recorded, as `mg.record` does; else only the last passes
+    are remembered.
     """
 
     def __init__(

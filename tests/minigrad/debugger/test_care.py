@@ -1,4 +1,4 @@
-"""What goes wrong at the prompt and around it: nothing is lost, nothing is claimed that is not so."""
+"""What goes wrong at the prompt and around it: nothing is lost, nothing untrue is said."""
 
 from __future__ import annotations
 

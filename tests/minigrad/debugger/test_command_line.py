@@ -386,7 +386,7 @@ def test_an_interrupt_stops_a_pass_where_it_is_and_the_next_one_between_passes(
 
 
 def test_replay_of_a_torch_job_needs_only_its_arrays(tmp_path: Path) -> None:
-    """The gradients of the replayed network are those of the job: same layout, two biases summed."""
+    """The replayed network is that of the job: same layout, two biases summed."""
     rng = np.random.default_rng(0)
     shapes = {
         "weight_ih_l0": (16, 3),

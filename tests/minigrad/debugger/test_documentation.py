@@ -62,7 +62,7 @@ def test_transcripts(folder: Path, command: str, said: str) -> None:
 
 
 def shape(text: str) -> list[str]:
-    """A transcript without its numbers, bars and line numbers: they depend on last digits and on edits."""
+    """A transcript without its numbers, bars and line numbers."""
     plain = re.sub(r"[▁▂▃▄▅▆▇█]+", "▁", re.sub(r"(\.py):\d+", r"\1", text))
     return re.sub(NUMBER, "N", plain).split("\n")
 

@@ -1,4 +1,4 @@
-"""Where nobody sits at a terminal: nothing hangs, nothing fails in silence, the exit status tells."""
+"""Where nobody sits at a terminal: nothing hangs, and the exit status tells."""
 
 from __future__ import annotations
 
