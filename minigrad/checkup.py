@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import FrameType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import Numbers, backward_steps, begin
-from minigrad.edits import state_names
+from minigrad.backward import GradTable, backward_steps, begin
 from minigrad.gradcheck import gradcheck
 from minigrad.graph import Graph
-from minigrad.primitive import Primitive, Scatter
+from minigrad.norms import array_of, norm
+from minigrad.primitive import Primitive
 from minigrad.tensor import Tensor
 
 SATURATED = 0.95  # of the entries
@@ -73,7 +74,7 @@ class Survey:
 
     def __init__(self, graph: Graph, *, careful: bool = False) -> None:
         self.graph = graph
-        self.name_of = state_names(graph)
+        self.name_of = partial(naming.name_of, graph)
         self.arrives: dict[Tensor, float] = {}
         self.sends: dict[Tensor, bool] = {}
         self.padding: dict[Tensor, list[int]] = {}
@@ -91,17 +92,17 @@ class Survey:
         except Exception as error:
             self.failure = f"{type(error).__name__}: {error}"
 
-    def _look(self, graph: Graph, table: Numbers) -> None:
+    def _look(self, graph: Graph, table: GradTable) -> None:
         for step in backward_steps(graph, table):
-            node, dy = step.node, _values(step.grad)
-            self.arrives[node] = _norm(dy)
+            node, dy = step.node, array_of(step.grad)
+            self.arrives[node] = norm(dy)
             going = [dx for dx in step.contributions() if dx is not None]
-            self.sends[node] = not going or any(np.any(_values(dx)) for dx in going)
+            self.sends[node] = not going or any(np.any(array_of(dx)) for dx in going)
             if _fills_padding(node) and dy.ndim > 1:
                 rows = _rows_of_padding(np.asarray(node.arrays[0], bool), dy)
                 if rows and any(e.target.time is None for e in graph.users[node]):
                     self.padding[node] = rows
-        self.arrives |= {leaf: _norm(_values(dx)) for leaf, dx in table.sums.items()}
+        self.arrives |= {leaf: norm(array_of(dx)) for leaf, dx in table.grads.items()}
 
     def place(self, node: Tensor) -> str:
         """The user's line of a node: where it was made, and where its module was called."""
@@ -152,6 +153,11 @@ def checkup(
     return Checkup(found)
 
 
+def deaths(graph: Graph) -> list[Finding]:
+    """Where the gradient of a state dies on its way back: a step that gets one and hands none on."""
+    return [*_dying(Survey(graph))]
+
+
 def _is_the_programs(node: Tensor) -> bool:
     """Whether a pass over this node runs code of the program: a rule, or a hook."""
     return bool(node._hooks) or not _module(node.op).startswith("minigrad.")
@@ -159,19 +165,6 @@ def _is_the_programs(node: Tensor) -> bool:
 
 def _unhooked(x: Tensor, dy: Any) -> Any:
     return dy
-
-
-def _values(x: Any) -> Any:
-    """The array of a tensor, of a gradient, or of the part that a Scatter adds."""
-    value = x.value if isinstance(x, Scatter) else x
-    return np.asarray(getattr(value, "_array", value))
-
-
-def _norm(array: Any) -> float:
-    square = float(np.vdot(array, array))
-    if not 1e-30 < square < math.inf:
-        square = float(np.sum(array.astype(np.float64) ** 2))
-    return math.sqrt(square) if square == square else math.nan
 
 
 def _rows_of_padding(inside: Any, dy: Any) -> list[int]:
@@ -217,10 +210,10 @@ def _not_finite(survey: Survey) -> Iterator[Finding]:
         return
     wrong = np.isnan if any(np.isnan(y._array).any() for y in outputs) else np.isinf
     kind = "NaN" if wrong is np.isnan else "infinite"
-    node = next(x for x in survey.graph.nodes if wrong(_values(x)).any())
+    node = next(x for x in survey.graph.nodes if wrong(array_of(x)).any())
     text = f"the loss is {kind}: first so is {_made(survey, node)}"
     while node.op is not None:
-        odd = [x for x in node.inputs if x.op and not np.isfinite(_values(x)).all()]
+        odd = [x for x in node.inputs if x.op and not np.isfinite(array_of(x)).all()]
         if not odd:
             break
         node = odd[0]
@@ -241,7 +234,7 @@ def _made(survey: Survey, node: Tensor) -> str:
 
 def _range(survey: Survey, x: Tensor) -> str:
     """The range of an operand, and how many of its entries are 0 or not finite."""
-    values = _values(x)
+    values = array_of(x)
     finite = values[np.isfinite(values)]
     text = f"{survey.name_of(x)} in [{finite.min():.3g}, {finite.max():.3g}]" if finite.size else ""
     zeros, odd = np.count_nonzero(values == 0), values.size - finite.size
@@ -361,7 +354,7 @@ def _layers_of(survey: Survey, users: list[Tensor]) -> str:
     """How many layers use a parameter: states that one line makes more than once in a time step."""
     sites: dict[Any, list[str]] = {}
     for node in users:
-        key = (node.time, id(node._code), node._instruction, node.op)
+        key = (node.time and node.time.steps, id(node._code), node._instruction, node.op)
         sites.setdefault(key, []).append(node.scope)
     scopes = max(sites.values(), key=len, default=[])
     uses = len(scopes)
@@ -374,9 +367,10 @@ def _layers_of(survey: Survey, users: list[Tensor]) -> str:
 def _states_in_a_step(survey: Survey, user: Tensor) -> int:
     """How many states the line that makes a layer's state makes in the time step of a node."""
     sites: dict[Any, int] = {}
-    for node in survey.graph.nodes:
+    graph = survey.graph
+    for node in graph.nodes:
         is_state = node.role is not None and node.role.kind == "state" and node.op is not None
-        if is_state and node.time == user.time and node.scope == user.scope:
+        if is_state and node.scope == user.scope and graph.place(node) == graph.place(user):
             key = id(node._code), node._instruction
             sites[key] = sites.get(key, 0) + 1
     return max(sites.values(), default=0)
@@ -496,7 +490,7 @@ def _saturated(survey: Survey) -> Iterator[Finding]:
         for test, words in ((below, low), (above, high)):
             if test is None:
                 continue
-            hits = sum(int(np.count_nonzero(test(_values(node)))) for node in nodes)
+            hits = sum(int(np.count_nonzero(test(array_of(node)))) for node in nodes)
             share = hits / sum(node.size for node in nodes)
             if share > SATURATED:
                 scope = f" of {nodes[0].scope}" if nodes[0].scope else ""

@@ -13,7 +13,7 @@ import numpy as np
 from minigrad import naming
 from minigrad.backward import Step, backward_steps, begin
 from minigrad.graph import Graph
-from minigrad.primitive import Scatter
+from minigrad.norms import array_of
 from minigrad.recorder import TEXTS, Row, Run, read
 from minigrad.tensor import Tensor
 
@@ -132,7 +132,7 @@ def relative_difference(x: Any, y: Any) -> float:
     """max |x − y| / max(|x|, |y|); infinite where one is missing, or not finite alone."""
     if x is None or y is None:
         return 0.0 if x is y else math.inf
-    one, two = (np.asarray(_values(v), np.float64) for v in (x, y))
+    one, two = (np.asarray(array_of(v), np.float64) for v in (x, y))
     if one.shape != two.shape:
         return math.inf
     if np.array_equal(one, two, equal_nan=True):
@@ -140,12 +140,6 @@ def relative_difference(x: Any, y: Any) -> float:
     with np.errstate(all="ignore"):
         size = np.max(np.abs(one - two)) / np.max(np.maximum(np.abs(one), np.abs(two)))
     return float(size) if math.isfinite(size) else math.inf
-
-
-def _values(x: Any) -> Any:
-    """The array of a tensor, of a gradient, or of the part that a Scatter adds."""
-    value = x.value if isinstance(x, Scatter) else x
-    return getattr(value, "_array", value)
 
 
 def _difference(kind: str, graph: Graph, node: Tensor, size: float, text: str) -> Difference:
@@ -163,7 +157,7 @@ def _amount(x: Any, y: Any) -> str:
     """The first element that differs most, in both."""
     if x is None or y is None:
         return "none in one of the two"
-    one, two = (np.asarray(_values(v), np.float64) for v in (x, y))
+    one, two = (np.asarray(array_of(v), np.float64) for v in (x, y))
     with np.errstate(all="ignore"):
         gap = np.nan_to_num(np.abs(one - two), nan=np.inf, posinf=np.inf)
     at = np.unravel_index(int(np.argmax(gap)), gap.shape)

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from minigrad import naming
 from minigrad.backward import GradTable, Step, walk
 from minigrad.graph import Graph
+from minigrad.norms import norm
 from minigrad.reports import curves
 from minigrad.scope import caller
 from minigrad.sparkline import sparkline
@@ -254,7 +255,7 @@ class Recorder(Run):
             for step in driver(graph, pending):
                 node = step.node
                 if node._instruction in sites and (id(node._code), node._instruction) in sites:
-                    size = _norm(step._grad)
+                    size = norm(step._grad)
                     if not size <= largest:  # NaN, too
                         largest, at = size, node
                 yield step
@@ -285,7 +286,11 @@ class Recorder(Run):
         self._arrays = [leaf._array for leaf in leaves]
         total = squares = 0.0
         for name, leaf in zip(names, leaves):
+<<<<<<< HEAD
             grad, size = _norm(pending.grads[leaf]), _norm(leaf._array)
+=======
+            grad, size = norm(pending.grads[leaf]), norm(leaf._array)
+>>>>>>> 369441f (The debugger's flow is gradient_flow's; steps of inner axes in conditions; norms from one place)
             row["grad." + name], row["norm." + name] = grad, size
             total += grad * grad
             squares += size * size
@@ -313,7 +318,7 @@ class Recorder(Run):
             leaf = ref()
             if leaf is None or leaf._array is before:
                 continue
-            change = _norm(leaf._array - before)
+            change = norm(leaf._array - before)
             size = float(self.now.get(f"norm.{name}", 0.0))
             row[f"update.{name}"] = change / size if size else math.nan
             squares += change * change
@@ -385,19 +390,6 @@ def note(**values: float) -> None:
     while recorder is not None:
         recorder.note(**values)
         recorder = recorder._around
-
-
-def _norm(grad: Any) -> float:
-    """‖grad‖₂, summed in float64 where float32 would overflow or vanish."""
-    array = grad
-    if type(array) is not np.ndarray:
-        value = getattr(grad, "value", grad)
-        array = np.asarray(getattr(value, "_array", value))
-    square = float(np.vdot(array, array))
-    if not 1e-30 < square < math.inf:
-        wide = array.astype(np.float64)
-        square = float(np.vdot(wide, wide))
-    return math.sqrt(square)
 
 
 def _generator_state() -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -35,6 +36,7 @@ class ConditionReader(ast.NodeTransformer):
     fields: those that the condition asks for.
     words: pairs (field, text) that only a graph can tell to be right.
     evidence: the figures of passes that are compared, and how they are computed.
+    inner: whether it compares the step on a named axis, perhaps of an inner loop.
     """
 
     def __init__(self, text: str) -> None:
@@ -42,6 +44,7 @@ class ConditionReader(ast.NodeTransformer):
         self.words: list[tuple[str, Any]] = []
         self.fields: set[str] = set()
         self.evidence: list[tuple[str, ast.expr]] = []
+        self.inner = False
         self._compared = ""  # the field of the comparison that is read; "" outside of comparisons
 
     def visit_Name(self, node: Any) -> ast.expr:
@@ -104,7 +107,9 @@ class ConditionReader(ast.NodeTransformer):
         around = self._compared
         parts: list[Any] = [node.left, *node.comparators]
         self._compared = next(filter(None, map(_field, parts)), "?")
-        if self._compared in MATCHED:
+        if self._compared == "?" and _may_be_an_axis(node):
+            read = self._coordinate(node)
+        elif self._compared in MATCHED:
             read = self._matching(node)
         else:
             super().generic_visit(node)
@@ -113,6 +118,15 @@ class ConditionReader(ast.NodeTransformer):
                 self._note_words(node.comparators[0])
         self._compared = around
         return read
+
+    def _coordinate(self, node: ast.Compare) -> ast.expr:
+        """`rk4 == 1` compares the step of a node on the axis rk4."""
+        axis = ast.unparse(node.left)
+        self.words.append(("axis", axis))
+        self.fields |= {"t", "axis"}
+        self.inner = True
+        node.left = ast.Call(_fact("coordinate"), [ast.Constant(axis)], [])
+        return node
 
     def _matching(self, node: ast.Compare) -> ast.expr:
         """`scope == encoder` as a call of `matches`; `in` asks for any of several."""
@@ -154,6 +168,15 @@ class ConditionReader(ast.NodeTransformer):
         return ValueError(
             f"condition {self.text!r}: {found} is not a comparison of the fields {fields}"
         )
+
+
+def _may_be_an_axis(node: ast.Compare) -> bool:
+    """Whether a word is compared with whole numbers, and is not a misspelt field."""
+    if not isinstance(node.left, ast.Name) or len(node.ops) > 1:
+        return False
+    numbers = getattr(node.comparators[0], "elts", node.comparators)
+    whole = all(isinstance(x, ast.Constant) and isinstance(x.value, int) for x in numbers)
+    return whole and not difflib.get_close_matches(node.left.id, FIELDS, 1, 0.6)
 
 
 _ORDERS = (ast.Lt, ast.LtE, ast.Gt, ast.GtE, ast.Is, ast.IsNot)
@@ -210,6 +233,7 @@ class Condition:
         self.commands: list[str] = []  # typed by themselves where it stops
         self.words: list[tuple[str, Any]] = []
         self.fields: set[str] = set()
+        self.inner = False  # whether it is about the steps of a named axis
         self.evidence: dict[str, Callable[[StepInfo], Any]] = {}
         self._info: PassInfo | None = None  # of the pass that it was last called about
         given = [condition] if isinstance(condition, str) and condition.strip() else []
@@ -239,7 +263,7 @@ class Condition:
             problem = f"condition {self.text!r} cannot be read; write for example 't == 3'"
             raise ValueError(problem) from None
         test.body.body = reader.visit(test.body.body)
-        self.words, self.fields = reader.words, reader.fields
+        self.words, self.fields, self.inner = reader.words, reader.fields, reader.inner
         for told, operand in reader.evidence:
             self.evidence[told] = _compiled(operand)
         return _compiled(test.body.body)
@@ -260,6 +284,8 @@ class Condition:
         """What it stops at once here; it does not stop a second time for the same occasion."""
         if self.about == "pass":
             return "pass"
+        if self.inner and info.node.time is not None:
+            return info.node.time.steps
         return info.time_step if self.about == "step" else info.node.serial
 
     def missing(self, run: PassInfo) -> str:

@@ -15,9 +15,10 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.backward import Step
-from minigrad.debugger.texts import did_you_mean, in_brackets, is_finite, norm_of
+from minigrad.debugger.texts import did_you_mean, in_brackets
 from minigrad.flow import state_lines
 from minigrad.graph import Graph
+from minigrad.norms import is_finite, norm
 from minigrad.paths import Axis
 from minigrad.recorder import Recorder
 from minigrad.scope import Scope
@@ -34,7 +35,7 @@ class Field(NamedTuple):
 
 
 FIELDS = {
-    "t": Field("node", "the time step", "t == 3"),
+    "t": Field("node", "the time step; of an inner loop rk4 == 1", "t == 3"),
     "norm": Field("step", "the norm of the gradient", "norm > 100"),
     "fraction": Field(
         "step", "a state's gradient, divided by its first one in the pass", "fraction < 1e-3"
@@ -111,6 +112,8 @@ class PassInfo:
             values = [text for node in self.graph.nodes for text in self.texts(field, node)]
         else:
             values = [getattr(self.node(node), field) for node in self.graph.nodes]
+        if field == "axis":  # those of inner loops, too
+            values += self.axes.values()
         return [value for value in dict.fromkeys(values) if value == value]
 
     @functools.cached_property
@@ -141,7 +144,7 @@ class PassInfo:
             hint = did_you_mean(name, found or names)
             raise ValueError(f"{len(found)} parameters are called {name}{hint}")
         if figure == "norm":
-            return norm_of(names[found[0]])
+            return norm(names[found[0]])
         return self.last(f"{figure}.{found[0]}")
 
     @functools.cached_property
@@ -225,7 +228,7 @@ class StepInfo(NamedTuple):
     @property
     def norm(self) -> float:
         """‖∂loss/∂node‖."""
-        return norm_of(self.step._grad)  # type: ignore[union-attr]  # asked of steps only
+        return norm(self.step._grad)  # type: ignore[union-attr]  # asked of steps only
 
     @property
     def fraction(self) -> float:
@@ -272,6 +275,11 @@ class StepInfo(NamedTuple):
     def axis(self) -> str:
         """The time axis; "" outside of time."""
         return self.run.axes[self.node.time.axis] if self.node.time else ""
+
+    def coordinate(self, axis: str) -> float:
+        """The step on an axis, perhaps of an inner loop; NaN where the node is not on it."""
+        steps = self.run.original.coordinates(self.node)
+        return steps.get(axis, math.nan)
 
     @property
     def index(self) -> int:  # type: ignore[override]

@@ -380,7 +380,8 @@ class Prompt(cmd.Cmd):
         text, node = repr(step), step.node
         if node.time is None or len(self.info.layers) < 2:
             return text
-        return text.replace(f"t={node.t}  ", f"t={node.t} of {self.info.layer(node)}  ", 1)
+        place, _, rest = text.partition("  ")
+        return f"{place} of {self.info.layer(node)}  {rest}"
 
     def condition(self, text: str, once: bool = False) -> Condition:
         """A condition; also a node or its gradient as they are printed: `d(a - 0.1)[3]`."""

@@ -17,8 +17,8 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.backward import GradTable, Step, backward_steps
-from minigrad.debugger.texts import array_of
 from minigrad.graph import Graph
+from minigrad.norms import array_of
 from minigrad.tensor import Tensor
 
 FIRST_INTERVAL = 128  # steps between two snapshots; doubled whenever there are too many

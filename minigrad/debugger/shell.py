@@ -24,9 +24,10 @@ from minigrad.debugger.conditions import Condition
 from minigrad.debugger.facts import PassInfo, StepInfo
 from minigrad.debugger.prompt import Move, Prompt, Quit
 from minigrad.debugger.session import Session
-from minigrad.debugger.texts import callers, is_finite, norm_of
+from minigrad.debugger.texts import callers
 from minigrad.differences import Difference, row_difference
 from minigrad.edits import clip_gradient
+from minigrad.norms import is_finite, norm
 from minigrad.public import Graph
 from minigrad.recorder import Run, open_recorder
 from minigrad.scope import caller, in_engine
@@ -397,9 +398,9 @@ def _finished(session: Session, run: PassInfo) -> str:
     largest, clipped = dict[str, float](), list[bool]()
     for step in session.replay():
         if state := run.states.get(step.node):
-            largest[state] = max(largest.get(state, 0.0), norm_of(step.grad))
+            largest[state] = max(largest.get(state, 0.0), norm(step.grad))
         elif step.node.op is clip_gradient:
-            clipped.append(norm_of(step.input_grads[0]) < norm_of(step.grad) * (1 - 1e-6))
+            clipped.append(norm(step.input_grads[0]) < norm(step.grad) * (1 - 1e-6))
     text += "".join(f"; max |d{state}| = {norm:.2f}" for state, norm in largest.items())
     if clipped:
         text += f"; {sum(clipped)} of {len(clipped)} crossings clipped"

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import inspect
 import linecache
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from minigrad import naming, norms
+from minigrad import naming
 from minigrad.backward import Step
-from minigrad.checkup import check_rule, rules_of
+from minigrad.checkup import check_rule, deaths, rules_of
 from minigrad.checkup import checkup as check_up
 from minigrad.debugger.prompt import Answer, CommandError, Prompt, command
-from minigrad.debugger.texts import array_text, callers, in_brackets, is_finite, norm_of
+from minigrad.debugger.texts import array_text, callers, in_brackets
 from minigrad.edits import clip_gradient, cut
 from minigrad.explain import explain as explain_gradient
+from minigrad.flow import gradient_flow, state_lines
+from minigrad.norms import is_finite, norm, short
 from minigrad.reports import StateFlow
 from minigrad.sparkline import sparkline
 from minigrad.tensor import Tensor
@@ -60,8 +59,8 @@ def inputs(prompt: Prompt, text: str) -> Answer:
     lines = []
     for x, dx in zip(prompt.session.graph.inputs(node), grads, strict=True):
         name = prompt.info.title(x)
-        size = f"norm {norm_of(x):.4g}" if x.dtype.kind == "f" else str(x.dtype)
-        gets = "" if dx is None else f"   gets d{name} {norms.short(dx)}"
+        size = f"norm {norm(x):.4g}" if x.dtype.kind == "f" else str(x.dtype)
+        gets = "" if dx is None else f"   gets d{name} {short(dx)}"
         lines.append(f"{name}: {x.shape}, {size}{gets}")
     if here and not prompt.session.graph.is_first_output(node):
         lines.append(
@@ -110,7 +109,7 @@ def _changed(prompt: Prompt, node: Tensor) -> str:
 
 
 def _size(grad: Any) -> str:
-    return norms.short(grad).strip("|")
+    return short(grad).strip("|")
 
 
 @command("where [NODE]", example="where")
@@ -205,9 +204,9 @@ def pending(prompt: Prompt, _: str) -> Answer:
     sums, lines = prompt.session.pending.grads, []
     for x, dx in sorted(sums.items(), key=lambda item: -item[0].serial):
         parts = dx if isinstance(dx, list) else [dx]
-        if any(map(norm_of, parts)):
+        if any(map(norm, parts)):
             kind = "   parameter" if x.op is None else ""
-            numbers = " + ".join(map(norms.short, parts))
+            numbers = " + ".join(map(short, parts))
             lines.append(f"d{prompt.info.title(x)} {numbers}{kind}")
     rest = [f"... and {len(lines) - TABLE_ROWS} more"] if len(lines) > TABLE_ROWS else []
     if len(sums) > len(lines):
@@ -217,40 +216,46 @@ def pending(prompt: Prompt, _: str) -> Answer:
 
 @command("flow", example="flow")
 def flow(prompt: Prompt, _: str) -> Answer:
-    """The norm of each state's gradient by time step so far, drawn, and how it changes."""
-    states: dict[str, dict[Any, float]] = {}
+    """The norm of each state's gradient by time step so far, drawn, and what becomes of it.
+
+    The words are those of `graph.gradient_flow()`, about the whole pass.
+    """
+    graph = prompt.session.graph
+    arrived: dict[Tensor, float] = {}
     for step in [*prompt.session.replay(), *filter(None, [prompt.session.step])]:
         if step.node in prompt.info.states:
-            norms = states.setdefault(prompt.info.states[step.node], {})
-            norms[step.t] = norm_of(step.grad)
-    if not states:
+            arrived[step.node] = norm(step.grad)
+    if not arrived:
         meaning = "a state is what crosses from one time step to the next"
         return f"no state has been passed yet; {meaning}"
-    return "\n".join(_flow_line(name, norms) for name, norms in states.items())
+    tracks = state_lines(graph, "flow")
+    reports = gradient_flow(graph, jacobians=False).paths
+    words = {}
+    for track, report in zip(tracks, reports, strict=True):
+        words[prompt.info.states[track.states[0]]] = _word(report)
+    by_state: dict[str, dict[Any, float]] = {}
+    for node, size in arrived.items():
+        by_state.setdefault(prompt.info.states[node], {})[node.t] = size
+    changed = bool(prompt.session.changes)
+    lines = [
+        _flow_line(name, norms, "" if changed else words[name]) for name, norms in by_state.items()
+    ]
+    lines += [f"{finding.text}   ({finding.line})" for finding in deaths(graph)]
+    return "\n".join(lines)
 
 
-def _flow_line(name: str, norms: dict[Any, float]) -> str:
+def _flow_line(name: str, norms: dict[Any, float], word: str) -> str:
     """The norms of one state's gradient as bars, with both ends and a verdict."""
     first, last = next(iter(norms)), next(reversed(norms))
     line = f"d{name}   t={first} {norms[first]:.3g} {sparkline(list(norms.values()))}"
-    if len(norms) < 2:
-        return line
-    return f"{line} t={last} {norms[last]:.3g}   {_verdict(norms)}"
+    return f"{line} t={last} {norms[last]:.3g}   {word}".rstrip() if len(norms) > 1 else line
 
 
-def _verdict(norms: dict[Any, float]) -> str:
-    """What the norms of a state's gradient do from step to step, in the words of the reports."""
-    total = np.array([*norms.values()][::-1])
-    unknown = np.full(len(total), math.nan)
-    later = np.append(total[1:], 0.0)
-    with np.errstate(all="ignore"):
-        ratio = np.where(later > 0, total / later, math.nan)
-    none = np.zeros(len(total), bool)
-    steps = [*norms][::-1]
-    path = StateFlow("", "", "", steps, total, total, ratio, none, unknown, {}, 0)
-    if path.verdict in ("unknown", "not finite"):
-        return path.verdict
-    return f"×{path.mean_ratio:.3g} a step: {path.verdict}"
+def _word(report: StateFlow) -> str:
+    """What a report says of a state in a few words."""
+    if report.verdict in ("unknown", "not finite", "cut", "cancels"):
+        return report.verdict
+    return f"×{report.mean_ratio:.3g} a step: {report.verdict}"
 
 
 @command("draw [PATH]", example="draw here.png")

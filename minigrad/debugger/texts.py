@@ -3,45 +3,19 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
+from minigrad.norms import array_of, norm
 from minigrad.primitive import Scatter
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 FULL_SIZE = 24  # elements of an array that is printed in full
 MAX_CHOICES = 12  # names in a hint
-
-
-def array_of(grad: Any) -> Any:
-    """The array of a gradient: of an array itself, of a tensor, of the part that a Scatter adds."""
-    if type(grad) is np.ndarray:
-        return grad
-    value = getattr(grad, "value", grad)
-    return np.asarray(getattr(value, "_array", value))
-
-
-def norm_of(grad: Any) -> float:
-    """‖grad‖₂, summed in float64 where float32 would overflow or vanish."""
-    array = array_of(grad)
-    square = np.vdot(array, array)  # unlike `dot`, silent on overflow
-    if not 1e-30 < square < math.inf:
-        wide = array.astype(np.float64)
-        square = np.vdot(wide, wide)
-    return math.sqrt(square)
-
-
-def is_finite(value: Any) -> bool:
-    """Whether no element is NaN or infinite."""
-    flat = array_of(value).ravel("K")
-    if flat.dtype.kind != "f" or math.isfinite(np.vdot(flat, flat)):
-        return True
-    return bool(np.isfinite(flat).all())
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -77,7 +51,7 @@ def array_text(name: str, value: Any) -> str:
     array = array_of(value)
     text = f"{name}: {array.shape} {array.dtype}"
     if array.size and array.dtype.kind == "f":
-        text += f", norm {norm_of(array):.4g}{_range_text(array)}"
+        text += f", norm {norm(array):.4g}{_range_text(array)}"
     if array.size > FULL_SIZE:
         return text
     return f"{text}\n{np.array2string(array, precision=6, separator=', ')}"

@@ -5,7 +5,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.debugger.facts import PassInfo
-from minigrad.debugger.texts import norm_of
+from minigrad.norms import norm
 
 
 def chain(steps: int = 4, w: float = 2.0) -> mg.Graph:
@@ -94,7 +94,7 @@ def test_nonfinite_stops_where_it_is_born_and_not_after() -> None:
 
 def test_norms_neither_overflow_nor_vanish() -> None:
     for size in (1e-30, 1e-5, 1.0, 1e30):
-        assert norm_of(np.full((3, 3), size, np.float32)) == pytest.approx(3 * size, rel=1e-5)
+        assert norm(np.full((3, 3), size, np.float32)) == pytest.approx(3 * size, rel=1e-5)
 
 
 def test_states_are_found_to_the_last_step() -> None:

@@ -161,7 +161,7 @@ def test_looking() -> None:
     assert said(text, "value").startswith("h[2]: () float32, norm 0.113")
     assert said(text, "grad").startswith("dh: () float32, norm 0.4984")
     assert said(text, "check") == "rule tanh_dx agrees with finite differences to 1e-05"
-    assert said(text, "flow") == "dh   t=3 1 █▁ t=2 0.498   ×0.498 a step: vanishing"
+    assert said(text, "flow") == "dh   t=3 1 █▁ t=2 0.498   ×0.489 a step: vanishing"
     assert said(text, "contributions h[3]") == "dh at t=3 = 1 from the start of the pass"
     assert said(text, "grad w").startswith("dw, so far: () float32, norm 0.1127")
     assert said(text, "grad h[3]") == "dh[3] has been used; goto dh[3] goes back to it"
