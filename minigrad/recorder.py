@@ -286,11 +286,7 @@ class Recorder(Run):
         self._arrays = [leaf._array for leaf in leaves]
         total = squares = 0.0
         for name, leaf in zip(names, leaves):
-<<<<<<< HEAD
-            grad, size = _norm(pending.grads[leaf]), _norm(leaf._array)
-=======
             grad, size = norm(pending.grads[leaf]), norm(leaf._array)
->>>>>>> 369441f (The debugger's flow is gradient_flow's; steps of inner axes in conditions; norms from one place)
             row["grad." + name], row["norm." + name] = grad, size
             total += grad * grad
             squares += size * size
