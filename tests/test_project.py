@@ -61,7 +61,8 @@ def test_before_a_commit_the_same_linters_run_as_in_the_suite() -> None:
     pinned = set(PROJECT["optional-dependencies"]["lint"])
     hooks = read(".pre-commit-config.yaml")["repos"][-1]["hooks"]
     used = {need for hook in hooks for need in hook["additional_dependencies"] if "==" in need}
-    assert used == pinned
+    assert used <= pinned
+    assert {need.partition("==")[0] for need in used} == {"ruff", "mypy"}
 
 
 @pytest.mark.parametrize("workflow", sorted(ROOT.glob(".github/workflows/*.yml")), ids=NAME)

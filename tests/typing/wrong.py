@@ -1,0 +1,59 @@
+"""Every line with a comment `wrong` is a mistake that a type checker has to find, and no other line is.
+
+Nothing runs this file: `tests/test_typing.py` gives it to mypy and to pyright.
+"""
+
+import numpy as np
+
+import minigrad as mg
+import nn
+
+x = mg.tensor([1.0, 2.0], requires_grad=True)
+y = np.tanh(x)
+z = mg.tanh(x)
+xs = np.ones((5, 1, 2))
+graph = mg.Graph(z)
+net = nn.LSTM(2, 4)
+cell = nn.GRUCell(2, 4)
+
+# names that are not there
+x.mena()  # wrong: mean
+x.backwards()  # wrong: backward
+x.gard  # wrong: grad
+(x + x).bar  # wrong: the result of an operator is a Tensor
+x.sum().view  # wrong: so is that of a method
+graph.rendr("a.svg")  # wrong: render
+graph.nodes.append(x)  # wrong: nodes is a tuple
+nn.crossentropy(z, z)  # wrong: cross_entropy
+nn.Linaer(2, 3)  # wrong: Linear
+net.paramters()  # wrong: parameters
+
+# arguments that are not there
+mg.tensor([1.0], requires_grads=True)  # wrong: requires_grad
+x.sum(axes=0)  # wrong: axis
+graph.render("a.svg", veiw="ops")  # wrong: view
+graph.to_dot(backwards=True)  # wrong: backward
+nn.LSTM(2, 4, layers=2)  # wrong: num_layers
+nn.Linear(2, 3, biases=False)  # wrong: bias
+nn.Adam(net.parameters(), learning_rate=0.1)  # wrong: lr
+
+# arguments that are missing
+mg.tensor()  # wrong: data
+mg.grad(z)  # wrong: inputs
+mg.clip_grad_norm_(net)  # wrong: max_norm
+nn.LSTM(2)  # wrong: hidden_size
+nn.mse_loss(z)  # wrong: target
+graph.truncate()  # wrong: k
+
+# arguments of another type
+graph.render("a.svg", view="opps")  # wrong: ops, affine or cells
+graph.render(3)  # wrong: a path
+graph.truncate("3")  # wrong: int
+graph.clip_edges(max_norm="1")  # wrong: float
+mg.time_step("a")  # wrong: int
+mg.clip_grad_norm_(net, max_norm="big")  # wrong: float
+nn.LSTM("2", 4)  # wrong: int
+nn.Dropout("half")  # wrong: float
+
+# results of another type
+word: str = graph.gradient_flow()  # wrong: a GradientFlow
