@@ -64,7 +64,6 @@ class Layout:
     taps: dict[Tag, tuple[Box, Path, Point]]
     rails: dict[Tensor, list[Rect]]
     columns: int
-    width: float  # of one line
 
 
 @dataclass(eq=False, slots=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
-from minigrad.render.arrange import Layout
 from minigrad.render.group import VIEWS
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, measure
@@ -21,7 +20,7 @@ from minigrad.render.options import FITS, Options, one_step, shown_steps
 from minigrad.render.paint import Canvas, Drawing, paint, text_item
 from minigrad.render.picture import Picture
 from minigrad.render.read import Reading, read
-from minigrad.render.routes import arrange
+from minigrad.render.routes import Routes
 from minigrad.render.rows import set_rows
 from minigrad.render.texts import Texts
 from minigrad.tensor import Tensor
@@ -48,33 +47,34 @@ class Plan:
 
     def canvas(self) -> Canvas:
         """The painted picture; one that is too long for its page is wrapped."""
-        layout, texts = self.layout(self.options.per_row)
-        options = self.options
-        if layout.width > MAX_WIDTH and self.may_wrap(layout):
-            lines = math.ceil(layout.width / MAX_WIDTH)
-            per_row = math.ceil((layout.columns - 1) / lines)
-            options = replace(options, per_row=per_row)
-            layout, texts = self.layout(per_row)
+        options, texts = self.options, self.texts(self.options.per_row)
+        railed = {} if options.per_row else _shared(self.picture)
+        routes = Routes(self.picture, texts, railed, options.per_row)
+        columns = len(routes.grid.columns)
+        if self.may_wrap and routes.width > MAX_WIDTH and columns > 2:
+            lines = math.ceil(routes.width / MAX_WIDTH)
+            options = replace(options, per_row=math.ceil((columns - 1) / lines))
+            texts = self.texts(options.per_row)
+            routes = Routes(self.picture, texts, {}, options.per_row)
+        layout = routes.layout()
+        if layout is None:  # tags in place of the rails
+            layout = Routes(self.picture, texts, {}, options.per_row).layout()
+        assert layout is not None
         return paint(self.picture, layout, texts, self.norms, options, self.marked, self.scale)
 
-    def may_wrap(self, layout: Layout) -> bool:
+    @property
+    def may_wrap(self) -> bool:
         """Whether a picture may be wrapped that was not asked to be."""
         options = self.options
-        asked = options.per_row is None and options.fit is None and not self.picture.rolled
-        return asked and layout.columns > 2
+        return options.per_row is None and options.fit is None and not self.picture.rolled
 
-    def layout(self, per_row: int | None) -> tuple[Layout, Texts]:
-        """The places of everything; with rails where they fit, else with tags."""
+    def texts(self, per_row: int | None) -> Texts:
+        """What is written into the picture."""
         options = self.options
-        texts = Texts(
+        return Texts(
             self.picture, self.norms, options.labels or {}, options.count_from,
             wrapped=per_row is not None, quiet=self.quiet, values=options.values,
         )  # fmt: skip
-        railed = {} if per_row else _shared(self.picture)
-        found = arrange(self.picture, texts, railed, per_row) if railed else None
-        found = found or arrange(self.picture, texts, {}, per_row)
-        assert found is not None
-        return found, texts
 
 
 def _shared(picture: Picture) -> dict[Tensor, int]:
@@ -143,7 +143,7 @@ def canvas_of(graph: Graph, options: Options) -> Canvas:
         return unrolled.canvas()
     right = unrolled.canvas()
     left = plan(graph, replace(options, time="rolled", scale=unrolled.scale, title="")).canvas()
-    (_, bottom, edge, top), (begin, low, _, high) = left.box(), right.box()
+    (_, bottom, edge, top), (begin, low, _, high) = left.box, right.box
     sign = text_item("equals", (edge + 24, (bottom + top) / 2), "=", 26)
     whole = replace(left, items=[*left.items, sign], title=options.title)
     return whole.beside(right, edge + 72 - begin, (bottom + top - low - high) / 2, "u_")

@@ -34,8 +34,13 @@ class Group:
         return self.values[-1].tile
 
 
-def group(names: Names, drawn: Sequence[Value], view: str, blocks: str | None) -> list[Group]:
-    """All boxes of operations of a view, in the order of their last operations."""
+def group(
+    names: Names, drawn: Sequence[Value], core: set[Value], view: str, blocks: str | None
+) -> list[Group]:
+    """All boxes of operations of a view, in the order of their last operations.
+
+    core: the operations that lead to a state in their step.
+    """
     sums = _sums(names, drawn)
     taken = {value for one in sums for value in one.values}
     rest = [value for value in drawn if value not in taken]
@@ -44,7 +49,7 @@ def group(names: Names, drawn: Sequence[Value], view: str, blocks: str | None) -
     elif view == "blocks":
         found = _affine(names, rest, _block_keys(names, rest, blocks))
     elif view == "cells":
-        found = _cells(names, rest)
+        found = _cells(names, rest, core)
     else:
         found = [Group([value], *names.describe(value)) for value in rest]
     whole = _without_cycles(names, [*sums, *found])
@@ -177,9 +182,8 @@ def _opens(path: str, opened: str) -> bool:
 # cells
 
 
-def _cells(names: Names, drawn: Sequence[Value]) -> list[Group]:
+def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group]:
     """In each step one box for all that the states are made of; around it one for each named value or module."""
-    core = find_core(names, drawn)
     groups: list[Group] = []
     group_of: dict[Value, Group] = {}
     cells: dict[Tile, Group] = {}
@@ -216,7 +220,8 @@ def find_core(names: Names, drawn: Sequence[Value]) -> set[Value]:
         entering = role_of(value.node) == "input" or names.is_input(value)
         if value not in core and value.node.op is not None and not entering:
             core.add(value)
-            front += [feed.source for feed in value.feeds if feed.source.tile == value.tile]
+            tile = value.tile
+            front += [feed.source for feed in value.feeds if feed.source.tile is tile]
     return core
 
 

@@ -61,8 +61,9 @@ def make_picture(
 ) -> Picture:
     """The picture of the values that are shown."""
     drawn = [value for value in names.reading.drawn if shown(value)]
-    maker = _Maker(names, drawn, view)
-    for one in group(names, drawn, view, blocks):
+    core = find_core(names, drawn)
+    maker = _Maker(names, drawn, view, core)
+    for one in group(names, drawn, core, view, blocks):
         maker.add_group(one)
     for value in drawn:
         for k, feed in enumerate(value.feeds):
@@ -74,10 +75,10 @@ def make_picture(
 class _Maker:
     """Boxes by the values in them; links by their ends and their state."""
 
-    def __init__(self, names: Names, drawn: list[Value], view: str) -> None:
+    def __init__(self, names: Names, drawn: list[Value], view: str, core: set[Value]) -> None:
         self.names, self.reading, self.graph = names, names.reading, names.graph
         self.view, self.rolled, self.drawn = view, names.rolled, drawn
-        self.core = find_core(names, self.reading.drawn)
+        self.core = core
         self.times = Times(self.reading)
         self.slots = self.times.slots
         self.twins = _Twins(self.reading, drawn) if names.rolled else None
@@ -564,8 +565,8 @@ class _Twins:
             forward = forward_of(value.node)
             made_for = None if forward is None else site_of(forward)
             key = value.row, site_of(value.node), made_for
-            count[value.column, key] += 1
-            twin = (*key, count[value.column, key])
+            count[value.tile, key] += 1
+            twin = (*key, count[value.tile, key])
             self.twin[value] = twin
             self.first_of.setdefault(twin, value)
             if value in shown:

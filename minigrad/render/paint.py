@@ -10,6 +10,7 @@ import math
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from html import escape
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from minigrad.render.arrange import Layout, Rect
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture, Tile
 from minigrad.render.splines import Path, Point, shortened, straight
-from minigrad.render.texts import Texts, colour_bar, mask_of
+from minigrad.render.texts import Texts, colour_bar
 from minigrad.tensor import Tensor
 
 TABLE = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
@@ -105,6 +106,7 @@ class Canvas:
     columns: int = 0
     has_tips: bool = True
 
+    @cached_property
     def box(self) -> tuple[float, float, float, float]:
         """Left, bottom, right, top of everything."""
         xs = [x for item in self.items for x, _ in item.points]
@@ -123,7 +125,7 @@ class Canvas:
 
     def page(self) -> tuple[float, float, float, float]:
         """The box with room for the title and the colour bar over it, and the notes under it."""
-        left, bottom, right, top = self.box()
+        left, bottom, right, top = self.box
         if self.scale:
             right = max(right, left + 340.0)
         right = max(right, left + 160.0) if self.notes or self.title else right
@@ -165,7 +167,7 @@ class Canvas:
         lines = self.title_lines(right - left)
         if not lines and not self.scale:
             return ""
-        at = f'lp="{_at(((left + right) / 2, (self.box()[3] + top) / 2))}"'
+        at = f'lp="{_at(((left + right) / 2, (self.box[3] + top) / 2))}"'
         if not self.scale:
             text = quoted("\n".join(lines))
             return f' label={text} {at} fontsize=16 fontcolor="{look.INK}"'
@@ -176,7 +178,7 @@ class Canvas:
 
     def note_items(self, left: float, right: float) -> Iterable[Item]:
         """The notes under the picture."""
-        lines, y = self.note_lines(right - left), self.box()[1]
+        lines, y = self.note_lines(right - left), self.box[1]
         if lines:
             text = quoted("\n".join(lines)).replace("\\n", "\\l")[:-1] + '\\l"'
             style = f'label={text} fontsize={look.SMALLEST:g} fontcolor="{look.GREY}" pencolor=none'
@@ -296,7 +298,7 @@ class _Painter:
             if self.norms is not None and not keeps_border:
                 style = style._replace(border=look.GREY)
             style = self.coloured(style, box)
-        if mask_of((box,))[0] == 0:
+        if self.texts.mask_of((box,))[0] == 0:
             style = style._replace(dashed=True)
         if self.picture.outputs.intersection(box.parts):
             style = style._replace(border=look.LOSS, pen=2.0)
@@ -340,7 +342,7 @@ class _Painter:
         boxes = [box for box in self.picture.tiles[tile] if box in self.layout.boxes]
         text = self.texts.heading(tile)
         left, bottom, right, top = frame.corners
-        inside, rows = mask_of(self.picture.tiles[tile])
+        inside, rows = self.texts.mask_of(self.picture.tiles[tile])
         fill, border = look.PANEL, look.FRAME
         if inside < rows:
             fill, border = ("#E8EAED" if inside else "#D3D6DA"), "#80868B"
@@ -410,7 +412,7 @@ class _Painter:
 
     def draw_legend(self) -> None:
         """One of each kind of box, with what it stands for."""
-        left, bottom, right, _ = Canvas(self.items).box()
+        left, bottom, right, _ = Canvas(self.items).box
         x, y = left, bottom - 26
         kinds = {box.kind for box in self.picture.boxes}
         kinds |= {"tag" for box in self.picture.boxes if box.tags}
@@ -469,7 +471,7 @@ class _Painter:
         pen = 1.7 if lane else 1.1
         stroke = Stroke(look.LOSS if cut else colour, pen, dashed, keep_colour=cut)
         ends = link.source.id, link.target.id
-        text, at = self.caption(link), self.layout.captions[link]
+        text, at = self.caption(link), self.layout.captions.get(link)
         tip = self.texts.flows(link)
         path = self.layout.links[link]
         self.draw_edge(ends, path, stroke, self.norm(link), text, at, link.sign, tip)

@@ -18,7 +18,7 @@ import numpy as np
 from minigrad import naming
 from minigrad.graph import Graph
 from minigrad.paths import Axis
-from minigrad.render.picture import Column, End, Part, Row, Tile
+from minigrad.render.picture import End, Part, Row, Tile
 from minigrad.tensor import Tensor
 
 # The coordinates of a time step, outermost first.  The axis is None for what the program computes
@@ -56,8 +56,7 @@ class Value:
     state: str = ""
     feeds: list[Feed] = field(default_factory=list)
     uses: int = 0
-    row: Row = None  # type: ignore[assignment]  # set by `rows`, for all values at once
-    column: Column = (0.0, 0.0)
+    tile: Tile = None  # type: ignore[assignment]  # set by `rows`, for all values at once
 
     @property
     def key(self) -> Part:
@@ -75,9 +74,9 @@ class Value:
         return self.time[0][1] if self.time else None
 
     @property
-    def tile(self) -> Tile:
-        """The tile that it stands in."""
-        return Tile(self.row, self.column)
+    def row(self) -> Row:
+        """The row of its tile."""
+        return self.tile.row
 
     @property
     def is_data(self) -> bool:

@@ -26,22 +26,17 @@ SHALLOW, DEEP, SLOPE = (
 HOLE = 5.0  # half of the gap where a line passes through a bar
 
 
-def arrange(
-    picture: Picture, texts: Texts, railed: Mapping[Tensor, int], per_row: int | None
-) -> Layout | None:
-    """The places of everything; railed: the parameters that are rails, with their numbers.
+class Routes:
+    """The ways of all links of a picture.
 
-    None if the rails of some parameters have no way to their taps.
+    railed: the parameters that are rails, with their numbers.  width: of one line, known before all else.
     """
-    routes = _Routes(Grid(picture, texts, railed, per_row))
-    return routes.layout()
 
-
-class _Routes:
-    """The ways of all links of a grid."""
-
-    def __init__(self, grid: Grid) -> None:
-        self.grid, self.picture = grid, grid.picture
+    def __init__(
+        self, picture: Picture, texts: Texts, railed: Mapping[Tensor, int], per_row: int | None
+    ) -> None:
+        self.grid = grid = Grid(picture, texts, railed, per_row)
+        self.picture = picture
         self.kind = {link: self.kind_of(link) for link in self.picture.links}
         self.number: dict[Link, int] = {}  # of its vertical line beside the column that it leaves
         self.entry: dict[Link, int] = {}  # of its vertical line beside the column that it enters
@@ -50,11 +45,7 @@ class _Routes:
         for link, kind in self.kind.items():
             self.reserve(link, kind)
         grid.put_columns()
-        grid.put_bands(self.gaps())
-        self.rects = grid.rects()
-        self.bar_level, self.bar_span = self.stack_bars()
-        for bar in grid.bars:
-            self.rects[bar] = self.bar_rect(bar)
+        self.width = max(grid.rights, default=0.0)
 
     # which way
 
@@ -123,6 +114,9 @@ class _Routes:
             if place is None:
                 continue
             level = self.grid.level[place.tile.row]
+            if link.source.beside == "below" and kind != "rise":
+                own = self.grid.level[link.source.tile.row]
+                need[own] = max(need[own], 14.0)
             if kind == "arc":
                 need[level] = max(need[level], self.depth(link) + 4)
             elif kind == "rise" and not self.is_straight(link, place):
@@ -169,11 +163,13 @@ class _Routes:
     def leave(self, link: Link) -> Path:
         """The first piece of a way, to the border of the tile; of a box beside a tile its own border."""
         grid, box = self.grid, link.source
+        if box.beside == "below":  # up, over the other inputs
+            top = self.rects[box].corners[3] + grid.outlines[box].tag_height
+            x, y = self.rects[box].x, grid.strip(grid.places[box.tile]) - 4
+            return straight((x, top), (x, y))
         if box.beside or box in grid.bars:
             left, _, right, _ = self.rects[box].corners
-            y = self.rects[box].y
-            to_right = grid.exit(link)[1] if box.beside == "below" else not box.tile.row.reverse
-            return [(right if to_right else left, y)]
+            return [(left if box.tile.row.reverse else right, self.rects[box].y)]
         place = grid.places[box.tile]
         path = place.way("out", link.state, place.boxes.index(box))
         return joined(path, [(grid.border(grid.side(box.tile, True)), path[-1][1])])
@@ -391,8 +387,13 @@ class _Routes:
     # the whole
 
     def layout(self) -> Layout | None:
-        """Everything in its place."""
+        """Everything in its place; None if the rails of some parameters have no way to their taps."""
         grid = self.grid
+        grid.put_bands(self.gaps())
+        self.rects = grid.rects()
+        self.bar_level, self.bar_span = self.stack_bars()
+        for bar in grid.bars:
+            self.rects[bar] = self.bar_rect(bar)
         paths = {link: self.path(link) for link in self.picture.links}
         lanes, captions = {}, {}
         for link, kind in self.kind.items():
@@ -400,14 +401,15 @@ class _Routes:
                 place = grid.places[link.target.tile]
                 pair = place.boxes.index(link.source), place.boxes.index(link.target)
                 lanes[link] = grid.spines[place.form].get(("inner", *pair), "")
-            captions[link] = self.caption(link, paths[link])
+            if kind != "inner" or link.mark:
+                captions[link] = self.caption(link, paths[link])
         taps = _taps(grid, self.rects) if grid.railed else {}
         if taps is None or (grid.railed and grid.bars):
             return None
         boxes = {box: rect for box, rect in self.rects.items() if box not in grid.bars}
         return Layout(
             boxes, grid.frames(), self.bar_pieces(paths), dict(self.tags()), paths, lanes,
-            captions, taps, _rails(grid, taps), len(grid.columns), max(grid.rights, default=0.0),
+            captions, taps, _rails(grid, taps), len(grid.columns),
         )  # fmt: skip
 
     def tags(self) -> Iterable[tuple[Tag, Rect]]:

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from typing import Any
 
 from minigrad.paths import Axis
-from minigrad.render.picture import Row
+from minigrad.render.picture import Column, Row, Tile
 from minigrad.render.read import Reading, Value, forward_of, path_of, role_of
 
 LONGEST = 60  # operations in one column of a graph without time
@@ -21,9 +21,12 @@ def set_rows(reading: Reading) -> None:
     """Give each value its row and its column."""
     layout = _Rows(reading)
     rows = layout.make_rows()
+    tiles: dict[tuple[Key, Column], Tile] = {}
     for value in reading.values:
-        value.row = rows[layout.key[value]]
-        value.column = layout.column[value]
+        place = layout.key[value], layout.column[value]
+        if place not in tiles:
+            tiles[place] = Tile(rows[place[0]], place[1])
+        value.tile = tiles[place]
 
 
 class _Rows:
@@ -35,7 +38,7 @@ class _Rows:
         self.segments = _segments(reading)
         self.layer_of: dict[Any, str | None] = {}
         self.key: dict[Value, Key] = {}
-        self.column: dict[Value, tuple[float, ...]] = {}
+        self.column: dict[Value, Column] = {}
         self.segment: dict[Key, float] = {}
         self.reached: dict[Value, float] = {}  # the segment up to which a value has come
         self.inner = _after_inner_loops(reading)

@@ -33,10 +33,13 @@ class Texts:
         self.has_tips = len(picture.graph) <= TOOLTIPS
         self.cells = [box for box in picture.boxes if box.kind == "cell"]
         rows = {box.tile.row for box in self.cells}
+        self.several = len({row for row in rows if not row.backward}) > 1
         timed = bool(picture.graph.axes)
         self.has_taps = timed and not wrapped and len(rows) == 1
         self.has_taps &= len({box.tile for box in self.cells}) == len(self.cells)
         self.framed = picture.view != "cells" and (timed or len(picture.tiles) > 1)
+        self.several_axes = len({tile.row.name for tile in picture.tiles if tile.row.name}) > 1
+        self.masks = {box: mask for box in picture.boxes if (mask := _mask(box))}
         self.labels = {box: self.label(box) for box in picture.boxes}
 
     def name(self, name: str) -> str:
@@ -57,15 +60,14 @@ class Texts:
     def cell_lines(self, box: Box) -> list[str]:
         """The further lines of a cell: its layer, its weights, its gradients, how many rows are not padding."""
         row = box.tile.row
-        several = {cell.tile.row for cell in self.cells if not cell.tile.row.backward}
         lines = []
-        if len(several) > 1 and not row.backward and row.timed and row.name != box.label:
+        if self.several and not row.backward and row.timed and row.name != box.label:
             lines.append(look.shorten(row.name.split(".")[-1]))
         if not self.has_taps and box.tags:
             weights = " ".join(self.short(tag) for tag in box.tags)
             lines.append(weights if len(weights) < 20 else f"{len(box.tags)} weights")
         lines += [self.told(name, part, box.tile) for name, part in self.gradients(box)]
-        inside, rows = mask_of((box,))
+        inside, rows = self.mask_of((box,))
         if inside < rows:
             lines.append(f"{inside} of {rows} rows")
         return lines
@@ -175,14 +177,13 @@ class Texts:
         words = [self.time_of(tile)]
         if row.backward:
             words[0] = f"backward, {words[0]}"
-        axes = {other.row.name for other in self.picture.tiles if other.row.name}
-        if row.name and len(axes) > 1 and not row.backward:
+        if row.name and self.several_axes and not row.backward:
             words.insert(0, look.shorten(row.name))
         told = [(name, part) for box in boxes for name, part in self.gradients(box)]
         if not row.backward:
             told.sort(key=lambda one: not look.is_memory(one[0]))
             words += [self.told(name, part, tile) for name, part in told]
-        inside, rows = mask_of(boxes)
+        inside, rows = self.mask_of(boxes)
         if inside < rows:
             words.append(f"{inside} of {rows} rows")
         return "   ".join(words)
@@ -216,6 +217,11 @@ class Texts:
             tile: look.text_width(self.heading(tile) or " ", 12) + 16 for tile in self.picture.tiles
         }
 
+    def mask_of(self, boxes: tuple[Box, ...]) -> tuple[int, int]:
+        """How many rows of the batch are not padding in some boxes, and of how many."""
+        found = (self.masks[box] for box in boxes if box in self.masks)
+        return next(found, (1, 1))
+
     # what things say when they are pointed at
 
     def tooltip(self, box: Box) -> str:
@@ -244,15 +250,14 @@ class Texts:
         return look.shorten(naming.label(self.picture.graph, link.source.nodes[-1]), 60)
 
 
-def mask_of(boxes: tuple[Box, ...]) -> tuple[int, int]:
+def _mask(box: Box) -> tuple[int, int] | None:
     """How many rows of the batch a padded step still computes, and of how many: the unroller's mask tells."""
-    for box in boxes:
-        for node in box.nodes:
-            if node is not None and node.time is not None and op_name(node) == "where":
-                mask = node.inputs[0]
-                if role_of(mask) == "mask":
-                    return int(mask.data.sum()), mask.size
-    return 1, 1
+    for node, _ in box.parts:
+        if node is not None and node.time is not None and op_name(node) == "where":
+            mask = node.inputs[0]
+            if role_of(mask) == "mask":
+                return int(mask.data.sum()), mask.size
+    return None
 
 
 def colour_bar(scale: tuple[float, float], norms: Any) -> str:
