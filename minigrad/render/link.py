@@ -499,7 +499,7 @@ class Times:
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
-        self.position = reading.graph.timeline.outermost
+        self.graph, self.position = reading.graph, reading.graph.timeline.outermost
         self._drawn: dict[Any, set[int]] = {}
 
     def index(self, value: Value) -> int:
@@ -511,11 +511,14 @@ class Times:
 
     def between(self, source: Value, value: Value) -> int:
         """How many steps of their common axis lie from one value to another; 0 if they have none in common."""
-        for (a, s), (b, t) in zip(source.time, value.time, strict=False):
-            if a is not b or a is None:
+        if not (source.time and value.time) or source.time[0][0] is not value.time[0][0]:
+            return 0
+        here, there = self.graph.place(source.node), self.graph.place(value.node)
+        for (a, start), (b, end) in zip(here, there, strict=False):
+            if a is not b:
                 return 0
-            if s != t:
-                return self.position[a, t] - self.position[a, s]
+            if start != end:
+                return end - start
         return 0
 
     def difference(self, source: Value, value: Value) -> int:

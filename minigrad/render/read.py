@@ -6,16 +6,15 @@ each by itself, as an output layer on stacked states does, is drawn step by step
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad import naming
+from minigrad import states
 from minigrad.graph import Graph
 from minigrad.paths import Axis
 from minigrad.render.picture import End, Part, Row, Tile
@@ -119,29 +118,22 @@ def forward_of(node: Tensor) -> Tensor | None:
 
 def path_of(node: Tensor) -> Path:
     """Where in time a node was made, outermost axis first."""
-    return () if node.time is None else ((node.time.axis, node.time.t),)
+    return node.time.steps if node.time is not None else ()
 
 
 def site_of(node: Tensor) -> tuple[Any, ...]:
-    """The line of the program that made a node, the same in every time step."""
+    """The line of the program that made a node, the same in every time step; cheaper than `Tensor.site`."""
     which = node.call.which if node.call is not None else None
     return node._code, node._instruction, node.op, which
 
 
-def state_namer(graph: Graph) -> Callable[[Tensor], str]:
-    """A function that gives the name of the state that a node is, or "" if it is none."""
-    sources = [x for x, _ in graph.crossings if x.op is not None and x.role is None]
-    lines = {site_of(x): naming.variable(graph, x) or x.name or "h" for x in reversed(sources)}
-
-    def name_of(node: Tensor) -> str:
-        if role_of(node) != "state":
-            is_line = bool(lines) and forward_of(node) is None
-            return lines.get(site_of(node), "") if is_line else ""
-        assert node.role is not None
-        unnamed = re.fullmatch(r"s\d+", node.role.name)
-        return (unnamed and naming.variable(graph, node)) or node.role.name
-
-    return name_of
+def state_names(graph: Graph) -> dict[Tensor, str]:
+    """The names of all nodes that are states; what is a state of two axes is called as that of the outer one."""
+    found: dict[Tensor, str] = {}
+    for state in states.find(graph):
+        for node in state.nodes.values():
+            found.setdefault(node, state.name)
+    return found
 
 
 # values
@@ -150,14 +142,14 @@ def state_namer(graph: Graph) -> Callable[[Tensor], str]:
 def read(graph: Graph) -> Reading:
     """The values of a graph, with what flows into each and how often each is used."""
     folding = _Folding(graph)
-    name_of = state_namer(graph)
+    names = state_names(graph)
     values: dict[Part, Value] = {}
     for node in graph.nodes:
         if node in folding.source:
             continue
         for part in folding.parts(node):
             value = Value(node, part, folding.time_of(node, part))
-            value.state = name_of(node) if part is None and node.op is not None else ""
+            value.state = names.get(node, "") if part is None else ""
             value.feeds = list(_feeds(folding, value, values))
             values[value.key] = value
     outputs = [folding.origin(y, None)[0] for y in graph.outputs]

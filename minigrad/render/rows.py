@@ -147,23 +147,15 @@ class _Rows:
         """The row of a key."""
         backward = "backward" in key
         axis = key[0] if isinstance(key[0], Axis) else None
-        names = {one: name for name, one in self.graph.axes.items()}
-        ts = _visits(self.reading)
-        name = names.get(axis, "") if axis is not None else ""
+        timeline = self.graph.timeline
+        name = self.graph.axis_name(axis) if axis is not None else ""
         if axis is not None and len(self.layers.get(axis, ())) > 1:
             name = key[1]
-        steps = ts[axis] if axis is not None else max(ts.values(), key=len, default=[])
+        runs = [timeline.steps_of(one) for one in ([axis] if axis else timeline.axes)]
+        steps = max(runs, key=len, default=[])
         reverse = axis is not None and steps[:1] > steps[-1:]
         timed = key[0] not in ("between", "all")
         return Row(name, level, timed, reverse is not backward, backward, len(steps) or 1)
-
-
-def _visits(reading: Reading) -> dict[Axis, list[int]]:
-    """The steps of each axis in the order of their visits."""
-    found = defaultdict[Axis, dict[int, None]](dict)
-    for axis, t in reading.graph.timeline.outermost:
-        found[axis][t] = None
-    return {axis: list(steps) for axis, steps in found.items()}
 
 
 def _layers(reading: Reading) -> dict[Axis, list[str]]:
@@ -173,7 +165,8 @@ def _layers(reading: Reading) -> dict[Axis, list[str]]:
         axis = path_of(edge.target)[-1][0]
         assert axis is not None
         found[axis][_common(edge.source.scope, edge.target.scope)] = None
-    single = {axis for axis, steps in _visits(reading).items() if len(steps) == 1}
+    timeline = reading.graph.timeline
+    single = {axis for axis in timeline.axes if len(timeline.steps_of(axis)) == 1}
     for (
         value
     ) in reading.drawn:  # a single step carries nothing; the unroller still tells its states
