@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from minigrad import ops
 from minigrad.anomaly import detect_anomaly
 from minigrad.backward import grad
+from minigrad.changes import Changes
 from minigrad.clip import clip_grad_norm_, clip_grad_value_
 from minigrad.differences import Difference, first_difference
 from minigrad.explain import Explanation, explain
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Axis",
     "Breakpoint",
+    "Changes",
     "Edge",
     "Explanation",
     "GradcheckError",

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import anomaly
+from minigrad.changes import Changes
 from minigrad.functional import flatten
 from minigrad.graph import Graph
 from minigrad.norms import joint_norm
 from minigrad.reports import record
-from minigrad.tensor import Tensor, fitted
+from minigrad.tensor import Tensor
 
 Arrays = NDArray[Any]
 Gradients = dict[Tensor, Arrays]
@@ -93,11 +94,11 @@ def clip_grad_value_(target: Any, clip_value: float) -> None:
 
 
 def assign(clipped: Gradients) -> None:
-    """Put new gradients in place: all are computed before, so that an interruption leaves none or
-    all."""
-    ready = [(leaf, fitted(grad, leaf, "grad of")) for leaf, grad in clipped.items()]
-    for leaf, grad in ready:
-        leaf._grad = grad
+    """Put new gradients in place, all or none."""
+    changes = Changes()
+    for leaf, grad in clipped.items():
+        changes.grad(leaf, grad)
+    changes.commit()
 
 
 def check_limit(name: str, value: float) -> float:

@@ -1,27 +1,32 @@
 """Saving and loading whole training states.
 
-Files hold arrays and nothing else, so that a stranger's file cannot run code.  They are written
-beside their place and then moved there, so that a crash leaves the old file whole.
+Files hold arrays and nothing else, so that a stranger's file cannot run code.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+import minigrad as mg
+from nn import files
+from nn.files import Array, Header
+
+EXTRA = "@"  # the names of what is not in the target begin with it
+MAX_GENERATOR = 100_000  # bytes; the largest state of NumPy's generators has 6000
 
 
 def save(target: Any, path: str | os.PathLike[str], **extra: Any) -> None:
-    """Write a module, or a dict of modules, optimisers, schedules and NumPy generators, to `.npz`
-    or `.safetensors`.
+    """Write a module, or a dict of modules, optimisers, schedules and NumPy generators, to a file.
 
-    extra: numbers or arrays to keep with it; `load` returns them.  Raises OSError when the path
-    cannot be written.
+    path: ends in `.npz` or `.safetensors`.  The file is written beside its place and then moved
+    there; a link is followed, and the mode of an old file is kept.
+    extra: numbers or arrays to keep with it; `load` returns them.
+    Raises OSError if the path cannot be written, TypeError for what is not made of numbers, and
+    ValueError for names that could not be loaded again.
 
     >>> import minigrad as mg, nn, tempfile
     >>> net = nn.RNN(3, 4); opt = nn.Adam(net)
@@ -31,162 +36,134 @@ def save(target: Any, path: str | os.PathLike[str], **extra: Any) -> None:
     {'epoch': 3}
     """
     path = os.fspath(path)
+    files.suffix_of(path)
     arrays = {name: np.asarray(value) for name, value in _flat(target).items()}
-    arrays |= {f"@{name}": np.asarray(value) for name, value in extra.items()}
+    if marked := [name for name in arrays if name.startswith(EXTRA)]:
+        raise ValueError(f"save: the name {marked[0]!r} begins with {EXTRA!r}, which marks extras")
+    arrays |= {f"{EXTRA}{name}": np.asarray(value) for name, value in extra.items()}
     for name, value in arrays.items():
         if value.dtype.kind not in "biuf":
             raise TypeError(f"save: {name} holds {value.dtype}; only numbers can be saved")
-    write = _FORMATS[_suffix(path)][0]
-    folder, name = os.path.split(path)
-    draft = os.path.join(folder, f".{name}.{os.getpid()}.{time.time_ns()}")
-    try:
-        file = open(draft, "xb")  # noqa: SIM115
-    except OSError as error:
-        raise OSError(error.errno, f"cannot save here: {error.strerror}", path) from None
-    try:
-        with file:
-            write(file, arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+        if "\0" in name or not _is_encodable(name):
+            raise ValueError(f"save: the name {name!r} cannot be written; use another one")
+    files.write(path, arrays)
 
 
 def load(target: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Set everything in `target`, built like the one that was saved, from a file of `save`; returns
-    the extra.
+    """Set everything in `target`, built like the one that was saved, from a file of `save`.
 
-    Raises ValueError for a file that is damaged, of another kind or of another target; then nothing
-    is changed.
+    Returns the extra.  Names, shapes and sizes are compared before an array is read, and all is
+    set in one step.  Raises ValueError for a file that is damaged, of another kind or of another
+    target; then nothing is changed.
     """
     path = os.fspath(path)
-    read = _FORMATS[_suffix(path)][1]
-    try:
-        arrays = read(path)
-    except (FileNotFoundError, ImportError):
-        raise
-    except (
-        Exception
-    ) as error:  # what is damaged fails in as many ways as there are readers inside of readers
-        raise ValueError(
-            f"load: {path} is damaged, or not a {_suffix(path)} file of arrays: {error}"
-        ) from None
-    extra = {name[1:]: arrays.pop(name) for name in list(arrays) if name.startswith("@")}
-    before = _flat(target)
-    try:
-        _restore(target, arrays)
-    except (
-        Exception
-    ) as error:  # a hostile generator state overflows or recurses; half of the target may be set
-        _restore(target, before)
-        raise ValueError(f"load: {path} does not fit: {error}") from None
+    with files.reading(path) as reader:
+        _fitting(target, path, _examples(reader.headers))
+        arrays = reader.read()
+    extra = {name[len(EXTRA) :]: arrays.pop(name) for name in list(arrays) if _is_extra(name)}
+    _fitting(target, path, arrays).commit()
     return {name: value if value.ndim else value.item() for name, value in extra.items()}
+
+
+def _fitting(target: Any, path: str, arrays: Mapping[str, Any]) -> mg.Changes:
+    """What loading the arrays changes; ValueError if they do not fit."""
+    changes = mg.Changes()
+    try:
+        _prepare(target, {k: v for k, v in arrays.items() if not _is_extra(k)}, changes)
+    except Exception as error:  # a hostile generator state overflows or recurses
+        raise ValueError(f"load: {path} does not fit: {error}") from None
+    return changes
+
+
+class _Unread(np.ndarray[Any, Any]):
+    """An array of a file of which only the header has been read."""
+
+
+def _examples(headers: Mapping[str, Header]) -> dict[str, Array]:
+    """Zeros of each shape and dtype that take no memory."""
+    examples = {}
+    for name, header in headers.items():
+        zero = np.zeros((), header.dtype).view(_Unread)
+        examples[name] = np.broadcast_to(zero, header.shape, subok=True)
+    return examples
+
+
+def _is_extra(name: str) -> bool:
+    return name.startswith(EXTRA)
+
+
+def _is_encodable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+# targets: modules, optimisers, schedules, generators, and dicts of them
+
+
+def _parts(target: Any) -> Iterator[tuple[str, Any]]:
+    """The parts of a dict with the prefix of their names; a target that is no dict has none."""
+    if not isinstance(target, Mapping):
+        yield "", target
+        return
+    names = ", ".join(map(str, target))
+    if any("/" in str(key) for key in target):
+        raise ValueError(f"names in a dict to save must be without '/', found {names}")
+    if len({str(key) for key in target}) < len(target):
+        raise ValueError(f"names in a dict to save must differ as text, found {names}")
+    for key, part in target.items():
+        yield f"{key}/", part
 
 
 def _flat(target: Any) -> dict[str, Any]:
     """All arrays and numbers of a target by name."""
-    if isinstance(target, Mapping):
-        if any("/" in str(key) for key in target):
-            raise ValueError(
-                f"names in a dict to save must be without '/', found {', '.join(map(str, target))}"
-            )
-        return {
-            f"{key}/{name}": value
-            for key, part in target.items()
-            for name, value in _flat(part).items()
-        }
-    if isinstance(target, np.random.Generator):
+    found: dict[str, Any] = {}
+    for prefix, part in _parts(target):
+        own = _flat(part) if isinstance(part, Mapping) else _state_of(part)
+        found |= {prefix + name: value for name, value in own.items()}
+    return found
+
+
+def _state_of(part: Any) -> dict[str, Any]:
+    if isinstance(part, np.random.Generator):
         import json  # the slow imports wait until a file is written or read
 
-        text = json.dumps(
-            target.bit_generator.state, default=lambda value: np.asarray(value).tolist()
-        )
+        state = part.bit_generator.state
+        text = json.dumps(state, default=lambda value: np.asarray(value).tolist())
         return {"state": np.frombuffer(text.encode(), np.uint8)}
-    if not hasattr(target, "state_dict"):
-        found = type(target).__name__
+    if not hasattr(part, "prepare_load"):
+        found = type(part).__name__
         raise TypeError(f"a module, optimiser, schedule or generator can be saved, found {found}")
-    return dict(target.state_dict())
+    return dict(part.state_dict())
 
 
-def _restore(target: Any, arrays: Mapping[str, Any]) -> None:
-    if isinstance(target, Mapping):
-        unknown = sorted({name.partition("/")[0] for name in arrays} - set(target))
-        if unknown:
-            raise ValueError(
-                f"it also holds {', '.join(unknown)}; give these too, or save them apart"
-            )
-        for key, part in target.items():
-            _restore(
-                part,
-                {
-                    name[len(key) + 1 :]: v
-                    for name, v in arrays.items()
-                    if name.startswith(f"{key}/")
-                },
-            )
-    elif isinstance(target, np.random.Generator):
-        import json
-
-        target.bit_generator.state = json.loads(np.asarray(arrays["state"]).tobytes())
-    else:
-        target.load_state_dict(arrays)
+def _prepare(target: Any, arrays: Mapping[str, Any], changes: mg.Changes) -> None:
+    """Add what loading the arrays into a target changes."""
+    if not isinstance(target, Mapping):
+        _prepare_part(target, arrays, changes)
+        return
+    unknown = sorted({name.partition("/")[0] for name in arrays} - set(map(str, target)))
+    if unknown:
+        raise ValueError(f"it also holds {', '.join(unknown)}; give these too, or save them apart")
+    for prefix, part in _parts(target):
+        own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        _prepare(part, own, changes)
 
 
-def _suffix(path: str) -> str:
-    suffix = os.path.splitext(path)[1]
-    if suffix not in _FORMATS:
-        raise ValueError(
-            f"{path}: a name that ends in {' or '.join(_FORMATS)} is needed, found {suffix!r}"
-        )
-    return suffix
+def _prepare_part(part: Any, arrays: Mapping[str, Any], changes: mg.Changes) -> None:
+    if not isinstance(part, np.random.Generator):
+        part.prepare_load(arrays, changes)
+        return
+    text = arrays["state"]
+    if text.dtype != np.uint8 or text.ndim != 1 or text.size > MAX_GENERATOR:
+        raise ValueError(f"the state of a generator is text, found {text.dtype} {text.shape}")
+    if isinstance(text, _Unread):
+        return
+    import json
 
-
-def _write_npz(file: Any, arrays: dict[str, Array]) -> None:
-    import zipfile
-
-    with zipfile.ZipFile(file, "w") as archive:  # np.savez has names of its own, and would pickle
-        for name, value in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array(entry, value, allow_pickle=False)
-
-
-def _read_npz(path: str) -> dict[str, Array]:
-    import zipfile
-
-    arrays = {}
-    with zipfile.ZipFile(path) as archive:
-        for name in archive.namelist():
-            with archive.open(name) as file:
-                arrays[name.removesuffix(".npy")] = np.lib.format.read_array(
-                    file, allow_pickle=False
-                )
-                file.read()  # to the end, where the checksum is compared
-    return arrays
-
-
-def _write_safetensors(file: Any, arrays: dict[str, Array]) -> None:
-    file.write(
-        _safetensors().save({name: np.array(value, order="C") for name, value in arrays.items()})
-    )
-
-
-def _read_safetensors(path: str) -> dict[str, Array]:
-    return dict(_safetensors().load_file(path))
-
-
-def _safetensors() -> Any:
-    try:
-        import safetensors.numpy
-    except ImportError:
-        raise ImportError(
-            ".safetensors files need the extra: pip install 'minigrad-bptt[safetensors]'"
-        ) from None
-    return safetensors.numpy
-
-
-_FORMATS = {
-    ".npz": (_write_npz, _read_npz),
-    ".safetensors": (_write_safetensors, _read_safetensors),
-}
+    state = json.loads(text.tobytes())
+    kind: Any = type(part.bit_generator)
+    kind(0).state = state  # raises what the change would raise
+    changes.by(kind.state.__set__, part.bit_generator, state)

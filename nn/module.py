@@ -162,10 +162,16 @@ class Module:
         Raises ValueError that lists every missing, unexpected and misshapen entry; then nothing is
         loaded.
         """
+        changes = mg.Changes()
+        self.prepare_load(arrays, changes)
+        changes.commit()
+
+    def prepare_load(self, arrays: Mapping[str, Any], changes: mg.Changes) -> None:
+        """Add what `load_state_dict` changes; several objects can so be loaded in one step."""
         who = f"load_state_dict of {type(self).__name__}"
         given = match_entries(who, self.state_dict(), arrays)
         for name, item in self._state().items():
-            item.data = given[name]
+            changes.data(item, given[name])
 
     # calls
 

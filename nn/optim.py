@@ -24,7 +24,8 @@ Slots = dict[str, Any]  # the numbers and arrays that an optimiser remembers of 
 class Optimizer:
     """Base of all optimisers: write `update(parameter, gradient, slots, group)`.
 
-    It returns the new value of one parameter, and may keep numbers and arrays in `slots`.
+    It returns the new value of one parameter, and may keep numbers and arrays in `slots`; it must
+    change no array in place.
     target: modules, parameters, or groups, which are dicts with "params" and the options that
     differ in that group.  `param_groups` is the list of these dicts, all options filled in; a
     schedule changes their "lr".
@@ -92,12 +93,17 @@ class Optimizer:
                 p.grad = None
 
     def step(self) -> None:
-        """Change every parameter that has a gradient."""
-        mg.note(lr=self.param_groups[0]["lr"])
-        for group, slots in zip(self.param_groups, self.slots, strict=True):
-            for p, slot in zip(group["params"], slots, strict=True):
+        """Change every parameter that has a gradient; after an error or an interrupt, none."""
+        if "lr" in self.defaults:
+            mg.note(lr=self.param_groups[0]["lr"])
+        changes = mg.Changes()
+        slots = [[dict(slot) for slot in row] for row in self.slots]
+        for group, row in zip(self.param_groups, slots, strict=True):
+            for p, slot in zip(group["params"], row, strict=True):
                 if p.grad is not None:
-                    p.data = self.update(p.data, p.grad.data, slot, group)
+                    changes.data(p, self.update(p.data, p.grad.data, slot, group))
+        changes.attribute(self, "slots", slots)
+        changes.commit()
 
     def state_dict(self) -> dict[str, Any]:
         """The options of the groups and the slots of the parameters, by dotted name."""
@@ -114,6 +120,12 @@ class Optimizer:
         Raises ValueError that lists every missing, unexpected and wrong entry; then nothing is
         changed.
         """
+        changes = mg.Changes()
+        self.prepare_load(state, changes)
+        changes.commit()
+
+    def prepare_load(self, state: Mapping[str, Any], changes: mg.Changes) -> None:
+        """Add what `load_state_dict` changes; several objects can so be loaded in one step."""
         who = f"load_state_dict of {type(self).__name__}"
         groups = [dict(group) for group in self.param_groups]
         slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in groups]
@@ -136,8 +148,8 @@ class Optimizer:
         for group in groups:
             self._check(group)
         raise_problems(who, [x for place in owners for x in self._lacking(place, *owners[place])])
-        self.param_groups = groups
-        self.slots = slots
+        changes.attribute(self, "param_groups", groups)
+        changes.attribute(self, "slots", slots)
 
     def _lacking(
         self, place: str, group: Mapping[str, Any], p: Parameter, slot: Slots

@@ -5,10 +5,12 @@ Every schedule sets the option "lr" of each group of an optimiser to PyTorch's s
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import minigrad as mg
 from nn.checks import in_range, positive
 from nn.optim import Optimizer
 from nn.state_dicts import match_entries
@@ -64,13 +66,24 @@ class LRScheduler:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Set what `state_dict` returned.
 
+        The rates of the optimiser are set as well.
         Raises ValueError for missing, unexpected and misshapen entries; then nothing is changed.
         """
+        changes = mg.Changes()
+        self.prepare_load(state, changes)
+        changes.commit()
+
+    def prepare_load(self, state: Mapping[str, Any], changes: mg.Changes) -> None:
+        """Add what `load_state_dict` changes; several objects can so be loaded in one step."""
         wanted = self.state_dict()
         given = match_entries(f"load_state_dict of {type(self).__name__}", wanted, state)
-        loaded = {name: type(value)(given[name].tolist()) for name, value in wanted.items()}
-        vars(self).update(loaded)
-        self._set_rates()
+        loaded = copy.copy(self)
+        for name, value in wanted.items():
+            new = type(value)(given[name].tolist())
+            setattr(loaded, name, new)
+            changes.attribute(self, name, new)
+        for group, lr in zip(self.optimizer.param_groups, loaded.get_lr(), strict=True):
+            changes.by(dict.__setitem__, group, "lr", lr)
 
 
 class LambdaLR(LRScheduler):

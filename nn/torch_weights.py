@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+import minigrad as mg
 from nn.cells import GRUCell, LSTMCell, RNNCell
 from nn.convolution import Conv1d
 from nn.embedding import Embedding
@@ -56,8 +57,10 @@ def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
     for parameter, entry, ours, _ in _shares(module):
         value = ours(given[entry])
         sums[parameter] = sums[parameter] + value if parameter in sums else value
+    changes = mg.Changes()
     for parameter, value in sums.items():
-        parameter.data = value
+        changes.data(parameter, value)
+    changes.commit()
 
 
 def to_torch_state_dict(module: Module) -> dict[str, Array]:

@@ -16,7 +16,7 @@ BEGIN, END = "<!-- floors: drawn by `make pictures` -->", "<!-- end of floors --
 FLOORS = [
     ["columns", "norms", "sparkline", "source", "paths", "scope"],
     ["operators", "tensor"],
-    ["primitive", "naming", "timesteps"],
+    ["changes", "primitive", "naming", "timesteps"],
     ["ops", "graph", "states"],
     ["history", "backward"],
     [

@@ -4,6 +4,9 @@ import io
 import json
 import os
 import pickle
+import stat
+import tracemalloc
+import warnings
 import zipfile
 
 import numpy as np
@@ -239,3 +242,116 @@ def test_a_file_without_the_optimiser_does_not_restart_it(tmp_path):
     with pytest.raises(ValueError, match="missing: 0.lr"):
         nn.load({"net": run.net, "opt": run.opt}, tmp_path / "net.npz")
     assert run.opt.slots[0][0]["t"] == 2
+
+
+# what surrounds a file
+
+
+def test_any_changed_byte_is_found_or_harmless(tmp_path):
+    net = nn.LSTM(2, 3)
+    for suffix in SUFFIXES:
+        path = tmp_path / f"net{suffix}"
+        nn.save(net, path, epoch=3)
+        whole = path.read_bytes()
+        for k in range(0, len(whole), 7):
+            damaged = bytearray(whole)
+            damaged[k] ^= 1 + k % 255
+            path.write_bytes(bytes(damaged))
+            other = nn.LSTM(2, 3)
+            before = other.state_dict()
+            try:
+                nn.load(other, path)
+            except ValueError:
+                assert all(value is before[name] for name, value in other.state_dict().items())
+            else:
+                for name, value in net.state_dict().items():
+                    assert np.array_equal(value, other.state_dict()[name])
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_what_does_not_fit_is_told_before_an_array_is_read(tmp_path, suffix):
+    path = tmp_path / f"net{suffix}"
+    nn.save(nn.Linear(2000, 1000), path)
+    net = nn.Linear(2, 1000)
+    tracemalloc.start()
+    with pytest.raises(
+        ValueError, match=r"shape of W: \(2, 1000\) is needed, found \(2000, 1000\)"
+    ):
+        nn.load(net, path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000
+
+
+def test_a_small_file_that_claims_to_be_large(tmp_path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f8", "fortran_order": False, "shape": (10**12,)}
+    )
+    with zipfile.ZipFile(tmp_path / "net.npz", "w") as archive:
+        archive.writestr("@extra.npy", header.getvalue())
+    with pytest.raises(ValueError, match="its shape needs 8000000000"):
+        nn.load(nn.Module(), tmp_path / "net.npz")
+    with zipfile.ZipFile(tmp_path / "net.npz", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for value in (1.0, 2.0):
+            part = io.BytesIO()
+            np.lib.format.write_array(part, np.array(value))
+            archive.writestr("@a.npy", part.getvalue())
+    with pytest.raises(ValueError, match="it holds @a twice"):
+        nn.load(nn.Module(), tmp_path / "net.npz")
+
+
+def test_the_mode_and_the_link_of_the_old_file_stay(tmp_path):
+    net = nn.Linear(2, 3)
+    (tmp_path / "there").mkdir()
+    place, link = tmp_path / "there" / "net.npz", tmp_path / "link.npz"
+    nn.save(net, place)
+    place.chmod(0o640)
+    link.symlink_to(place)
+    nn.save(net, link)
+    assert link.is_symlink()
+    assert stat.S_IMODE(place.stat().st_mode) == 0o640
+    assert os.listdir(tmp_path / "there") == ["net.npz"]
+
+
+def test_a_long_name(tmp_path):
+    net, path = nn.Linear(2, 3), tmp_path / f"{'n' * 250}.npz"
+    nn.save(net, path)
+    nn.load(net, path)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_nobody_waits_on_what_is_no_file(tmp_path, suffix):
+    net, path = nn.Linear(2, 3), tmp_path / f"net{suffix}"
+    os.mkfifo(path)
+    with pytest.raises(ValueError, match="is no regular file"):
+        nn.load(net, path)
+    with pytest.raises(OSError, match="exists and is no regular file"):
+        nn.save(net, path)
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_names_that_could_not_be_loaded_again_are_refused(tmp_path):
+    net, path = nn.Module(), tmp_path / "net.npz"
+    setattr(net, "@a", nn.Parameter(1.0))
+    with pytest.raises(ValueError, match="the name '@a' begins with '@', which marks extras"):
+        nn.save(net, path)
+    with pytest.raises(ValueError, match="the name '@net/W' begins with '@'"):
+        nn.save({"@net": nn.Linear(1, 1)}, path)
+    with pytest.raises(ValueError, match=r"the name '@x\\x00y' cannot be written"):
+        nn.save(nn.Linear(1, 1), path, **{"x\0y": 1})
+    with pytest.raises(ValueError, match="must differ as text, found 1, 1"):
+        nn.save({1: nn.Linear(1, 1), "1": nn.Linear(1, 1)}, path)
+    assert not path.exists()
+    net = nn.Module()
+    net.parts = {"a.npy": nn.Parameter(1.0), "b/c": nn.Parameter(2.0), "d\\e": nn.Parameter(3.0)}
+    other = nn.Module()
+    other.parts = {name: nn.Parameter(0.0) for name in net.parts}
+    for suffix in SUFFIXES:
+        nn.save({"net": net}, tmp_path / f"net{suffix}")
+        nn.load({"net": other}, tmp_path / f"net{suffix}")
+        assert [p.item() for p in other.parameters()] == [1.0, 2.0, 3.0]
