@@ -48,7 +48,10 @@ def pyright(folder: Path) -> str:
     settings = {"typeCheckingMode": "strict", "extraPaths": [str(ROOT)], "include": ["."]}
     (folder / "pyrightconfig.json").write_text(json.dumps(settings))
     words = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600).stdout
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=600)
+    if not re.search(r"^\d+ errors?, ", done.stdout, re.MULTILINE):
+        pytest.skip(f"pyright could not be fetched: {done.stderr[-300:]}")
+    return done.stdout
 
 
 @pytest.mark.slow
