@@ -11,7 +11,17 @@ import pytest
 import minigrad as mg
 import nn
 from tests import idioms
-from tests.floors import MODULES, ORDER, ROOT, entry, imported, imports
+from tests.floors import (
+    BEGIN,
+    END,
+    MODULES,
+    ORDER,
+    ROOT,
+    as_text,
+    entry,
+    imported,
+    imports,
+)
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("minigrad.")])
@@ -81,6 +91,12 @@ def test_every_public_name_is_documented(package: object) -> None:
 @pytest.mark.parametrize("package", ["minigrad", "nn"])
 def test_the_packages_are_typed(package: str) -> None:
     assert (ROOT / package / "py.typed").exists()
+
+
+def test_the_page_for_contributors_shows_the_floors() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    shown = page.partition(BEGIN)[2].partition(END)[0]
+    assert as_text() in shown, "run `python -m tests.figures floors`"
 
 
 def test_no_line_is_a_puzzle() -> None:

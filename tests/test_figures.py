@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import html
+import re
+
 from tests import figures, floors
 
 CODE = '''\
@@ -59,3 +62,11 @@ def test_arrows_imply_every_import() -> None:
         needs.setdefault(name, set()).add(near)
     for name, below in floors.direct_imports().items():
         assert below <= figures.reachable(name, needs)
+
+
+def test_the_picture_of_the_floors_has_the_imports_of_today() -> None:
+    drawn = html.unescape(floors.PICTURE.read_text(encoding="utf-8"))
+    titles = re.findall(r"<title>(.*?)</title>", drawn)
+    found = {title for title in titles if "->" in title and not title.startswith("floor ")}
+    expected = {f"{name}->{near}" for name, near in [("nn", "__init__"), *floors.arrows()]}
+    assert found == expected, "run `python -m tests.figures floors`"
