@@ -9,7 +9,14 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
+import hypothesis
 import pytest
+
+# How quickly examples are drawn depends on what else the machine does.
+hypothesis.settings.register_profile(
+    "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("house")
 
 # Scripts that remake stored results: they need PyTorch, the suite does not.
 collect_ignore_glob = ["*make_torch*.py"]
