@@ -353,10 +353,18 @@ def _seed(graph: Graph, y: Tensor, seed: Any) -> Any:
     raise ValueError(f"backward: {naming.label(graph, y)} {problem}")
 
 
+def nested() -> bool:
+    """Whether this runs inside a function that is being differentiated: then gradients have a
+    history unasked."""
+    now = recording.get()
+    return now.building and now.enabled
+
+
 def run(
     graph: Graph, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False
 ) -> None:
     """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
+    create_graph = create_graph or nested()
     pending = begin(graph, grad, create_graph)
     if not create_graph:
         history.note_backward(graph)
@@ -396,12 +404,7 @@ def grad(
     wanted = [inputs] if isinstance(inputs, Tensor) else list(inputs)
     if strangers := [type(x).__name__ for x in wanted if not isinstance(x, Tensor)]:
         raise TypeError(f"grad: the inputs must be tensors, found {', '.join(strangers)}")
-    pending, interior = (
-        begin(graph, grad_outputs, create_graph),
-        {x for x in wanted if x.op is not None},
-    )
-    found = {step.node: step for step in walk.get()(graph, pending) if step.node in interior}
-    grads = {node: step.grad for node, step in found.items()} | pending.grads
+    grads = gradients(graph, wanted, grad_outputs, create_graph)
     for k, x in enumerate(wanted):
         if x not in grads and not allow_unused:
             why = (
@@ -413,7 +416,18 @@ def grad(
             raise ValueError(
                 f"grad: no gradient for input number {k}, {x.name or x!r}: {why}; {hint}"
             )
-    return tuple([_as_tensor(grads[x]) if x in grads else None for x in wanted])
+    return tuple([grads.get(x) for x in wanted])
+
+
+def gradients(
+    graph: Graph, wanted: Iterable[Tensor], grad: Any = None, create_graph: bool = False
+) -> dict[Tensor, Tensor]:
+    """The gradient of each of the wanted tensors, interior ones too, that the outputs depend on."""
+    pending = begin(graph, grad, create_graph or nested())
+    interior = {x for x in wanted if x.op is not None}
+    steps = [step for step in walk.get()(graph, pending) if step.node in interior]
+    found = {step.node: step.grad for step in steps} | pending.grads
+    return {x: _as_tensor(found[x]) for x in wanted if x in found}
 
 
 def step_line(step: Step, input_grads: Sequence[Any]) -> str:

@@ -1,9 +1,14 @@
-"""Derivatives of functions: vjp, jvp, jacobian, hessian, hvp.  Imports `graph`, `tensor` and operations.
+"""Derivatives of functions: vjp, jvp, jacobian, hessian, hvp.
 
-`inputs` is one argument, or a tuple or list of them; an argument is a tensor, an array, or nested tuples, lists and
-dicts of those; whole numbers pass through.  Tensors that require grad are used as they are.  A function that takes no
-arguments uses its inputs by itself: the parameters of a module (`hessian(lambda: loss(net(x)), net)`), or any leaves.
-Results have the structure of the inputs.
+`inputs` is one argument, or a tuple or list of them; an argument is a tensor, an array, or nested
+tuples, lists and dicts of those; whole numbers pass through.  Results have the structure of the
+inputs.
+
+Every call differentiates with respect to variables of its own, which stand in place of the floating
+inputs: a tensor that the function takes from around it is a constant, even where it is an input as
+well.  Inside a function that is being differentiated, every derivative has a history, so that calls
+nest to any depth.  A function that takes no arguments uses its inputs by itself: the parameters of
+a module (`hessian(lambda: loss(net(x)), net)`), or any leaves; these are the variables.
 """
 
 from __future__ import annotations
@@ -14,8 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backward import grad
+from minigrad.backward import gradients, nested
+from minigrad.graph import Graph
+from minigrad.operators import functions
 from minigrad.ops.reductions import sum as sum_of
+from minigrad.scope import recorded
 from minigrad.tensor import Tensor, constant
 
 Function = Callable[..., Any]
@@ -24,7 +32,8 @@ Function = Callable[..., Any]
 
 
 def mapped(change: Callable[[str, Any], Any], tree: Any, path: str = "") -> Any:
-    """The same structure with change(path, leaf) in place of each leaf; a module is the dict of its parameters."""
+    """The same structure with change(path, leaf) in place of each leaf; a module is the dict of its
+    parameters."""
     tree = dict(tree.named_parameters()) if hasattr(tree, "named_parameters") else tree
     if isinstance(tree, dict):
         return {
@@ -81,49 +90,56 @@ def call(fn: Function, inputs: Any) -> Any:
     )
     outputs = fn(*arguments)
     if strangers := [type(y).__name__ for _, y in flatten(outputs) if not isinstance(y, Tensor)]:
-        raise TypeError(
-            f"the function must return tensors computed from its inputs, found {', '.join(strangers)}"
-        )
+        found = ", ".join(strangers)
+        raise TypeError(f"the function must return tensors computed from its inputs, found {found}")
     return outputs
 
 
 def _run(fn: Function, inputs: Any) -> tuple[Any, Any]:
-    """The inputs, with a tensor that requires grad in place of each floating leaf that does not; and the outputs."""
-
-    def leaf(path: str, x: Any) -> Any:
-        if not is_real(x) or getattr(x, "requires_grad", False):
-            return x
-        if parameters(fn) == []:
-            raise ValueError(
-                f"input {path or 'number 0'} does not require grad, and the function takes no arguments"
-            )
-        return Tensor(x, requires_grad=True)
-
+    """The variables in the structure of the inputs, and the outputs that fn computes from them."""
     if not any(is_real(x) for _, x in flatten(inputs)):
-        kinds = (
-            ", ".join(str(getattr(x, "dtype", type(x).__name__)) for _, x in flatten(inputs))
-            or "nothing"
-        )
+        kinds = [str(getattr(x, "dtype", type(x).__name__)) for _, x in flatten(inputs)]
         raise TypeError(
-            f"inputs: only floating numbers have derivatives, found {kinds}; write x.astype(np.float64)"
+            f"inputs: only floating numbers have derivatives, found "
+            f"{', '.join(kinds) or 'nothing'}; write x.astype(np.float64)"
         )
-    inputs = mapped(leaf, inputs)
-    return inputs, call(fn, inputs)
+    variable = _itself if parameters(fn) == [] else _fresh
+    with recorded(enabled=True, building=True):
+        variables = mapped(variable, inputs)
+        return variables, call(fn, variables)
 
 
-def _pull(outputs: Any, inputs: Any, v: Any = None, create_graph: bool = False) -> list[Tensor]:
-    """Σ v · ∂outputs/∂leaf for each floating leaf of the inputs; zeros where nothing depends on it."""
-    ys, leaves = real_leaves(outputs), real_leaves(inputs)
+def _fresh(path: str, x: Any) -> Any:
+    """A variable in place of a floating leaf: what x was computed from stays behind it."""
+    if not is_real(x):
+        return x
+    if not getattr(x, "requires_grad", False):
+        return Tensor(x, requires_grad=True)
+    variable = functions["copy"](x)
+    variable.name = x.name
+    return variable
+
+
+def _itself(path: str, x: Any) -> Any:
+    """A leaf that the function uses by itself."""
+    if is_real(x) and not getattr(x, "requires_grad", False):
+        raise ValueError(
+            f"input {path or 'number 0'} does not require grad, and the function takes no arguments"
+        )
+    return x
+
+
+def _pull(outputs: Any, variables: Any, v: Any = None, create_graph: bool = False) -> list[Tensor]:
+    """Σ v · ∂outputs/∂x for each variable x; zeros where nothing depends on it."""
+    ys, xs = real_leaves(outputs), real_leaves(variables)
     seeds = [None] * len(ys) if v is None else [x for _, x in flatten(v)]
     used = [(y, seed) for y, seed in zip(ys, seeds) if y.requires_grad]
-    if not used:
-        return [constant(np.zeros_like(x.data)) for x in leaves]
-    start = [seed for _, seed in used] if len(used) > 1 else used[0][1]
-    grads = grad([y for y, _ in used], leaves, start, create_graph=create_graph, allow_unused=True)
-    return [
-        constant(np.zeros_like(x.data)) if dx is None else dx
-        for x, dx in zip(leaves, grads, strict=True)
-    ]
+    found: dict[Tensor, Tensor] = {}
+    if used:
+        graph = Graph(*[y for y, _ in used], rewired=dict.fromkeys(xs, ()))
+        start = [seed for _, seed in used] if len(used) > 1 else used[0][1]
+        found = gradients(graph, xs, start, create_graph)
+    return [found[x] if x in found else constant(np.zeros_like(x.data)) for x in xs]
 
 
 def _like(inputs: Any, grads: Iterable[Any]) -> Any:
@@ -147,84 +163,114 @@ def _tangents(inputs: Any, v: Any) -> list[Any]:
     return [tangent for _, _, tangent in pairs]
 
 
-def _rows(outputs: Any, inputs: Any, create_graph: bool) -> Any:
-    """∂y/∂inputs for each of the outputs, one backward pass for each element of it."""
+def _rows(outputs: Any, variables: Any, create_graph: bool) -> Any:
+    """∂y/∂x for each variable and each of the outputs, one backward pass for each element of it."""
 
     def block(path: str, y: Any) -> Any:
         if y is None:  # of an input that has no derivative
             return None
         units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
-        rows = [_pull([y], inputs, [unit], create_graph) for unit in units]
+        rows = [_pull([y], variables, [unit], create_graph) for unit in units]
         blocks = [
             np.stack(column).reshape(y.shape + column[0].shape)
             for column in zip(*rows, strict=True)
         ]
-        return _like(inputs, blocks)
+        return _like(variables, blocks)
 
     return mapped(block, outputs)
+
+
+def _without_nesting(create_graph: bool) -> tuple[bool, recorded]:
+    """Whether the result of a call has a history; and how its own passes are recorded."""
+    return create_graph or nested(), recorded(enabled=True, building=False)
 
 
 def vjp(fn: Function, inputs: Any, v: Any = None, *, create_graph: bool = False) -> tuple[Any, Any]:
     """The outputs, and  vᵀ ∂outputs/∂inputs  in the structure of the inputs.
 
-    v: like the outputs; may be left out where the output is one number.
+    v: like the outputs; may be left out where the output is one number.  create_graph: the result
+    has a history, as it has unasked inside a function that is being differentiated.
 
     >>> import minigrad as mg
     >>> mg.vjp(lambda x: x**2, mg.tensor([1.0, 2.0]), mg.tensor([1.0, 10.0]))[1]
     tensor([ 2., 40.])
     """
-    inputs, outputs = _run(fn, inputs)
-    return outputs, _like(inputs, _pull(outputs, inputs, v, create_graph))
+    create_graph, passes = _without_nesting(create_graph)
+    variables, outputs = _run(fn, inputs)
+    with passes:
+        return outputs, _like(variables, _pull(outputs, variables, v, create_graph))
 
 
 def jvp(fn: Function, inputs: Any, v: Any, *, create_graph: bool = False) -> tuple[Any, Any]:
     """The outputs, and  ∂outputs/∂inputs · v  in the structure of the outputs: forward mode.
 
-    The reverse rules are linear in dy, dx = Jᵀ dy; so the derivative of (Jᵀ u)·v with respect to u is J v.
+    The reverse rules are linear in dy, dx = Jᵀ dy; so the derivative of (Jᵀ u)·v with respect to u
+    is J v.  create_graph: as in `vjp`.
 
     >>> import minigrad as mg
     >>> mg.jvp(lambda x: (x**2).sum(), mg.tensor([1.0, 2.0]), mg.tensor([1.0, 10.0]))[1]
     tensor(42)
     """
-    inputs, outputs = _run(fn, inputs)
-    u = [Tensor(np.ones_like(y.data), requires_grad=True) for y in real_leaves(outputs)]
-    pairs = zip(_pull(outputs, inputs, u, create_graph=True), _tangents(inputs, v), strict=True)
-    total = [sum_of(dx * tangent) for dx, tangent in pairs if dx.requires_grad]
-    return outputs, _like(outputs, _pull(total, u, None, create_graph))
+    create_graph, passes = _without_nesting(create_graph)
+    variables, outputs = _run(fn, inputs)
+    with passes:
+        u = [Tensor(np.ones_like(y.data), requires_grad=True) for y in real_leaves(outputs)]
+        slopes = _pull(outputs, variables, u, create_graph=True)
+        pairs = zip(slopes, _tangents(variables, v), strict=True)
+        total = [sum_of(dx * tangent) for dx, tangent in pairs if dx.requires_grad]
+        return outputs, _like(outputs, _pull(total, u, None, create_graph))
 
 
 def jacobian(fn: Function, inputs: Any, *, create_graph: bool = False) -> Any:
-    """∂outputs/∂inputs: for each output (in its structure) and each input (in its) a tensor (*y.shape, *x.shape).
+    """∂outputs/∂inputs: for each output (in its structure) and each input (in its) a tensor
+    (*y.shape, *x.shape).
 
-    One backward pass for each element of the outputs.
+    One backward pass for each element of the outputs.  create_graph: as in `vjp`.
 
     >>> import minigrad as mg
     >>> mg.jacobian(lambda x: x**2, mg.tensor([1.0, 2.0]))
     tensor([[2., 0.],
             [0., 4.]])
+
+    Inside the function, other derivatives are functions of the variables:
+
+    >>> x = mg.tensor([1.0, 2.0])
+    >>> mg.jacobian(lambda x: mg.grad((x**3).sum(), x)[0], x)
+    tensor([[ 6.,  0.],
+            [ 0., 12.]])
     """
-    inputs, outputs = _run(fn, inputs)
-    return _rows(outputs, inputs, create_graph)
+    create_graph, passes = _without_nesting(create_graph)
+    variables, outputs = _run(fn, inputs)
+    with passes:
+        return _rows(outputs, variables, create_graph)
 
 
-def hessian(fn: Function, inputs: Any) -> Any:
-    """∂²fn/∂inputs² of a function with one number as result: for each pair of inputs a tensor (*x.shape, *z.shape).
+def hessian(fn: Function, inputs: Any, *, create_graph: bool = False) -> Any:
+    """∂²fn/∂inputs² of a function with one number as result: for each pair of inputs a tensor
+    (*x.shape, *z.shape).  create_graph: as in `vjp`.
 
     >>> import minigrad as mg
     >>> mg.hessian(lambda x, y: x * x * y, (mg.tensor(3.0), mg.tensor(5.0)))
     ((tensor(10), tensor(6)), (tensor(6), tensor(0)))
     """
-    inputs, output = _run(fn, inputs)
-    return _rows(_like(inputs, _pull(output, inputs, create_graph=True)), inputs, False)
+    create_graph, passes = _without_nesting(create_graph)
+    variables, output = _run(fn, inputs)
+    with passes:
+        slopes = _like(variables, _pull(output, variables, create_graph=True))
+        return _rows(slopes, variables, create_graph)
 
 
-def hvp(fn: Function, inputs: Any, v: Any) -> tuple[Any, Any]:
-    """The output of a function with one number as result, and the product of its Hessian with v, without the Hessian.
+def hvp(fn: Function, inputs: Any, v: Any, *, create_graph: bool = False) -> tuple[Any, Any]:
+    """The output of a function with one number as result, and the product of its Hessian with v,
+    without the Hessian.  create_graph: as in `vjp`.
 
     >>> import minigrad as mg
     >>> mg.hvp(lambda x: (x**3).sum(), mg.tensor([1.0, 2.0]), mg.tensor([1.0, 10.0]))
     (tensor(9, op=sum), tensor([  6., 120.]))
     """
-    inputs, output = _run(fn, inputs)
-    slopes = _pull(output, inputs, create_graph=True)
-    return output, _like(inputs, _pull(slopes, inputs, _tangents(inputs, v)))
+    create_graph, passes = _without_nesting(create_graph)
+    variables, output = _run(fn, inputs)
+    with passes:
+        slopes = _pull(output, variables, create_graph=True)
+        product = _pull(slopes, variables, _tangents(variables, v), create_graph)
+        return output, _like(variables, product)

@@ -70,13 +70,24 @@ class Recording:
     use.
 
     enabled: False inside `no_grad`.  tracing: inside a backward pass with create_graph=True, where
-    masks and indices become nodes too.  time, scope: where a node that is made now belongs.
+    masks and indices become nodes too.  building: inside a function that is being differentiated,
+    where gradients have a history unasked.  time, scope: where a node that is made now belongs.
     opened: how often each inner loop was opened in the present step.  check: called with each
-    operation's results while somebody watches them. on_read: called when Python reads a tensor's
+    operation's results while somebody watches them.  on_read: called when Python reads a tensor's
     value.
     """
 
-    __slots__ = ("check", "enabled", "entries", "on_read", "opened", "scope", "time", "tracing")
+    __slots__ = (
+        "building",
+        "check",
+        "enabled",
+        "entries",
+        "on_read",
+        "opened",
+        "scope",
+        "time",
+        "tracing",
+    )
 
     def __init__(
         self,
@@ -88,8 +99,9 @@ class Recording:
         check: Callable[..., None] | None = None,
         on_read: Callable[[Any, str], None] | None = None,
         entries: tuple[Entry, ...] = (),
+        building: bool = False,
     ) -> None:
-        self.enabled, self.tracing = enabled, tracing
+        self.enabled, self.tracing, self.building = enabled, tracing, building
         self.time, self.scope, self.opened = time, scope, opened
         self.check, self.on_read, self.entries = check, on_read, entries
 
