@@ -74,18 +74,11 @@ def _find_producer(graph: Graph, seeds: Any) -> bool:
     for node, k, dx, dy in not_finite(graph, seeds):
         outputs = (node._array,) if node.call is None else node.call.outputs
         if k is None and node not in passed_on:
-            what = (
-                "a hook"
-                if node._hooks
-                else "the sum of gradients"
-                if node.op
-                else "the sum over its uses"
-            )
-            raise _error(
-                what,
-                dx,
-                naming.describe(graph, node, "at ") if node.op else f"as the gradient of {node!r}",
-            )
+            what = "the sum of gradients" if node.op else "the sum over its uses"
+            where = f"as the gradient of {node!r}"
+            if node.op:
+                where = naming.describe(graph, node, "at ")
+            raise _error("a hook" if node._hooks else what, dx, where)
         if k is not None and _finite(dy, *node.arrays, *outputs):
             names, where = _names(node.op, node.arrays), naming.describe(graph, node, "in ")
             operands = zip(["dy", *names], [dy, *node.arrays])

@@ -85,9 +85,9 @@ def parameters(fn: Function) -> list[str] | None:
 
 def call(fn: Function, inputs: Any) -> Any:
     """fn(*inputs); a function without parameters is called without."""
-    arguments = (
-        () if parameters(fn) == [] else inputs if type(inputs) in (tuple, list) else (inputs,)
-    )
+    arguments = inputs if type(inputs) in (tuple, list) else (inputs,)
+    if parameters(fn) == []:
+        arguments = ()
     outputs = fn(*arguments)
     if strangers := [type(y).__name__ for _, y in flatten(outputs) if not isinstance(y, Tensor)]:
         found = ", ".join(strangers)

@@ -53,8 +53,10 @@ def label(graph: Links, node: Tensor) -> str:
     found = node.name or variable(graph, node) or (node.role.name if node.role else "")
     if found:
         return found
-    text = expression(graph, node) if node.op else ""
-    return text if 0 < len(text) <= _LONGEST else node.op.name if node.op else "constant"
+    if node.op is None:
+        return "constant"
+    text = expression(graph, node)
+    return text if 0 < len(text) <= _LONGEST else node.op.name
 
 
 def variable(graph: Links, node: Tensor) -> str:

@@ -81,7 +81,8 @@ def timesteps(
     [(0, 0, 5.0), (1, 1, 6.0)]
     """
     given = isinstance(xs, list | tuple)
-    parts = xs if given else list(xs if isinstance(xs, Tensor) else tensor(xs))
+    whole = xs if given or isinstance(xs, Tensor) else tensor(xs)
+    parts = xs if given else list(whole)
     order = range(len(parts) - 1, -1, -1) if reverse else range(len(parts))
     own: Axis | None = None
     step: _Step | None = None

@@ -11,23 +11,14 @@ FOLDERS = ("minigrad", "nn", "demos", "benchmarks", "docs", "tests")
 
 # Files that still have some, and how many.  The list only gets shorter.
 ALLOWED = {
-    "minigrad/anomaly.py": 1,
     "minigrad/backward.py": 2,
-    "minigrad/clip.py": 2,
-    "minigrad/explain.py": 1,
-    "minigrad/flow.py": 2,
-    "minigrad/functional.py": 1,
-    "minigrad/history.py": 1,
-    "minigrad/naming.py": 2,
     "minigrad/ops/composite.py": 2,
     "minigrad/ops/linalg.py": 1,
     "minigrad/ops/products.py": 1,
     "minigrad/ops/reductions.py": 1,
     "minigrad/program/backward_source.py": 2,
     "minigrad/program/loops.py": 3,
-    "minigrad/reports.py": 1,
     "minigrad/tensor.py": 1,
-    "minigrad/timesteps.py": 1,
 }
 
 

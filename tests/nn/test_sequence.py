@@ -141,10 +141,6 @@ def live_tensors():
     return sum(issubclass(type(thing), mg.Tensor) for thing in gc.get_objects())
 
 
-def tensors_alive():
-    return sum(issubclass(type(thing), mg.Tensor) for thing in gc.get_objects())
-
-
 @pytest.mark.parametrize(("k1", "k2"), [(10, 10), (10, 20), (10, 5)])
 def test_memory_is_flat(k1, k2):
     net, most = nn.LSTM(1, 2), []
