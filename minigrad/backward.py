@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from minigrad import history, naming
+from minigrad.changes import Changes
 from minigrad.graph import Graph
 from minigrad.norms import short
 from minigrad.primitive import Primitive, Rule, Scatter, primitive
@@ -363,16 +364,21 @@ def nested() -> bool:
 def run(
     graph: Graph, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False
 ) -> None:
-    """Add the gradient of every leaf to its `.grad`, all or nothing; retain_grads: write interior `.grad` too."""
+    """Add the gradient of every leaf to its `.grad`, all or nothing.
+
+    retain_grads: set that of interior nodes, too.
+    """
     create_graph = create_graph or nested()
     pending = begin(graph, grad, create_graph)
     if not create_graph:
         history.note_backward(graph)
     retained = [step for step in walk.get()(graph, pending) if retain_grads]
+    changes = Changes()
     for step in retained:
-        step.node._grad = _as_tensor(step.grad)
+        changes.grad(step.node, _as_tensor(step.grad))
     for leaf, dx in pending.grads.items():
-        leaf._grad = _as_tensor(dx if leaf._grad is None else leaf._grad + dx)
+        changes.grad(leaf, _as_tensor(dx if leaf._grad is None else leaf._grad + dx))
+    changes.commit()
 
 
 def _as_tensor(grad: Any) -> Tensor:

@@ -147,18 +147,26 @@ class Optimizer:
                 groups[int(place)][key] = tuple(array.tolist()) if array.ndim else array.item()
         for group in groups:
             self._check(group)
-        raise_problems(who, [x for place in owners for x in self._lacking(place, *owners[place])])
+        raise_problems(who, [x for place in owners for x in self._problems(place, *owners[place])])
         changes.attribute(self, "param_groups", groups)
         changes.attribute(self, "slots", slots)
 
-    def _lacking(
+    def _problems(
         self, place: str, group: Mapping[str, Any], p: Parameter, slot: Slots
     ) -> list[str]:
-        """The slot entries missing from a loaded state: those that a trial step would create."""
+        """What is wrong with loaded slots, found by a trial step: entries that it would create, or
+        numbers from which no step is finite.
+        """
         trial = {key: np.copy(value) for key, value in slot.items()}
         with np.errstate(all="ignore"):
-            self.update(p.data, np.zeros_like(p.data), trial, group)
-        return [f"missing: {place}.{key}" for key in trial if slot and key not in slot]
+            new = self.update(p.data, np.zeros_like(p.data), trial, group)
+        if missing := [key for key in trial if slot and key not in slot]:
+            return [f"missing: {place}.{key}" for key in missing]
+        if np.isfinite(new).all() or not all(
+            np.isfinite(x).all() for x in [p.data, *slot.values()]
+        ):
+            return []
+        return [f"{place}: a step from its numbers is not finite: {', '.join(slot)}"]
 
 
 class SGD(Optimizer):

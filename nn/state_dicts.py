@@ -13,14 +13,15 @@ Array = np.ndarray[Any, Any]
 def match_entries(who: str, own: Mapping[str, Any], state: Any) -> dict[str, Array]:
     """The entries of `state` as arrays, if they have the names and shapes of `own`.
 
-    Raises ValueError that lists every missing, unexpected and misshapen entry.
+    Raises ValueError that lists every missing, unexpected and misshapen entry, and every one whose
+    numbers its dtype does not have: 2.7 for integers, 1e300 for float32.
     """
     given = as_arrays(who, state)
     problems = [f"missing: {name} {np.shape(own[name])}" for name in own if name not in given]
     problems += [f"unexpected: {name} {given[name].shape}" for name in given if name not in own]
     for name in own:
         if name in given:
-            problems += _mismatch(name, np.shape(own[name]), given[name])
+            problems += _mismatch(name, own[name], given[name])
     raise_problems(who, problems)
     return given
 
@@ -39,9 +40,24 @@ def raise_problems(who: str, problems: list[str]) -> None:
         raise ValueError(f"{who}: nothing was loaded;\n  " + "\n  ".join(problems))
 
 
-def _mismatch(name: str, shape: tuple[int, ...], found: Array) -> list[str]:
-    if found.shape != shape:
-        return [f"shape of {name}: {shape} is needed, found {found.shape}"]
+def _mismatch(name: str, own: Any, found: Array) -> list[str]:
+    if found.shape != np.shape(own):
+        return [f"shape of {name}: {np.shape(own)} is needed, found {found.shape}"]
     if found.dtype.kind not in "biuf":
         return [f"dtype of {name}: numbers are needed, found {found.dtype}"]
+    if isinstance(own, np.ndarray):  # else a Python number, which has any value
+        wrong = ~_representable(found, own.dtype)
+        if np.any(wrong):
+            return [f"{name}: {own.dtype} does not have the number {found[wrong][0]}"]
     return []
+
+
+def _representable(values: Array, dtype: np.dtype[Any]) -> Any:
+    """Which numbers a dtype has; of a floating one, up to rounding."""
+    if values.dtype == dtype:
+        return np.True_
+    with np.errstate(all="ignore"):
+        cast = values.astype(dtype)
+    if dtype.kind == "f":
+        return np.isfinite(cast) | ~np.isfinite(values)
+    return cast == values
