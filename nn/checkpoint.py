@@ -6,7 +6,7 @@ Files hold arrays and nothing else, so that a stranger's file cannot run code.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -58,34 +58,34 @@ def load(target: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = os.fspath(path)
     with files.reading(path) as reader:
-        _fitting(target, path, _examples(reader.headers))
+        _fitting(path, lambda: _match(target, _without_extra(_examples(reader.headers))))
         arrays = reader.read()
-    extra = {name[len(EXTRA) :]: arrays.pop(name) for name in list(arrays) if _is_extra(name)}
-    _fitting(target, path, arrays).commit()
-    return {name: value if value.ndim else value.item() for name, value in extra.items()}
-
-
-def _fitting(target: Any, path: str, arrays: Mapping[str, Any]) -> mg.Changes:
-    """What loading the arrays changes; ValueError if they do not fit."""
     changes = mg.Changes()
+    _fitting(path, lambda: _prepare(target, _without_extra(arrays), changes))
+    extra = {name[len(EXTRA) :]: value for name, value in arrays.items() if _is_extra(name)}
+    numbers = {name: value if value.ndim else value.item() for name, value in extra.items()}
+    changes.commit()
+    return numbers
+
+
+def _fitting(path: str, action: Callable[[], None]) -> None:
+    """Run an action; what it raises for arrays that do not fit, as one ValueError."""
     try:
-        _prepare(target, {k: v for k, v in arrays.items() if not _is_extra(k)}, changes)
+        action()
     except Exception as error:  # a hostile generator state overflows or recurses
         raise ValueError(f"load: {path} does not fit: {error}") from None
-    return changes
-
-
-class _Unread(np.ndarray[Any, Any]):
-    """An array of a file of which only the header has been read."""
 
 
 def _examples(headers: Mapping[str, Header]) -> dict[str, Array]:
     """Zeros of each shape and dtype that take no memory."""
-    examples = {}
-    for name, header in headers.items():
-        zero = np.zeros((), header.dtype).view(_Unread)
-        examples[name] = np.broadcast_to(zero, header.shape, subok=True)
-    return examples
+    return {
+        name: np.broadcast_to(np.zeros((), header.dtype), header.shape)
+        for name, header in headers.items()
+    }
+
+
+def _without_extra(arrays: Mapping[str, Array]) -> dict[str, Array]:
+    return {name: value for name, value in arrays.items() if not _is_extra(name)}
 
 
 def _is_extra(name: str) -> bool:
@@ -139,31 +139,53 @@ def _state_of(part: Any) -> dict[str, Any]:
     return dict(part.state_dict())
 
 
+def _match(target: Any, arrays: Mapping[str, Any]) -> None:
+    """Raise unless names and shapes are those of a target."""
+    for part, own in _arrays_of_parts(target, arrays):
+        if isinstance(part, np.random.Generator):
+            _check_generator(own)
+        else:
+            part.match_load(own)
+
+
 def _prepare(target: Any, arrays: Mapping[str, Any], changes: mg.Changes) -> None:
     """Add what loading the arrays into a target changes."""
+    for part, own in _arrays_of_parts(target, arrays):
+        if isinstance(part, np.random.Generator):
+            _prepare_generator(part, own, changes)
+        else:
+            part.prepare_load(own, changes)
+
+
+def _arrays_of_parts(
+    target: Any, arrays: Mapping[str, Any]
+) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """Each part of a target that is no dict, and its arrays."""
     if not isinstance(target, Mapping):
-        _prepare_part(target, arrays, changes)
+        _state_of(target)  # raises for what cannot be loaded
+        yield target, arrays
         return
     unknown = sorted({name.partition("/")[0] for name in arrays} - set(map(str, target)))
     if unknown:
         raise ValueError(f"it also holds {', '.join(unknown)}; give these too, or save them apart")
     for prefix, part in _parts(target):
         own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        _prepare(part, own, changes)
+        yield from _arrays_of_parts(part, own)
 
 
-def _prepare_part(part: Any, arrays: Mapping[str, Any], changes: mg.Changes) -> None:
-    if not isinstance(part, np.random.Generator):
-        part.prepare_load(arrays, changes)
-        return
+def _check_generator(arrays: Mapping[str, Any]) -> None:
     text = arrays["state"]
     if text.dtype != np.uint8 or text.ndim != 1 or text.size > MAX_GENERATOR:
         raise ValueError(f"the state of a generator is text, found {text.dtype} {text.shape}")
-    if isinstance(text, _Unread):
-        return
+
+
+def _prepare_generator(
+    generator: np.random.Generator, arrays: Mapping[str, Any], changes: mg.Changes
+) -> None:
     import json
 
-    state = json.loads(text.tobytes())
-    kind: Any = type(part.bit_generator)
+    _check_generator(arrays)
+    state = json.loads(arrays["state"].tobytes())
+    kind: Any = type(generator.bit_generator)
     kind(0).state = state  # raises what the change would raise
-    changes.by(kind.state.__set__, part.bit_generator, state)
+    changes.by(kind.state.__set__, generator.bit_generator, state)

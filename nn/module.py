@@ -168,10 +168,14 @@ class Module:
 
     def prepare_load(self, arrays: Mapping[str, Any], changes: mg.Changes) -> None:
         """Add what `load_state_dict` changes; several objects can so be loaded in one step."""
-        who = f"load_state_dict of {type(self).__name__}"
-        given = match_entries(who, self.state_dict(), arrays)
+        given = self.match_load(arrays)
         for name, item in self._state().items():
             changes.data(item, given[name])
+
+    def match_load(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray[Any, Any]]:
+        """The entries of a state, if their names and shapes fit; else ValueError."""
+        who = f"load_state_dict of {type(self).__name__}"
+        return match_entries(who, self.state_dict(), arrays)
 
     # calls
 

@@ -126,30 +126,39 @@ class Optimizer:
 
     def prepare_load(self, state: Mapping[str, Any], changes: mg.Changes) -> None:
         """Add what `load_state_dict` changes; several objects can so be loaded in one step."""
-        who = f"load_state_dict of {type(self).__name__}"
         groups = [dict(group) for group in self.param_groups]
         slots: list[list[Slots]] = [[{} for _ in group["params"]] for group in groups]
-        owners = {}  # the dotted place of a parameter → its group, itself, its slots
-        own: dict[str, Any] = {}
-        for k, group in enumerate(groups):
-            own |= _options(k, group)
-            for n, p in enumerate(group["params"]):
-                owners[f"{k}.{n}"] = group, p, slots[k][n]
-        for name, array in as_arrays(who, state).items():
+        places = {f"{k}.{n}": slot for k, row in enumerate(slots) for n, slot in enumerate(row)}
+        for name, array in self.match_load(state).items():
             place, _, key = name.rpartition(".")
-            if place in owners and key in (self.slot_names or [key]):
-                own[name] = owners[place][1].data if array.ndim else 0
-        for name, array in match_entries(who, own, state).items():
-            place, _, key = name.rpartition(".")
-            if place in owners:
-                owners[place][2][key] = array if array.dtype.kind == "f" else array.item()
+            if place in places:
+                places[place][key] = array if array.dtype.kind == "f" else array.item()
             else:
                 groups[int(place)][key] = tuple(array.tolist()) if array.ndim else array.item()
-        for group in groups:
+        problems: list[str] = []
+        for k, group in enumerate(groups):
             self._check(group)
-        raise_problems(who, [x for place in owners for x in self._problems(place, *owners[place])])
+            for n, p in enumerate(group["params"]):
+                problems += self._problems(f"{k}.{n}", group, p, slots[k][n])
+        raise_problems(self._loading(), problems)
         changes.attribute(self, "param_groups", groups)
         changes.attribute(self, "slots", slots)
+
+    def match_load(self, state: Mapping[str, Any]) -> dict[str, Array]:
+        """The entries of a state, if their names and shapes fit; else ValueError."""
+        own: dict[str, Any] = {}
+        parameters: dict[str, Parameter] = {}
+        for k, group in enumerate(self.param_groups):
+            own |= _options(k, group)
+            parameters |= {f"{k}.{n}": p for n, p in enumerate(group["params"])}
+        for name, array in as_arrays(self._loading(), state).items():
+            place, _, key = name.rpartition(".")
+            if place in parameters and key in (self.slot_names or [key]):
+                own[name] = parameters[place].data if array.ndim else 0
+        return match_entries(self._loading(), own, state)
+
+    def _loading(self) -> str:
+        return f"load_state_dict of {type(self).__name__}"
 
     def _problems(
         self, place: str, group: Mapping[str, Any], p: Parameter, slot: Slots

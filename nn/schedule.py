@@ -75,15 +75,18 @@ class LRScheduler:
 
     def prepare_load(self, state: Mapping[str, Any], changes: mg.Changes) -> None:
         """Add what `load_state_dict` changes; several objects can so be loaded in one step."""
-        wanted = self.state_dict()
-        given = match_entries(f"load_state_dict of {type(self).__name__}", wanted, state)
+        given = self.match_load(state)
         loaded = copy.copy(self)
-        for name, value in wanted.items():
+        for name, value in self.state_dict().items():
             new = type(value)(given[name].tolist())
             setattr(loaded, name, new)
             changes.attribute(self, name, new)
         for group, lr in zip(self.optimizer.param_groups, loaded.get_lr(), strict=True):
             changes.by(dict.__setitem__, group, "lr", lr)
+
+    def match_load(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """The entries of a state, if their names and shapes fit; else ValueError."""
+        return match_entries(f"load_state_dict of {type(self).__name__}", self.state_dict(), state)
 
 
 class LambdaLR(LRScheduler):
