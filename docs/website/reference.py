@@ -23,8 +23,8 @@ WIDTH = 72  # of a signature on one line
 # Page: its title, and which modules define what stands on it; what none of them defines comes last.
 PAGES = {
     "minigrad": {
-        "tensors": ("Tensors and recording", "tensor operators scope timesteps source norms"),
-        "graphs": ("Graphs", "public graph edges"),
+        "tensors": ("Tensors and recording", "tensor operators scope paths timesteps source norms"),
+        "graphs": ("Graphs", "public graph edges states"),
         "derivatives": ("Derivatives", "backward functional gradcheck primitive"),
         "edits": ("Edits and clipping", "edits clip"),
         "findings": ("Measures and findings", ""),
@@ -34,9 +34,18 @@ PAGES = {
         "operations": ("Operations", "ops"),
     },
     "nn": {
-        "cells": ("Cells and unrolling", "cells unroll wrappers attention check"),
-        "layers": ("Layers", "recurrent linear embedding dropout normalization module"),
-        "training": ("Losses and optimisers", "loss optim schedule init sequence"),
+        "cells": (
+            "Cells and unrolling",
+            "cell cells unroll wrappers attention check testing structure padding",
+        ),
+        "layers": (
+            "Layers and modules",
+            "recurrent layers linear embedding dropout normalization convolution module parameter",
+        ),
+        "training": (
+            "Training",
+            "loss ctc optim schedule init sequence truncated parallel summary",
+        ),
         "exchange": ("Weights and other libraries", ""),
     },
 }
