@@ -75,18 +75,16 @@ def main() -> None:
         "mirror": (mirror(multiplication()), {}),
         "mirror-cells": (mirror(last_step(nn.LSTMCell(2, 4), 3)), {"view": "cells"}),
         "clipped": (
-            graph_of(rnn(1.5), 8, 0).clip_edges(max_norm=1),
+            graph_of(rnn(3.0), 8, 0).clip_edges(max_norm=1),
             {"view": "cells", "backward": True},
         ),
     }
     for name, (graph, options) in pictures.items():
         print(graph.render(FOLDER / f"{name}.png", **options))
-    strips = {f"RNN, gain {gain}": graph_of(rnn(gain), 10, 0) for gain in (0.5, 1.0, 1.5)}
-    strips |= {
-        "LSTM": graph_of(lstm(), 10, 0),
-        "GRU": graph_of(gru(), 10, 0),
-        "RNN, gain 1.5, clipped": strips["RNN, gain 1.5"].clip_edges(max_norm=1),
-    }
+    cells = {f"RNN, gain {gain}": rnn(gain) for gain in (0.5, 1.0, 3.0)}
+    cells |= {"LSTM": lstm(), "LSTM, forget bias 2": lstm(2), "GRU, update bias 4": gru(4)}
+    strips = {title: graph_of(cell, 12, 0) for title, cell in cells.items()}
+    strips["RNN, gain 3.0, clipped"] = strips["RNN, gain 3.0"].clip_edges(max_norm=1)
     print(mg.compare(strips).render(FOLDER / "compare.png"))
 
 

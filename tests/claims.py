@@ -1,0 +1,188 @@
+"""What the project says about vanishing, exploding, gates and cures, held against measurements.
+
+`python -m tests.claims` prints the table: every claim, the cells, and how many of the runs (5 seeds, 3 scales of the
+inputs) bear it out.  A claim that holds under conditions only names them.  The suite asserts that every row holds.
+
+The verdict itself is held against its definition: the geometric mean, over the steps, of what one step back does to the
+length of the gradient of the whole state (h, c), measured here with `mg.grad`, without the flow's own code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+import minigrad as mg
+import nn
+from demos.vanishing_and_exploding import graph_of, gru, lstm, rnn
+from minigrad.columns import columns
+from minigrad.reports import verdict
+
+SEEDS, SCALES, T = range(5), (0.1, 0.5, 1.0), 30
+
+CELLS: dict[str, Callable[[], nn.Cell]] = {
+    "RNN, gain 0.5": lambda: rnn(0.5),
+    "RNN, gain 1": lambda: rnn(1.0),
+    "RNN, gain 3": lambda: rnn(3.0),
+    "LSTM": lstm,
+    "LSTM, b_f = 2": lambda: lstm(2.0),
+    "GRU": gru,
+    "GRU, b_z = 4": lambda: gru(4.0),
+}
+
+
+class Run(NamedTuple):
+    """One cell, seed and scale of the inputs: what the flow says, and the definition."""
+
+    cell: str
+    seed: int
+    scale: float
+    words: str
+    ratio: float
+    defined: float
+    crossing: float  # the largest norm that crosses a step
+    clipped: float  # the same after clip_edges(max_norm=1)
+
+
+def runs() -> Iterator[Run]:
+    """Every cell with every seed and scale."""
+    for name, make in CELLS.items():
+        for seed in SEEDS:
+            for scale in SCALES:
+                mg.seed(seed)
+                yield run(name, make(), seed, scale)
+
+
+def run(name: str, cell: nn.Cell, seed: int, scale: float) -> Run:
+    """Measure one cell."""
+    graph = graph_of(cell, T, seed, scale)
+    flow = graph.gradient_flow(jacobians=False)
+    clipped = graph.clip_edges(max_norm=1).gradient_flow(jacobians=False)
+    return Run(
+        name,
+        seed,
+        scale,
+        flow.paths[0].verdict,
+        flow.paths[0].mean_ratio,
+        defined_ratio(graph),
+        max(float(path.crossing[:-1].max()) for path in flow.paths),
+        max(float(path.crossing[:-1].max()) for path in clipped.paths),
+    )
+
+
+def defined_ratio(graph: mg.Graph) -> float:
+    """(‖∂loss/∂s_0‖ / ‖∂loss/∂s_{T−2}‖)^(1/(T−2)), s_t = (h_t, c_t) the whole state of the cell.
+
+    The last step is left out: there the loss enters, at h alone.
+    """
+    sizes = []
+    for t in (0, T - 2):
+        nodes = [state.nodes[t,] for state in graph.states]
+        grads = mg.grad(graph.outputs[0], nodes)
+        sizes.append(math.hypot(*[float(np.linalg.norm(g.data)) for g in grads if g is not None]))
+    return float((sizes[0] / sizes[1]) ** (1 / (T - 2)))
+
+
+class Claim(NamedTuple):
+    """A sentence, the cells and the scales that it speaks of, and what must be true of each run."""
+
+    sentence: str
+    cells: tuple[str, ...]
+    holds: Callable[[Run], bool]
+    scales: tuple[float, ...] = SCALES
+
+
+CLAIMS = [
+    Claim(
+        "the verdict's ratio is that of its definition, within 1 %",
+        tuple(CELLS),
+        lambda r: abs(r.ratio / r.defined - 1) < 0.01,
+    ),
+    Claim(
+        "the verdict's word is that of the ratio by definition, 2 % beside the thresholds",
+        tuple(CELLS),
+        lambda r: r.words in {verdict(r.defined * factor, T - 1) for factor in (0.98, 1, 1.02)},
+    ),
+    Claim(
+        "a vanilla RNN of gain 0.5 loses its gradient",
+        ("RNN, gain 0.5",),
+        lambda r: r.words == "vanishing" and r.ratio < 0.51,
+    ),
+    Claim(
+        "gain 1 vanishes with ordinary inputs, N(0, 1): φ′ is below 1",
+        ("RNN, gain 1",),
+        lambda r: r.words == "vanishing",
+        (1.0,),
+    ),
+    Claim(
+        "gain 1 keeps its gradient while inputs are small (scale 0.1)",
+        ("RNN, gain 1",),
+        lambda r: r.words == "healthy",
+        (0.1,),
+    ),
+    Claim(
+        "gain 3 explodes, and by less than 3 a step",
+        ("RNN, gain 3",),
+        lambda r: r.words == "exploding" and r.ratio < 2,
+    ),
+    Claim(
+        "an LSTM and a GRU as they come forget too",
+        ("LSTM", "GRU"),
+        lambda r: r.words == "vanishing",
+    ),
+    Claim(
+        "an LSTM with forget bias 2 keeps its gradient with ordinary inputs",
+        ("LSTM, b_f = 2",),
+        lambda r: r.words == "healthy",
+        (1.0,),
+    ),
+    Claim(
+        "a GRU with update bias 4 keeps its gradient",
+        ("GRU, b_z = 4",),
+        lambda r: r.words == "healthy",
+    ),
+    Claim(
+        "clip_edges(max_norm=1) bounds what crosses, whatever the cell",
+        tuple(CELLS),
+        lambda r: r.clipped <= 1 + 1e-6,
+    ),
+    Claim(
+        "clipping does not cure forgetting: what was below the limit stays as it was",
+        ("RNN, gain 0.5", "LSTM", "GRU"),
+        lambda r: r.crossing > 1 or abs(r.clipped - r.crossing) <= 1e-6 * r.crossing,
+    ),
+]
+
+
+class Row(NamedTuple):
+    """A claim and how many of its runs bear it out."""
+
+    sentence: str
+    holding: int
+    runs: int
+    failing: list[Run]
+
+
+def table() -> list[Row]:
+    """Each claim against its runs."""
+    measured = list(runs())
+    rows = []
+    for claim in CLAIMS:
+        own = [r for r in measured if r.cell in claim.cells and r.scale in claim.scales]
+        failing = [r for r in own if not claim.holds(r)]
+        rows.append(Row(claim.sentence, len(own) - len(failing), len(own), failing))
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    rows = [["claim", "holds in"]]
+    rows += [[row.sentence, f"{row.holding} of {row.runs}"] for row in table()]
+    print(columns(rows))
+
+
+if __name__ == "__main__":
+    main()
