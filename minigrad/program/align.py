@@ -24,6 +24,7 @@ from minigrad.program.ir import (
     Row,
     Statement,
 )
+from minigrad.program.labels import label_of
 from minigrad.program.origins import Origins
 from minigrad.program.record import Recording, RuleScope
 from minigrad.tensor import Array, Tensor
@@ -37,6 +38,7 @@ class Aligner:
         self.results = [recording.loss, *recording.grads.values(), *tensors(recording.aux)]
         self.nodes = Graph(*self.results).nodes
         self.clock = Clock(self.nodes, recording.answers)
+        self.numbers = numbered(recording.made)
         self.origins = Origins(recording.arguments, self.nodes)
         self.statements: dict[Any, Statement] = {}
         self.family: dict[Tensor, Any] = {}
@@ -75,8 +77,10 @@ class Aligner:
             if place is None or node.op is None or self.row_of(node) is not None:
                 continue
             key = self._kind(node), place[0]
-            number = seen[key, place[1]]
-            seen[key, place[1]] += 1
+            number: Any = self.numbers.get(node)
+            if number is None:
+                number = "without a label", seen[key, place[1]]
+                seen[key, place[1]] += 1
             self.family[node] = (*key, number)
             self.members.setdefault(self.family[node], {})[place[1]] = node
         for key, nodes in list(self.members.items()):
@@ -183,6 +187,12 @@ class Aligner:
         argument = self.origins.number(value)
         return Number(value) if argument is None else Ref(argument, None)
 
+    def _leaf_from_outside(self, x: Tensor) -> Operand:
+        """An argument, or one step of one."""
+        found = self.origins.known(x._array)
+        row = None if found is not None else self.origins.row(x._array)
+        return self._whole(x) if row is None else row
+
     def _whole(self, x: Tensor) -> Any:
         """All that a node outside of time is."""
         if x.op is None:
@@ -201,7 +211,7 @@ class Aligner:
             return Row(
                 self._whole(row[0]).statement, row[1] if row[1] < length // 2 else row[1] - length
             )
-        return self._whole(x)
+        return self._leaf_from_outside(x) if x.op is None else self._whole(x)
 
     def _outside(self, node: Tensor) -> None:
         """The operands of a node outside of time; all steps of a family are one operand."""
@@ -267,10 +277,18 @@ class _Fit(NamedTuple):
         extra = [part for part in found if part not in self.statement.operands]
         if len(extra) > len(missing):
             self._refuse("adds other gradients")
-        for part, mine in zip(missing, extra, strict=False):
+        for mine in extra:
+            part = self._counterpart(mine, missing)
+            missing.remove(part)
             self._differs(self.statement.operands.index(part), mine, part)
-        for part in missing[len(extra) :]:
+        for part in missing:
             self._is_nothing(part)
+
+    def _counterpart(self, mine: Operand, missing: list[Operand]) -> Operand:
+        """The part in whose place another one stands: the sum that it is alone of, or the first."""
+        sums = (part for part in missing if self._is_sum(part))
+        own = (part for part in sums if mine in _parts(part))
+        return next(own, missing[0])
 
     def _is_nothing(self, part: Operand) -> None:
         if self._is_cut(part):
@@ -316,15 +334,30 @@ class _Fit(NamedTuple):
         self._refuse("is not like the others")
 
     def _is_sum(self, wanted: Operand) -> bool:
-        return isinstance(wanted, Ref) and wanted.statement.kind == "add_up" and not wanted.offset
+        """Whether an operand is a gradient of several parts, made in each step."""
+        if not isinstance(wanted, Ref):
+            return False
+        return wanted.statement.kind == "add_up" and wanted.statement.timed
+
+    def _is_in_range(self, x: Any) -> bool:
+        return 0 <= self.t + (x.offset or 0) < x.statement.steps
 
     def _one_part_of(self, mine: Operand, wanted: Any) -> bool:
         """Whether, of a gradient with several parts, one alone has arrived here."""
-        parts = wanted.statement.operands
-        if mine not in parts:
-            return False
+        parts = _parts(wanted)
+        sums = [part for part in parts if self._is_sum(part) and self._is_in_range(part)]
+        if mine in parts:
+            own: Operand | None = mine
+        else:
+            own = next((part for part in sums if self._one_part_of(mine, part)), None)
+        if own is None:
+            later = [x for x in parts if isinstance(x, Ref) and x.offset and self._outside(x)]
+            if not later:
+                return False
+            own = later[0]
+            self._set_row(later[0], self._from_outside(0, mine))
         for part in parts:
-            if part != mine:
+            if part != own:
                 self._is_nothing(part)
         wanted.statement.absent = (0, 0)
         return True
@@ -362,6 +395,37 @@ class _Fit(NamedTuple):
         raise CompileError(f"compile: step {self.t} {what}:\n  {self.node.describe()}")
 
 
+def shifted(operand: Operand, later: int) -> Operand:
+    """An operand of a statement, as it is read so many steps later."""
+    if isinstance(operand, Ref) and operand.offset is not None:
+        return operand._replace(offset=operand.offset + later)
+    return operand
+
+
+def _parts(total: Any) -> list[Operand]:
+    """What a sum is made of, as seen by who reads the sum."""
+    return [shifted(part, total.offset or 0) for part in total.statement.operands]
+
+
+def numbered(made: list[Tensor]) -> dict[Tensor, int]:
+    """How many nodes the same line has made before in the same step, or the same rule in one run."""
+    seen: Counter[Any] = Counter()
+    numbers: dict[Tensor, int] = {}
+    for node in made:
+        label, scope = label_of(node), node._scope
+        if node.op is None:
+            continue
+        if isinstance(scope, RuleScope):
+            key: Any = scope.node, scope.input, node.op, node.call and node.call.which
+        elif label is not None:
+            key = site(node), label
+        else:
+            continue
+        numbers[node] = seen[key]
+        seen[key] += 1
+    return numbers
+
+
 def _groups(operands: list[Operand], places: Any) -> list[tuple[Operand, Any]]:
     """The operands, where all steps of a statement that go to one place are one.
 
@@ -381,7 +445,20 @@ def _groups(operands: list[Operand], places: Any) -> list[tuple[Operand, Any]]:
             group = _as_one(operand.statement, run)
             if group not in found:
                 found.append(group)
-    return found
+    return _in_order(found, operands)
+
+
+def _in_order(
+    groups: list[tuple[Operand, Any]], operands: list[Operand]
+) -> list[tuple[Operand, Any]]:
+    """The groups, those of all steps in the order that they have within a step."""
+    place: dict[Statement, int] = {}
+    for k, x in enumerate(operands):
+        if isinstance(x, Row) and x.step % _count(x.statement) == _count(x.statement) // 2:
+            place[x.statement] = k
+    runs = [g for g in groups if isinstance(g[0], Every)]
+    ordered = iter(sorted(runs, key=lambda g: place.get(g[0].statement, 0)))  # type: ignore[union-attr]
+    return [next(ordered) if isinstance(g[0], Every) else g for g in groups]
 
 
 def _as_one(statement: Statement, run: list[tuple[int, Any]]) -> tuple[Operand, Any]:

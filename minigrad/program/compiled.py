@@ -242,7 +242,8 @@ def compare(found: Result, wanted: Result, exact: bool) -> None:
             raise WrongProgramError(
                 f"compile: {name} differs from eager's: {_largest(mine, its):.3g} at most, "
                 f"of values up to {float(np.max(np.abs(its), initial=0)):.3g}; "
-                "please report it, with the function"
+                "where a comparison decides between equal numbers, exact=True keeps eager's order of "
+                "operations; else please report it, with the function"
             )
 
 

@@ -158,7 +158,7 @@ def zeros(s: Statement) -> str:
 def added(y: str, x: str, place: Any) -> str:
     """x added into y at a place."""
     if place is None or place is ...:
-        return f"{y} += {x}"
+        return f"add({y}, {x}, {y})"
     if is_advanced(place):
         return f"np.add.at({y}, {subscript(place)}, {x})"
     return f"{y}[{brackets(place)}] += {x}"

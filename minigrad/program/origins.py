@@ -15,7 +15,7 @@ import numpy as np
 from minigrad.primitive import primitive
 from minigrad.program.arguments import GivenFloat
 from minigrad.program.errors import CompileError
-from minigrad.program.ir import Operand, Ref, Statement
+from minigrad.program.ir import Operand, Ref, Row, Statement
 from minigrad.tensor import Array, Tensor
 
 
@@ -160,6 +160,18 @@ class Origins:
                 whole = steps.reshape(self.steps, *array.shape)
                 constants = {"n": self.steps, "shape": whole.shape}
                 return self._mask(before_the_end, path, constants, whole)
+        return None
+
+    def row(self, array: Array) -> Row | None:
+        """The argument, and the step of it, that an array is; None if it is none."""
+        for path, value in self.values.items():
+            given = _array(value)
+            if given.ndim == 0 or given[:1].size != array.size or _is_uniform(array):
+                continue
+            for t, one in enumerate(given):
+                if _same(one, array):
+                    statement = self._shaped(self.arguments[path], array, rows=len(given))
+                    return Row(statement, t if t < len(given) // 2 else t - len(given))
         return None
 
     def index(self, array: Array, t: int | None, node: Tensor) -> Any:

@@ -48,6 +48,7 @@ class Joint(Traced):
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
+        self.made: list[Tensor] = []
         self.answers: dict[Tensor, Tensor] = {}
         self._input: int | None = None
 
@@ -55,7 +56,7 @@ class Joint(Traced):
         """As in every traced pass, and with the number of the input whose rule runs."""
         scope = RuleScope(node, self._input)
         traced = {"enabled": True, "tracing": True, "time": node.time, "scope": scope}
-        return recorded(**traced, on_read=_note_reading)
+        return recorded(**traced, on_read=_note_reading, check=noted(self.made))
 
     def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> InputGrads:
         """Each input and its gradient, where it needs one."""
@@ -131,7 +132,8 @@ def is_opaque(op: Primitive) -> bool:
 class Recording(NamedTuple):
     """A step that was run: its outputs and gradients, and what belongs to whom.
 
-    arguments: the leaves by path.  answers: see `Joint`.  window: after how many steps the gradient
+    arguments: the leaves by path.  answers: see `Joint`.  made: all nodes in the order in which they
+    were made, those too that nothing came of.  window: after how many steps the gradient
     is cut; 0 if it is not.
     """
 
@@ -140,6 +142,7 @@ class Recording(NamedTuple):
     aux: Any
     arguments: dict[str, Any]
     answers: dict[Tensor, Tensor]
+    made: list[Tensor]
     window: int = 0
 
 
@@ -147,7 +150,9 @@ def record(
     loss_fn: Callable[..., Any], bound: dict[str, Any], arguments: dict[str, Any]
 ) -> Recording:
     """Run the step on these arguments, forward and backward, with everything recorded."""
-    with recorded(enabled=True, tracing=True, time=None, scope=None, on_read=refuse_reading):
+    made: list[Tensor] = []
+    watching = {"on_read": refuse_reading, "check": noted(made)}
+    with recorded(enabled=True, tracing=True, time=None, scope=None, **watching):
         graph, aux = outcome(loss_fn(**bound))
     refuse_hooks(graph)
     table = Joint(graph)
@@ -161,7 +166,9 @@ def record(
         if isinstance(leaf, Tensor) and leaf in table.grads
     }
     window = window_of(graph)
-    return Recording(graph.outputs[0], grads, aux, arguments, table.answers, window)
+    return Recording(
+        graph.outputs[0], grads, aux, arguments, table.answers, made + table.made, window
+    )
 
 
 def outcome(result: Any) -> tuple[Graph, Any]:
@@ -174,6 +181,15 @@ def outcome(result: Any) -> tuple[Graph, Any]:
             f"compile: the function must return a loss, a graph of one, or (loss, aux); found {found}"
         )
     return graph, aux
+
+
+def noted(made: list[Tensor]) -> Callable[..., None]:
+    """What puts the results of every operation into a list."""
+
+    def note(op: Primitive, arrays: Any, results: Any) -> None:
+        made.extend(results if isinstance(results, tuple | list) else (results,))
+
+    return note
 
 
 def refuse_reading(x: Tensor, how: str) -> None:
