@@ -48,19 +48,24 @@ class Rect(NamedTuple):
 class Layout:
     """Where everything stands, in points; y grows upwards.
 
-    boxes, frames: places of boxes, and of the frames of tiles.  bars: the boxes that are bars, with the places of their
-    pieces.  tags: places of the tags on boxes.  links: the splines of links, from source to target.  lanes: of a link
-    within a tile, the state on whose way it lies.  captions: where the text of a link stands.  taps: the splines from
-    the rails of parameters, and where their texts stand.  rails: the places of the pieces of each rail.
+    boxes, frames: places of boxes, and of the frames of tiles.
+    panels: the frames around all inner steps of one step of an outer axis, each with one of their tiles.
+    bars: the boxes that are bars, with the places of their pieces.  tags: places of the tags on boxes.
+    links: the splines of links, from source to target.  lanes: of a link within a tile, the state on whose way it lies.
+    captions: where the text of a link stands.  gutters: the links that only cross a gutter, or the end of a line.
+    taps: the splines from the rails of parameters, and where their texts stand.
+    rails: the places of the pieces of each rail.
     """
 
     boxes: dict[Box, Rect]
     frames: dict[Tile, Rect]
+    panels: list[tuple[Tile, Rect]]
     bars: dict[Box, list[Rect]]
     tags: dict[Tag, Rect]
     links: dict[Link, Path]
     lanes: dict[Link, str]
     captions: dict[Link, Point]
+    gutters: set[Link]
     taps: dict[Tag, tuple[Box, Path, Point]]
     rails: dict[Tensor, list[Rect]]
     columns: int
@@ -423,6 +428,30 @@ class Grid:
         """The top of a tile's frame."""
         return self.tops[self.level[place.tile.row]] - self.line_height * place.line
 
+    @property
+    def ceiling(self) -> float:
+        """Above all bands of the first line."""
+        return max(self.tops.values()) + (HEADER if self.outer_steps() else 0.0)
+
+    def outer_steps(self) -> dict[tuple[Any, ...], list[Place]]:
+        """The places of each step of an axis with an inner loop, by line."""
+        found = defaultdict[tuple[Any, ...], list[Place]](list)
+        for place in self.places.values():
+            if place.tile.row.timed:
+                found[place.line, place.tile.column[:2]].append(place)
+        return {key: places for key, places in found.items() if _is_wide(places)}
+
+    def panels(self) -> list[tuple[Tile, Rect]]:
+        """The frames around the inner steps of each outer step."""
+        found = []
+        for places in self.outer_steps().values():
+            left = min(self.lefts[p.column] for p in places) - 9
+            right = max(self.rights[p.column] for p in places) + 9
+            bottom = min(map(self.strip, places)) - 9
+            top = max(map(self.top, places)) + HEADER
+            found.append((places[0].tile, Rect.between(left, bottom, right, top)))
+        return found
+
     # boxes
 
     def rects(self) -> dict[Box, Rect]:
@@ -505,6 +534,11 @@ class Grid:
             left, right = self.lefts[place.column], self.rights[place.column]
             found[tile] = Rect.between(left, bottom, right, top)
         return found
+
+
+def _is_wide(places: list[Place]) -> bool:
+    """Whether places stand in several columns."""
+    return len({place.column for place in places}) > 1
 
 
 def _levels(tiles: Iterable[Tile]) -> dict[Row, int]:

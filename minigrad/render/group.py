@@ -126,19 +126,21 @@ def _block_keys(
     for value in drawn:
         deepest[value.tile].add(value.node.scope)
     keys: dict[Value, tuple[Any, str]] = {}
+    common = _base({value.node.scope for value in drawn})
     for value in drawn:
         forward = forward_of(value.node)
         if forward is not None and forward._scope is None:
             continue
         scopes = _scopes(value)
         layer = value.tile.row.name if value.time else ""
-        base = _base(deepest[value.tile])
+        base = common if not value.time else _base(deepest[value.tile])
         below = [scope for scope in scopes if len(scope.path) > len(base) and scope.path != layer]
         if opened is not None:
             closed = [scope for scope in below if not _opens(scope.path, opened)]
             below = closed if len(closed) == len(below) else closed[:1]
         if below:
-            keys[value] = (value.tile, below[0]), _block_name(names, value, below[0])
+            tile = value.tile if value.time else None
+            keys[value] = (tile, below[0]), _block_name(names, value, below[0])
         elif scopes and len(deepest[value.tile]) == 1 and value.time and opened is None:
             title = names.class_of([value], scopes[-1].path) or scopes[-1].name
             keys[value] = (value.tile, scopes[-1].path), title
@@ -248,7 +250,7 @@ def _title(names: Names, one: Group, core: set[Value]) -> None:
         if last.time and one.kind != "input":
             one.kind = _ending(names, one)
             if named := names.assigned(last):
-                text = f"{names.shown(named)}{names.number(last.t)}"
+                text = f"{names.shown(named)}{names.number(last)}"
                 one.label = f"{text}\n{names.symbol(last.node)}"
     else:
         one.kind = _ending(names, one)
@@ -260,7 +262,7 @@ def _title(names: Names, one: Group, core: set[Value]) -> None:
             name = names.class_of(values, last.node._scope.path) or name
         if not name and (one.kind == "loss" or last.time):
             name = "L" if one.kind == "loss" else "o"
-        text = f"{names.shown(name)}{names.number(last.t)}" if name else ""
+        text = f"{names.shown(name)}{names.number(last)}" if name else ""
         one.label = f"{text}\n{names.operations(values)}".strip()
 
 

@@ -226,10 +226,7 @@ class _Maker:
         name = self.names.input_of(leaf, value, k)
         if is_computed(self.graph, leaf.node):
             self.unrecorded[name] = None
-        t = tile.t if tile.row.timed else None
-        if leaf.time:
-            t = leaf.t
-        number = self.names.number(t) if self.graph.axes else ""
+        number = self.names.number(leaf if leaf.time else value)
         below = tile.row.timed and (self.view == "cells" or value in self.core or not self.core)
         label = f"{look.shorten(self.names.shown(name))}{number}"
         return self.add_box("input", label, [leaf], tile, beside="below" if below else "")
@@ -244,7 +241,7 @@ class _Maker:
             tile = self.first_tile(tile)
         unnamed = name == "constant" or re.fullmatch(r"s\d+_init", name)
         if unnamed and index < -1:
-            name = f"{lane}{self.names.number(index)}"
+            name = f"{lane}{look.subscript(index + self.names.first)}"
         elif unnamed:
             name = f"{lane}_init"
         shown = look.shorten(self.names.shown(name))
@@ -331,8 +328,7 @@ class _Maker:
         """The box that stands for an input in all steps; in its own tile, through a delay."""
         assert self.twins is not None
         maker = self.box.get(self.twins.stand_in(source))
-        elsewhere = source.row is not target.tile.row
-        if elsewhere or not source.time or (maker is not None and maker.tile != target.tile):
+        if not self.times.between(source, value):
             return maker
         lane = source.state or naming.label(self.graph, source.node)
         steps = self.times.difference(source, value)

@@ -42,11 +42,11 @@ class Names:
         """A name as the reader wants to see it."""
         return self.labels.get(name, name)
 
-    def number(self, t: int | None) -> str:
-        """The number of a step as a subscript."""
-        if t is None:
-            return ""
-        return "ₜ" if self.rolled else look.subscript(t + self.first)
+    def number(self, value: Value) -> str:
+        """The step of a value as a subscript."""
+        if self.rolled and value.time:
+            return "ₜ"
+        return ",".join(look.subscript(t + self.first) for _, t in value.time)
 
     # names
 
@@ -202,7 +202,7 @@ class Names:
         name = node.role.name if role_of(node) == "input" and node.role else ""
         if not name and node.op is not None:
             name = self.variable(node) or _singular(naming.label(self.graph, node.inputs[0]))
-        return f"{self.shown(name)}{self.number(value.t)}"
+        return f"{self.shown(name)}{self.number(value)}"
 
     def input_of(self, leaf: Value, user: Value, k: int) -> str:
         """What an array is called that enters a step: its name, its variable, its text in the program; else x."""
@@ -299,6 +299,8 @@ def _operand(node: Tensor, k: int) -> str:
     if k >= len(parts) or isinstance(parts[k], ast.Constant):
         return ""
     part = parts[k]
+    if isinstance(part, ast.Call) and ast.unparse(part.func).split(".")[-1] in MAKERS:
+        return ""
     if isinstance(part, ast.Subscript):
         whole = ast.unparse(part.value).replace("self.", "")
         return _singular(whole) if whole.replace(".", "").isidentifier() else ""

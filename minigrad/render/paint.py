@@ -226,6 +226,8 @@ def paint(
         painter.draw_link(link)
     for tile, frame in layout.frames.items() if texts.framed else ():
         painter.draw_frame(tile, frame)
+    for tile, panel in layout.panels:
+        painter.draw_panel(tile, panel)
     painter.draw_rails()
     painter.draw_parameters(wrapped=options.per_row is not None)
     if options.legend:
@@ -354,6 +356,16 @@ class _Painter:
         ids = (boxes[0].id.rsplit("_", 1)[0], *(box.id for box in boxes))
         self.items.append(Item("frame", ids, [(left, bottom), (right, top)], style, at))
 
+    def draw_panel(self, tile: Tile, panel: Rect) -> None:
+        """The frame around all inner steps of one outer step; it is drawn before all else."""
+        left, bottom, right, top = panel.corners
+        text = self.texts.outer_heading(tile)
+        style = f'label={quoted(text)} fontsize=12 fontcolor="{look.INK}" style="rounded"'
+        style += f' color="{look.FRAME}"'
+        ids = (f"outer_{tile.t}_{len(self.items)}",)
+        at = panel.x, top - 9
+        self.items.insert(0, Item("frame", ids, [(left, bottom), (right, top)], style, at))
+
     # parameters
 
     def draw_rails(self) -> None:
@@ -478,8 +490,8 @@ class _Painter:
 
     def caption(self, link: Link) -> str:
         """The text of a link: its mark, the steps that it hides, or its state; lines side by side have one text."""
-        apart = link.source.tile != link.target.tile
-        crosses = (link.lane and apart) or link.source.kind == "delay"
+        gutter = link in self.layout.gutters and link.source.tile != link.target.tile
+        crosses = (link.lane and gutter) or link.source.kind == "delay"
         if link.target.beside == "after":  # the loose end says it
             return ""
         words = [self.hidden_text(link)] if link.hidden else []

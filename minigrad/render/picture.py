@@ -7,6 +7,7 @@ nothing in them changes once they are made.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from minigrad.graph import Graph
@@ -40,7 +41,8 @@ class Row:
     """The tiles of one layer along one axis of time, or of what stands outside of time.
 
     level: counted from the bottom.  total: how many time steps there are, drawn or not.  reverse: time runs from right
-    to left.  backward: it holds a traced backward pass.
+    to left.  backward: it holds a traced backward pass.  axes: the names of the axes that its columns count.  step: of
+    a row of a grid, the axis around and its step.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Row:
     reverse: bool = False
     backward: bool = False
     total: int = 1
+    axes: tuple[str, ...] = ()
+    step: tuple[tuple[str, int], ...] = ()
 
 
 class Tile(NamedTuple):
@@ -58,9 +62,15 @@ class Tile(NamedTuple):
     column: Column
 
     @property
+    def steps(self) -> tuple[tuple[str, int], ...]:
+        """The axes and steps that it stands in, outermost first."""
+        steps = (int(t) for t in self.column[1:] if t != inf)
+        return (*self.row.step, *zip(self.row.axes, steps, strict=False))
+
+    @property
     def t(self) -> int:
         """The (outermost) time step; outside of time the number of the column."""
-        return int(self.column[1])
+        return self.row.step[0][1] if self.row.step else int(self.column[1])
 
 
 @dataclass(frozen=True, eq=False)

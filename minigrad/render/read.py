@@ -132,7 +132,7 @@ def state_names(graph: Graph) -> dict[Tensor, str]:
     found: dict[Tensor, str] = {}
     for state in states.find(graph):
         for node in state.nodes.values():
-            found.setdefault(node, state.name)
+            found.setdefault(node, state.name.partition("[")[0])  # its step is told anyway
     return found
 
 

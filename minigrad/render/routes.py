@@ -227,6 +227,9 @@ class Routes:
         if not from_bar:
             first = joined(begin, first)
         deep = self.depth(link) * 4 / 3
+        if link.source.beside == "below" and not upwards:
+            low = high = y
+            first = joined(begin, straight((begun, y), (down, y)))
         bow = [(down, high), (down, high - deep), (x, high - deep), (x, high)]
         if upwards:
             bow = _bend((down, low), (x, high), low)
@@ -289,7 +292,7 @@ class Routes:
             return joined(begin, rounded((x, y), (up, y), (up, bottom)))
         line = self.lines_of_bar(link)
         slot = self.used[line, -1][link.target]
-        over = max(grid.tops.values()) - grid.line_height * line + 6 + LINE * slot
+        over = grid.ceiling - grid.line_height * line + 6 + LINE * slot
         return joined(begin, rounded((x, y), (up, y), (up, over), (left, over)))
 
     def bar_to_bar(self, link: Link) -> Path:
@@ -339,7 +342,7 @@ class Routes:
 
     def bar_rect(self, bar: Box) -> Rect:
         """The place of a bar: over its steps, or upright at the right of all lines."""
-        grid, top = self.grid, max(self.grid.tops.values())
+        grid, top = self.grid, self.grid.ceiling
         label = grid.texts.labels[bar]
         if not grid.per_row:
             left, right = self.bar_span[bar]
@@ -407,9 +410,10 @@ class Routes:
         if taps is None or (grid.railed and grid.bars):
             return None
         boxes = {box: rect for box, rect in self.rects.items() if box not in grid.bars}
+        crossing = {link for link, kind in self.kind.items() if kind in ("near", "wrap")}
         return Layout(
-            boxes, grid.frames(), self.bar_pieces(paths), dict(self.tags()), paths, lanes,
-            captions, taps, _rails(grid, taps), len(grid.columns),
+            boxes, grid.frames(), grid.panels(), self.bar_pieces(paths), dict(self.tags()), paths, lanes,
+            captions, crossing, taps, _rails(grid, taps), len(grid.columns),
         )  # fmt: skip
 
     def tags(self) -> Iterable[tuple[Tag, Rect]]:
@@ -483,7 +487,7 @@ def _level_middle(path: Path) -> Point:
 def _taps(grid: Grid, rects: dict[Box, Rect]) -> dict[Tag, tuple[Box, Path, Point]] | None:
     """The way of each tap from its rail, and where its text stands; None if some have no way."""
     found: dict[Tag, tuple[Box, Path, Point]] = {}
-    ceiling = max(grid.tops.values())
+    ceiling = grid.ceiling
     for place in grid.places.values():
         taken: dict[Tag, float] = {}
         uses = [
@@ -531,7 +535,7 @@ def _way_down(
 def _rail_y(grid: Grid, parameter: Tensor) -> float:
     """The height of the rail of a parameter."""
     first = 32 if grid.texts.norms is not None else 16
-    return max(grid.tops.values()) + first + 24.0 * grid.railed[parameter]
+    return grid.ceiling + first + 24.0 * grid.railed[parameter]
 
 
 def _rails(grid: Grid, taps: dict[Tag, tuple[Box, Path, Point]]) -> dict[Tensor, list[Rect]]:

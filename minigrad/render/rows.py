@@ -42,6 +42,7 @@ class _Rows:
         self.segment: dict[Key, float] = {}
         self.reached: dict[Value, float] = {}  # the segment up to which a value has come
         self.inner = _after_inner_loops(reading)
+        self.grids = _grids(reading)
         if self.graph.axes:
             for value in reading.values:
                 self.place(value)
@@ -67,6 +68,8 @@ class _Rows:
         self.key[value] = key
         inner = (math.inf,) if value in self.inner else ()
         steps = tuple(float(t) for _, t in value.time) or (0.0,)
+        if value.time and value.time[-1][0] in self.grids:
+            steps = steps[-1:]
         self.column[value] = (segment, *steps, *inner)
 
     def timed_key(self, value: Value) -> tuple[Key, float]:
@@ -74,7 +77,8 @@ class _Rows:
         axis = value.time[-1][0]
         layer = self.layer(value, axis)
         if axis is not None and layer is not None:
-            return (axis, layer), self.segments[value.time[0][0] or axis]
+            around = value.time[:-1] if axis in self.grids else ()
+            return (axis, layer, *around), self.segments[value.time[0][0] or axis]
         ts = [t for _, t in value.time]
         sources = [feed.source for feed in value.feeds if feed.source.node.op is not None]
         below = [s for s in sources if [t for _, t in s.time] == ts]
@@ -153,9 +157,15 @@ class _Rows:
             name = key[1]
         runs = [timeline.steps_of(one) for one in ([axis] if axis else timeline.axes)]
         steps = max(runs, key=len, default=[])
-        reverse = axis is not None and steps[:1] > steps[-1:]
+        reverse = axis is not None and len(steps) > 1 and steps == sorted(steps)[::-1]
         timed = key[0] not in ("between", "all")
-        return Row(name, level, timed, reverse is not backward, backward, len(steps) or 1)
+        around = [one for one in key[2:] if isinstance(one, tuple)]
+        step = tuple((self.graph.axis_name(one), t) for one, t in around)
+        axes = tuple(self.graph.axis_name(one) for one in (axis.chain if axis else ()))
+        return Row(
+            name, level, timed, reverse is not backward, backward, len(steps) or 1,
+            axes[len(step) :], step,
+        )  # fmt: skip
 
 
 def _layers(reading: Reading) -> dict[Axis, list[str]]:
@@ -174,6 +184,16 @@ def _layers(reading: Reading) -> dict[Axis, list[str]]:
         if axis in single and role_of(value.node) == "state":
             found[axis][value.node.scope] = None
     return {axis: _outermost(list(paths)) for axis, paths in found.items()}
+
+
+def _grids(reading: Reading) -> set[Axis | None]:
+    """The inner axes that are sides of a grid: states cross to the same inner step of another outer one."""
+    found: set[Axis | None] = set()
+    for edge in reading.graph.state_edges:
+        here, there = path_of(edge.source), path_of(edge.target)
+        if len(here) == len(there) > 1 and here[:-1] != there[:-1] and here[-1] == there[-1]:
+            found.add(here[-1][0])
+    return found
 
 
 def _outermost(paths: list[str]) -> list[str]:

@@ -81,7 +81,7 @@ class Texts:
     def told(self, name: str, part: Part, tile: Tile) -> str:
         """The norm of the gradient of a state, in words."""
         assert self.norms is not None
-        index = look.subscript(tile.t + self.first)
+        index = ",".join(look.subscript(t + self.first) for _, t in tile.steps or (("", tile.t),))
         return f"‖∂L/∂{self.name(name)}{index}‖ = {look.figure(self.norms.parts[part])}"
 
     def value(self, part: Part) -> str:
@@ -177,7 +177,7 @@ class Texts:
         words = [self.time_of(tile)]
         if row.backward:
             words[0] = f"backward, {words[0]}"
-        if row.name and self.several_axes and not row.backward:
+        if row.name and self.several_axes and not row.backward and len(tile.steps) == 1:
             words.insert(0, look.shorten(row.name))
         told = [(name, part) for box in boxes for name, part in self.gradients(box)]
         if not row.backward:
@@ -191,12 +191,23 @@ class Texts:
     def time_of(self, tile: Tile) -> str:
         """The time step of a tile, or the steps that it stands for."""
         first, total = self.first, tile.row.total
+        if self.picture.rolled and len(tile.steps) > 1:  # the outer steps are told around
+            return ", ".join(f"{name} = {t + first}" for name, t in tile.steps[1:])
         if not self.picture.rolled or total == 1:
-            steps = [f"{int(t) + first}" for t in tile.column[1:] if t != math.inf]
-            return f"t = {', '.join(steps)}"
+            steps = tile.steps or (("t", tile.t),)
+            if len(steps) == 1:
+                return f"t = {steps[0][1] + first}"
+            return ", ".join(f"{name} = {t + first}" for name, t in steps)
         if self.norms is not None:
             return f"t = {tile.t + first}, one of {total} steps"
         return f"t = {first} … {first + total - 1}"
+
+    def outer_heading(self, tile: Tile) -> str:
+        """What stands over all inner steps of one step."""
+        name, t = tile.steps[0]
+        if self.picture.rolled:
+            return f"any step of {name}"
+        return f"{name} = {t + self.first}"
 
     def untimed_heading(self, tile: Tile) -> str:
         """What stands over a tile outside of time."""

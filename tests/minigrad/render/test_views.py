@@ -222,3 +222,51 @@ def test_a_single_step_that_is_written_out_is_a_cell_too(drawing):
         h = np.tanh(c)
     picture = drawing(render.to_dot(mg.Graph((h**2).sum()), view="cells").source)
     assert {"cell", "h_init", "c_init", "x₀"} <= {node.label for node in picture.nodes.values()}
+
+
+def nested() -> mg.Graph:
+    """A loop of two steps inside of each step."""
+    W, V = (mg.tensor(np.eye(2), requires_grad=True, name=name) for name in "WV")
+    h = mg.tensor(np.ones((1, 2)), name="h_init")
+    for _, x in mg.timesteps(np.ones((3, 1, 2))):
+        u = h
+        for _ in mg.timesteps(np.ones(2), axis="inner"):
+            u = np.tanh(u @ V + x)
+        h = np.tanh(u @ W)
+    return mg.Graph((h**2).sum())
+
+
+@pytest.mark.parametrize("view", ["ops", "cells"])
+def test_an_inner_loop_has_a_frame_around_its_steps(drawing, view):
+    source = render.to_dot(nested(), view=view).source
+    picture = drawing(source)
+    assert picture.overlaps() == picture.crossed() == picture.spilled() == []
+    for t in range(3):
+        assert f'label="time = {t}"' in source
+    if view == "ops":
+        assert "time = 2, inner = 1" in source
+
+
+def test_a_rolled_picture_of_an_inner_loop_shows_its_steps_and_one_delay(drawing):
+    picture = drawing(render.to_dot(nested(), time="rolled").source)
+    assert sum(node.label == "t−1" for node in picture.nodes.values()) == 1
+    assert "inner = 1" in picture.source
+    assert picture.overlaps() == picture.crossed() == []
+
+
+@pytest.mark.parametrize("view", ["ops", "cells"])
+def test_a_grid_is_a_grid(drawing, view):
+    W, U = (mg.tensor(np.eye(2), requires_grad=True, name=name) for name in "WU")
+    states = {}
+    for i, _ in mg.timesteps(np.ones(3), axis="row"):
+        for j, _ in mg.timesteps(np.ones(3), axis="col"):
+            a = mg.tensor(np.ones((1, 2)), requires_grad=True, name="x")
+            a = a + states[i - 1, j] @ W if i else a
+            a = a + states[i, j - 1] @ U if j else a
+            states[i, j] = np.tanh(a)
+    picture = drawing(render.to_dot(mg.Graph(states[2, 2].sum()), view=view).source)
+    assert picture.overlaps() == picture.crossed() == []
+    kind = "cell" if view == "cells" else "tanh"
+    places = [(round(n.x), round(n.y)) for n in picture.nodes.values() if n.label.startswith(kind)]
+    assert len(places) == 9
+    assert len({x for x, _ in places}) == len({y for _, y in places}) == 3
