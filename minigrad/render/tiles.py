@@ -23,7 +23,6 @@ from minigrad.render.splines import (
     crossings,
     rounded,
     straight,
-    swing,
 )
 
 # A link of a tile: ("inner", box, box), ("in", port, box) or ("out", state, box).
@@ -284,7 +283,8 @@ class _Column:
         start = 0.0, self.heights.get((port.lane, min(port.boxes)), self.lowered(b))
         if abs(start[1] - y) < self.boxes[b].height / 2 - 4:
             return straight(start, (x, start[1]))
-        return swing(start, (x, y))
+        margin = PAD / 2  # left of all boxes and tags
+        return rounded(start, (margin, start[1]), (margin, y), (x, y))
 
     def lowered(self, b: int) -> float:
         """The height at which what is no state enters or leaves a box: a little below the states."""

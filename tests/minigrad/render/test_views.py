@@ -267,6 +267,9 @@ def test_a_grid_is_a_grid(drawing, view):
     picture = drawing(render.to_dot(mg.Graph(states[2, 2].sum()), view=view).source)
     assert picture.overlaps() == picture.crossed() == []
     kind = "cell" if view == "cells" else "tanh"
-    places = [(round(n.x), round(n.y)) for n in picture.nodes.values() if n.label.startswith(kind)]
-    assert len(places) == 9
-    assert len({x for x, _ in places}) == len({y for _, y in places}) == 3
+    ids = [name for name, node in picture.nodes.items() if node.label.startswith(kind)]
+    rows = {row: [picture.nodes[n] for n in ids if n.startswith(row)] for row in ("l0", "l1", "l2")}
+    assert [len(nodes) for nodes in rows.values()] == [3, 3, 3]
+    lows = [min(node.y for node in nodes) for nodes in rows.values()]
+    assert lows == sorted(lows)
+    assert all(nodes == sorted(nodes, key=lambda node: node.x) for nodes in rows.values())
