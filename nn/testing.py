@@ -83,8 +83,8 @@ def table(cells: Mapping[str, tuple[Make, Any]]) -> str:
 
     >>> import numpy as np, nn
     >>> print(nn.testing.table({"GRU": (lambda: nn.GRUCell(3, 4), np.ones((5, 2, 3)))}))
-    cell  check_cell  unroll  stack  both ways  lengths  windows  save
-    GRU   ok          ok      ok     ok         ok       ok       ok
+    cell  check_cell  unroll  stack  both ways  lengths  windows  save  numbers
+    GRU   ok          ok      ok     ok         ok       ok       ok    ok
     """
     width = max([4, *map(len, cells)])
     lines = ["  ".join([f"{'cell':{width}}", *PROPERTIES])]
@@ -174,6 +174,23 @@ def _saves_and_loads(setting: _Setting) -> None:
     _same(setting.unrolled(other)[0], setting.unrolled(setting.cell)[0], "y after loading")
 
 
+def _tells_true_numbers(setting: _Setting) -> None:
+    """What gradient flow tells of a state is the gradient of that state, as `mg.grad` gives it."""
+    y, last = setting.unrolled(setting.cell)
+    loss = sum((part * part).sum() for part in [*flatten(y), *flatten(last)])
+    graph = mg.Graph(loss)
+    states = {(s.axis.name, s.scope, s.name): s for s in graph.states}
+    paths = graph.gradient_flow(jacobians=False).paths
+    _need(bool(paths), "gradient flow finds no state")
+    for path in paths:
+        state = states[path.axis, path.scope, path.state]
+        for t, told in zip(path.t, path.total, strict=True):
+            (gradient,) = mg.grad(loss, state.nodes[(t,)])
+            true = 0.0 if gradient is None else float(np.linalg.norm(gradient.data))
+            text = f"d{path.state} at t = {t} is {true:.6g}, and gradient flow tells {told:.6g}"
+            _need(bool(np.isclose(told, true, rtol=1e-9, atol=1e-12)), text)
+
+
 PROPERTIES: dict[str, Callable[[_Setting], None]] = {
     "check_cell": _passes_check_cell,
     "unroll": _unrolls,
@@ -182,6 +199,7 @@ PROPERTIES: dict[str, Callable[[_Setting], None]] = {
     "lengths": _takes_lengths,
     "windows": _runs_in_windows,
     "save": _saves_and_loads,
+    "numbers": _tells_true_numbers,
 }
 
 
