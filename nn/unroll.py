@@ -74,6 +74,7 @@ def unroll(
     state = first_state(cell, taken.steps[0], state)
     names = leaf_names(state)
     _mark_initial(cell, state, names)
+    marks = [(name, name in cell.memory) for name in names]
     start, axis = _begin.get()(cell, path or cell.full_name or cell.scope_name)
     ys: list[Any] = [None] * len(taken.steps)
     masks = {} if taken.mask is None else _masks_by_step(taken.mask)
@@ -89,7 +90,7 @@ def unroll(
             y, new = cell.check_result(result, state) if k == first else result
             if k in masks:
                 y, new = _keep_ended(masks[k], y, new, state)
-            _mark_state(cell, new, names, state)
+            _mark_state(cell, new, marks, state)
             ys[k] = y
             state = new
     return ys, state
@@ -172,14 +173,18 @@ def _mark_initial(cell: Cell, state: State, names: list[str]) -> None:
             leaf.mark("state", f"{name}_init", memory=name in cell.memory)
 
 
-def _mark_state(cell: Cell, state: State, names: list[str], before: State) -> None:
-    """Say which nodes of this step are states.  Raises if there are not as many as before."""
+def _mark_state(cell: Cell, state: State, marks: list[tuple[str, bool]], before: State) -> None:
+    """Say which nodes of this step are states.  Raises if there are not as many as before.
+
+    marks: of each leaf of the state its name, and whether it is a memory.
+    """
     leaves = flatten(state)
-    if len(leaves) != len(names):
+    if len(leaves) != len(marks):
         check_like(state, before, f"{cell.scope_name}: the state that forward returns")
-    for k, (name, leaf) in enumerate(zip(names, leaves, strict=True)):
-        if not (leaf.is_leaf and leaf.requires_grad):  # a parameter stays what it is
-            leaf.mark("state", name, leaf=k, memory=name in cell.memory)
+    for k, leaf in enumerate(leaves):
+        if leaf.op is not None or not leaf.requires_grad:  # a parameter stays what it is
+            name, memory = marks[k]
+            leaf.mark("state", name, leaf=k, memory=memory)
 
 
 # lengths
