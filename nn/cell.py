@@ -118,7 +118,7 @@ class Cell(Module):
     def __call__(
         self, x: Any, state: State = None, context: Any = None, **extras: Any
     ) -> tuple[Any, State]:
-        """One step: `forward` after checking x and the state; without a state, from the initial one.
+        """One step: `forward` after checking x and the state; from the initial state without one.
 
         A cell with `prepare` that is given no context prepares this one step.
         """

@@ -345,7 +345,7 @@ def _attributes(cell: Cell) -> Iterator[tuple[str, Any]]:
 
 
 def _content(value: Any) -> Any:
-    """What changes if a value is changed in place: the size of a container, the data of an array."""
+    """What shows a change in place: the size of a container, the data of an array."""
     if isinstance(value, list | dict | set):
         return len(value)
     if isinstance(value, Parameter | Buffer):

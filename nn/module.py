@@ -218,7 +218,7 @@ class Module:
             )
 
     def _as_tensors(self, value: Any) -> Any:
-        """Arrays of floats as tensors of the module's dtype, also inside tuples, lists and dicts."""
+        """Arrays of floats as tensors of the module's dtype, also inside structures."""
         if isinstance(value, np.ndarray):
             is_float = value.dtype.kind == "f"
             return mg.tensor(value, dtype=self._dtype()) if is_float else value

@@ -82,7 +82,7 @@ class BatchNorm(Module):
         self.running_var = Buffer(init.ones(*shape))
 
     def forward(self, x: mg.Tensor, mask: Any = None) -> mg.Tensor:
-        """The same shape.  mask: bool (...), True where a row counts, as `lengths_mask` gives it."""
+        """The same shape.  mask: bool (...), which rows count, as `lengths_mask` gives it."""
         check_features(self, x, self.size)
         if not self.training:
             where = self._place(x)
@@ -118,7 +118,7 @@ class BatchNorm(Module):
         return ... if self.steps is None else min(x.t or 0, self.steps - 1)
 
     def _remember(self, where: Any, m: Any, v: Any, count: int) -> None:
-        """Move the running statistics towards those of a batch; the variance is the unbiased one."""
+        """Move the running statistics towards those of a batch, with its unbiased variance."""
         for buffer, new in ((self.running_mean, m), (self.running_var, v * count / (count - 1))):
             moved = np.array(buffer.data)
             moved[where] = (1 - self.momentum) * moved[where] + self.momentum * new

@@ -36,7 +36,7 @@ class _Share(NamedTuple):
 
 
 def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
-    """Set the parameters of a module from the state dictionary of PyTorch's module of the same build.
+    """Set the parameters of a module from the state dictionary of PyTorch's module like it.
 
     Known are RNN, LSTM, GRU, their cells, Linear, Embedding, LayerNorm and Conv1d, alone or inside
     other modules under the same attribute names; other parameters keep their names.  PyTorch's two

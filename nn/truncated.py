@@ -36,7 +36,7 @@ def tbptt(
 
     net: any layer over time, time-major, called as `net(xs, state) -> (y, state)`; with lengths as
     `net(xs, state, lengths=...)`, where a row that has ended has length 0.  Extras go to it too.
-    Call `backward()` on a loss of each window's y, step the optimiser, then ask for the next window.
+    Call `backward()` on a loss of each window's y and step the optimiser before the next window.
     Each layer has one time axis, whose labels continue from window to window.
 
     k2 is k1 if not given.  k2 > k1: the steps before the window are run again from the state as it

@@ -43,7 +43,7 @@ _begin: ContextVar[Any] = ContextVar("nn.begin", default=lambda cell, name: (0, 
 
 @contextmanager
 def starting_at(t: int, axes: dict[tuple[Cell, str], mg.Axis]) -> Iterator[None]:
-    """Inside, sequences begin with step `t`, and each use of a cell continues its axis in `axes`."""
+    """Inside, sequences begin with step `t`, and each use of a cell continues its axis."""
 
     def begin(cell: Cell, name: str) -> tuple[int, mg.Axis]:
         return t, axes.setdefault((cell, name), mg.Axis(name))
@@ -158,7 +158,7 @@ def check_first_step(cell: Cell, x: Any) -> None:
 
 
 def _mark_inputs(x: Any) -> None:
-    """Name the parts of an input that is a tuple or dict; `timesteps` names an input that is one."""
+    """Name the parts of a structured input; `timesteps` names an input that is one tensor."""
     if not is_structure(x):
         return
     now = mg.tensor(0.0).time
@@ -191,7 +191,10 @@ def _mark_state(cell: Cell, state: State, marks: list[tuple[str, bool]], before:
 
 
 def _masks_by_step(mask: Array) -> dict[int, mg.Tensor]:
-    """The mask (B, 1) of each step in which some row has ended; of all where a trace must hold for all."""
+    """The mask (B, 1) of each step in which some row has ended.
+
+    While a program is traced, which must hold for all lengths, that of each step.
+    """
     every = mg.is_tracing()
     return {k: wide_mask(row, 2) for k, row in enumerate(mask) if every or not row.all()}
 

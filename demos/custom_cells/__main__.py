@@ -62,9 +62,8 @@ def main(args) -> None:
     rows, updates = [], args.updates or (20 if args.quick else 300)
     for name in names:
         kind = cell_class(name)
-        print(
-            f"\n{name}: {Path(inspect.getfile(kind)).name}, {kind.__name__}\n{inspect.getdoc(kind)}\n"
-        )
+        print(f"\n{name}: {Path(inspect.getfile(kind)).name}, {kind.__name__}")
+        print(f"{inspect.getdoc(kind)}\n")
         print(nn.check_cell(kind(3, 4)))
         picture(kind(2, 3), args.out, name)
         cell = kind(TASKS["adding"].inputs, HIDDEN)

@@ -1,6 +1,4 @@
-"""The clockwork RNN: groups of units that tick every 1, 2, 4 and 8 steps, and keep still in
-between.
-"""
+"""The clockwork RNN: groups of units that tick every 1, 2, 4 and 8 steps."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The GRU-ODE: between two inputs the state follows a differential equation, in Runge–Kutta steps."""
+"""The GRU-ODE: between inputs the state follows a differential equation (Runge–Kutta)."""
 
 import numpy as np
 

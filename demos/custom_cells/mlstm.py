@@ -1,4 +1,4 @@
-"""The matrix LSTM: a memory that stores pairs of key and value, with gates that may be exponential."""
+"""The matrix LSTM: a memory of pairs of key and value, with exponential gates."""
 
 from typing import Any, NamedTuple
 

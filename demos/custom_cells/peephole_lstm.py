@@ -1,4 +1,4 @@
-"""The LSTM with peepholes: the gates see the memory c itself, not only what the cell shows of it."""
+"""The LSTM with peepholes: the gates see the memory c itself, not only the output h."""
 
 import numpy as np
 

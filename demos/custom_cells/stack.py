@@ -1,4 +1,4 @@
-"""The stack RNN: beside h, its state is a stack of vectors that it pushes to and pops from, softly."""
+"""The stack RNN: beside h, its state is a stack of vectors, pushed and popped softly."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Files: whole training states resume bit for bit; damaged, wrong and hostile files change nothing."""
+"""Files: training states resume bit for bit; damaged, wrong and hostile files change nothing."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""Cells of papers: equal to independent twins in PyTorch, and with every property that cells have."""
+"""Cells of papers: equal to independent twins in PyTorch, and with every property of a cell."""
 
 from pathlib import Path
 

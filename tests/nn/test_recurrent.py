@@ -1,4 +1,4 @@
-"""RNN, LSTM, GRU, stacked and bidirectional: axes and scopes, dropout, shapes, printing, bad input."""
+"""RNN, LSTM, GRU, stacked and bidirectional: axes, scopes, dropout, shapes, printing, bad input."""
 
 import numpy as np
 import pytest
