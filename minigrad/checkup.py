@@ -66,7 +66,7 @@ class Checkup(tuple[Finding, ...]):
 class Survey:
     """One backward pass over a graph, and what several checks want to know of it.
 
-    arrives: the norm of each node's gradient.  sends: whether anything but zeros goes on from it.
+    arrives: the size of each node's gradient.  sends: whether anything but zeros goes on from it.
     padding: for each `where` that puts a constant into ended rows, those that the loss reads.
     failure: the error that the pass ended with, or "".
     ran: whether there was a pass; a careful one runs nothing that the program has written.
@@ -95,14 +95,15 @@ class Survey:
     def _look(self, graph: Graph, table: GradTable) -> None:
         for step in backward_steps(graph, table):
             node, dy = step.node, array_of(step.grad)
-            self.arrives[node] = norm(dy)
-            going = [dx for dx in step.contributions() if dx is not None]
-            self.sends[node] = not going or any(np.any(array_of(dx)) for dx in going)
+            self.arrives[node] = _size(dy)
+            if self.arrives[node]:
+                going = [dx for dx in step.contributions() if dx is not None]
+                self.sends[node] = not going or any(_size(array_of(dx)) for dx in going)
             if _fills_padding(node) and dy.ndim > 1:
                 rows = _rows_of_padding(np.asarray(node.arrays[0], bool), dy)
                 if rows and any(e.target.time is None for e in graph.users[node]):
                     self.padding[node] = rows
-        self.arrives |= {leaf: norm(array_of(dx)) for leaf, dx in table.grads.items()}
+        self.arrives |= {leaf: _size(array_of(dx)) for leaf, dx in table.grads.items()}
 
     def place(self, node: Tensor) -> str:
         """The user's line of a node: where it was made, and where its module was called."""
@@ -156,6 +157,14 @@ def checkup(
 def deaths(graph: Graph) -> list[Finding]:
     """Where the gradient of a state dies on its way back: a step that gets one and hands none on."""
     return [*_dying(Survey(graph))]
+
+
+def _size(array: Any) -> float:
+    """Zero only for zeros, not finite only for what is not; else Σ x², roughly: no norm is needed."""
+    square = float(np.vdot(array, array))
+    if square == 0:
+        return 1e-300 if array.any() else 0.0
+    return square if square < math.inf else norm(array)
 
 
 def _is_the_programs(node: Tensor) -> bool:

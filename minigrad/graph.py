@@ -142,8 +142,13 @@ class Graph:
     @cached_property
     def edges(self) -> tuple[Edge, ...]:
         """All edges, in the order of their targets."""
+        new, rewired = tuple.__new__, self.rewired  # half the time of Edge(...) and self.inputs
         return tuple(
-            Edge(x, node, k) for node in self.nodes for k, x in enumerate(self.inputs(node))
+            [
+                new(Edge, (x, node, k))
+                for node in self.nodes
+                for k, x in enumerate(rewired.get(node, node.inputs) if rewired else node.inputs)
+            ]
         )
 
     @cached_property

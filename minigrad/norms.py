@@ -22,7 +22,11 @@ def norm(x: Any) -> float:
     square = float(np.vdot(array, array))
     if 1e-30 < square < 1e30:
         return math.sqrt(square)
-    return joint_norm([array])
+    if square == 0 and not array.any():
+        return 0.0
+    wide = array.astype(np.float64)
+    square = float(np.vdot(wide, wide))
+    return math.sqrt(square) if 1e-200 < square < math.inf else joint_norm([wide])
 
 
 def joint_norm(arrays: Iterable[Any], p: float = 2.0) -> float:

@@ -339,9 +339,10 @@ class Recorder(Run):
         loss = graph.outputs[0]
         key = (id(loss._code), loss._instruction, len(graph.outputs))
         if key not in self._sites:
-            states = {source for source, _ in graph.crossings if source.op is not None}
-            roles = {node for node in graph.order if node.role and node.role.kind == "state"}
-            found = {(id(node._code), node._instruction) for node in states | roles}
+            states = {node for node in graph.order if node.role and node.role.kind == "state"}
+            if not states:  # the unroller was not there to say so
+                states = {source for source, _ in graph.crossings if source.op is not None}
+            found = {(id(node._code), node._instruction) for node in states}
             self._sites[key] = found | {instruction for _, instruction in found}
         return self._sites[key]
 

@@ -26,8 +26,10 @@ def watch(graph: Graph, keys: Mapping[Any, Any], seeds: Any = None) -> Iterator[
             wanted.setdefault(thing, []).append((None, key))
     missing, sums = Counter(keys.values()), dict[Any, Any]()
     for step in backward_steps(graph, begin(graph, seeds)):
-        for position, key in wanted.get(step.node, ()):
-            dx = step.grad if position is None else step.contributions()[position]
+        places = wanted.get(step.node, ())
+        parts = step.contributions() if any(k is not None for k, _ in places) else ()
+        for position, key in places:
+            dx = step.grad if position is None else parts[position]
             if isinstance(dx, Scatter) and position is not None:
                 dx = dx.dense(step.inputs[position])
             if dx is not None:

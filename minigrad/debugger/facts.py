@@ -86,6 +86,7 @@ class PassInfo:
         self.starts: dict[str, float] = {}
         self.tainted: set[Tensor] = set()
         self.met: dict[Any, Any] = {}
+        self._known: dict[str, list[Any]] = {}
         self._series: dict[str, list[float]] = {}
         self.name_of = functools.partial(naming.name_of, graph, roles=False)
         self._paths: dict[Scope | None, tuple[str, ...]] = {}
@@ -93,7 +94,9 @@ class PassInfo:
 
     def begin_again(self, graph: Graph) -> None:
         """Forget what the gradients were: from here on they may be others."""
-        self.graph = graph
+        if graph is not self.graph:
+            self.graph = graph
+            self._known.clear()
         self.starts.clear()
         self.tainted.clear()
         self.met.clear()
@@ -108,6 +111,11 @@ class PassInfo:
 
     def known(self, field: str) -> list[Any]:
         """All values that a field has in this graph."""
+        if field not in self._known:
+            self._known[field] = self._values(field)
+        return self._known[field]
+
+    def _values(self, field: str) -> list[Any]:
         if field in MATCHED:
             values = [text for node in self.graph.nodes for text in self.texts(field, node)]
         else:

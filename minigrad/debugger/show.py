@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,18 +12,21 @@ from minigrad import naming
 from minigrad.backward import Step
 from minigrad.checkup import check_rule, deaths, rules_of
 from minigrad.checkup import checkup as check_up
+from minigrad.debugger.facts import PassInfo
 from minigrad.debugger.prompt import Answer, CommandError, Prompt, command
 from minigrad.debugger.texts import array_text, callers, in_brackets
 from minigrad.edits import clip_gradient, cut
 from minigrad.explain import explain as explain_gradient
 from minigrad.flow import gradient_flow, state_lines
+from minigrad.graph import Graph
 from minigrad.norms import is_finite, norm, short
-from minigrad.reports import StateFlow
+from minigrad.reports import StateFlow, verdict
 from minigrad.sparkline import sparkline
 from minigrad.tensor import Tensor
 
 MAX_PARTS = 12  # contributions on one line
 TABLE_ROWS = 20
+MEASURED_NODES = 30_000  # of a larger graph, what was passed so far is judged
 
 
 @command("grad [NODE]", example="grad h[3]")
@@ -218,29 +222,25 @@ def pending(prompt: Prompt, _: str) -> Answer:
 def flow(prompt: Prompt, _: str) -> Answer:
     """The norm of each state's gradient by time step so far, drawn, and what becomes of it.
 
-    The words are those of `graph.gradient_flow()`, about the whole pass.
+    The words are those of `graph.gradient_flow()`, about the whole pass; of a pass that was changed
+    by hand, or of a very large one, they are about what was passed so far.
     """
-    graph = prompt.session.graph
+    session, graph = prompt.session, prompt.session.graph
     arrived: dict[Tensor, float] = {}
-    for step in [*prompt.session.replay(), *filter(None, [prompt.session.step])]:
+    for step in [*session.replay(), *filter(None, [session.step])]:
         if step.node in prompt.info.states:
             arrived[step.node] = norm(step.grad)
     if not arrived:
         meaning = "a state is what crosses from one time step to the next"
         return f"no state has been passed yet; {meaning}"
-    tracks = state_lines(graph, "flow")
-    reports = gradient_flow(graph, jacobians=False).paths
-    words = {}
-    for track, report in zip(tracks, reports, strict=True):
-        words[prompt.info.states[track.states[0]]] = _word(report)
     by_state: dict[str, dict[Any, float]] = {}
     for node, size in arrived.items():
         by_state.setdefault(prompt.info.states[node], {})[node.t] = size
-    changed = bool(prompt.session.changes)
-    lines = [
-        _flow_line(name, norms, "" if changed else words[name]) for name, norms in by_state.items()
-    ]
-    lines += [f"{finding.text}   ({finding.line})" for finding in deaths(graph)]
+    whole = not session.changes and len(graph) <= MEASURED_NODES
+    words = _whole_pass(prompt, graph) if whole else _so_far(arrived, prompt.info)
+    lines = [_flow_line(name, norms, words[name]) for name, norms in by_state.items()]
+    if whole and any(0 in norms.values() for norms in by_state.values()):
+        lines += [f"{finding.text}   ({finding.line})" for finding in deaths(graph)]
     return "\n".join(lines)
 
 
@@ -249,6 +249,29 @@ def _flow_line(name: str, norms: dict[Any, float], word: str) -> str:
     first, last = next(iter(norms)), next(reversed(norms))
     line = f"d{name}   t={first} {norms[first]:.3g} {sparkline(list(norms.values()))}"
     return f"{line} t={last} {norms[last]:.3g}   {word}".rstrip() if len(norms) > 1 else line
+
+
+def _whole_pass(prompt: Prompt, graph: Graph) -> dict[str, str]:
+    """What `gradient_flow` says of each state."""
+    tracks = state_lines(graph, "flow")
+    reports = gradient_flow(graph, jacobians=False).paths
+    pairs = zip(tracks, reports, strict=True)
+    return {prompt.info.states[track.states[0]]: _word(report) for track, report in pairs}
+
+
+def _so_far(arrived: dict[Tensor, float], run: PassInfo) -> dict[str, str]:
+    """A verdict on the steps that were passed: of the whole gradient of the states of one cell."""
+    squares: dict[str, dict[Any, float]] = {}
+    for node, size in arrived.items():
+        by_step = squares.setdefault(node.scope, {})
+        by_step[node.t] = by_step.get(node.t, 0.0) + size * size
+    words = {}
+    for node in arrived:
+        sizes = [math.sqrt(square) for square in squares[node.scope].values() if square]
+        steps = max(1, len(sizes) - 1)
+        ratio = (sizes[-1] / sizes[0]) ** (1 / steps) if sizes and sizes[0] else 0.0
+        words[run.states[node]] = f"×{ratio:.3g} a step so far: {verdict(ratio, steps)}"
+    return words
 
 
 def _word(report: StateFlow) -> str:
