@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -74,7 +73,6 @@ class Survey:
 
     def __init__(self, graph: Graph, *, careful: bool = False) -> None:
         self.graph = graph
-        self.name_of = partial(naming.name_of, graph)
         self.arrives: dict[Tensor, float] = {}
         self.sends: dict[Tensor, bool] = {}
         self.padding: dict[Tensor, list[int]] = {}
@@ -104,6 +102,13 @@ class Survey:
                 if rows and any(e.target.time is None for e in graph.users[node]):
                     self.padding[node] = rows
         self.arrives |= {leaf: _size(array_of(dx)) for leaf, dx in table.grads.items()}
+
+    def name_of(self, node: Tensor) -> str:
+        """What the program calls a node, also an array that it has handed to an operation."""
+        name = naming.name_of(self.graph, node)
+        if name == "constant" and node.op is None:
+            return naming.argument_name(self.graph, node) or name
+        return name
 
     def place(self, node: Tensor) -> str:
         """The user's line of a node: where it was made, and where its module was called."""

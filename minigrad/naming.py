@@ -154,6 +154,29 @@ def name_of(graph: Links, node: Tensor, roles: bool = True) -> str:
     return name
 
 
+def argument_name(graph: Links, leaf: Tensor) -> str:
+    """What the program calls an array that it hands to an operation: q in `q * np.log(p)`, or ""."""
+    import ast  # for the debugger, not for training
+
+    for edge in graph.users.get(leaf, ()):
+        try:
+            tree = ast.parse(edge.target.source.expression, mode="eval").body
+        except SyntaxError:
+            continue
+        if isinstance(tree, ast.BinOp):
+            operands: list[ast.expr] = [tree.left, tree.right]
+        elif isinstance(tree, ast.Compare):
+            operands = [tree.left, *tree.comparators]
+        elif isinstance(tree, ast.Call):
+            operands = getattr(tree.args[0], "elts", tree.args) if tree.args else []
+        else:
+            continue
+        named = operands[edge.position : edge.position + 1]
+        if named and isinstance(named[0], ast.Name | ast.Attribute | ast.Subscript):
+            return ast.unparse(named[0])
+    return ""
+
+
 def spaceless(name: str) -> str:
     """The name, in brackets where it has spaces."""
     return name if " " not in name else f"({name})"

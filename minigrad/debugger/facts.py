@@ -88,7 +88,7 @@ class PassInfo:
         self.met: dict[Any, Any] = {}
         self._known: dict[str, list[Any]] = {}
         self._series: dict[str, list[float]] = {}
-        self.name_of = functools.partial(naming.name_of, graph, roles=False)
+        self._arguments: dict[Tensor, str] = {}
         self._paths: dict[Scope | None, tuple[str, ...]] = {}
         self._lines: dict[Scope | None, tuple[str, ...]] = {}
 
@@ -123,6 +123,15 @@ class PassInfo:
         if field == "axis":  # those of inner loops, too
             values += self.axes.values()
         return [value for value in dict.fromkeys(values) if value == value]
+
+    def name_of(self, node: Tensor) -> str:
+        """What the program calls a node, also an array that it has handed to an operation."""
+        name = naming.name_of(self.graph, node, roles=False)
+        if name != "constant" or node.op is not None:
+            return name
+        if node not in self._arguments:
+            self._arguments[node] = naming.argument_name(self.graph, node) or name
+        return self._arguments[node]
 
     @functools.cached_property
     def loss(self) -> float:

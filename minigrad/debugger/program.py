@@ -8,6 +8,8 @@ import os
 import pprint
 from types import FrameType
 
+import numpy as np
+
 from minigrad.debugger.facts import FIELDS
 from minigrad.debugger.prompt import (
     ALIASES,
@@ -109,6 +111,37 @@ def source(prompt: Prompt, text: str) -> Answer:
         return inspect.getsource(found).rstrip()
     except TypeError:
         return inspect.getsource(type(found)).rstrip()
+
+
+@command("save FILE.py", example="save repro.py")
+def save(prompt: Prompt, text: str) -> Answer:
+    """Write this pass as a script that runs without minigrad, with its arrays in an .npz beside it.
+
+    The script is `graph.backward_source()`, and prints the gradients of the parameters.
+    """
+    if not text.endswith(".py"):
+        raise CommandError(f"save FILE.py: a name that ends in .py is needed, found {text!r}")
+    from minigrad.program import backward_source
+
+    source = backward_source(prompt.session.graph)
+    arrays = f"{text.removesuffix('.py')}.npz"
+    np.savez(arrays, **source.arguments)
+    where = prompt.status().splitlines()[0]
+    with open(text, "w", encoding="utf-8") as file:
+        file.write(REPRO.format(where=where, source=source, arrays=os.path.basename(arrays)))
+    return f"written: {text}, and its arrays in {arrays}"
+
+
+REPRO = """# Written by the debugger, which stood at:  {where}
+{source}
+
+if __name__ == "__main__":
+    import pathlib
+
+    arrays = np.load(pathlib.Path(__file__).with_name("{arrays}"))
+    for name, gradient in backward(**arrays).items():
+        print(name, gradient)
+"""
 
 
 @command("help [COMMAND]", example="help goto")
