@@ -185,6 +185,15 @@ class Graph(graph.Graph):
 
         return render.render(self, path, **options)
 
+    def page(self, **options: Unpack[PictureOptions]) -> Any:
+        """The graph as a page that one plays, in a frame of a notebook.
+
+        The options are those of `to_dot`, and lang="vi"; `render("x.html")` writes it to a file.
+        """
+        from minigrad import render
+
+        return render.page(self, **options)
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         from minigrad import render
 

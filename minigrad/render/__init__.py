@@ -18,11 +18,16 @@ from typing import Any, Unpack
 import graphviz
 
 from minigrad.graph import Graph
+from minigrad.render import graphviz_run
 from minigrad.render.draw import draw, save
 from minigrad.render.options import PictureOptions, checked
+from minigrad.render.page import Page, is_page, make_page
 from minigrad.render.strips import Comparison, compare, frames
 
-__all__ = ["Comparison", "PictureOptions", "compare", "frames", "mimebundle", "render", "to_dot"]
+__all__ = [
+    "Comparison", "Page", "PictureOptions", "compare", "frames", "mimebundle", "page", "render",
+    "to_dot",
+]  # fmt: skip
 LARGEST = 2_000_000  # bytes of SVG that a notebook still shows quickly
 
 
@@ -73,7 +78,16 @@ def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOpt
     as .gv, and the error says so.
     """
     with _uncollected():
+        graphviz_run.check(path, graphviz_run.PAGES)
+        if is_page(path):
+            return make_page({"": graph}, checked("page", **options)).save(path)
         return save(path, lambda: draw(graph, checked(**options)))
+
+
+def page(graph: Graph, **options: Unpack[PictureOptions]) -> Page:
+    """The graph as a page that one plays, for a notebook; `render("x.html")` writes it to a file."""
+    with _uncollected():
+        return make_page({"": graph}, checked("page", **options))
 
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:

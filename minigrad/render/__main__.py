@@ -12,6 +12,7 @@ from minigrad.backward import backward_steps, walk
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, render
 from minigrad.render.options import ALLOWED, Options, checked
+from minigrad.render.page import is_page
 from minigrad.running import run_program
 from minigrad.tensor import Tensor
 
@@ -33,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, own = vars(found), own + words[end + 1 :]
     program, path, number = (options.pop(key) for key in ("program", "path", "number"))
     try:  # before the program is run, which may take its time
-        graphviz_run.check(path)
-        checked(**options)
+        graphviz_run.check(path, graphviz_run.PAGES)
+        checked("page" if is_page(path) else "picture", **options)
     except (ValueError, TypeError, OSError) as error:
         parser.error(str(error))
     if number < 1:

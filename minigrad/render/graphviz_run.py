@@ -20,6 +20,7 @@ from minigrad.render import fonts
 from minigrad.render.splines import Point
 
 FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps")
+PAGES = ("html", "htm")  # which Graphviz has no part in
 WITH_FONTS = ("png", "pdf", "jpg", "ps")  # an SVG leaves its text to whoever shows it
 INSTALL = "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), or Graphviz itself, which has dot"
 LONG = 2_000_000  # characters of text from which freeing the layout would take Graphviz longer than making it:
@@ -112,16 +113,18 @@ def _read(graph: dict[str, Any]) -> Places:
     return nodes, edges, right - left, top - bottom
 
 
-def check(path: str | os.PathLike[str]) -> str:
-    """The format that a path asks for; raises if there is none such, or no directory to write to."""
+def check(path: str | os.PathLike[str], more: Sequence[str] = ()) -> str:
+    """The format that a path asks for; raises if there is none such, or no directory to write to.
+
+    more: formats that are allowed beside those of Graphviz.
+    """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"render: a path is needed, found {path!r}")
     target = Path(path)
     form = target.suffix.lstrip(".").lower()
-    if form not in FORMATS:
-        raise ValueError(
-            f"render: {target.name!r}: the suffix must be one of .{', .'.join(FORMATS)}"
-        )
+    if form not in (*FORMATS, *more):
+        known = ", .".join([*FORMATS, *more])
+        raise ValueError(f"render: {target.name!r}: the suffix must be one of .{known}")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"render: the directory {str(target.parent)!r} does not exist")
     if target.is_dir():
@@ -131,8 +134,13 @@ def check(path: str | os.PathLike[str]) -> str:
 
 def write(path: str | os.PathLike[str], text: str) -> str:
     """DOT text as a picture in the format of the path's suffix: all of it, or no file at all."""
-    target, form = Path(path), check(path)
-    data = text.encode() if form in ("gv", "dot") else run(text, form)
+    form = check(path)
+    return put(path, text.encode() if form in ("gv", "dot") else run(text, form))
+
+
+def put(path: str | os.PathLike[str], data: bytes) -> str:
+    """Write a file: all of it, or no file at all; returns the path."""
+    target = Path(path)
     draft = target.with_name(
         f".{target.name}.{os.getpid()}.{threading.get_ident()}"
     )  # moved into place when whole

@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from minigrad.norms import joint_norm as norm
 from minigrad.primitive import Scatter
 from minigrad.render.picture import Box, End, Link, Part, Picture, Tag
 from minigrad.render.read import SPLITS, op_name
-from minigrad.tensor import Tensor
+from minigrad.tensor import Array, Tensor
 
 DEEPEST = 12  # orders of magnitude that one scale spans at most
 OUTLIERS = 0.02  # the share of the gradients that may lie below a scale
@@ -31,12 +31,13 @@ class Norms:
 
     of: what flows along a link, or into a tag, and for a box the norm over all states that it makes, or over its value.
     parts: of single values.  parameters: of the whole gradient of each leaf.
+    entries: the gradients themselves that are small enough, as rows of numbers.
     """
 
     of: dict[Box | Link | Tag, float]
     parts: dict[Part, float]
     parameters: dict[Tensor, float]
-    numbers: dict[Part, float]
+    entries: dict[Part, Array]
     scale: tuple[float, float]
 
     def get(self, thing: Box | Link | Tag) -> float | None:
@@ -46,11 +47,24 @@ class Norms:
 
 def measure(picture: Picture, limit: int | None = None) -> Norms:
     """Run the backward pass of the picture's graph, all of it or so many steps, and measure."""
-    meter = _Meter(picture)
-    steps = backward_steps(picture.graph, begin(picture.graph, _seed(picture)))
+    return measure_each([picture], limit)[0]
+
+
+def measure_each(
+    pictures: Sequence[Picture], limit: int | None = None, keep: int = 1
+) -> list[Norms]:
+    """Several pictures of one graph, measured in one backward pass.
+
+    keep: up to how many entries a gradient is kept itself.
+    """
+    meters = [_Meter(picture, keep) for picture in pictures]
+    graph = pictures[0].graph
+    steps = backward_steps(graph, begin(graph, _seed(pictures[0])))
     for step in itertools.islice(steps, limit):
-        meter.note(step)
-    return meter.norms()
+        contributions = step.contributions()
+        for meter in meters:
+            meter.note(step, contributions)
+    return [meter.norms() for meter in meters]
 
 
 def _seed(picture: Picture) -> Any:
@@ -63,8 +77,8 @@ def _seed(picture: Picture) -> Any:
 class _Meter:
     """Collects the norms while the pass runs."""
 
-    def __init__(self, picture: Picture) -> None:
-        self.picture = picture
+    def __init__(self, picture: Picture, keep: int = 1) -> None:
+        self.picture, self.keep = picture, max(1, keep)
         tags = [tag for box in picture.boxes for tag in box.tags]
         things: list[Link | Tag] = [*picture.links, *tags]
         self.owners = defaultdict[tuple[Tensor, int], list[tuple[Link | Tag, End]]](list)
@@ -75,20 +89,20 @@ class _Meter:
         for part in {part for box in picture.boxes for part in told(box)}:
             self.wanted[part.node].append(part)
         self.parts: dict[Part, float] = {}
-        self.numbers: dict[Part, float] = {}
+        self.entries: dict[Part, Array] = {}
         self.sums: dict[Link | Tag, Any] = {}
         self.totals: dict[Tensor, Any] = {}
         self.of: dict[Any, float] = {}
 
-    def note(self, step: Any) -> None:
-        """Measure one step of the backward pass."""
+    def note(self, step: Any, contributions: Sequence[Any]) -> None:
+        """Measure one step of the backward pass, and what it adds to each of its inputs."""
         for part in self.wanted.get(step.node, ()):
             self.note_part(part, step.grad)
         splits = op_name(step.node) in SPLITS
         if splits:  # its rule runs once, for all the parts that it makes
             for thing, _ in self.owners.get((step.node, 0), ()):
                 self.of[thing] = norm([step.grad])
-        for k, (x, dx) in enumerate(zip(step.inputs, step.contributions(), strict=True)):
+        for k, (x, dx) in enumerate(zip(step.inputs, contributions, strict=True)):
             if dx is None:
                 continue
             if x.op is None:
@@ -101,8 +115,8 @@ class _Meter:
         """The gradient of one value."""
         taken = np.asarray(_taken(grad, part.part))
         self.parts[part] = norm([taken])
-        if taken.size == 1:
-            self.numbers[part] = taken.item()
+        if taken.size <= self.keep:
+            self.entries[part] = taken.ravel()
 
     def add_total(self, x: Tensor, dx: Any) -> None:
         """One more contribution to the gradient of a leaf."""
@@ -125,7 +139,7 @@ class _Meter:
             for part in self.wanted.get(x, ()):
                 self.note_part(part, total)
             if x.size == 1:
-                self.numbers[Part(x)] = total.item()
+                self.entries[Part(x)] = total.ravel()
         for box in self.picture.boxes:
             found = [self.parts[part] for part in told(box) if part in self.parts]
             if found:
@@ -136,7 +150,7 @@ class _Meter:
                 self.of[link] = max([self.of.get(other, 0.0) for other in onward], default=0.0)
         parameters = {x: norm([total]) for x, total in self.totals.items()}
         scale = scale_of(self.picture, self.of)
-        return Norms(self.of, self.parts, parameters, self.numbers, scale)
+        return Norms(self.of, self.parts, parameters, self.entries, scale)
 
 
 def told(box: Box) -> list[Part]:

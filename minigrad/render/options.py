@@ -33,6 +33,7 @@ class PictureOptions(TypedDict, total=False):
     legend: bool
     labels: Mapping[str, str]
     values: bool
+    lang: Literal["en", "vi"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Options:
     legend: bool = False
     labels: Mapping[str, str] | None = None
     values: bool = False
+    lang: str = "en"
 
 
 def _choices(*choices: Any) -> tuple[Callable[[Any], bool], str]:
@@ -117,13 +119,20 @@ ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "legend": _choices(False, True),
     "labels": (_are_labels, 'names in place of names, as {"h": "H"},'),
     "values": _choices(False, True),
+    "lang": _choices("en", "vi"),
 }
 
 
-def checked(**options: Any) -> Options:
-    """All options of a picture; those not given have their defaults.
+# what a page decides itself, and what only a page has
+OTHERS = {"picture": "; a page has: render to a file ending in .html", "page": "; pictures have"}
+ONLY = {"picture": ("time", "fit", "per_row", "legend", "values"), "page": ("lang",)}
 
-    Raises TypeError for a name that is none, ValueError for a value that is none.
+
+def checked(kind: Literal["picture", "page"] = "picture", /, **options: Any) -> Options:
+    """All options of a picture or a page; those not given have their defaults.
+
+    Raises TypeError for a name that is none, ValueError for a value that is none, or for an option
+    of pictures given to a page or the other way round.
     """
     names = [one.name for one in fields(Options)]
     if unknown := [name for name in options if name not in names]:
@@ -138,9 +147,13 @@ def checked(**options: Any) -> Options:
         asked["highlight"] = tuple(marked)
     for name, (allowed, needed) in ALLOWED.items():
         if not allowed(asked[name]):
-            found = marked if name == "highlight" else asked[name]
-            raise ValueError(f"{name}: {needed} is needed, found {found!r}")
-    return Options(**asked)
+            value = marked if name == "highlight" else asked[name]
+            raise ValueError(f"{name}: {needed} is needed, found {value!r}")
+    found = Options(**asked)
+    for name in ONLY["page" if kind == "picture" else "picture"]:
+        if getattr(found, name) != getattr(Options(), name):
+            raise ValueError(f"{name}: a {kind} has no such option{OTHERS[kind]}")
+    return found
 
 
 # which steps

@@ -14,6 +14,7 @@ from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
 from minigrad.render.draw import canvas_of, fitted, page_size, plan, save
 from minigrad.render.options import Options, PictureOptions, checked
+from minigrad.render.page import Page, is_page, make_page
 from minigrad.render.paint import Canvas, Drawing, text_item, wrapped
 from minigrad.render.texts import colour_bar
 
@@ -62,7 +63,14 @@ class Comparison:
 
     def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
         """Write the strips to a file in the format of its suffix; returns the path."""
+        graphviz_run.check(path, graphviz_run.PAGES)
+        if is_page(path):
+            return self.page(**options).save(path)
         return save(path, lambda: self.to_dot(**options))
+
+    def page(self, **options: Unpack[PictureOptions]) -> Page:
+        """All graphs in one page, played side by side on one scale of colours."""
+        return make_page(self.graphs, checked("page", **{"view": "cells", **options}))
 
 
 def compare(graphs: Mapping[str, Graph]) -> Comparison:

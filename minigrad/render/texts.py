@@ -91,8 +91,8 @@ class Texts:
             mean = f" mean {np.mean(array):.2g}" if array.dtype.kind in "fiu" and array.size else ""
             return f"{look.shape(array.shape)}{mean}"
         text = f"{array.item():.4g}"
-        grad = self.norms.numbers.get(part) if self.norms is not None else None
-        return text if grad is None else f"{text} | {grad:.4g}"
+        grad = self.norms.entries.get(part) if self.norms is not None else None
+        return text if grad is None else f"{text} | {grad.item():.4g}"
 
     # parameters
 

@@ -1,0 +1,123 @@
+"""The page as a file: what is in it, how large it is, what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.render import __main__ as command
+from minigrad.render.page import TEMPLATE
+from tests.minigrad.render.networks import recurrent
+
+
+def held(path: str) -> tuple[dict[str, Any], Any]:
+    """The data of a page, and its numbers."""
+    packed = re.findall(r'id="data">([^<]*)<', Path(path).read_text(encoding="utf-8"))[0]
+    payload = zlib.decompress(base64.b64decode(packed))
+    size = int.from_bytes(payload[:4], "little")
+    return json.loads(payload[4 : 4 + size]), np.frombuffer(payload[4 + size :], "<f4")
+
+
+def test_the_script_is_javascript() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no node on this machine")
+    script = (
+        TEMPLATE.read_text(encoding="utf-8").rpartition("<script>")[2].partition("</script>")[0]
+    )
+    done = subprocess.run([node, "--check", "-"], input=script.encode(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_policy_allows_this_script_and_no_network(tmp_path: Path) -> None:
+    text = Path(mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.html")).read_text("utf-8")
+    script = text.rpartition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert "default-src 'none'" in text
+    assert not re.search(r"(src|href)\s*=|https?://(?!www.w3.org)", text.partition('id="data"')[0])
+
+
+def test_columns_that_look_alike_share_a_template(tmp_path: Path) -> None:
+    data, numbers = held(mg.Graph(recurrent("LSTM", 30)).render(tmp_path / "x.html"))
+    for view in data["graphs"][0]["views"].values():
+        assert len(view["columns"]) >= 30
+        assert len(view["templates"]) <= 5
+    widths = [
+        template["count"] * template["width"]
+        for view in data["graphs"][0]["views"].values()
+        for template in view["templates"]
+    ]
+    assert sum(widths) == len(numbers)
+
+
+@pytest.mark.parametrize(("steps", "limit"), [(5, 80_000), (50, 250_000)])
+def test_a_page_is_small(tmp_path: Path, steps: int, limit: int) -> None:
+    path = Path(mg.Graph(recurrent("LSTM", steps)).render(tmp_path / "x.html"))
+    assert path.stat().st_size <= limit
+
+
+def test_the_same_program_gives_the_same_page(tmp_path: Path) -> None:
+    pages = [
+        Path(mg.Graph(recurrent("GRU", 4)).render(tmp_path / f"{k}.html")).read_bytes()
+        for k in range(2)
+    ]
+    assert pages[0] == pages[1]
+
+
+def test_drawing_a_page_leaves_gradients_alone(tmp_path: Path) -> None:
+    w = mg.tensor(0.5, requires_grad=True, name="w")
+    mg.Graph(w * w).render(tmp_path / "x.html")
+    assert w.grad is None
+
+
+@pytest.mark.parametrize("option", [{"fit": "slide"}, {"per_row": 3}, {"time": "rolled"}])
+def test_options_of_pictures_are_refused(tmp_path: Path, option: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(option))):
+        mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.html", **option)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_has_no_language(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="lang"):
+        mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.svg", lang="vi")
+
+
+def test_a_notebook_shows_it_in_a_frame() -> None:
+    shown = mg.Graph(recurrent("RNN", 3)).page(title="<b>")._repr_html_()
+    assert shown.startswith('<iframe sandbox="allow-scripts"')
+    assert "<script" not in shown
+
+
+def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import minigrad as mg\n"
+        "w, h = mg.tensor(0.5, requires_grad=True, name='w'), mg.tensor(1.0)\n"
+        "for t in range(3):\n"
+        "    with mg.time_step(t): h = w * h\n"
+        "h.backward()\n"
+    )
+    path = tmp_path / "x.html"
+    assert command.main([str(script), "-o", str(path), "--lang", "vi"]) == 0
+    assert held(str(path))[0]["lang"] == "vi"
+    assert str(path) in capsys.readouterr().out
+
+
+def test_it_opens_at_a_highlighted_node(tmp_path: Path) -> None:
+    graph = mg.Graph(recurrent("RNN", 6))
+    path = graph.render(tmp_path / "x.html", highlight=graph.find(name="h", t=3), steps="2:5")
+    assert len(held(path)[0]["graphs"][0]["highlight"]) == 1
+    with pytest.raises(ValueError, match="highlight"):
+        graph.render(tmp_path / "x.html", highlight=mg.tensor(1.0))

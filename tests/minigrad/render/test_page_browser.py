@@ -1,0 +1,322 @@
+"""The page in a real browser: clicks, keys, drags, and every number that it shows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+from minigrad.norms import norm
+from tests.minigrad.render.browser import Opened, chromium, opened
+from tests.minigrad.render.networks import by_hand, recurrent
+
+SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
+SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as running:
+        yield running
+
+
+def number(text: str) -> float:
+    """A number as the page writes it: 2.5·10⁻⁷."""
+    text = text.replace("−", "-").replace("·10", "e").translate(SUPERSCRIPTS)
+    return float(text)
+
+
+def told(page: Opened) -> list[tuple[str, float]]:
+    """The gradients that the panel tells, by name."""
+    found = re.findall(r"‖∂L/∂(.+?)‖ = (\S+)", page.text("#panel dl"))
+    return [(name.translate(SUBSCRIPTS), number(value)) for name, value in found]
+
+
+def walk(page: Opened) -> Iterator[str]:
+    """All stops of the pass, from the first to the last."""
+    while True:
+        yield page.text("#status")
+        if page.look("document.getElementById('next').disabled"):
+            return
+        page.press("ArrowRight")
+
+
+@pytest.mark.parametrize("cell", ["RNN", "LSTM", "GRU"])
+def test_each_gradient_shown_is_that_of_the_state_it_names(
+    browser: Any, tmp_path: Path, cell: str
+) -> None:
+    graph = mg.Graph(recurrent(cell, 4))
+    nodes = {
+        f"{state.name}{t}": node for state in graph.states for (t,), node in state.nodes.items()
+    }
+    grads = dict(zip(nodes, mg.grad(graph.outputs[0], list(nodes.values())), strict=True))
+    seen = set()
+    with opened(browser, graph.render(tmp_path / "x.html")) as page:
+        for _ in walk(page):
+            for name, value in told(page):
+                if name in grads:
+                    assert value == pytest.approx(norm(grads[name]), rel=2e-3)
+                    seen.add(name)
+    assert seen == set(nodes)
+
+
+def test_a_small_value_and_its_gradient_are_told_in_full(browser: Any, tmp_path: Path) -> None:
+    w, h = mg.tensor(0.2, requires_grad=True, name="w"), mg.tensor(0.9)
+    for t in range(3):
+        with mg.time_step(t):
+            h = w * h
+    with opened(browser, mg.Graph(h).render(tmp_path / "x.html")) as page:
+        seen = {}
+        for status in walk(page):
+            t = re.findall(r"t = (\d)", status)[0]
+            seen[t] = number(page.text("#value")), number(page.text("#entries"))
+    expected = {"2": (0.0072, 1.0), "1": (0.036, 0.2), "0": (0.18, 0.04)}
+    assert seen.keys() == expected.keys()
+    for t, pair in expected.items():
+        assert seen[t] == pytest.approx(pair, rel=2e-3)
+
+
+def test_back_undoes_on_and_steps_go_by_time(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("LSTM", 5)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        begun = page.text("#status")
+        page.press("ArrowRight", "ArrowRight", "ArrowRight")
+        third, panel = page.text("#status"), page.text("#panel")
+        page.press("ArrowRight", "ArrowLeft")
+        assert (page.text("#status"), page.text("#panel")) == (third, panel)
+        page.press("Home")
+        assert page.text("#status") == begun
+        times = []
+        for _ in range(5):
+            page.press("Shift+ArrowRight")
+            times.append(re.findall(r"t = (\d)", page.text("#status"))[0])
+        assert times == ["4", "3", "2", "1", "0"]
+        page.tab.click("#back_step")
+        assert "t = 1" in page.text("#status")
+        page.press("End")
+        assert "t = 0" in page.text("#status")
+        assert page.look("document.getElementById('next').disabled")
+
+
+def test_a_click_shows_a_node_and_what_it_hands_on(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        page.press("End")
+        page.tab.locator('g.box[aria-label^="h₁,"]').first.click()
+        assert page.text("#panel h2").startswith("h₁")
+        assert "nn/cells.py" in page.text("#panel")
+        for part in ("#hands", "#receives"):
+            sizes = page.tab.locator(f"{part} li span").all_inner_texts()
+            assert sizes
+            assert all(number(size) > 0 for size in sizes)
+        page.press("Escape")
+        assert not page.text("#panel h2").startswith("h₁")
+
+
+def test_the_strip_is_clicked_and_dragged(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 40)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        box = page.tab.locator(".strip canvas").bounding_box()
+        left, width = box["x"] + 46, box["width"] - 50
+        page.tab.mouse.move(left + width * 10.5 / 40, box["y"] + 30)
+        page.tab.mouse.down()
+        assert "t = 10 " in page.text("#status")
+        page.tab.mouse.move(left + width * 25.5 / 40, box["y"] + 30)
+        page.tab.mouse.up()
+        assert "t = 25 " in page.text("#status")
+        assert page.look("location.hash") == "#at=25"
+        labels = page.tab.locator("g.box[aria-current]").all()
+        assert len(labels) == 1
+        assert labels[0].bounding_box()["x"] > 0
+
+
+def test_a_link_opens_one_step(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 40)).render(tmp_path / "x.html")
+    with opened(browser, path, at="#at=25") as page:
+        assert "t = 25 " in page.text("#status")
+
+
+def test_only_a_window_of_steps_is_in_the_document(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("LSTM", 300)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        few = page.look("document.querySelectorAll('g.box').length")
+        assert 10 < few < 200
+        for _ in range(60):
+            page.press("Shift+ArrowRight")
+        assert page.look("document.querySelectorAll('g.box').length") < 200
+
+
+def test_views_change_and_a_double_click_opens_a_cell_at_its_step(
+    browser: Any, tmp_path: Path
+) -> None:
+    path = mg.Graph(recurrent("LSTM", 6)).render(tmp_path / "x.html", view="cells")
+    with opened(browser, path) as page:
+        page.press("Shift+ArrowRight", "Shift+ArrowRight")
+        assert "t = 4" in page.text("#status")
+        page.tab.locator("g.box[aria-current]").dblclick()
+        assert page.look("document.querySelector('#views [aria-pressed=true]').value") == "ops"
+        assert "t = 4" in page.text("#status")
+        page.press("v")
+        assert page.look("document.querySelector('#views [aria-pressed=true]').value") == "cells"
+
+
+def test_it_plays_and_pauses(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 30)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        begun = page.text("#status")
+        page.tab.locator("#speed input").fill("4")
+        page.tab.click("#play")
+        page.tab.wait_for_timeout(400)
+        page.tab.click("#play")
+        stood = page.text("#status")
+        assert stood != begun
+        page.tab.wait_for_timeout(200)
+        assert page.text("#status") == stood
+
+
+def test_forward_shows_what_a_value_is_made_from(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        page.press("b")
+        assert "forward" in page.text("#status")
+        assert "t = 0" in page.text("#status")
+        assert "W_xh" in page.text("#inputs")
+
+
+def test_predict_asks_before_it_reveals(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 5)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        page.press("Shift+ArrowRight", "p", "Shift+ArrowRight")
+        assert "t = 4" in page.text("#status")
+        assert "t = 3" in page.text("#ask")
+        page.press("1")
+        assert "1" in page.text("#ask p")
+        page.press("Enter")
+        assert page.tab.locator("#ask").is_hidden()
+        assert "t = 3" in page.text("#status")
+
+
+def test_two_graphs_stand_at_one_step_on_one_scale(browser: Any, tmp_path: Path) -> None:
+    loss = recurrent("RNN", 12)
+    graphs = {"RNN": mg.Graph(loss), "clipped": mg.Graph(loss).clip_edges(max_norm=1e-3)}
+    path = mg.compare(graphs).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        assert page.tab.locator(".stage").count() == 2
+        assert page.look("String(graphs[0].scale) === String(graphs[1].scale)")
+        for _ in range(4):
+            page.press("Shift+ArrowRight")
+        assert page.look("graphs[0].column.t") == page.look("graphs[1].column.t") == 8
+        assert "≤ 0.001" in page.text(".stage:nth-of-type(2)")
+
+
+def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
+    evil = "</script><b id=evil>]]>&lt;\"'\\"
+    w = mg.tensor(np.ones((2, 2)), requires_grad=True, name=evil)
+    h = mg.tensor(np.ones((1, 2)), name="h_init")
+    for t in range(3):
+        with mg.time_step(t), mg.scope("<img src=x onerror=alert(1)>"):
+            h = np.tanh(h @ w)
+    path = mg.Graph(h.sum()).render(tmp_path / "x.html", title=evil)
+    with opened(browser, path) as page:
+        page.press("End")
+        assert page.look("document.querySelector('#evil, img')") is None
+        assert page.text("#title") == evil
+        assert evil in page.text("#parameters")
+        assert page.look("document.title").split() == evil.split()
+
+
+def test_a_graph_without_time(browser: Any, tmp_path: Path) -> None:
+    x = mg.tensor(np.ones((3, 4)))
+    net = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 2))
+    with opened(browser, mg.Graph((net(x) ** 2).sum()).render(tmp_path / "x.html")) as page:
+        page.press("End")
+        assert "outside of time" in page.text("#status")
+        assert page.tab.locator(".strip canvas").count() == 1
+
+
+def test_without_a_number_to_start_from_the_page_says_so(browser: Any, tmp_path: Path) -> None:
+    w, h = mg.tensor(np.ones(3), requires_grad=True, name="w"), mg.tensor(np.ones(3))
+    for t in range(3):
+        with mg.time_step(t):
+            h = w * h
+    with opened(browser, mg.Graph(h).render(tmp_path / "x.html")) as page:
+        assert "only a number has a backward pass" in page.text("#notes")
+        page.press("ArrowRight")
+        assert "forward" in page.text("#status")
+    leaf = mg.tensor(1.0, requires_grad=True)
+    with opened(browser, mg.Graph(leaf).render(tmp_path / "y.html")) as page:
+        assert "there is no operation" in page.text("#panel")
+
+
+def test_what_is_not_finite_is_shown(browser: Any, tmp_path: Path) -> None:
+    w, h = mg.tensor(1e38, requires_grad=True, name="w"), mg.tensor(1.0)
+    with np.errstate(all="ignore"):
+        for t in range(4):
+            with mg.time_step(t):
+                h = w * h
+        path = mg.Graph(h - h).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        page.press("End")
+        assert "NaN" in page.text("#panel") or "∞" in page.text("#panel")
+
+
+def test_nested_time(browser: Any, tmp_path: Path) -> None:
+    w, h = mg.tensor(0.9, requires_grad=True, name="w"), mg.tensor(1.0)
+    for t in range(3):
+        with mg.time_step(t, "row"):
+            for s in range(2):
+                with mg.time_step(s, "col"):
+                    h = np.tanh(w * h)
+    with opened(browser, mg.Graph(h).render(tmp_path / "x.html")) as page:
+        steps = {re.findall(r"t = [\d, ]+", status)[0].strip() for status in walk(page)}
+    assert steps
+
+
+def test_a_loss_at_every_step(browser: Any, tmp_path: Path) -> None:
+    with opened(browser, mg.Graph(by_hand(4)).render(tmp_path / "x.html")) as page:
+        page.press("End")
+        assert "t = 0" in page.text("#status")
+
+
+def test_vietnamese(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.html", lang="vi")
+    with opened(browser, path) as page:
+        assert page.look("document.documentElement.lang") == "vi"
+        assert "lan truyền ngược" in page.text("#status")
+        words = page.look("Object.keys(WORDS.en).filter((key) => !(key in WORDS.vi))")
+        assert words == []
+
+
+def test_a_phone(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("LSTM", 6)).render(tmp_path / "x.html")
+    phone = {"viewport": {"width": 390, "height": 780}, "has_touch": True}
+    with opened(browser, path, **phone) as page:
+        assert page.look("document.documentElement.scrollWidth") <= 390
+        page.tab.tap("#next_step")
+        box = page.tab.locator("g.box[aria-current]").bounding_box()
+        assert 0 <= box["x"] <= 390
+        button = page.tab.locator("#play").bounding_box()
+        assert button["height"] >= 40
+        assert button["y"] + button["height"] <= 780
+
+
+def test_keyboard_and_screen_reader(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 4)).render(tmp_path / "x.html")
+    with opened(browser, path, reduced_motion="reduce") as page:
+        unnamed = page.look(
+            "[...document.querySelectorAll('button')].filter("
+            "(b) => b.offsetParent && !(b.getAttribute('aria-label') || b.textContent.trim())).length"
+        )
+        assert unnamed == 0
+        page.press("Shift+ArrowRight")
+        assert "gradient" in page.text("#said")
+        strip = page.tab.locator(".strip canvas")
+        assert strip.get_attribute("role") == "slider"
+        page.tab.wait_for_timeout(100)
+        assert strip.get_attribute("aria-valuenow") == "3"
