@@ -27,10 +27,10 @@ from minigrad.render.names import Names
 from minigrad.render.options import Options, shown_steps
 from minigrad.render.picture import Box, Column, Link, Part, Picture, Tile
 from minigrad.render.read import Reading, op_name, read
-from minigrad.render.routes import arrange
+from minigrad.render.routes import Routes
 from minigrad.render.rows import set_rows
 from minigrad.render.splines import Path
-from minigrad.render.texts import Texts, mask_of
+from minigrad.render.texts import Texts
 from minigrad.source import Source
 from minigrad.tensor import Array, Tensor
 
@@ -354,7 +354,7 @@ class _View:
         self.picture, self.norms, self.infos, self.keep = picture, norms, infos, keep
         self.first = options.count_from
         self.texts = PageTexts(picture, None, options.labels or {}, options.count_from)
-        layout = arrange(picture, self.texts, {}, None)
+        layout = Routes(picture, self.texts, {}, None).layout()
         assert layout is not None
         self.layout: Layout = layout
         self.columns = sorted({tile.column for tile in picture.tiles})
@@ -453,7 +453,7 @@ class _View:
             label = "\n".join(label.split("\n")[: -len(box.lanes)])
         if t is not None:
             label = label.replace(look.subscript(t), "\x00")
-        inside, rows = mask_of((box,))
+        inside, rows = self.texts.mask_of((box,))
         found = {
             "kind": box.kind, "label": label, "info": self.infos.info(box, label), "at": self.place(rect, x),
             "lanes": [self.texts.name(lane) for lane in box.lanes], "row": box.tile.row.name,
@@ -517,7 +517,7 @@ class _View:
     def frame(self, tile: Tile, frame: Rect, x: float) -> dict[str, Any]:
         """A frame with its heading, without the step."""
         text = self.texts.heading(tile).replace("t = 88888", "").strip()
-        inside, rows = mask_of(self.picture.tiles[tile])
+        inside, rows = self.texts.mask_of(self.picture.tiles[tile])
         found: dict[str, Any] = {"at": self.place(frame, x), "text": text}
         if tile.row.timed and self.picture.graph.axes:
             found["timed"] = 1
