@@ -23,7 +23,17 @@ from docs.website import links, reference
 ROOT = Path(__file__).resolve().parent.parent.parent
 HERE = Path(__file__).resolve().parent
 REPOSITORY = reference.SOURCE
-ORDER = ["tutorial", "draw", "clip", "truncate", "measure", "find-a-nan", "debugger", "custom-cell"]
+ORDER = [
+    "tutorial",
+    "draw",
+    "clip",
+    "truncate",
+    "measure",
+    "find-a-nan",
+    "debugger",
+    "custom-cell",
+    "beyond-chains",
+]
 GALLERY = """\
 # Gallery
 
