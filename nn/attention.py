@@ -2,8 +2,8 @@
 
 `context, weights = attention(query, keys, values=None, mask=None)`, time-major as everywhere:
 query (B, Q), or (T, B, Q) for T queries at once; keys (S, B, K); values (S, B, V), by default the
-keys; weights (S, B), or (T, S, B), sum to 1 over S; context (B, V), or (T, B, V). mask: bool (S,
-B), True where a row may look, as `lengths_mask(lengths, S)` gives it.
+keys; weights (S, B), or (T, S, B), which sum to 1 over S; context (B, V), or (T, B, V).
+mask: bool (S, B), True where a row may look, as `lengths_mask(lengths, S)` gives it.
 """
 
 from __future__ import annotations
@@ -50,8 +50,9 @@ def attend(scores: mg.Tensor, values: mg.Tensor, mask: Any = None) -> tuple[mg.T
 
 
 class _Attention(Module):
-    """What the kinds share; they differ in the scores (..., S, B) of query (..., 1, B, Q) and keys
-    (S, B, K).
+    """Base of the kinds of attention, each of which writes `scores(query, keys)`.
+
+    Shapes: query (..., 1, B, Q), keys (S, B, K), scores (..., S, B).
     """
 
     scores: Callable[..., mg.Tensor]

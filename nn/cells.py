@@ -17,8 +17,8 @@ class RNNCell(Cell):
     h = φ(a)
 
     Shapes: x (B, D), h (B, H), W_xh (D, H), W_hh (H, H), b_h (H).  φ is tanh, or relu.
-    Elman, Finding structure in time, 1990.  W_hh starts orthogonal, W_xh as `init.glorot`, b_h at
-    0.
+    W_hh starts orthogonal, W_xh as `init.glorot`, b_h at 0.
+    Elman, Finding structure in time, 1990.
 
     >>> import numpy as np, nn
     >>> cell = nn.RNNCell(3, 4)
@@ -70,10 +70,11 @@ class LSTMCell(Cell):
     c = f ∘ c_prev + i ∘ g
     h = o ∘ tanh(c)
 
-    Shapes: x (B, D), h and c (B, H), W_xh (D, 4H), W_hh (H, 4H), b_h (4H); columns in the order i f
-    g o. Hochreiter & Schmidhuber, Long short-term memory, 1997; Gers et al., Learning to forget,
-    2000. W_hh starts orthogonal in each gate, W_xh as `init.glorot` in each, b_h at 0 but 1 for f:
-    a memory that is kept until the network learns to forget (Jozefowicz et al. 2015).
+    Shapes: x (B, D), h and c (B, H), W_xh (D, 4H), W_hh (H, 4H), b_h (4H).
+    Columns stand in the order i f g o.
+    W_hh starts orthogonal in each gate, W_xh as `init.glorot` in each, b_h at 0, but at 1 for f:
+    the memory is kept until the network learns to forget (Jozefowicz et al. 2015).
+    Hochreiter & Schmidhuber, Long short-term memory, 1997; Gers et al., Learning to forget, 2000.
 
     >>> import numpy as np, nn
     >>> cell = nn.LSTMCell(3, 4)
@@ -118,12 +119,12 @@ class GRUCell(Cell):
     n = tanh(x W_xn + b_n + r ∘ (h_prev W_hn + b_hn))
     h = (1 − z) ∘ n + z ∘ h_prev
 
-    Shapes: x (B, D), h (B, H), W_xh (D, 3H), W_hh (H, 3H), b_h (3H), columns in the order r z n;
-    b_hn (H). That is reset="after" (PyTorch, cuDNN).  With reset="before" there is no b_hn, and the
-    candidate is that of Cho et al., Learning phrase representations using RNN encoder–decoder,
-    2014:
+    Shapes: x (B, D), h (B, H), W_xh (D, 3H), W_hh (H, 3H), b_h (3H), b_hn (H).
+    Columns stand in the order r z n.
+    This is reset="after" (PyTorch, cuDNN).  With reset="before" there is no b_hn, and
         n = tanh(x W_xn + (r ∘ h_prev) W_hn + b_n)
     W_hh starts orthogonal in each gate, W_xh as `init.glorot` in each, the biases at 0.
+    Cho et al., Learning phrase representations using RNN encoder–decoder, 2014.
 
     >>> import numpy as np, nn
     >>> cell = nn.GRUCell(3, 4, reset="before")
@@ -187,7 +188,7 @@ class GRUCell(Cell):
 def _packed_weights(
     gates: int, input_size: int, hidden_size: int, rng: init.Rng
 ) -> tuple[Parameter, Parameter]:
-    """W_xh and W_hh of several gates side by side, each gate initialised as if it stood alone."""
+    """W_xh and W_hh of several gates side by side; each gate starts as if it stood alone."""
     rng = init.generator(rng)
     W_xh = [init.glorot(input_size, hidden_size, rng=rng) for _ in range(gates)]
     W_hh = [init.orthogonal(hidden_size, hidden_size, rng=rng) for _ in range(gates)]

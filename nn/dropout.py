@@ -11,7 +11,7 @@ from nn.module import Module
 
 
 def check_probability(who: str, p: float) -> float:
-    """p, if it is in [0, 1)."""
+    """Return p; raise ValueError unless it is in [0, 1)."""
     in_range(who, 1, p=p)
     return p
 
@@ -19,7 +19,7 @@ def check_probability(who: str, p: float) -> float:
 def dropout_mask(
     shape: tuple[int, ...], p: float, dtype: np.dtype[np.generic], rng: init.Rng = None
 ) -> mg.Tensor:
-    """0 with probability p, else 1 / (1 − p): times this, a tensor keeps its mean."""
+    """0 with probability p, else 1 / (1 − p), so that x ∘ mask has the mean of x."""
     kept = init.generator(rng).random(shape) >= p
     return mg.tensor(kept / (1 - p), dtype=dtype)
 
@@ -28,8 +28,8 @@ class Dropout(Module):
     """
     y = x ∘ mask
 
-    mask is 0 with probability p, else 1 / (1 − p)  (Srivastava et al. 2014).  Only in training:
-    after `eval()`, or with p = 0, y is x.  rng: a generator or a seed.
+    mask is 0 with probability p, else 1 / (1 − p)  (Srivastava et al. 2014).
+    Only in training: after `eval()`, or with p = 0, y is x.  rng: a generator or a seed.
 
     >>> import numpy as np, nn
     >>> nn.Dropout(0.5, rng=0)(np.ones(4)).data
@@ -37,10 +37,8 @@ class Dropout(Module):
     """
 
     def __init__(self, p: float = 0.5, rng: init.Rng = None) -> None:
-        self.p, self.rng = (
-            check_probability("Dropout", p),
-            None if rng is None else init.generator(rng),
-        )
+        self.p = check_probability("Dropout", p)
+        self.rng = None if rng is None else init.generator(rng)
 
     def forward(self, x: mg.Tensor) -> mg.Tensor:
         """The same shape."""

@@ -13,9 +13,8 @@ import numpy as np
 import minigrad as mg
 
 Array = np.ndarray[Any, Any]
-Rng: TypeAlias = (
-    "np.random.Generator | int | None"  # text: numpy.random is loaded when it is first used
-)
+# as text, because numpy.random is loaded when it is first used
+Rng: TypeAlias = "np.random.Generator | int | None"
 
 
 def zeros(*shape: int, rng: Rng = None) -> Array:
@@ -71,10 +70,9 @@ def normal(*shape: int, std: float = 1.0, rng: Rng = None) -> Array:
 
 
 def glorot(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
-    """Uniform in ±gain √(6 / (fan_in + fan_out)), so that layers around 0 keep the variance (Glorot
-    & Bengio 2010).
+    """Uniform in ±gain √(6 / (fan_in + fan_out)): layers around 0 keep the variance.
 
-    Shapes: (fan_in, fan_out), or (..., fan_in, fan_out).
+    Glorot & Bengio 2010.  Shapes: (fan_in, fan_out), or (..., fan_in, fan_out).
 
     >>> import nn
     >>> nn.init.glorot(3, 4).shape
@@ -86,8 +84,9 @@ def glorot(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
 
 
 def he(*shape: int, rng: Rng = None) -> Array:
-    """Normal with variance 2 / fan_in, for relu, which drops half of the signal (He et al. 2015).
-    Shapes as glorot.
+    """Normal with variance 2 / fan_in, for relu, which drops half of the signal.
+
+    He et al. 2015.  Shapes: (fan_in, fan_out), or (..., fan_in, fan_out).
 
     >>> import nn
     >>> bool(0.9 < nn.init.he(200, 100, rng=0).std() * 10 < 1.1)
@@ -97,11 +96,10 @@ def he(*shape: int, rng: Rng = None) -> Array:
 
 
 def orthogonal(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
-    """A random matrix whose rows or columns (the fewer) are orthonormal, times gain (Saxe et al.
-    2013).
+    """A random matrix whose rows or columns (the fewer) are orthonormal, times gain.
 
     A recurrent weight that is orthogonal neither shrinks nor stretches the state at the start of
-    training. Shapes: (n, m).
+    training (Saxe et al. 2013).  Shapes: (n, m).
 
     >>> import numpy as np, nn
     >>> W = nn.init.orthogonal(3, 3)
@@ -118,8 +116,9 @@ def orthogonal(*shape: int, gain: float = 1.0, rng: Rng = None) -> Array:
 
 
 def gates(*matrices: Array) -> Array:
-    """Matrices of several gates side by side, as packed weights hold them: n of (D, H) give (D, n
-    H).
+    """Matrices of several gates side by side, as packed weights hold them.
+
+    Shapes: n times (D, H) give (D, n H).
     """
     return np.concatenate(matrices, axis=-1)
 

@@ -1,7 +1,6 @@
 """Losses: one number, the mean over all examples.
 
-Shapes are strict: what would broadcast silently, such as (N, 1) against (N,), raises with both
-shapes.
+Shapes are strict: (N, 1) against (N,) would broadcast silently, and raises with both shapes.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ def mse_loss(y: Any, target: Any) -> mg.Tensor:
 
 
 def binary_cross_entropy_with_logits(logits: Any, target: Any) -> mg.Tensor:
-    """Cross-entropy of yes/no answers:  L = mean(softplus(a) − target a),  which is −log σ(a) where
-    target is 1.
+    """Cross-entropy of yes/no answers:  L = mean(softplus(a) − target a).
 
+    A term is −log σ(a) where the target is 1, and −log(1 − σ(a)) where it is 0.
     Shapes: logits and target (floats in [0, 1]) the same.
 
     >>> import minigrad as mg, nn
@@ -51,8 +50,8 @@ def cross_entropy(
     """Cross-entropy of classes:  L = −mean(log softmax(logits)[target]).
 
     Shapes: logits (..., C), target (...) integers in 0...C−1; weight (C).
-    ignore_index: targets of this value do not count (padding).  weight: that of each class; the
-    mean is weighted.
+    ignore_index: targets of this value do not count (padding).
+    weight: the weight of each class, with which the mean is taken.
 
     >>> import numpy as np, nn
     >>> nn.cross_entropy(np.zeros((2, 4)), [3, 0])
@@ -65,9 +64,9 @@ def cross_entropy(
 def nll_loss(
     log_p: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None
 ) -> mg.Tensor:
-    """Negative log-likelihood:  L = −mean(log_p[target]);  `cross_entropy` is this after
-    log_softmax.
+    """Negative log-likelihood:  L = −mean(log_p[target]).
 
+    `cross_entropy` is this after log_softmax.
     Shapes: log_p (..., C), target (...) integers in 0...C−1; weight (C).
 
     >>> import numpy as np, nn
@@ -111,9 +110,7 @@ def _same_shapes(who: str, y: Any, target: Any) -> tuple[mg.Tensor, mg.Tensor]:
 def _classes(
     who: str, logits: Any, target: Any, ignore_index: int | None
 ) -> tuple[mg.Tensor, np.ndarray[Any, Any]]:
-    """Scores as a tensor and targets as integers, checked; ignored ones are left out, whatever
-    stands there.
-    """
+    """Scores as a tensor and targets as integers, checked, without those that are ignored."""
     logits = logits if isinstance(logits, mg.Tensor) else mg.tensor(logits)
     target = np.asarray(getattr(target, "data", target))
     if not logits.ndim or target.shape != logits.shape[:-1]:

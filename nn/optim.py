@@ -179,11 +179,10 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent:  v = momentum v + dp,  p = p − lr v   (v starts at the first
-    dp).
+    """Stochastic gradient descent:  v = momentum v + dp,  p = p − lr v.
 
-    nesterov:  p = p − lr (dp + momentum v)  (Sutskever et al. 2013).  weight_decay is added as dp +
-    weight_decay p.
+    v starts at the first dp.  nesterov:  p = p − lr (dp + momentum v)  (Sutskever et al. 2013).
+    weight_decay is added to the gradient:  dp + weight_decay p.
 
     >>> import minigrad as mg, nn
     >>> p = nn.Parameter([1.0]); p.grad = [0.5]
@@ -221,11 +220,10 @@ class SGD(Optimizer):
 
 
 class Adam(Optimizer):
-    """m = β₁ m + (1 − β₁) dp,  v = β₂ v + (1 − β₂) dp²,  p = p − lr m̂ / (√v̂ + eps)  (Kingma & Ba
-    2015).
+    """m = β₁ m + (1 − β₁) dp,  v = β₂ v + (1 − β₂) dp²,  p = p − lr m̂ / (√v̂ + eps).
 
-    m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) undo the start at 0.  weight_decay is added as dp +
-    weight_decay p.
+    m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ) undo the start at 0  (Kingma & Ba 2015).
+    weight_decay is added to the gradient:  dp + weight_decay p.
 
     >>> import minigrad as mg, nn
     >>> p = nn.Parameter([1.0]); p.grad = [0.5]
@@ -260,8 +258,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay:  p = (1 − lr weight_decay) p  first  (Loshchilov & Hutter
-    2019).
+    """Adam with decoupled weight decay:  p = (1 − lr weight_decay) p  comes first.
+
+    Loshchilov & Hutter 2019.
 
     >>> import minigrad as mg, nn
     >>> p = nn.Parameter([1.0]); p.grad = [0.0]
@@ -287,8 +286,8 @@ class AdamW(Adam):
 class RMSprop(Optimizer):
     """v = α v + (1 − α) dp²,  p = p − lr dp / (√v + eps)  (Hinton, lecture 6e, 2012).
 
-    momentum:  u = momentum u + dp / (√v + eps),  p = p − lr u.  centered:  √(v − m²), where m is
-    the mean of dp.
+    momentum:  u = momentum u + dp / (√v + eps),  p = p − lr u.
+    centered:  √(v − m²) in place of √v, where m is the running mean of dp.
 
     >>> import minigrad as mg, nn
     >>> p = nn.Parameter([1.0]); p.grad = [0.5]

@@ -121,10 +121,11 @@ class RNN(_Recurrent):
 
     `y, h_n = RNN(D, H)(x, state=None, lengths=None)`
 
-    Shapes: x (T, B, D), or (B, T, D) with batch_first, or (T, D) without a batch axis; y like x but
-    with H features, 2H if bidirectional; h_n and state (layers · directions, B, H), never batch
-    first, rows in the order layer 0 forwards, layer 0 backwards, layer 1 forwards, ...; lengths as
-    in `Unroll`. dropout: the probability for the outputs of every layer but the last, in training.
+    Shapes: x (T, B, D), or (B, T, D) with batch_first, or (T, D) without a batch axis; y like x,
+    but with H features, 2H if bidirectional; h_n and state (layers · directions, B, H), never batch
+    first, with rows in the order layer 0 forwards, layer 0 backwards, layer 1 forwards, ...
+    lengths, and sequences of different lengths: as in `Unroll`.
+    dropout: the probability for the outputs of every layer but the last, in training.
 
     >>> import numpy as np, nn
     >>> y, h_n = nn.RNN(3, 4, num_layers=2, bidirectional=True)(np.zeros((5, 2, 3)))
@@ -174,8 +175,9 @@ class LSTM(_Recurrent):
 
 
 class GRU(_Recurrent):
-    """`GRUCell`s over time; see `RNN` for arguments and shapes.  reset: "after" or "before", see
-    `GRUCell`.
+    """`GRUCell`s over time; see `RNN` for arguments and shapes.
+
+    reset: "after" or "before", see `GRUCell`.
 
     >>> import numpy as np, nn
     >>> y, h_n = nn.GRU(3, 4, reset="before")(np.zeros((5, 3)))

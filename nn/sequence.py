@@ -51,9 +51,9 @@ def _chunks(numbers: Array, size: int) -> list[Array]:
 
 
 def windows(series: Any, length: int, stride: int = 1) -> Array:
-    """All windows of a series, a read-only view: xs[:, b] is series[b · stride : b · stride +
-    length].
+    """All windows of a series, as a read-only view.
 
+    xs[:, b] is series[b · stride : b · stride + length].
     Shapes: (N, ...) gives (length, B, ...), time-major, B = ⌊(N − length) / stride⌋ + 1.
 
     >>> import numpy as np, nn

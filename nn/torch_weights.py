@@ -23,10 +23,9 @@ Convert = Callable[[Array], Array]
 
 
 class _Share(NamedTuple):
-    """What one of PyTorch's entries and one of our parameters have to do with each other.
+    """The share of one entry of PyTorch's in one parameter of ours.
 
-    Our value is the sum of `ours(entry)` over its shares, PyTorch's entry the sum of
-    `theirs(value)`.
+    A parameter is the sum of `ours(entry)` over its shares, an entry the sum of `theirs(value)`.
     """
 
     parameter: Parameter
@@ -64,8 +63,9 @@ def load_torch_state_dict(module: Module, arrays: Mapping[str, Any]) -> None:
 
 
 def to_torch_state_dict(module: Module) -> dict[str, Array]:
-    """The state dictionary that PyTorch's module built like this one loads; of the two biases, the
-    second is 0.
+    """The state dictionary that PyTorch's module like this one loads.
+
+    Of the two biases of a cell, the second is 0.
 
     >>> import nn
     >>> {name: value.shape for name, value in nn.to_torch_state_dict(nn.GRU(3, 4)).items()}
