@@ -8,6 +8,7 @@ import sys
 BENCHMARKS = {
     "chain": "tiny operations (4 x 4), forward and backward, everything on",
     "lstm": "an LSTM written out, and nn.LSTM, forward and backpropagation through time",
+    "compile": "compiled training steps of custom cells, beside PyTorch, JAX and NumPy by hand",
     "growth": "time and memory against the number of steps, up to 10 000",
     "numpy_coverage": "how many of NumPy's call patterns are differentiated correctly, wrongly, or refused",
     "pictures": "CPU seconds and bytes of pictures of an LSTM, up to 10 000 steps",

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from minigrad.program import cache, emit_c
-from minigrad.program.emit_numpy import NumpyEmitter
+from minigrad.program.emit_numpy import NumpyEmitter, Results
 from minigrad.program.forms import has_batch
-from minigrad.program.ir import Operand, Program, Statement
+from minigrad.program.ir import Program, Statement
 from minigrad.program.names import Names, give_names
 from minigrad.program.native import Native, NativeError
 from minigrad.program.reassociate import reassociate
@@ -28,7 +28,7 @@ class Built(NamedTuple):
     notes: why some loop, or all, are not native code.
     """
 
-    make: Callable[..., Callable[..., dict[str, Any]]]
+    make: Callable[..., Callable[..., Any]]
     source: str
     c_source: str
     file: str
@@ -48,7 +48,7 @@ def build(specialised: Specialised, exact: bool, backend: str) -> Built:
     names = Names()
     give_names(program, recording, names)
     lengths = sorted({*specialised.lengths.values()})
-    results = results_by_name(specialised)
+    results = results_of(specialised)
     notes: list[str] = []
     if backend != "numpy" and not exact:
         blocks = schedule(program, _is_for_c)
@@ -96,13 +96,11 @@ def _is_for_c(s: Statement) -> bool:
 _STAY = ("concatenate", *emit_c.MOVERS)
 
 
-def results_by_name(specialised: Specialised) -> dict[str, Operand]:
-    """What the step returns: the loss, the gradients by path, what else the function returned."""
-    results = specialised.program.results
-    grads = list(specialised.recording.grads)
-    named = {"": results[0], **dict(zip(grads, results[1:], strict=False))}
-    rest = results[1 + len(grads) :]
-    return named | {f" {k}": x for k, x in enumerate(rest)}
+def results_of(specialised: Specialised) -> Results:
+    """What the step returns."""
+    loss, *rest = specialised.program.results
+    paths = list(specialised.recording.grads)
+    return Results(loss, dict(zip(paths, rest, strict=False)), rest[len(paths) :])
 
 
 def keep(source: str) -> str:

@@ -88,11 +88,9 @@ class Variant:
         given = dict(zip(self.paths, flat(bound)[0], strict=True))
         arguments = [_value(given[path]) for path in self.built.arguments]
         with np.errstate(all="ignore"):
-            found = self._ready[lengths](*arguments)
-        loss = found.pop("")
-        parts = [found.pop(name) for name in list(found) if name.startswith(" ")]
-        aux = None if self.aux is None else rebuilt(self.aux, iter(parts))
-        return Result(loss, {self.names[path]: dx for path, dx in found.items()}, aux)
+            loss, grads, others = self._ready[lengths](*arguments)
+        aux = None if self.aux is None else rebuilt(self.aux, iter(others))
+        return Result(loss, {self.names[path]: dx for path, dx in grads.items()}, aux)
 
     def is_longer(self, bound: dict[str, Any]) -> bool:
         """Whether some sequence is longer than any that was checked."""

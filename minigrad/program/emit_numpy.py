@@ -7,7 +7,7 @@ array `h_all`, so that a loop reads as in the textbook: h[t], h[t - 1]; h[-1] is
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from minigrad.program.forms import (
     UFUNCS,
@@ -21,7 +21,7 @@ from minigrad.program.forms import (
     zeros,
 )
 from minigrad.program.ir import STEPS, Every, Number, Operand, Program, Ref, Row, Statement
-from minigrad.program.names import Names
+from minigrad.program.names import Names, source_of
 from minigrad.program.schedule import Block, Loop
 from minigrad.program.storage import Storage
 
@@ -39,12 +39,20 @@ def rows(array, before):
 '''
 
 
+class Results(NamedTuple):
+    """What a step returns: the loss, the gradients by path, what else the function returned."""
+
+    loss: Operand
+    grads: dict[str, Operand]
+    others: list[Operand]
+
+
 class NumpyEmitter:
     """Writes one program; `functions` holds what its text calls besides NumPy, by name."""
 
     def __init__(
         self, program: Program, blocks: list[Block], storage: Storage, names: Names,
-        results: dict[str, Operand], exact: bool = False,
+        results: Results, exact: bool = False,
     ) -> None:  # fmt: skip
         self.program, self.blocks, self.storage, self.names = program, blocks, storage, names
         self.results, self.exact = results, exact
@@ -65,7 +73,8 @@ class NumpyEmitter:
                 self._declare(s)
         for block in self.blocks:
             self._block(block)
-        returned = ", ".join(f"{k!r}: {self._result(x)}" for k, x in self.results.items())
+        returned = [f"{k!r}: {self._result(x)}" for k, x in self.results.grads.items()]
+        others = [self._result(x) for x in self.results.others]
         called = sorted({f for f in UFUNCS if any(f"{f}(" in line for line in self.run)})
         body = [
             HEAD.format(functions=", ".join(called or ["add"])),
@@ -75,7 +84,8 @@ class NumpyEmitter:
             "",
             f"    def step({', '.join(s.name for s in used)}):",
             *[f"        {line}" for line in self.run],
-            f"        return {{{returned}}}",
+            f"        grads = {{{', '.join(returned)}}}",
+            f"        return {self._result(self.results.loss)}, grads, [{', '.join(others)}]",
             "",
             "    return step",
             "",
@@ -201,7 +211,7 @@ class NumpyEmitter:
             self.run += self._sum_over_steps(s)
             return
         x = [self.whole(x) for x in s.operands]
-        self.run += lines(Call(s, x, None, 0, self._function))
+        self.run += noted(s, lines(Call(s, x, None, 0, self._function)))
 
     def _sum_over_steps(self, s: Statement) -> list[str]:
         """Σ over the steps, each part at its place; in eager's order if it must be exact."""
@@ -252,7 +262,7 @@ class NumpyEmitter:
         skipped, left = guarded(s)
         x = [self._spread(x, s, self.batch(x, skipped, left)) for x in s.operands]
         out = self._steps(s, 0, skipped, left)
-        self.run += lines(Call(s, x, out, 1, self._function))
+        self.run += noted(s, lines(Call(s, x, out, 1, self._function)))
         if s.period:
             first = plus(f"{s.steps} % {s.period}", self.storage.padding.get(s, (0, 0))[0])
             self.run.append(f"{s.name}_all[{first} :: {s.period}] = 0")
@@ -319,7 +329,7 @@ class NumpyEmitter:
             return self._missing_parts(s)
         x = [self.row(x) for x in s.operands]
         out = f"{s.name}[t]" if s in self.storage.kept else s.name
-        return lines(Call(s, x, out, 0, self._function))
+        return noted(s, lines(Call(s, x, out, 0, self._function)))
 
     def _has_parts(self, s: Statement) -> bool:
         return any(whole is s for whole, _, _ in self.storage.parts.values())
@@ -349,6 +359,14 @@ class NumpyEmitter:
 def _span(x: Any) -> str:
     n = x.statement.steps if x.statement.timed else x.statement.shape[0]
     return f"{x.skipped}:{n} - {x.left}" if x.left else f"{x.skipped}:"
+
+
+def noted(s: Statement, found: list[str]) -> list[str]:
+    """The lines of a statement, the first with the place in the user's program that it comes from."""
+    place = source_of(s)
+    if not place or not found:
+        return found
+    return [f"{found[0]:<58}  # {place}", *found[1:]]
 
 
 def guarded(s: Statement) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from minigrad.program.build import Built
 from minigrad.program.ir import Statement
+from minigrad.program.names import source_of
 from minigrad.program.schedule import Loop
 
 SUMS = ("product_over_steps", "sum_over_rows", "add_up")
@@ -52,10 +53,10 @@ def _listed(statements: Iterable[Statement]) -> list[str]:
 
 
 def _line(s: Statement) -> str:
-    """The line of the user's program that a statement comes from."""
-    if s.node is None:
+    """The line of the user's program that a statement comes from, and what stands there."""
+    place = source_of(s)
+    if not place or s.node is None:
         return ""
     scope = s.node._scope
-    owner = scope.node if scope is not None and scope.node is not None else s.node
-    text = owner.source.expression
-    return f"{owner.source}  {text}" if text else str(owner.source)
+    owner = s.node if scope is None or scope.node is None else scope.node
+    return f"{place}  {owner.source.expression}".rstrip()

@@ -54,6 +54,18 @@ def give_names(program: Program, recording: Recording, names: Names) -> None:
             s.name = names.unused(identifier(_label(graph, s, recording.answers)))
 
 
+def source_of(s: Statement) -> str:
+    """The line of the user's program that a statement comes from, on one line; "" where unknown."""
+    node = s.node
+    if node is None:
+        return ""
+    if isinstance(node._scope, RuleScope):
+        node = node._scope.node
+    if node.op is None or not node.source.line:
+        return ""
+    return "".join(c if c.isprintable() else " " for c in str(node.source))
+
+
 def _short(path: str) -> str:
     """The last words of a path: W_hh of net.cell.W_hh."""
     return path.rpartition(".")[2] if path.count(".") else path

@@ -10,7 +10,7 @@ from typing import Any
 
 from minigrad.primitive import primitive
 from minigrad.program.align import reached
-from minigrad.program.ir import Every, Number, Operand, Program, Ref, Row, Statement, moves
+from minigrad.program.ir import NOTHING, Every, Number, Operand, Program, Ref, Row, Statement, moves
 
 
 @primitive(differentiable=False)
@@ -29,8 +29,12 @@ def simplify(program: Program, exact: bool) -> None:
     """All passes, in place."""
     drop_identities(program)
     hoist(program)
+    program.statements = reached(program.results)
+    start_from_the_last_step(program)
+    drop_identities(program)
     if not exact:
         join_sums(program)
+        drop_identities(program)
     program.statements = reached(program.results)
 
 
@@ -65,7 +69,9 @@ def drop_identities(program: Program) -> None:
     """Reshapes to the same shape and sums over nothing go, where rows and ends have no say."""
     table: dict[Statement, Operand] = {}
     for s in program.statements:
-        if s.kind in ("reshape", "sum", "broadcast_to") and not (s.before or s.after or s.period):
+        if _is_alone(s):
+            table[s] = s.operands[0]
+        elif s.kind in ("reshape", "sum", "broadcast_to") and not (s.before or s.after or s.period):
             x = s.operands[0]
             if (
                 isinstance(x, Ref)
@@ -76,6 +82,53 @@ def drop_identities(program: Program) -> None:
                 if plain and (s.kind != "sum" or s.constants["axis"] == ()):
                     table[s] = x
     replace_everywhere(program, table)
+
+
+def _is_alone(s: Statement) -> bool:
+    """Whether a sum has one part, which is all of it."""
+    if s.kind != "add_up" or len(s.operands) != 1 or s.constants.get("places"):
+        return False
+    x = s.operands[0]
+    own = isinstance(x, Ref) and (x.offset is None) != s.timed
+    return own and not (s.before or s.after or s.period)
+
+
+def start_from_the_last_step(program: Program) -> None:
+    """A gradient that reaches only the last step is what the loop starts from, not a sum in each step."""
+    users: dict[Statement, list[tuple[Statement, Operand]]] = {}
+    for s in program.statements:
+        for x in s.edges():
+            if not isinstance(x, Number):
+                users.setdefault(x.statement, []).append((s, x))
+    returned = {x.statement for x in program.results if not isinstance(x, Number)}
+    for s in program.statements:
+        if s not in returned and _is_for_the_last_step(s):
+            readers = users.get(s, [])
+            starts = [_carried(user, x) for user, x in readers]
+            if readers and all(starts):
+                for (user, x), carried in zip(readers, starts, strict=True):
+                    user.operands.remove(x)
+                    carried.statement.after[0] = s.operands[0]  # type: ignore[union-attr]
+    program.statements = reached(program.results)
+
+
+def _is_for_the_last_step(s: Statement) -> bool:
+    """Whether a sum is zero but for its last step, where it has one part."""
+    places = s.constants.get("places") or (None,)
+    place = places[0][0] if places[0] in ((-1,),) else places[0]
+    one = s.kind == "add_up" and not s.timed and len(s.operands) == 1
+    return one and type(place) is int and place == -1
+
+
+def _carried(user: Statement, x: Operand) -> Ref | None:
+    """The gradient from the next step, where a sum has only that and what a last step may start from."""
+    if user.kind != "add_up" or not user.timed or len(user.operands) != 2:
+        return None
+    other = next((y for y in user.operands if y != x), None)
+    plain = isinstance(x, Ref) and x.offset == 0
+    if not plain or not isinstance(other, Ref) or other.offset != 1 or not other.statement.timed:
+        return None
+    return other if other.statement.after == {0: NOTHING} else None
 
 
 def hoist(program: Program) -> None:
