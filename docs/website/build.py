@@ -16,8 +16,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import yaml
 
+import minigrad
+import nn
 from docs.website import links, reference
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -50,8 +53,18 @@ ENGLISH = {
 }
 VIETNAMESE = {"README.vi.md": "index.md"}
 WORDS = {
-    "en": {"start": "Start", "how": "How to", "reference": "Reference", "project": "Project"},
-    "vi": {"start": "Bắt đầu", "how": "Hướng dẫn"},
+    "en": {
+        "start": "Start",
+        "how": "How to",
+        "reference": "Reference",
+        "project": "Project",
+        "play": "A backward pass to step through",
+    },
+    "vi": {
+        "start": "Bắt đầu",
+        "how": "Hướng dẫn",
+        "play": "Một lượt lan truyền ngược để đi từng bước",
+    },
 }
 
 
@@ -70,10 +83,25 @@ def assemble(source: Path) -> None:
         write(source / "en" / page.name, moved(page.read_text(encoding="utf-8"), "en", "docs/"))
     for page in sorted((ROOT / "docs" / "vi").glob("*.md")):
         write(source / "vi" / page.name, moved(page.read_text(encoding="utf-8"), "vi", "docs/vi/"))
+    for language in ("en", "vi"):
+        play(source / language, language)
     write(source / "en" / "notebook.md", notebook(source / "en" / "pictures"))
     write(source / "en" / "gallery.md", gallery(source / "en"))
     for name, text in reference.pages().items():
         write(source / "en" / "reference" / name, text)
+
+
+def play(folder: Path, language: str) -> None:
+    """Put a page that one plays on the first page, under its first picture."""
+    minigrad.seed(0)
+    xs = np.random.default_rng(0).standard_normal((5, 1, 2))
+    ys, _ = nn.Unroll(nn.RNNCell(2, 3))(xs)
+    minigrad.Graph((ys[-1] ** 2).mean()).render(folder / "play.html", lang=language)
+    index = folder / "index.md"
+    frame = f'<iframe class="play" src="play.html" title="{WORDS[language]["play"]}"></iframe>'
+    text = index.read_text(encoding="utf-8")
+    first = re.sub(r"(^!\[.*\]\(.*\)$)", rf"\1\n\n{frame}", text, count=1, flags=re.MULTILINE)
+    index.write_text(first, encoding="utf-8")
 
 
 def write(file: Path, text: str) -> None:

@@ -122,6 +122,8 @@ def test_the_site_is_built_in_two_languages_with_a_search(site: Path) -> None:
     assert '<html lang="vi"' in vietnamese
     assert 'href="vi/index.html"' in english
     assert 'href="../index.html"' in vietnamese
+    for page in (english, vietnamese):
+        assert "play.html" in page
     index = (site / "search" / "search_index.js").read_text(encoding="utf-8")
     entries = json.loads(index.partition("=")[2])["docs"]
     assert any(entry["location"].endswith("#minigrad.Graph.truncate") for entry in entries)
