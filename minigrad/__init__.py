@@ -13,6 +13,7 @@ from minigrad.explain import Explanation, explain
 from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import Edge
+from minigrad.habits import advice
 from minigrad.ops import *
 from minigrad.paths import Axis, Role
 from minigrad.primitive import Primitive, Scatter, primitive
@@ -80,7 +81,7 @@ __all__.remove("call_ufunc")
 def __getattr__(name: str) -> Any:
     """The debugger, the pictures and the programs are loaded when they are asked for."""
     if name not in _LATER:
-        raise AttributeError(f"module 'minigrad' has no attribute {name!r}")
+        raise AttributeError(f"module 'minigrad' has no attribute {name!r}{advice(name)}")
     return getattr(importlib.import_module(f"minigrad.{_LATER[name]}"), name)
 
 

@@ -14,6 +14,7 @@ from minigrad.backward import grad
 from minigrad.functional import Function, call, flatten, is_real, parameters, real_leaves, rebuild
 from minigrad.graph import Graph
 from minigrad.naming import unique
+from minigrad.norms import array_of
 from minigrad.ops.reductions import sum as sum_of
 from minigrad.tensor import Array, Tensor
 from minigrad.watch import watch
@@ -180,7 +181,9 @@ def _float64(fn: Function, inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]
     """The inputs with float64 tensors that require grad, and those by name; what was in place is put back."""
     named = _named(fn, inputs)
     if parameters(fn) != []:
-        named = {name: Tensor(x, name=name) if is_real(x) else x for name, x in named.items()}
+        named = {
+            name: Tensor(array_of(x), name=name) if is_real(x) else x for name, x in named.items()
+        }
         inputs = rebuild(inputs, named.values())
     leaves = {name: x for name, x in named.items() if is_real(x)}
     before = [(x, x._array, x._requires_grad) for x in leaves.values()]

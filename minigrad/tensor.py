@@ -16,6 +16,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import DTypeLike
 
+from minigrad import doors
+from minigrad.habits import Habits
 from minigrad.operators import Operators, functions
 from minigrad.paths import Path, Role
 from minigrad.scope import caller, recording
@@ -95,7 +97,7 @@ class Handle(NamedTuple):
         self.tensor._hooks = tuple(hook for hook in self.tensor._hooks if hook is not self.hook)
 
 
-class Tensor(Operators):
+class Tensor(Operators, Habits):
     """An array with a history.  Make one with `minigrad.tensor`; operations make the others.
 
     Attributes that one reads: `data grad shape dtype ndim size T requires_grad is_leaf name`; the history: `op inputs
@@ -134,6 +136,7 @@ class Tensor(Operators):
         dtype: DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
+        data = np.asarray(data) if isinstance(data, Tensor) else data
         self._begin(_own_array(data, dtype), caller(sys._getframe(1)), name)
         self.requires_grad = requires_grad
 
@@ -317,8 +320,25 @@ class Tensor(Operators):
         """
         functions["backward"](self, grad, create_graph=create_graph, retain_grads=retain_grads)
 
+    def __copy__(self) -> Tensor:
+        """A leaf like this one; of the output of an operation, a node of its own in the graph."""
+        if self.op is not None and self._requires_grad:
+            return functions["copy"](self)
+        return _as_pickled(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """A leaf like this one; TypeError for an output, whose history would be lost."""
+        if self.op is not None and self._requires_grad:
+            raise TypeError(
+                f"copy.deepcopy of {self!r} would drop it out of the graph unnoticed; write "
+                "t.copy() to keep the history, copy.deepcopy(t.detach()) where the numbers alone "
+                "are meant"
+            )
+        memo[id(self)] = new = _as_pickled(self)
+        return new
+
     def __reduce__(self) -> Any:
-        """Copies and pickles are leaves without history, which require grad if this one is a leaf that does."""
+        """Pickles are leaves without history, which require grad if this one is a leaf that does."""
         return Tensor, (self._array, self.op is None and self._requires_grad, None, self.name)
 
     # how it looks
@@ -361,7 +381,14 @@ class Tensor(Operators):
         return iter(functions["unstack"](self) if len(self) else ())
 
     def __float__(self) -> float:
+        if self._requires_grad and recording.get().enabled:
+            remedy = doors.number_leaves(sys._getframe(1))
+            if remedy:
+                raise TypeError(f"{self!r} requires grad: {doors.NUMBER}; {remedy}")
         return float(self._read("float()").item())
+
+    def __round__(self, decimals: int = 0) -> Tensor:
+        return self.round(decimals)
 
     def __int__(self) -> int:
         return int(self._read("int()").item())
@@ -376,10 +403,8 @@ class Tensor(Operators):
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         if self._requires_grad:
-            problem = (
-                f"{self!r} requires grad: as a NumPy array it would drop out of the graph unnoticed"
-            )
-            raise TypeError(f"{problem}; write t.detach() or t.data where that is meant")
+            remedy = doors.array_leaves(sys._getframe(1))
+            raise TypeError(f"{self!r} requires grad: {doors.ARRAY}; {remedy}")
         return np.array(self._array, dtype, copy=copy)
 
     # updates in place
@@ -411,6 +436,15 @@ class Tensor(Operators):
         raise TypeError(
             f"{problem}; write x = np.where(mask, v, x), or build x with np.concatenate or np.stack"
         )
+
+
+def _as_pickled(x: Any) -> Tensor:
+    """What unpickling would make of x."""
+    kind, arguments, *state = x.__reduce__()
+    made: Any = kind(*arguments)
+    for values in state:
+        made.__setstate__(values)
+    return made
 
 
 def place_text(path: Path) -> str:
@@ -464,9 +498,7 @@ def tensor(
     >>> mg.tensor([1.0, 2.0], requires_grad=True, name="w")
     tensor([1., 2.], name='w', requires_grad=True)
     """
-    return Tensor(
-        np.asarray(data) if isinstance(data, Tensor) else data, requires_grad, dtype, name
-    )
+    return Tensor(data, requires_grad, dtype, name)
 
 
 def constant(value: Any) -> Tensor:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from minigrad import doors
 from minigrad.operators import functions
 from minigrad.ops.front import bare
 from minigrad.scope import caller
@@ -100,6 +100,8 @@ def call_ufunc(
 
 def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     """NumPy called one of its other functions on something with a tensor in it."""
+    if function is np.where and len(args) + len(keywords) == 1:
+        function = np.nonzero  # which is what NumPy makes of a condition alone
     ours = table.get(function)
     call = (function, len(args), *keywords)
     if call in direct_calls and ours is not None:
@@ -160,8 +162,11 @@ def agreement(function: Any) -> int:
 def refuse(name: str, values: Iterable[Any], why: str = "") -> NoReturn:
     """Say which function of NumPy cannot be differentiated, what it was called with, where, and what to do."""
     found = ", ".join(f"{x.dtype} {x.shape}" for x in tensors(values))
-    frame = caller(sys._getframe(), os.path.dirname(np.__file__))
+    frame = caller(sys._getframe(), doors.NUMPY)
     place = Source(frame.f_code, frame.f_lasti) if frame else "unknown line"
+    remedy = doors.advice(frame, name.rpartition(".")[2])
+    if remedy:
+        why = f"{remedy}; t.data where no gradient is needed"
     why = why or (
         "it has no gradient rule here; write it with functions that have one, give it one with @mg.primitive, or pass "
         "t.data where no gradient is needed"
