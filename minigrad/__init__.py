@@ -1,4 +1,8 @@
-"""minigrad: a tiny NumPy tensor whose computation graph one can draw, step through, edit and measure."""
+"""minigrad: a tiny NumPy tensor whose computation graph one can draw, step through and edit.
+
+Here are the engine, the functions that NumPy lacks and those that cells are written with; every
+other function of NumPy is differentiable under NumPy's own name: `np.arctan2(t, u)`.
+"""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -14,7 +18,48 @@ from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import Edge
 from minigrad.habits import advice
-from minigrad.ops import *
+from minigrad.ops.activations import (
+    gelu,
+    log_softmax,
+    logsumexp,
+    relu,
+    sigmoid,
+    softmax,
+    softplus,
+)
+from minigrad.ops.arithmetic import matmul, power
+from minigrad.ops.elementwise import (
+    abs,
+    cos,
+    exp,
+    expm1,
+    log,
+    log1p,
+    sign,
+    sin,
+    sqrt,
+    square,
+    tanh,
+)
+from minigrad.ops.indexing import repeat, take, take_along_axis
+from minigrad.ops.joining import concatenate, split, stack, unstack
+from minigrad.ops.nondifferentiable import argmax, argmin, isfinite, isnan
+from minigrad.ops.ordering import cummax, cummin, sort
+from minigrad.ops.products import dot, einsum, tensordot
+from minigrad.ops.reductions import cumsum, max, mean, min, prod, std, sum, var
+from minigrad.ops.selection import clip, maximum, minimum, where
+from minigrad.ops.shaping import (
+    broadcast_to,
+    expand_dims,
+    flip,
+    moveaxis,
+    pad,
+    reshape,
+    roll,
+    squeeze,
+    swapaxes,
+    transpose,
+)
 from minigrad.paths import Axis, Role
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.public import Graph
@@ -24,17 +69,18 @@ from minigrad.scope import is_tracing, no_grad, scope, tracing
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 from minigrad.timesteps import time_step, timesteps
 
-__version__ = "0.2.0"
-
 if TYPE_CHECKING:
     from minigrad.debugger import Breakpoint, debug
     from minigrad.program import clear_cache, compile
     from minigrad.render import compare
 
+__version__ = "0.2.0"
+
 __all__ = [
     "Axis",
     "Breakpoint",
     "Changes",
+    "Difference",
     "Edge",
     "Explanation",
     "GradcheckError",
@@ -42,53 +88,115 @@ __all__ = [
     "Primitive",
     "Role",
     "Scatter",
-]
-__all__ += [
     "Tensor",
+    "abs",
+    "argmax",
+    "argmin",
+    "broadcast_to",
+    "clear_cache",
+    "clip",
     "clip_grad_norm_",
     "clip_grad_value_",
-]
-__all__ += [
     "clip_report",
     "compare",
+    "compile",
+    "concatenate",
+    "cos",
+    "cummax",
+    "cummin",
+    "cumsum",
     "debug",
     "detect_anomaly",
+    "dot",
+    "einsum",
+    "exp",
+    "expand_dims",
     "explain",
+    "expm1",
+    "first_difference",
+    "flip",
+    "gelu",
     "generator",
     "get_default_dtype",
     "grad",
-]
-__all__ += [
     "gradcheck",
     "gradgradcheck",
     "hessian",
     "hvp",
+    "is_tracing",
+    "isfinite",
+    "isnan",
     "jacobian",
     "jvp",
+    "log",
+    "log1p",
+    "log_softmax",
+    "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
+    "moveaxis",
     "no_grad",
-    "ops",
+    "note",
+    "pad",
+    "power",
     "primitive",
+    "prod",
+    "record",
+    "relu",
+    "repeat",
+    "reshape",
+    "roll",
     "scope",
+    "seed",
+    "set_default_dtype",
+    "sigmoid",
+    "sign",
+    "sin",
+    "softmax",
+    "softplus",
+    "sort",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "std",
+    "sum",
+    "swapaxes",
+    "take",
+    "take_along_axis",
+    "tanh",
+    "tensor",
+    "tensordot",
+    "time_step",
+    "timesteps",
+    "tracing",
+    "transpose",
+    "unstack",
+    "var",
+    "vjp",
+    "where",
 ]
-__all__ += ["clear_cache", "compile", "is_tracing"]
-__all__ += ["Difference", "first_difference", "note", "record"]
-__all__ += ["seed", "set_default_dtype", "tensor", "time_step", "timesteps", "tracing", "vjp"]
-__all__ += ops.__all__
-__all__.remove("call_function")  # the doors through which NumPy enters are no functions for users
-__all__.remove("call_ufunc")
 
+if not TYPE_CHECKING:
+    LATER = {  # loaded when asked for: the debugger, the pictures, the programs
+        "Breakpoint": "debugger",
+        "clear_cache": "program",
+        "compare": "render",
+        "compile": "program",
+        "debug": "debugger",
+    }
 
-def __getattr__(name: str) -> Any:
-    """The debugger, the pictures and the programs are loaded when they are asked for."""
-    if name not in _LATER:
+    def __getattr__(name: str) -> Any:
+        if name in LATER:
+            return getattr(importlib.import_module(f"minigrad.{LATER[name]}"), name)
+        if name in ops.differentiable:  # listed nowhere: `np.name(t)` is how it is written
+            return ops.differentiable[name]
         raise AttributeError(f"module 'minigrad' has no attribute {name!r}{advice(name)}")
-    return getattr(importlib.import_module(f"minigrad.{_LATER[name]}"), name)
 
-
-_LATER = {
-    "Breakpoint": "debugger",
-    "clear_cache": "program",
-    "compare": "render",
-    "compile": "program",
-    "debug": "debugger",
-}
+    def __dir__() -> list[str]:
+        return __all__

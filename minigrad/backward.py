@@ -15,7 +15,7 @@ from minigrad import history, naming
 from minigrad.changes import Changes
 from minigrad.graph import Graph
 from minigrad.norms import short
-from minigrad.primitive import Primitive, Rule, Scatter, primitive
+from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.scope import Scope, recorded, recording
 from minigrad.tensor import Array, Tensor, constant, fitted
 
@@ -289,7 +289,7 @@ class Traced(GradTable):
                     (x, dx if dx is None else once_differentiated(dx, *inputs, op=op.name))
                     for x, dx in grads
                 ]
-            y = node if node.call is None else op(*node.inputs, **node.constants)
+            y = node if node.call is None else op.record(*node.inputs, **node.constants)
             values = [
                 x if isinstance(value, Array) else value
                 for x, value in zip(node.inputs, node.arrays)
@@ -468,7 +468,7 @@ def _gradient_name(graph: Graph, x: Tensor, node: Tensor) -> str:
 _MOST = 6  # inputs that a step's line shows one by one
 
 
-def masked(rule: Rule) -> Rule:
+def masked(rule: Callable[..., Any]) -> Callable[..., Any]:
     """The rule of an elementwise operation, where a gradient that is zero stays zero: 0 · ∞ is 0 behind a `where`."""
 
     def run(dy: Any, *rest: Any, **constants: Any) -> Any:

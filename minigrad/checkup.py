@@ -622,7 +622,7 @@ def _compare(node: Tensor, k: int, x: Any) -> str:
     """The rule for input k against finite differences at x, the other inputs as they were."""
 
     def forward(x: Any) -> Any:
-        return node.op(*node.arrays[:k], x, *node.arrays[k + 1 :], **node.constants)
+        return node.op.record(*node.arrays[:k], x, *node.arrays[k + 1 :], **node.constants)
 
     y = forward(x)
     if isinstance(y, Tensor) and y.dtype != np.float64:

@@ -29,7 +29,7 @@ G = TypeVar("G", bound=Graph)
 Constants = Callable[[Passage], dict[str, Any]]  # of the identity node on a passage
 
 
-@primitive
+@primitive(edit=True, blocks=True)
 def cut(x: Any, *, rows: Any = None) -> Any:
     """The identity, through which no gradient flows back; with rows, only into those that are
     False."""
@@ -42,7 +42,7 @@ def cut_dx(dy: Any, y: Any, x: Any, *, rows: Any) -> Any:
     return None if rows is None else np.where(rows, 0, dy)
 
 
-@primitive
+@primitive(name="clip", edit=True)  # the function `np.clip` is another one of that name
 def clip_gradient(x: Any, *, max_norm: Any, max_value: Any, rows: Any, what: Any) -> Any:
     """The identity, through which a limited gradient flows back; with rows, each row that is True
     by itself."""
@@ -82,10 +82,6 @@ def _limited(dx: Any, peak: float, max_norm: float, axis: tuple[int, ...] | None
     below = 1 - 2 * np.finfo(dx.dtype).eps  # so that rounding cannot exceed the limit
     factor = below * max_norm / peak / np.sqrt(np.where(over, square, 1))
     return dx * np.where(over, factor, 1)
-
-
-cut.edit = cut.blocks = clip_gradient.edit = True
-clip_gradient.name = "clip"  # in pictures and errors; the function `np.clip` is another one
 
 
 # the edits

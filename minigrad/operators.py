@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 functions: dict[str, Callable[..., Any]] = {}  # of tensors, by name; `ops` and `public` fill it
 
-Operand = Any  # a tensor, an array or a number
 Axes = int | Sequence[int] | None
 Mask = Any  # a bool array, or True for all
 
 
-class Operators:
+Result = TypeVar("Result")  # what operations give: `Tensor`, which stands above this module
+
+
+class Operators(Generic[Result]):
     """What a tensor computes with itself and with others: NumPy's operators and methods.
 
     >>> import minigrad as mg
@@ -28,109 +30,109 @@ class Operators:
 
     # arithmetic
 
-    def __add__(self, other: Operand) -> Self:
+    def __add__(self, other: Operand) -> Result:
         return functions["add"](self, other)
 
-    def __radd__(self, other: Operand) -> Self:
+    def __radd__(self, other: Operand) -> Result:
         return functions["add"](other, self)
 
-    def __sub__(self, other: Operand) -> Self:
+    def __sub__(self, other: Operand) -> Result:
         return functions["subtract"](self, other)
 
-    def __rsub__(self, other: Operand) -> Self:
+    def __rsub__(self, other: Operand) -> Result:
         return functions["subtract"](other, self)
 
-    def __mul__(self, other: Operand) -> Self:
+    def __mul__(self, other: Operand) -> Result:
         return functions["multiply"](self, other)
 
-    def __rmul__(self, other: Operand) -> Self:
+    def __rmul__(self, other: Operand) -> Result:
         return functions["multiply"](other, self)
 
-    def __truediv__(self, other: Operand) -> Self:
+    def __truediv__(self, other: Operand) -> Result:
         return functions["divide"](self, other)
 
-    def __rtruediv__(self, other: Operand) -> Self:
+    def __rtruediv__(self, other: Operand) -> Result:
         return functions["divide"](other, self)
 
-    def __floordiv__(self, other: Operand) -> Self:
+    def __floordiv__(self, other: Operand) -> Result:
         return functions["floor_divide"](self, other)
 
-    def __rfloordiv__(self, other: Operand) -> Self:
+    def __rfloordiv__(self, other: Operand) -> Result:
         return functions["floor_divide"](other, self)
 
-    def __mod__(self, other: Operand) -> Self:
+    def __mod__(self, other: Operand) -> Result:
         return functions["remainder"](self, other)
 
-    def __rmod__(self, other: Operand) -> Self:
+    def __rmod__(self, other: Operand) -> Result:
         return functions["remainder"](other, self)
 
-    def __divmod__(self, other: Operand) -> tuple[Self, Self]:
+    def __divmod__(self, other: Operand) -> tuple[Result, Result]:
         return functions["divmod"](self, other)
 
-    def __rdivmod__(self, other: Operand) -> tuple[Self, Self]:
+    def __rdivmod__(self, other: Operand) -> tuple[Result, Result]:
         return functions["divmod"](other, self)
 
-    def __pow__(self, other: Operand) -> Self:
+    def __pow__(self, other: Operand) -> Result:
         return functions["power"](self, other)
 
-    def __rpow__(self, other: Operand) -> Self:
+    def __rpow__(self, other: Operand) -> Result:
         return functions["power"](other, self)
 
-    def __matmul__(self, other: Operand) -> Self:
+    def __matmul__(self, other: Operand) -> Result:
         return functions["matmul"](self, other)
 
-    def __rmatmul__(self, other: Operand) -> Self:
+    def __rmatmul__(self, other: Operand) -> Result:
         return functions["matmul"](other, self)
 
-    def __neg__(self) -> Self:
+    def __neg__(self) -> Result:
         return functions["negative"](self)
 
-    def __pos__(self) -> Self:
-        return self
+    def __pos__(self) -> Result:
+        return self  # type: ignore[return-value]  # a tensor is one
 
-    def __abs__(self) -> Self:
+    def __abs__(self) -> Result:
         return functions["absolute"](self)
 
     # comparison and logic: results without history
 
-    def __lt__(self, other: Operand) -> Self:
+    def __lt__(self, other: Operand) -> Result:
         return functions["less"](self, other)
 
-    def __le__(self, other: Operand) -> Self:
+    def __le__(self, other: Operand) -> Result:
         return functions["less_equal"](self, other)
 
-    def __gt__(self, other: Operand) -> Self:
+    def __gt__(self, other: Operand) -> Result:
         return functions["greater"](self, other)
 
-    def __ge__(self, other: Operand) -> Self:
+    def __ge__(self, other: Operand) -> Result:
         return functions["greater_equal"](self, other)
 
-    def __eq__(self, other: Operand) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
+    def __eq__(self, other: Operand) -> Result:  # type: ignore[override]  # elementwise, as in NumPy
         return functions["equal"](self, other)
 
-    def __ne__(self, other: Operand) -> Self:  # type: ignore[override]  # elementwise, as in NumPy
+    def __ne__(self, other: Operand) -> Result:  # type: ignore[override]  # elementwise, as in NumPy
         return functions["not_equal"](self, other)
 
     __hash__ = object.__hash__
 
-    def __and__(self, other: Operand) -> Self:
+    def __and__(self, other: Operand) -> Result:
         return functions["logical_and"](self, other)
 
-    def __rand__(self, other: Operand) -> Self:
+    def __rand__(self, other: Operand) -> Result:
         return functions["logical_and"](other, self)
 
-    def __or__(self, other: Operand) -> Self:
+    def __or__(self, other: Operand) -> Result:
         return functions["logical_or"](self, other)
 
-    def __ror__(self, other: Operand) -> Self:
+    def __ror__(self, other: Operand) -> Result:
         return functions["logical_or"](other, self)
 
-    def __invert__(self) -> Self:
+    def __invert__(self) -> Result:
         return functions["logical_not"](self)
 
     # indexing
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: Any) -> Result:
         return functions["getitem"](self, index)
 
     # reductions
@@ -141,9 +143,9 @@ class Operators:
         dtype: DTypeLike | None = None,
         *,
         keepdims: bool = False,
-        initial: Operand = None,
+        initial: Operand | None = None,
         where: Mask = True,
-    ) -> Self:
+    ) -> Result:
         """Σ over the axis, `minigrad.sum`."""
         return functions["sum"](self, axis, dtype, keepdims, initial, where)
 
@@ -153,9 +155,9 @@ class Operators:
         dtype: DTypeLike | None = None,
         *,
         keepdims: bool = False,
-        initial: Operand = None,
+        initial: Operand | None = None,
         where: Mask = True,
-    ) -> Self:
+    ) -> Result:
         """Π over the axis, `minigrad.prod`."""
         return functions["prod"](self, axis, dtype, keepdims, initial, where)
 
@@ -164,9 +166,9 @@ class Operators:
         axis: Axes = None,
         *,
         keepdims: bool = False,
-        initial: Operand = None,
+        initial: Operand | None = None,
         where: Mask = True,
-    ) -> Self:
+    ) -> Result:
         """The greatest element over the axis, `minigrad.max`."""
         return functions["max"](self, axis, None, keepdims, initial, where)
 
@@ -175,9 +177,9 @@ class Operators:
         axis: Axes = None,
         *,
         keepdims: bool = False,
-        initial: Operand = None,
+        initial: Operand | None = None,
         where: Mask = True,
-    ) -> Self:
+    ) -> Result:
         """The smallest element over the axis, `minigrad.min`."""
         return functions["min"](self, axis, None, keepdims, initial, where)
 
@@ -188,7 +190,7 @@ class Operators:
         *,
         keepdims: bool = False,
         where: Mask = True,
-    ) -> Self:
+    ) -> Result:
         """Σ / n over the axis, `minigrad.mean`."""
         return functions["mean"](self, axis, dtype, keepdims, where)
 
@@ -200,7 +202,7 @@ class Operators:
         ddof: float = 0,
         keepdims: bool = False,
         where: Mask = True,
-    ) -> Self:
+    ) -> Result:
         """The variance over the axis, `minigrad.var`."""
         return functions["var"](self, axis, dtype, keepdims, where, ddof=ddof)
 
@@ -212,156 +214,156 @@ class Operators:
         ddof: float = 0,
         keepdims: bool = False,
         where: Mask = True,
-    ) -> Self:
+    ) -> Result:
         """The standard deviation over the axis, `minigrad.std`."""
         return functions["std"](self, axis, dtype, keepdims, where, ddof=ddof)
 
-    def cumsum(self, axis: int | None = None) -> Self:
+    def cumsum(self, axis: int | None = None) -> Result:
         """Running sums along the axis, `minigrad.cumsum`."""
         return functions["cumsum"](self, axis=axis)
 
-    def cumprod(self, axis: int | None = None) -> Self:
+    def cumprod(self, axis: int | None = None) -> Result:
         """Running products along the axis, `minigrad.cumprod`."""
         return functions["cumprod"](self, axis=axis)
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
         """The sum of a diagonal, `minigrad.trace`."""
         return functions["trace"](self, offset=offset, axis1=axis1, axis2=axis2)
 
-    def all(self, axis: Axes = None, keepdims: bool = False) -> Self:
+    def all(self, axis: Axes = None, keepdims: bool = False) -> Result:
         """Whether all elements over the axis are true; no history."""
         return functions["all"](self, axis=axis, keepdims=keepdims)
 
-    def any(self, axis: Axes = None, keepdims: bool = False) -> Self:
+    def any(self, axis: Axes = None, keepdims: bool = False) -> Result:
         """Whether some element over the axis is true; no history."""
         return functions["any"](self, axis=axis, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Self:
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Result:
         """The index of the greatest element over the axis; no history."""
         return functions["argmax"](self, axis=axis, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Self:
+    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Result:
         """The index of the smallest element over the axis; no history."""
         return functions["argmin"](self, axis=axis, keepdims=keepdims)
 
     # order
 
-    def argsort(self, axis: int | None = -1) -> Self:
+    def argsort(self, axis: int | None = -1) -> Result:
         """The indices that sort along the axis; no history."""
         return functions["argsort"](self, axis=axis)
 
-    def argpartition(self, kth: int | Sequence[int], axis: int | None = -1) -> Self:
+    def argpartition(self, kth: int | Sequence[int], axis: int | None = -1) -> Result:
         """The indices that partition around element kth along the axis; no history."""
         return functions["argpartition"](self, kth, axis=axis)
 
-    def searchsorted(self, v: Operand, side: str = "left") -> Self:
+    def searchsorted(self, v: Operand, side: str = "left") -> Result:
         """Where v would be inserted to keep this order; no history."""
         return functions["searchsorted"](self, v, side=side)
 
     # shape
 
-    def reshape(self, *shape: Any) -> Self:
+    def reshape(self, *shape: Any) -> Result:
         """The elements in another shape, `minigrad.reshape`; one length may be −1."""
         return functions["reshape"](self, *shape)
 
-    def ravel(self) -> Self:
+    def ravel(self) -> Result:
         """The elements in one axis, `minigrad.ravel`."""
         return functions["ravel"](self)
 
-    def flatten(self) -> Self:
+    def flatten(self) -> Result:
         """The elements in one axis, `minigrad.ravel`."""
         return functions["ravel"](self)
 
-    def squeeze(self, axis: Axes = None) -> Self:
+    def squeeze(self, axis: Axes = None) -> Result:
         """Without axes of length 1, `minigrad.squeeze`."""
         return functions["squeeze"](self, axis=axis)
 
-    def transpose(self, *axes: Any) -> Self:
+    def transpose(self, *axes: Any) -> Result:
         """The axes in another order, by default reversed, `minigrad.transpose`."""
         return functions["transpose"](self, *axes)
 
     @property
-    def T(self) -> Self:
+    def T(self) -> Result:
         """The axes reversed."""
         return functions["transpose"](self)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Self:
+    def swapaxes(self, axis1: int, axis2: int) -> Result:
         """Two axes exchanged, `minigrad.swapaxes`."""
         return functions["swapaxes"](self, axis1, axis2)
 
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Self:
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
         """A diagonal, `minigrad.diagonal`."""
         return functions["diagonal"](self, offset=offset, axis1=axis1, axis2=axis2)
 
-    def repeat(self, repeats: Any, axis: int | None = None) -> Self:
+    def repeat(self, repeats: Any, axis: int | None = None) -> Result:
         """Each element several times, `minigrad.repeat`."""
         return functions["repeat"](self, repeats, axis=axis)
 
     # elements
 
-    def astype(self, dtype: DTypeLike, copy: bool = True) -> Self:
+    def astype(self, dtype: DTypeLike, copy: bool = True) -> Result:
         """In another dtype, `minigrad.astype`; if that is not floating, without history."""
         return functions["astype"](self, dtype, copy)
 
-    def copy(self) -> Self:
+    def copy(self) -> Result:
         """A node of its own with the same elements, `minigrad.copy`."""
         return functions["copy"](self)
 
-    def conjugate(self) -> Self:
+    def conjugate(self) -> Result:
         """The same elements: they are real."""
         return functions["copy"](self)
 
-    def round(self, decimals: int = 0) -> Self:
+    def round(self, decimals: int = 0) -> Result:
         """Rounded, with derivative 0, `minigrad.round`."""
         return functions["round"](self, decimals=decimals)
 
-    def clip(self, min: Operand = None, max: Operand = None) -> Self:
+    def clip(self, min: Operand | None = None, max: Operand | None = None) -> Result:
         """Limited to an interval, `minigrad.clip`."""
         return functions["clip"](self, min, max)
 
-    def take(self, indices: ArrayLike, axis: int | None = None) -> Self:
+    def take(self, indices: ArrayLike, axis: int | None = None) -> Result:
         """The elements at these indices along the axis, `minigrad.take`."""
         return functions["take"](self, indices, axis)
 
-    def choose(self, choices: Any) -> Self:
+    def choose(self, choices: Any) -> Result:
         """Elements of several arrays, chosen by these numbers, `minigrad.choose`."""
         return functions["choose"](self, choices)
 
-    def dot(self, b: Operand) -> Self:
+    def dot(self, b: Operand) -> Result:
         """NumPy's dot product, `minigrad.dot`."""
         return functions["dot"](self, b)
 
     # functions of networks, as methods
 
-    def tanh(self) -> Self:
+    def tanh(self) -> Result:
         """tanh(x), elementwise, `minigrad.tanh`."""
         return functions["tanh"](self)
 
-    def exp(self) -> Self:
+    def exp(self) -> Result:
         """eˣ, elementwise, `minigrad.exp`."""
         return functions["exp"](self)
 
-    def log(self) -> Self:
+    def log(self) -> Result:
         """ln x, elementwise, `minigrad.log`."""
         return functions["log"](self)
 
-    def sqrt(self) -> Self:
+    def sqrt(self) -> Result:
         """√x, elementwise, `minigrad.sqrt`."""
         return functions["sqrt"](self)
 
-    def sigmoid(self) -> Self:
+    def sigmoid(self) -> Result:
         """σ(x) = 1 / (1 + e⁻ˣ), elementwise, `minigrad.sigmoid`."""
         return functions["sigmoid"](self)
 
-    def relu(self) -> Self:
+    def relu(self) -> Result:
         """max(x, 0), elementwise, `minigrad.relu`."""
         return functions["relu"](self)
 
-    def softmax(self, axis: int = -1) -> Self:
+    def softmax(self, axis: int = -1) -> Result:
         """e^xᵢ / Σⱼ e^xⱼ over the axis, `minigrad.softmax`."""
         return functions["softmax"](self, axis=axis)
 
-    def log_softmax(self, axis: int = -1) -> Self:
+    def log_softmax(self, axis: int = -1) -> Result:
         """xᵢ − ln Σⱼ e^xⱼ over the axis, `minigrad.log_softmax`."""
         return functions["log_softmax"](self, axis=axis)
 
@@ -372,3 +374,9 @@ class Operators:
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
         return functions["call_function"](function, args, keywords)
+
+
+# what operations take beside tensors
+Operand: TypeAlias = (
+    Operators[Any] | NDArray[Any] | np.generic | float | list[Any] | tuple[Any, ...]
+)

@@ -1,8 +1,8 @@
 """A graph as a flat list, for `pickle` and `copy`: no recursion, however long it is.
 
 What is kept is all that drawing and stepping need.  Code objects cannot be kept, so the names that
-come from the source are written down as names; primitives are kept by name and found again among
-those that are loaded.
+come from the source are written down as names; primitives are kept by qualified name and found
+again among those that are loaded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from minigrad import naming
 from minigrad.graph import Graph
-from minigrad.primitive import Primitive, registry
+from minigrad.primitive import NumPyPrimitive, Primitive, registry
 from minigrad.scope import Scope
 from minigrad.tensor import Array, Tensor, serials
 
@@ -30,15 +30,22 @@ KEPT = (
 
 
 def primitive_named(name: str) -> Primitive:
-    """The primitive of that name; ValueError if it is not loaded."""
+    """The primitive of that qualified name; ValueError if it is not loaded."""
     if name not in registry:
-        raise ValueError(
-            f"this graph uses the primitive {name}; import the module that defines it first"
+        module, _, own_name = name.rpartition(".")
+        problem = (
+            f"this graph uses the primitive {own_name}; import the module that defines it first"
         )
+        raise ValueError(f"{problem}: {module}")
     return registry[name]
 
 
-copyreg.pickle(Primitive, lambda op: (primitive_named, (op.__name__,)))
+def _by_name(op: Primitive) -> Any:
+    return primitive_named, (op.qualified_name,)
+
+
+copyreg.pickle(Primitive, _by_name)
+copyreg.pickle(NumPyPrimitive, _by_name)
 copyreg.pickle(Scope, lambda scope: (Scope, (scope.name, scope.parent, None)))
 
 

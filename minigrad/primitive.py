@@ -1,7 +1,7 @@
-"""Differentiable functions: a forward, its gradient rules, and the record of each call.  Imports `tensor` and `scope`.
+"""Differentiable functions: a forward, its gradient rules, and the record of each call.
 
-A primitive is a plain function on arrays.  Its positional parameters are inputs, its keyword-only parameters are
-constants.  The rules stand right below it::
+A primitive is a plain function on arrays.  Its positional parameters are inputs, its keyword-only
+parameters are constants.  The rules stand right below it::
 
     @primitive
     def tanh(x):
@@ -16,22 +16,33 @@ from __future__ import annotations
 
 import functools
 import inspect
+import types
 from collections.abc import Callable
 from sys import _getframe
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
 
 import numpy as np
 
 from minigrad.scope import Recording, in_engine, recording
 from minigrad.tensor import Array, Call, Tensor, constant, place_text, serials
 
-Rule = Callable[..., Any]
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec, TypeVar
 
-_MAY_HOLD_TENSORS = (Tensor, tuple, list)
-_NUMBERS = (int, float, np.generic)
-registry: dict[
-    str, Primitive
-] = {}  # every primitive by name; the test suite asks each for its gradient check
+    P = ParamSpec("P", default=...)
+    R = TypeVar("R", default=Any)
+    Rule = TypeVar("Rule", bound=Callable[..., Any])
+else:
+    from typing import ParamSpec, TypeVar
+
+    P, R = ParamSpec("P"), TypeVar("R")
+
+SCALARS = (int, float, np.generic)
+MAY_HOLD_TENSORS = (Tensor, tuple, list)
+NO_CONSTANTS: dict[str, Any] = {}  # shared by all nodes without constants; nobody writes to it
+new = object.__new__
+
+registry: dict[str, Primitive] = {}  # every primitive, by module and qualified name
 
 
 class Scatter:
@@ -61,97 +72,159 @@ class Scatter:
         return buffer
 
 
-class Primitive:
-    """A function on arrays that, called with tensors, gives a tensor which knows how it was made.
+class Primitive(Generic[P, R]):
+    """A function on arrays that, called with tensors, gives a tensor that knows how it was made.
 
-    Call it with tensors, arrays or numbers.  Positional arguments beyond the inputs fill the constants in order, as
-    NumPy's own signatures allow: `sum(x, 0)` is `sum(x, axis=0)`.
+    Call it with tensors, arrays or numbers.  Positional arguments beyond the inputs fill the
+    constants in order, as NumPy's own signatures allow: `sum(x, 0)` is `sum(x, axis=0)`.
+
+    name: what messages and pictures call it.  inputs, constants: the names of its parameters.
+    rules: one for each input, None where there is none; joint: one rule for all inputs.
+    once: its rules are arbitrary Python.  elementwise: each element of the result depends on the
+    elements at its place.  linear: it only sums, averages or rearranges its inputs.
+    edit: it is the identity node of an edit; blocks: one that lets no gradient back.
+    shown: a function with the parameters that `help` shows, where the forward takes any.
     """
 
+    __name__: str
+    __qualname__: str
+    shown: Callable[..., Any] | None = None
+
     __slots__ = (  # read faster than attributes in a dict, which holds the rest (__doc__, ...)
-        *("name", "forward", "inputs", "variadic", "arity", "constants", "defaults"),
-        *(
-            "rules",
-            "joint",
-            "once",
-            "differentiable",
-            "elementwise",
-            "blocks",
-            "linear",
-            "edit",
-            "__dict__",
-        ),
+        *("name", "forward", "inputs", "variadic", "arity", "constants", "defaults", "rules"),
+        *("joint", "once", "differentiable", "elementwise", "linear", "edit", "blocks"),
+        *("__dict__", "__weakref__"),
     )
 
     def __init__(
-        self, forward: Callable[..., Any], once: bool = False, differentiable: bool = True
+        self,
+        forward: Callable[..., Any],
+        *,
+        name: str | None = None,
+        once: bool = False,
+        differentiable: bool = True,
+        elementwise: bool = False,
+        linear: bool = False,
+        edit: bool = False,
+        blocks: bool = False,
     ) -> None:
         functools.update_wrapper(self, forward)
-        self.name = self.__name__ = forward.__name__
-        self.forward, self.once, self.differentiable = forward, once, differentiable
         arguments = inspect.getfullargspec(inspect.unwrap(forward))
+        self.name: str = name or forward.__name__
+        self.forward = forward
         self.inputs, self.variadic = arguments.args, arguments.varargs is not None
         self.arity = -1 if self.variadic else len(self.inputs)
         self.constants = arguments.kwonlyargs
-        self.defaults = arguments.kwonlydefaults or NO_CONSTANTS
-        self.rules: list[Rule | None] = [None] * len(self.inputs)
-        self.joint: Rule | None = None
-        self.linear = False  # whether it only sums, averages or rearranges its inputs
-        self.edit = False  # whether it is the identity node of an edit
-        self.blocks = False  # whether no gradient ever flows back through it
-        ufunc = getattr(np, self.name, None)
-        self.elementwise = isinstance(ufunc, np.ufunc) and ufunc.signature is None
-        registry[self.name] = self
+        self.defaults: dict[str, Any] = arguments.kwonlydefaults or NO_CONSTANTS
+        self.rules: list[Callable[..., Any] | None] = [None] * len(self.inputs)
+        self.joint: Callable[..., Any] | None = None
+        self.once, self.differentiable, self.linear = once, differentiable, linear
+        self.elementwise, self.edit, self.blocks = elementwise, edit, blocks
+        self._register()
+
+    def _register(self) -> None:
+        """Enter the primitive under its qualified name; refuse a second one of a module."""
+        known = registry.get(self.qualified_name)
+        if known is not None and self._is_permanent() and not self._same_line(known):
+            raise TypeError(
+                f"{self.qualified_name} is a primitive already; a graph that was saved could not "
+                "tell the two apart: give the new one another name"
+            )
+        registry[self.qualified_name] = self
+
+    def _is_permanent(self) -> bool:
+        """Whether others find it by its name: not made inside a function, or at a prompt."""
+        return self.__module__ != "__main__" and "<locals>" not in self.qualified_name
+
+    def _same_line(self, other: Primitive) -> bool:
+        """Whether both were made by the same line: its module was loaded anew."""
+        codes = [getattr(inspect.unwrap(op.forward), "__code__", None) for op in (self, other)]
+        places = [code and (code.co_filename, code.co_firstlineno) for code in codes]
+        return places[0] == places[1]
+
+    @property
+    def qualified_name(self) -> str:
+        """Module and name, by which a saved graph finds it again: `minigrad.ops.elementwise.tanh`."""
+        return f"{self.__module__}.{self.__qualname__}"
 
     def with_forward(self, forward: Callable[..., Any], inputs: list[str]) -> Primitive:
         """A primitive beside this one, not registered, that runs another function."""
-        other = object.__new__(Primitive)
+        other: Primitive = new(Primitive)
         for name in Primitive.__slots__:
-            setattr(other, name, getattr(self, name))
+            if name != "__weakref__":
+                setattr(other, name, getattr(self, name))
         other.__dict__ = {**self.__dict__}
         other.name, other.forward, other.inputs = forward.__name__, forward, inputs
         other.arity = -1 if self.variadic else len(inputs)
         return other
 
-    def gradient(self, rule: Rule) -> Rule:
+    # rules
+
+    @overload
+    def gradient(self, rule: Rule, /) -> Rule: ...
+    @overload
+    def gradient(self, rule: str, /) -> Callable[[Rule], Rule]: ...
+    def gradient(self, rule: Any) -> Any:
         """Register the rule of one input: `rule(dy, y, *inputs, **constants) -> dx`.
 
-        A rule named `<op>_d<input>` belongs to that input; any other name belongs to the first input without a rule.
-        The rule works on arrays and on tensors, with operators and NumPy functions only.  It may return None (zero).
+        Its name, `<op>_d<input>`, says which input it is for; so does `@op.gradient("input")`.  Of
+        a primitive with one input, the rule may have any name.  It works on arrays and on tensors,
+        with operators and NumPy functions only.  It may return None (zero).
         """
-        name = rule.__name__.removeprefix(f"{self.name}_d")
-        if name not in self.inputs and None not in self.rules:
+        if isinstance(rule, str):
+            return functools.partial(self._set_rule, rule)
+        return self._set_rule(self._input_of(rule), rule)
+
+    def _input_of(self, rule: Callable[..., Any]) -> str:
+        """The input that a rule is for, by its name."""
+        named = [x for x in self.inputs if rule.__name__ == f"{self.name}_d{x}"]
+        if not named and len(self.inputs) == 1:
+            return self.inputs[0]
+        if not named:
+            wanted = ", ".join(f"{self.name}_d{x}" for x in self.inputs)
             raise TypeError(
-                f"{self.name}: every input ({', '.join(self.inputs)}) has a rule; {name} is one more"
+                f"{rule.__name__}: which input of {self.name} is it for?  Call it {wanted}, or "
+                f'write @{self.name}.gradient("input")'
             )
-        self.rules[self.inputs.index(name) if name in self.inputs else self.rules.index(None)] = (
-            self._checked(rule)
-        )
+        return named[0]
+
+    def _set_rule(self, name: str, rule: Rule) -> Rule:
+        if name not in self.inputs:
+            found = ", ".join(self.inputs)
+            raise TypeError(f"{self.name}.gradient({name!r}): its inputs are {found}")
+        self.rules[self.inputs.index(name)] = self._checked(rule)
         return rule
 
     def gradients(self, rule: Rule) -> Rule:
         """Register one rule that returns a tuple with the gradient of every input (None for zero).
 
-        For variadic inputs, shared work, and several outputs: then `dy` and `y` are tuples, with None for an output
-        that does not reach the loss.
+        For variadic inputs, shared work, and several outputs: then `dy` and `y` are tuples, with
+        None for an output that does not reach the loss.
         """
         self.joint = self._checked(rule)
         return rule
 
     def _checked(self, rule: Rule) -> Rule:
         """The rule, if it can be called as rules are."""
+        arguments = [None] * (2 + len(self.inputs))
         try:
-            inspect.signature(rule).bind(
-                *[None] * (2 + len(self.inputs)), **dict.fromkeys(self.constants)
-            )
+            inspect.signature(rule).bind(*arguments, **dict.fromkeys(self.constants))
         except TypeError as error:
             wanted = ", ".join(["dy", "y", *self.inputs, *[f"{name}=" for name in self.constants]])
-            raise TypeError(
-                f"{rule.__name__}: a rule of {self.name} is called as ({wanted}): {error}"
-            ) from None
+            problem = f"{rule.__name__}: a rule of {self.name} is called as ({wanted}): {error}"
+            raise TypeError(problem) from None
         return rule
 
-    def __call__(self, *args: Any, **constants: Any) -> Any:
+    def missing_rule(self, k: int) -> NotImplementedError:
+        """What to say when input number `k` needs a gradient and has no rule."""
+        name = self.inputs[k]
+        rule = f"def {self.name}_d{name}(dy, y, {', '.join(self.inputs)}): ..."
+        problem = f"{self.name} has no gradient rule for its input {name!r}"
+        return NotImplementedError(f"{problem}; write one below it:  @{self.name}.gradient  {rule}")
+
+    # calls
+
+    def record(self, *args: Any, **constants: Any) -> Any:
         """Compute the forward and record the call: a tensor, or a tuple where the forward gives one.
 
         What every operation costs, it costs here: few frames, and no work that is not needed.
@@ -190,6 +263,14 @@ class Primitive:
             now.check(self, arrays, y)
         return y
 
+    if TYPE_CHECKING:
+
+        def __call__(self, *args: P.args, **keywords: P.kwargs) -> R:
+            """Compute the forward and record the call."""
+
+    else:
+        __call__ = record
+
     def _nodes(
         self,
         data: tuple[Any, ...],
@@ -215,7 +296,7 @@ class Primitive:
             args, constants = self._bind(args, constants)
         given = {**self.defaults, **constants}
         for name, value in constants.items():
-            if isinstance(value, _MAY_HOLD_TENSORS):
+            if isinstance(value, MAY_HOLD_TENSORS):
                 given[name] = self._constant(name, value)
         return args, given
 
@@ -268,12 +349,12 @@ class Primitive:
         """
         x = args[k]
         if (
-            isinstance(x, _NUMBERS) and not self.variadic
+            isinstance(x, SCALARS) and not self.variadic
         ):  # NumPy's joining functions know no numbers
             return x.item() if isinstance(x, np.generic) else x
         try:
             floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
-            if floating and isinstance(x, (list, tuple, *_NUMBERS)):
+            if floating and isinstance(x, (list, tuple, *SCALARS)):
                 x = np.asarray(x)
                 x = x.astype(np.result_type(*floating)) if x.dtype.kind in "iuf" else x
             return constant(x)._array
@@ -284,35 +365,72 @@ class Primitive:
         """How messages call input number `k`."""
         return repr(self.inputs[k]) if k < len(self.inputs) else f"number {k}"
 
-    def missing_rule(self, k: int) -> NotImplementedError:
-        """What to say when input number `k` needs a gradient and has no rule."""
-        rule = f"@{self.name}.gradient  def {self.name}_d{self.inputs[k]}(dy, y, {', '.join(self.inputs)}): ..."
-        problem = f"{self.name} has no gradient rule for its input {self.inputs[k]!r}"
-        return NotImplementedError(f"{problem}; write one below it:  {rule}")
-
-    @property
-    def signature(self) -> str:
-        """The parameters as one writes them: `x, *, axis, keepdims`."""
-        return str(inspect.signature(self.forward)).split(")")[0].lstrip("(").replace(" = ", "=")
-
     def _describe_call(
         self, arrays: tuple[Any, ...], constants: dict[str, Any], now: Recording
     ) -> str:
-        found = ", ".join(
-            f"{name} {np.shape(a)}" for name, a in zip([*self.inputs, *["x"] * len(arrays)], arrays)
-        )
-        found += "".join(f", {name}={value!r}" for name, value in constants.items())
-        place = f" at {place_text(now.time)}" if now.time else ""
-        return f"in {self.name}({found}){place}" + (
-            f", scope {now.scope.path}" if now.scope else ""
-        )
+        names = [*self.inputs, *["x"] * len(arrays)]
+        found = [f"{name} {np.shape(a)}" for name, a in zip(names, arrays)]
+        found += [f"{name}={value!r}" for name, value in constants.items()]
+        text = f"in {self.name}({', '.join(found)})"
+        if now.time:
+            text += f" at {place_text(now.time)}"
+        return f"{text}, scope {now.scope.path}" if now.scope else text
+
+    # how it looks
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return without_annotations(inspect.signature(self.shown or self.forward))
+
+    @property
+    def signature(self) -> str:
+        """The parameters as one writes them: `x, *, axis=None, keepdims=False`."""
+        return str(self.__signature__)[1:-1]
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}({self.signature})>"
 
+    def __get__(self, owner: Any, kind: Any = None) -> Primitive[P, R]:
+        """The primitive itself, also as an attribute of a class; `help` takes it for a function."""
+        return self
 
-new = object.__new__
-NO_CONSTANTS: dict[str, Any] = {}  # shared by all nodes without constants; nobody writes to it
+
+class NumPyPrimitive(Primitive[P, R]):
+    """A primitive that is called with NumPy's arguments.
+
+    `adapter(op, *args, **keywords)` sorts them out and calls `op.record(*inputs, **constants)`.
+    """
+
+    __slots__ = ("adapter",)
+
+    def __init__(
+        self, forward: Callable[..., Any], *, numpy: Callable[..., R], **traits: Any
+    ) -> None:
+        super().__init__(forward, **traits)
+        self.adapter = types.FunctionType(
+            numpy.__code__, numpy.__globals__, self.name, numpy.__defaults__, numpy.__closure__
+        )
+        self.adapter.__qualname__ = self.name  # Python's errors show it
+        self.adapter.__kwdefaults__ = numpy.__kwdefaults__
+        documents = [inspect.getdoc(function) for function in (forward, numpy)]
+        self.__doc__ = "\n\n".join(filter(None, documents))
+
+    if not TYPE_CHECKING:
+
+        def __call__(self, *args, **keywords):
+            """Call the adapter."""
+            return self.adapter(self, *args, **keywords)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        signature = without_annotations(inspect.signature(self.adapter))
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
+
+def without_annotations(signature: inspect.Signature) -> inspect.Signature:
+    """The parameters and their defaults alone."""
+    bare = [p.replace(annotation=p.empty) for p in signature.parameters.values()]
+    return inspect.Signature(bare)
 
 
 def node(
@@ -362,16 +480,38 @@ def node(
 
 
 @overload
-def primitive(forward: Callable[..., Any]) -> Primitive: ...
+def primitive(forward: Callable[P, Any], /) -> Primitive[P, Tensor]: ...
 @overload
 def primitive(
-    *, once: bool = False, differentiable: bool = True
-) -> Callable[[Callable[..., Any]], Primitive]: ...
-def primitive(forward: Any = None, **options: Any) -> Any:
+    *,
+    numpy: Callable[Concatenate[Any, P], R],
+    name: str | None = ...,
+    once: bool = ...,
+    differentiable: bool = ...,
+    elementwise: bool = ...,
+    linear: bool = ...,
+) -> Callable[[Callable[..., Any]], Primitive[P, R]]: ...
+@overload
+def primitive(
+    *,
+    numpy: None = ...,
+    name: str | None = ...,
+    once: bool = ...,
+    differentiable: bool = ...,
+    elementwise: bool = ...,
+    linear: bool = ...,
+    edit: bool = ...,
+    blocks: bool = ...,
+) -> Callable[[Callable[P, Any]], Primitive[P, Tensor]]: ...
+def primitive(forward: Any = None, *, numpy: Any = None, **traits: Any) -> Any:
     """Make a differentiable function of tensors out of a function on arrays.
 
-    once=True: the rules may be arbitrary Python on arrays; differentiating twice through them raises.
-    differentiable=False: the result never has a history (comparisons, indices).
+    once=True: the rules may be arbitrary Python on arrays; differentiating twice through them
+    raises.  differentiable=False: the result never has a history (comparisons, indices).
+    elementwise=True: each element of the result depends on the elements at its place.
+    linear=True: it only sums, averages or rearranges its inputs.  numpy: a function
+    `adapter(op, ...)` with the arguments that users give, where they are not those of the forward;
+    it calls `op.record(*inputs, **constants)`.  name: what it is called in messages and pictures.
 
     >>> import minigrad as mg
     >>> @mg.primitive
@@ -385,8 +525,8 @@ def primitive(forward: Any = None, **options: Any) -> Any:
     >>> x.grad
     tensor(12)
     """
-    return (
-        functools.partial(Primitive, **options)
-        if forward is None
-        else Primitive(forward, **options)
-    )
+    if forward is None:
+        return functools.partial(primitive, numpy=numpy, **traits)
+    if numpy is not None:
+        return NumPyPrimitive(forward, numpy=numpy, **traits)
+    return Primitive(forward, **traits)

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 
 from minigrad import doors
 from minigrad.habits import Habits
-from minigrad.operators import Operators, functions
+from minigrad.operators import Operand, Operators, functions
 from minigrad.paths import Path, Role
 from minigrad.scope import caller, recording
 from minigrad.source import Source
@@ -97,7 +97,7 @@ class Handle(NamedTuple):
         self.tensor._hooks = tuple(hook for hook in self.tensor._hooks if hook is not self.hook)
 
 
-class Tensor(Operators, Habits):
+class Tensor(Operators["Tensor"], Habits):
     """An array with a history.  Make one with `minigrad.tensor`; operations make the others.
 
     Attributes that one reads: `data grad shape dtype ndim size T requires_grad is_leaf name`; the history: `op inputs
@@ -409,16 +409,16 @@ class Tensor(Operators, Habits):
 
     # updates in place
 
-    def __iadd__(self, other: Any) -> Tensor:
+    def __iadd__(self, other: Operand) -> Tensor:
         return self._updated(self + other, "+=")
 
-    def __isub__(self, other: Any) -> Tensor:
+    def __isub__(self, other: Operand) -> Tensor:
         return self._updated(self - other, "-=")
 
-    def __imul__(self, other: Any) -> Tensor:
+    def __imul__(self, other: Operand) -> Tensor:
         return self._updated(self * other, "*=")
 
-    def __itruediv__(self, other: Any) -> Tensor:
+    def __itruediv__(self, other: Operand) -> Tensor:
         return self._updated(self / other, "/=")
 
     def _updated(self, value: Tensor, sign: str) -> Tensor:

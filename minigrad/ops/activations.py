@@ -1,14 +1,14 @@
-"""The functions of neural networks, stable for any input.  Imports `primitive`, `front` and other operations."""
+"""The functions of neural networks, stable for any input."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from minigrad.operators import Axes, Operand
 from minigrad.ops.elementwise import tanh
-from minigrad.ops.front import restored
-from minigrad.primitive import primitive
+from minigrad.ops.signatures import as_tensor, np, one_axis, with_reduced_axes
+from minigrad.primitive import Primitive, primitive
+from minigrad.tensor import Tensor
 
 __all__ = ["gelu", "log_softmax", "logsumexp", "relu", "sigmoid", "softmax", "softplus"]
 
@@ -20,7 +20,7 @@ _SATURATED: dict[Any, Any] = {
 
 
 @primitive
-def sigmoid(x):
+def sigmoid(x: Operand) -> Any:
     """Logistic function:  y = σ(x) = 1 / (1 + e⁻ˣ)."""
     e = np.exp(np.minimum(x, _SATURATED.get(getattr(x, "dtype", None), 40.0)))
     return e / (1 + e)
@@ -32,7 +32,7 @@ def sigmoid_dx(dy, y, x):
 
 
 @primitive
-def relu(x):
+def relu(x: Operand) -> Any:
     """y = max(x, 0), with derivative 0 at 0."""
     return np.maximum(x, 0)
 
@@ -43,7 +43,7 @@ def relu_dx(dy, y, x):
 
 
 @primitive
-def softplus(x):
+def softplus(x: Operand) -> Any:
     """y = ln(1 + eˣ)."""
     return np.logaddexp(x, 0)
 
@@ -53,15 +53,16 @@ def softplus_dx(dy, y, x):
     return -dy * np.expm1(-y)
 
 
-def gelu(x: Any) -> Any:
+def gelu(x: Operand) -> Tensor:
     """Gaussian error linear unit, in its tanh form (Hendrycks and Gimpel, 2016).
 
     y = x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))
     """
+    x = as_tensor(x)
     return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
 
 
-@primitive
+@primitive(numpy=one_axis)
 def softmax(x, *, axis=-1):
     """yᵢ = e^xᵢ / Σⱼ e^xⱼ over the axis."""
     y = np.exp(x - np.max(x, axis=axis, keepdims=True))
@@ -73,7 +74,7 @@ def softmax_dx(dy, y, x, axis=-1):
     return y * (dy - np.sum(dy * y, axis=axis, keepdims=True))
 
 
-@primitive
+@primitive(numpy=one_axis)
 def log_softmax(x, *, axis=-1):
     """yᵢ = xᵢ − ln Σⱼ e^xⱼ over the axis."""
     return x - logsumexp.forward(x, axis=axis, keepdims=True)
@@ -84,9 +85,15 @@ def log_softmax_dx(dy, y, x, axis=-1):
     return dy - np.exp(y) * np.sum(dy, axis=axis, keepdims=True)
 
 
-@primitive
-def logsumexp(x, *, axis=-1, keepdims=False):
+def logsumexp_like_numpy(
+    op: Primitive, x: Operand, axis: Axes = -1, keepdims: bool = False
+) -> Tensor:
     """y = ln Σⱼ e^xⱼ over the axis (an int, several, or None for all); −∞ where all xⱼ are."""
+    return op.record(x, axis=axis, keepdims=keepdims)
+
+
+@primitive(numpy=logsumexp_like_numpy)
+def logsumexp(x, *, axis=-1, keepdims=False):
     top = np.max(x, axis=axis, keepdims=True)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore", over="ignore"):
@@ -96,5 +103,5 @@ def logsumexp(x, *, axis=-1, keepdims=False):
 
 @logsumexp.gradient
 def logsumexp_dx(dy, y, x, axis=-1, keepdims=False):
-    y = restored(y, axis, keepdims)
-    return restored(dy, axis, keepdims) * np.exp(x - np.where(np.isfinite(y), y, 0))
+    y = with_reduced_axes(y, axis, keepdims)
+    return with_reduced_axes(dy, axis, keepdims) * np.exp(x - np.where(np.isfinite(y), y, 0))

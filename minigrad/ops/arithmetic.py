@@ -1,17 +1,18 @@
-"""Arithmetic and matrix products.  Imports `primitive` and `front`."""
+"""Arithmetic and matrix products."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
-from minigrad.ops.front import over
+from minigrad.operators import Operand
+from minigrad.ops.signatures import np, safe_divide
 from minigrad.primitive import primitive
 
 __all__ = ["add", "divide", "matmul", "multiply", "power", "subtract"]
 
 
-@primitive
-def add(a, b):
+@primitive(elementwise=True, linear=True)
+def add(a: Operand, b: Operand) -> Any:
     """Sum, elementwise:  y = a + b."""
     return np.add(a, b)
 
@@ -26,8 +27,8 @@ def add_db(dy, y, a, b):
     return dy
 
 
-@primitive
-def subtract(a, b):
+@primitive(elementwise=True, linear=True)
+def subtract(a: Operand, b: Operand) -> Any:
     """Difference, elementwise:  y = a − b."""
     return np.subtract(a, b)
 
@@ -42,8 +43,8 @@ def subtract_db(dy, y, a, b):
     return -dy
 
 
-@primitive
-def multiply(a, b):
+@primitive(elementwise=True)
+def multiply(a: Operand, b: Operand) -> Any:
     """Product, elementwise:  y = a · b."""
     return np.multiply(a, b)
 
@@ -58,24 +59,24 @@ def multiply_db(dy, y, a, b):
     return dy * a
 
 
-@primitive
-def divide(a, b):
+@primitive(elementwise=True)
+def divide(a: Operand, b: Operand) -> Any:
     """Quotient, elementwise:  y = a / b."""
     return np.divide(a, b)
 
 
 @divide.gradient
 def divide_da(dy, y, a, b):
-    return over(dy, b)
+    return safe_divide(dy, b)
 
 
 @divide.gradient
 def divide_db(dy, y, a, b):
-    return -over(over(dy * a, b), b)
+    return -safe_divide(safe_divide(dy * a, b), b)
 
 
-@primitive
-def power(a, b):
+@primitive(elementwise=True)
+def power(a: Operand, b: Operand) -> Any:
     """Power, elementwise:  y = aᵇ.  The derivative of x⁰ is 0, at x = 0 too."""
     return np.power(a, b)
 
@@ -100,7 +101,7 @@ def power_db(dy, y, a, b):
 
 
 @primitive
-def matmul(a, b):
+def matmul(a: Operand, b: Operand) -> Any:
     """Matrix product over the last two axes, batched over the others:  y = a b.
 
     Shapes: (..., n, k) @ (..., k, m) → (..., n, m); a vector is a row on the left and a column on the right.

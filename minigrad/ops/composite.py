@@ -1,13 +1,16 @@
-"""NumPy's functions that are short formulas of others: they need no rules.  Imports other operations."""
+"""NumPy's functions that are short formulas of others: they need no rules."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from numpy.typing import DTypeLike
 
-from minigrad.ops.front import bare
+from minigrad.operators import Axes, Operand
+from minigrad.ops.elementwise import floor_divide, remainder
 from minigrad.ops.reductions import max, mean, min, prod, std, sum, var
+from minigrad.ops.signatures import arrays_of, as_tensor, np
 from minigrad.tensor import Tensor
 
 __all__ = [
@@ -20,8 +23,6 @@ __all__ = [
     "divmod",
     "float_power",
     "full_like",
-]
-__all__ += [
     "interp",
     "ldexp",
     "meshgrid",
@@ -31,172 +32,227 @@ __all__ += [
     "nanmean",
     "nanmin",
     "nanprod",
+    "nanstd",
+    "nansum",
+    "nanvar",
+    "polyval",
+    "ptp",
+    "trapezoid",
+    "unwrap",
 ]
-__all__ += ["nanstd", "nansum", "nanvar", "polyval", "ptp", "trapezoid", "unwrap"]
 
 
-def divmod(a: Any, b: Any) -> Any:
+def divmod(a: Operand, b: Operand) -> tuple[Tensor, Tensor]:
     """Quotient ⌊a / b⌋ and remainder."""
-    return np.floor_divide(a, b), np.remainder(a, b)
+    return floor_divide(a, b), remainder(a, b)
 
 
-def modf(x: Any) -> Any:
+def modf(x: Operand) -> tuple[Tensor, Tensor]:
     """The fraction and the whole part of each element, both with the sign of x."""
-    return x - np.trunc(x), np.trunc(x)
+    x = as_tensor(x)
+    whole = np.trunc(x)
+    return x - whole, whole
 
 
-def ldexp(x: Any, i: Any) -> Any:
+def ldexp(x: Operand, i: Operand) -> Tensor:
     """y = x · 2ⁱ, i whole."""
+    x = as_tensor(x)
     return x * np.ldexp(np.ones((), x.dtype), np.asarray(i))
 
 
-def float_power(a: Any, b: Any) -> Any:
+def float_power(a: Operand, b: Operand) -> Tensor:
     """y = aᵇ in float64."""
-    return np.power(
-        np.asarray(a, np.float64) if not isinstance(a, Tensor) else a.astype(np.float64), b
-    )
+    base = a.astype(np.float64) if isinstance(a, Tensor) else np.asarray(a, np.float64)
+    return np.power(base, b)
 
 
-def full_like(a: Any, fill_value: Any, dtype: Any = None) -> Any:
+def full_like(a: Operand, fill_value: Operand, dtype: DTypeLike | None = None) -> Any:
     """One value in the shape and dtype of a; an array where the value is not a tensor."""
+    like = as_tensor(a).data
     if isinstance(fill_value, Tensor):
-        return np.broadcast_to(fill_value, a.shape).astype(dtype or a.dtype)
-    return np.full_like(bare(a), fill_value, dtype)
+        return np.broadcast_to(fill_value, like.shape).astype(dtype or like.dtype)
+    return np.full_like(like, fill_value, dtype)
 
 
-def average(a: Any, axis: Any = None, weights: Any = None, keepdims: bool = False) -> Any:
+def average(
+    a: Operand, axis: Any = None, weights: Operand | None = None, keepdims: bool = False
+) -> Tensor:
     """Mean with weights:  y = Σ w a / Σ w; the weights have the shape of a, or of the one axis."""
     if weights is None:
         return mean(a, axis, keepdims=keepdims)
-    if np.ndim(weights) == 1 and np.ndim(a) > 1:
-        weights = np.reshape(weights, [-1 if k == axis % a.ndim else 1 for k in range(a.ndim)])
-    weights = weights * np.ones(
-        np.shape(a), weights.dtype if isinstance(weights, Tensor) else a.dtype
-    )
-    return sum(a * weights, axis, keepdims=keepdims) / sum(weights, axis, keepdims=keepdims)
+    x = as_tensor(a)
+    w = weights if isinstance(weights, Tensor) else np.asarray(weights, x.dtype)
+    if w.ndim == 1 and x.ndim > 1:
+        w = np.reshape(w, [-1 if k == axis % x.ndim else 1 for k in range(x.ndim)])
+    w = w * np.ones(x.shape, w.dtype)
+    return sum(x * w, axis, keepdims=keepdims) / sum(w, axis, keepdims=keepdims)
 
 
-def ptp(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def ptp(a: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The greatest element less the smallest."""
     return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)
 
 
-def nansum(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def is_number(a: Operand) -> Any:
+    """Where the elements are not NaN, as an array."""
+    return ~np.isnan(arrays_of(a))
+
+
+def nansum(a: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Sum of what is not NaN."""
-    return sum(a, axis, keepdims=keepdims, where=~np.isnan(a))
+    return sum(a, axis, keepdims=keepdims, where=is_number(a))
 
 
-def nanprod(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def nanprod(a: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Product of what is not NaN."""
-    return prod(a, axis, keepdims=keepdims, where=~np.isnan(a))
+    return prod(a, axis, keepdims=keepdims, where=is_number(a))
 
 
-def nanmean(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def nanmean(a: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """Mean of what is not NaN."""
-    return mean(a, axis, keepdims=keepdims, where=~np.isnan(a))
+    return mean(a, axis, keepdims=keepdims, where=is_number(a))
 
 
-def nanvar(a: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False) -> Any:
+def nanvar(a: Operand, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
     """Variance of what is not NaN."""
-    return var(a, axis, ddof=ddof, keepdims=keepdims, where=~np.isnan(a))
+    return var(a, axis, ddof=ddof, keepdims=keepdims, where=is_number(a))
 
 
-def nanstd(a: Any, axis: Any = None, ddof: Any = 0, keepdims: bool = False) -> Any:
+def nanstd(a: Operand, axis: Axes = None, ddof: float = 0, keepdims: bool = False) -> Tensor:
     """Standard deviation of what is not NaN."""
-    return std(a, axis, ddof=ddof, keepdims=keepdims, where=~np.isnan(a))
+    return std(a, axis, ddof=ddof, keepdims=keepdims, where=is_number(a))
 
 
-def nanmax(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def nanmax(a: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The greatest element that is not NaN; NaN where all are."""
-    y = max(a, axis, keepdims=keepdims, where=~np.isnan(a))
-    return np.where(np.all(np.isnan(a), axis=axis, keepdims=keepdims), np.nan, y)
+    known = is_number(a)
+    y = max(a, axis, keepdims=keepdims, where=known)
+    return np.where(np.any(known, axis=axis, keepdims=keepdims), y, np.nan)
 
 
-def nanmin(a: Any, axis: Any = None, keepdims: bool = False) -> Any:
+def nanmin(a: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The smallest element that is not NaN; NaN where all are."""
-    return -nanmax(-a, axis, keepdims)
+    return -nanmax(-as_tensor(a), axis, keepdims)
 
 
-def nancumsum(a: Any, axis: Any = None) -> Any:
+def nancumsum(a: Operand, axis: int | None = None) -> Tensor:
     """Running sum, NaN counted as 0."""
-    return np.cumsum(np.where(np.isnan(a), 0, a), axis)
+    return np.cumsum(np.where(is_number(a), as_tensor(a), 0), axis)
 
 
-def cumprod(a: Any, axis: Any = None) -> Any:
+def cumprod(a: Operand, axis: int | None = None) -> Tensor:
     """yₖ = a₀ · … · aₖ along the axis (None: of the flattened array); takes n² memory."""
-    a, axis = (np.reshape(a, -1), 0) if axis is None else (a, axis)
-    last = np.expand_dims(np.swapaxes(a, axis, -1), -2)
-    return np.swapaxes(prod(np.where(np.tri(a.shape[axis], dtype=bool), last, 1), -1), axis, -1)
+    x: Any = as_tensor(a)
+    if axis is None:
+        x, axis = np.reshape(x, -1), 0
+    rows = np.expand_dims(np.swapaxes(x, axis, -1), -2)
+    up_to_k = np.tri(x.shape[axis], dtype=bool)
+    return np.swapaxes(prod(np.where(up_to_k, rows, 1), -1), axis, -1)
 
 
-def diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = None, append: Any = None) -> Any:
+def diff(
+    a: Operand,
+    n: int = 1,
+    axis: int = -1,
+    prepend: Operand | None = None,
+    append: Operand | None = None,
+) -> Tensor:
     """Differences of neighbours along the axis, n times over."""
-    ends = [
-        x if x is None or np.ndim(x) else np.full_like(np.take(a, [0], axis), x)
-        for x in (prepend, append)
-    ]
-    a = np.concatenate([x for x in (ends[0], a, ends[1]) if x is not None], axis)
-    before = (slice(None),) * (axis % a.ndim)
+    y = as_tensor(a)
+    parts = [_end(prepend, y, axis), y, _end(append, y, axis)]
+    y = np.concatenate([x for x in parts if x is not None], axis)
+    before = (slice(None),) * (axis % y.ndim)
     for _ in range(n):
-        a = a[(*before, slice(1, None))] - a[(*before, slice(None, -1))]
-    return a
+        y = y[(*before, slice(1, None))] - y[(*before, slice(None, -1))]
+    return y
 
 
-def trapezoid(y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Any:
+def _end(x: Operand | None, a: Tensor, axis: int) -> Any:
+    """What is put before or after a; a number stands for a whole slice."""
+    if x is None or np.ndim(x):
+        return x
+    return np.full_like(np.take(a, [0], axis), x)
+
+
+def trapezoid(y: Operand, x: Operand | None = None, dx: Operand = 1.0, axis: int = -1) -> Tensor:
     """Integral by the trapezoidal rule."""
-    last = np.moveaxis(y, axis, -1)
-    steps = dx if x is None else diff(x if np.ndim(x) == 1 else np.moveaxis(x, axis, -1))
+    last = np.moveaxis(as_tensor(y), axis, -1)
+    steps: Any = dx
+    if x is not None:
+        steps = diff(x if np.ndim(x) == 1 else np.moveaxis(as_tensor(x), axis, -1))
     return sum(steps * (last[..., 1:] + last[..., :-1]) / 2.0, -1)
 
 
-def cov(m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: Any = None) -> Any:
-    """Covariances of the rows (rowvar) or columns:  y[i, j] = Σ (mᵢ − mean)(mⱼ − mean) / (n − ddof)."""
-    m = m if y is None else np.concatenate([np.atleast_2d(m), np.atleast_2d(y)])
-    m = np.atleast_2d(m) if rowvar or m.ndim == 1 else m.T
-    m = m - mean(m, 1, keepdims=True)
-    return np.squeeze(m @ m.T / (m.shape[1] - (ddof if ddof is not None else 0 if bias else 1)))
+def cov(
+    m: Operand,
+    y: Operand | None = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: float | None = None,
+) -> Tensor:
+    """Covariances of the rows (rowvar) or columns:
+
+    y[i, j] = Σ (mᵢ − mean)(mⱼ − mean) / (n − ddof),  ddof by default 1, or 0 with bias.
+    """
+    x = as_tensor(m)
+    if y is not None:
+        x = np.concatenate([np.atleast_2d(x), np.atleast_2d(as_tensor(y))])
+    x = np.atleast_2d(x) if rowvar or x.ndim == 1 else x.T
+    if ddof is None:
+        ddof = 0 if bias else 1
+    x = x - mean(x, 1, keepdims=True)
+    return np.squeeze(x @ x.T / (x.shape[1] - ddof))
 
 
-def corrcoef(x: Any, y: Any = None, rowvar: bool = True) -> Any:
+def corrcoef(x: Operand, y: Operand | None = None, rowvar: bool = True) -> Tensor:
     """Correlation coefficients of the rows (rowvar) or columns."""
     c = cov(x, y, rowvar)
-    d = np.sqrt(np.diagonal(c)) if c.ndim else c**0.5
-    return c / d / (np.expand_dims(d, -1) if c.ndim else d)
+    if not c.ndim:
+        return c / c
+    d = np.sqrt(np.diagonal(c))
+    return c / d / np.expand_dims(d, -1)
 
 
-def interp(x: Any, xp: Any, fp: Any) -> Any:
-    """Linear between the points (xp, fp), xp increasing; constant outside, with derivative 0 to x there."""
-    n = len(xp)
-    k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, n - 2)
-    t = np.clip((x - np.take(xp, k)) / (np.take(xp, k + 1) - np.take(xp, k)), 0, 1)
-    return np.take(fp, k) + t * (np.take(fp, k + 1) - np.take(fp, k))
+def interp(x: Operand, xp: Operand, fp: Operand) -> Tensor:
+    """Linear between the points (xp, fp), xp increasing.
+
+    Constant outside of them, with derivative 0 to x there.
+    """
+    xp, fp = as_tensor(xp), as_tensor(fp)
+    k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
+    here, there = np.take(xp, k), np.take(xp, k + 1)
+    share = np.clip((x - here) / (there - here), 0, 1)
+    return np.take(fp, k) + share * (np.take(fp, k + 1) - np.take(fp, k))
 
 
-def broadcast_arrays(*args: Any) -> Any:
+def broadcast_arrays(*args: Operand) -> tuple[Tensor, ...]:
     """All in their common shape, as a tuple."""
     shape = np.broadcast_shapes(*[np.shape(x) for x in args])
-    return tuple(np.broadcast_to(x, shape) for x in args)
+    return tuple([np.broadcast_to(as_tensor(x), shape) for x in args])
 
 
-def meshgrid(*xi: Any, indexing: str = "xy", sparse: bool = False) -> Any:
+def meshgrid(*xi: Operand, indexing: str = "xy", sparse: bool = False) -> tuple[Tensor, ...]:
     """Grids of coordinates from vectors, as a tuple."""
     n = len(xi)
-    places = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else list(range(n))
-    grids = [
-        np.reshape(x, [-1 if k == place else 1 for k in range(n)])
-        for x, place in zip(xi, places, strict=True)
-    ]
+    places = list(range(n))
+    if indexing == "xy" and n > 1:
+        places[:2] = [1, 0]
+    grids = []
+    for x, place in zip(xi, places, strict=True):
+        grids.append(np.reshape(as_tensor(x), [-1 if k == place else 1 for k in range(n)]))
     return tuple(grids) if sparse else broadcast_arrays(*grids)
 
 
-def polyval(p: Any, x: Any) -> Any:
+def polyval(p: Sequence[Operand] | Tensor, x: Operand) -> Tensor:
     """The polynomial with coefficients p, the highest power first, at x."""
+    x = as_tensor(x)
     y = 0 * x
     for k in range(len(p)):
         y = y * x + p[k]
     return y
 
 
-def unwrap(p: Any, axis: int = -1) -> Any:
+def unwrap(p: Operand, axis: int = -1) -> Tensor:
     """Angles without jumps: whole turns are added, which have no derivative."""
-    return p + (np.unwrap(bare(p), axis=axis) - bare(p))
+    array = arrays_of(p)
+    return as_tensor(p) + (np.unwrap(array, axis=axis) - array)

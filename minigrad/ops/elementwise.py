@@ -1,14 +1,16 @@
-"""Functions of one or two numbers, applied to every element.  Imports `primitive` and `front`."""
+"""Functions of one or two numbers, applied to every element."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from minigrad.ops.front import over, times
+from minigrad.operators import Operand
+from minigrad.ops.signatures import as_tensor, np, safe_divide, safe_multiply
 from minigrad.primitive import Primitive, primitive
+from minigrad.tensor import Tensor
+
+Rule = Callable[..., Any]
 
 __all__ = [
     "abs",
@@ -21,8 +23,6 @@ __all__ = [
     "arctan2",
     "arctanh",
     "cbrt",
-]
-__all__ += [
     "ceil",
     "conjugate",
     "copy",
@@ -34,8 +34,6 @@ __all__ += [
     "exp2",
     "expm1",
     "fabs",
-]
-__all__ += [
     "fix",
     "floor",
     "floor_divide",
@@ -46,8 +44,6 @@ __all__ += [
     "log1p",
     "log2",
     "log10",
-]
-__all__ += [
     "logaddexp",
     "logaddexp2",
     "negative",
@@ -56,23 +52,32 @@ __all__ += [
     "reciprocal",
     "remainder",
     "rint",
+    "round",
+    "sign",
+    "sin",
+    "sinc",
+    "sinh",
+    "sqrt",
+    "square",
+    "tan",
+    "tanh",
+    "trunc",
 ]
-__all__ += ["round", "sign", "sin", "sinc", "sinh", "sqrt", "square", "tan", "tanh", "trunc"]
 
 
-@primitive
-def exp(x):
+@primitive(elementwise=True)
+def exp(x: Operand) -> Any:
     """y = eˣ."""
     return np.exp(x)
 
 
 @exp.gradient
 def exp_dx(dy, y, x):
-    return times(dy, y)
+    return safe_multiply(dy, y)
 
 
-@primitive
-def tanh(x):
+@primitive(elementwise=True)
+def tanh(x: Operand) -> Any:
     """Hyperbolic tangent:  y = tanh(x)."""
     return np.tanh(x)
 
@@ -82,86 +87,108 @@ def tanh_dx(dy, y, x):
     return dy * (1 - y * y)
 
 
-def ufunc(name: str, equation: str, *rules: Callable[..., Any]) -> Primitive:
-    """NumPy's function of that name of one or two numbers, with the rule of each: (dy, y, x) or (dy, y, a, b)."""
+def unary(name: str, equation: str, dx: Rule, linear: bool = False) -> Primitive[[Operand], Tensor]:
+    """NumPy's function of that name of one number, and its rule: (dy, y, x)."""
     function = getattr(np, name)
 
-    def unary(x: Any) -> Any:
+    def forward(x: Any) -> Any:
         return function(x)
 
-    def binary(a: Any, b: Any) -> Any:
+    return named(forward, name, equation, (dx,), linear)
+
+
+def binary(
+    name: str, equation: str, da: Rule, db: Rule, linear: bool = False
+) -> Primitive[[Operand, Operand], Tensor]:
+    """NumPy's function of that name of two numbers, and the rule of each: (dy, y, a, b)."""
+    function = getattr(np, name)
+
+    def forward(a: Any, b: Any) -> Any:
         return function(a, b)
 
-    forward = binary if len(rules) == 2 else unary
-    forward.__name__, forward.__doc__ = name, f"{equation}, elementwise."
-    op = primitive(forward)
+    return named(forward, name, equation, (da, db), linear)
+
+
+def named(
+    forward: Rule, name: str, equation: str, rules: tuple[Rule, ...], linear: bool
+) -> Primitive:
+    """The primitive of a forward and its rules under their names."""
+    forward.__name__ = forward.__qualname__ = name
+    forward.__doc__ = f"{equation}, elementwise."
+    op = Primitive(forward, elementwise=True, linear=linear)
     for rule, x in zip(rules, op.inputs, strict=True):
         rule.__name__ = f"{name}_d{x}"
         op.gradient(rule)
     return op
 
 
-def flat(x: Any) -> Any:
+def zeros(x: Any) -> Any:
     """The derivative of what is constant between jumps."""
     return np.zeros_like(x)
 
 
-log = ufunc("log", "y = ln x", lambda dy, y, x: over(dy, x))
-sqrt = ufunc("sqrt", "y = √x", lambda dy, y, x: over(0.5 * dy, y))
-square = ufunc("square", "y = x²", lambda dy, y, x: dy * (2 * x))
-absolute = ufunc("absolute", "y = |x|, with derivative 0 at 0", lambda dy, y, x: dy * np.sign(x))
-negative = ufunc("negative", "y = −x", lambda dy, y, x: -dy)
-sin = ufunc("sin", "y = sin x", lambda dy, y, x: dy * np.cos(x))
-cos = ufunc("cos", "y = cos x", lambda dy, y, x: -dy * np.sin(x))
-tan = ufunc("tan", "y = tan x", lambda dy, y, x: dy * (1 + y * y))
-arcsin = ufunc("arcsin", "sin y = x", lambda dy, y, x: over(dy, np.sqrt(1 - x * x)))
-arccos = ufunc("arccos", "cos y = x", lambda dy, y, x: -over(dy, np.sqrt(1 - x * x)))
-arctan = ufunc("arctan", "tan y = x", lambda dy, y, x: dy / (1 + x * x))
-sinh = ufunc(
+log = unary("log", "y = ln x", lambda dy, y, x: safe_divide(dy, x))
+sqrt = unary("sqrt", "y = √x", lambda dy, y, x: safe_divide(0.5 * dy, y))
+square = unary("square", "y = x²", lambda dy, y, x: dy * (2 * x))
+absolute = unary("absolute", "y = |x|, with derivative 0 at 0", lambda dy, y, x: dy * np.sign(x))
+negative = unary("negative", "y = −x", lambda dy, y, x: -dy, linear=True)
+sin = unary("sin", "y = sin x", lambda dy, y, x: dy * np.cos(x))
+cos = unary("cos", "y = cos x", lambda dy, y, x: -dy * np.sin(x))
+tan = unary("tan", "y = tan x", lambda dy, y, x: dy * (1 + y * y))
+arcsin = unary("arcsin", "sin y = x", lambda dy, y, x: safe_divide(dy, np.sqrt(1 - x * x)))
+arccos = unary("arccos", "cos y = x", lambda dy, y, x: -safe_divide(dy, np.sqrt(1 - x * x)))
+arctan = unary("arctan", "tan y = x", lambda dy, y, x: dy / (1 + x * x))
+sinh = unary(
     "sinh",
     "y = (eˣ − e⁻ˣ) / 2",
     lambda dy, y, x: dy * np.cosh(np.where((dy == 0) & np.isinf(y), 0, x)),
 )
-cosh = ufunc(
+cosh = unary(
     "cosh",
     "y = (eˣ + e⁻ˣ) / 2",
     lambda dy, y, x: dy * np.sinh(np.where((dy == 0) & np.isinf(y), 0, x)),
 )
-arcsinh = ufunc("arcsinh", "sinh y = x", lambda dy, y, x: dy / np.hypot(x, 1))
-arccosh = ufunc("arccosh", "cosh y = x", lambda dy, y, x: over(dy, np.sqrt(x - 1) * np.sqrt(x + 1)))
-arctanh = ufunc("arctanh", "tanh y = x", lambda dy, y, x: over(dy, (1 - x) * (1 + x)))
-exp2 = ufunc("exp2", "y = 2ˣ", lambda dy, y, x: times(dy, y) * np.log(2).item())
-expm1 = ufunc("expm1", "y = eˣ − 1, exact for small x", lambda dy, y, x: times(dy, y + 1))
-log1p = ufunc("log1p", "y = ln(1 + x), exact for small x", lambda dy, y, x: over(dy, 1 + x))
-log2 = ufunc("log2", "2ʸ = x", lambda dy, y, x: over(dy, x) / np.log(2).item())
-log10 = ufunc("log10", "10ʸ = x", lambda dy, y, x: over(dy, x) / np.log(10).item())
-cbrt = ufunc("cbrt", "y³ = x", lambda dy, y, x: over(dy, 3 * y * y))
-reciprocal = ufunc("reciprocal", "y = 1 / x", lambda dy, y, x: -over(over(dy, x), x))
-deg2rad = ufunc("deg2rad", "y = π x / 180", lambda dy, y, x: dy * (np.pi / 180))
-rad2deg = ufunc("rad2deg", "y = 180 x / π", lambda dy, y, x: dy * (180 / np.pi))
-positive = ufunc("positive", "y = x", lambda dy, y, x: dy)
+arcsinh = unary("arcsinh", "sinh y = x", lambda dy, y, x: dy / np.hypot(x, 1))
+arccosh = unary(
+    "arccosh", "cosh y = x", lambda dy, y, x: safe_divide(dy, np.sqrt(x - 1) * np.sqrt(x + 1))
+)
+arctanh = unary("arctanh", "tanh y = x", lambda dy, y, x: safe_divide(dy, (1 - x) * (1 + x)))
+exp2 = unary("exp2", "y = 2ˣ", lambda dy, y, x: safe_multiply(dy, y) * np.log(2).item())
+expm1 = unary("expm1", "y = eˣ − 1, exact for small x", lambda dy, y, x: safe_multiply(dy, y + 1))
+log1p = unary("log1p", "y = ln(1 + x), exact for small x", lambda dy, y, x: safe_divide(dy, 1 + x))
+log2 = unary("log2", "2ʸ = x", lambda dy, y, x: safe_divide(dy, x) / np.log(2).item())
+log10 = unary("log10", "10ʸ = x", lambda dy, y, x: safe_divide(dy, x) / np.log(10).item())
+cbrt = unary("cbrt", "y³ = x", lambda dy, y, x: safe_divide(dy, 3 * y * y))
+reciprocal = unary("reciprocal", "y = 1 / x", lambda dy, y, x: -safe_divide(safe_divide(dy, x), x))
+deg2rad = unary("deg2rad", "y = π x / 180", lambda dy, y, x: dy * (np.pi / 180))
+rad2deg = unary("rad2deg", "y = 180 x / π", lambda dy, y, x: dy * (180 / np.pi))
+positive = unary("positive", "y = x", lambda dy, y, x: dy)
 abs = fabs = absolute
 copy = conjugate = positive
 
-floor = ufunc("floor", "y = ⌊x⌋, with derivative 0", lambda dy, y, x: flat(x))
-ceil = ufunc("ceil", "y = ⌈x⌉, with derivative 0", lambda dy, y, x: flat(x))
-trunc = ufunc("trunc", "x without its fraction, with derivative 0", lambda dy, y, x: flat(x))
-rint = ufunc("rint", "The nearest whole number, with derivative 0", lambda dy, y, x: flat(x))
-sign = ufunc("sign", "−1, 0 or 1, with derivative 0", lambda dy, y, x: flat(x))
+floor = unary("floor", "y = ⌊x⌋, with derivative 0", lambda dy, y, x: zeros(x))
+ceil = unary("ceil", "y = ⌈x⌉, with derivative 0", lambda dy, y, x: zeros(x))
+trunc = unary("trunc", "x without its fraction, with derivative 0", lambda dy, y, x: zeros(x))
+rint = unary("rint", "The nearest whole number, with derivative 0", lambda dy, y, x: zeros(x))
+sign = unary("sign", "−1, 0 or 1, with derivative 0", lambda dy, y, x: zeros(x))
 fix = trunc
 
 
-def sinc(x: Any) -> Any:
+def sinc(x: Operand) -> Tensor:
     """y = sin(πx) / (πx), and 1 at 0, where the first derivatives are those of its series."""
-    z = np.pi * x
+    z = np.pi * as_tensor(x)
     far = np.where(np.abs(z) < 1e-3, 1.0, z)
     series = 1 - z * z / 6 + z * z * z * z / 120
     return np.where(np.abs(z) < 1e-3, series, sin(far) / far)
 
 
-@primitive
-def round(a, *, decimals=0):
+def round_like_numpy(op: Primitive, a: Operand, decimals: int = 0) -> Tensor:
     """Rounded to so many decimals, with derivative 0."""
+    return op.record(a, decimals=decimals)
+
+
+@primitive(numpy=round_like_numpy)
+def round(a, *, decimals=0):
     return np.round(a, decimals)
 
 
@@ -170,49 +197,49 @@ def round_da(dy, y, a, decimals=0):
     return np.zeros_like(a)
 
 
-floor_divide = ufunc(
+floor_divide = binary(
     "floor_divide",
     "y = ⌊a / b⌋, with derivative 0",
-    lambda dy, y, a, b: flat(a),
-    lambda dy, y, a, b: flat(b),
+    lambda dy, y, a, b: zeros(a),
+    lambda dy, y, a, b: zeros(b),
 )
-remainder = ufunc(
+remainder = binary(
     "remainder",
     "y = a − b ⌊a / b⌋",
     lambda dy, y, a, b: dy,
     lambda dy, y, a, b: -dy * np.floor_divide(a, b),
 )
-fmod = ufunc(
+fmod = binary(
     "fmod",
     "y = a − b trunc(a / b)",
     lambda dy, y, a, b: dy,
     lambda dy, y, a, b: -dy * np.trunc(a / b),
 )
-heaviside = ufunc(
+heaviside = binary(
     "heaviside",
     "0 where a < 0, b where a = 0, 1 where a > 0",
-    lambda dy, y, a, b: flat(a),
+    lambda dy, y, a, b: zeros(a),
     lambda dy, y, a, b: np.where(a == 0, dy, 0),
 )
-copysign = ufunc(
+copysign = binary(
     "copysign",
     "|a| with the sign of b",
     lambda dy, y, a, b: dy * np.sign(a) * np.copysign(1.0, b),
-    lambda dy, y, a, b: flat(b),
+    lambda dy, y, a, b: zeros(b),
 )
-arctan2 = ufunc(
+arctan2 = binary(
     "arctan2",
     "The angle of the point (b, a):  tan y = a / b",
-    lambda dy, y, a, b: over(dy * b, a * a + b * b),
-    lambda dy, y, a, b: -over(dy * a, a * a + b * b),
+    lambda dy, y, a, b: safe_divide(dy * b, a * a + b * b),
+    lambda dy, y, a, b: -safe_divide(dy * a, a * a + b * b),
 )
-hypot = ufunc(
+hypot = binary(
     "hypot",
     "y = √(a² + b²), with derivative 0 at the origin",
     lambda dy, y, a, b: dy * (a / np.where(y == 0, 1, y)),
     lambda dy, y, a, b: dy * (b / np.where(y == 0, 1, y)),
 )
-logaddexp = ufunc(
+logaddexp = binary(
     "logaddexp",
     "y = ln(eᵃ + eᵇ), stable for any input",
     lambda dy, y, a, b: dy * np.exp(a - np.where(np.isfinite(y), y, 0)),
@@ -220,7 +247,7 @@ logaddexp = ufunc(
 )
 
 
-def logaddexp2(a: Any, b: Any) -> Any:
+def logaddexp2(a: Any, b: Any) -> Tensor:
     """y = log₂(2ᵃ + 2ᵇ), stable for any input."""
     ln2 = np.log(2).item()
-    return np.logaddexp(a * ln2, b * ln2) / ln2
+    return logaddexp(a * ln2, b * ln2) / ln2

@@ -1,76 +1,77 @@
-"""Picking elements by index.  Imports `primitive` and `front`."""
+"""Picking elements by index."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from numpy.typing import ArrayLike
 
-from minigrad.ops.front import named
-from minigrad.primitive import Scatter, primitive
+from minigrad.operators import Operand
+from minigrad.ops.signatures import as_tensor, np
+from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.tensor import Tensor
 
 __all__ = ["getitem", "repeat", "take", "take_along_axis", "tile"]
 
 
-@primitive
-@named("getitem")
-def picked(x, *, index):
-    """y = x[index]."""
+def getitem_like_numpy(op: Primitive, x: Operand, index: Any) -> Tensor:
+    """y = x[index]: slices, integers, boolean and integer arrays, as in NumPy."""
+    return op.record(x, index=index if type(index) in (int, slice) else frozen_index(index))
+
+
+@primitive(numpy=getitem_like_numpy)
+def getitem(x, *, index):
     return x[index]
 
 
-@picked.gradient
+@getitem.gradient
 def getitem_dx(dy, y, x, index):
     return Scatter(index, dy)
 
 
-def getitem(x: Any, index: Any) -> Any:
-    """y = x[index]: slices, integers, boolean and integer arrays, as in NumPy."""
-    return picked(x, index=index if type(index) in (int, slice) else kept(index))
-
-
-def kept(index: Any) -> Any:
-    """An index that the graph may keep: copies in place of tensors, and of arrays and lists that may change."""
+def frozen_index(index: Any) -> Any:
+    """An index that the graph may keep: copies of tensors, and of arrays and lists, which may change."""
     if isinstance(index, tuple):
-        return tuple(kept(part) for part in index)
+        return tuple(frozen_index(part) for part in index)
     return np.array(index) if isinstance(index, Tensor | np.ndarray | list) else index
 
 
-def take(a: Any, indices: Any, axis: Any = None, mode: Any = "raise") -> Any:
+def take(a: Operand, indices: ArrayLike, axis: int | None = None, mode: str = "raise") -> Tensor:
     """The elements (axis=None: of the flattened array) or slices at these integer indices."""
+    x, places = as_tensor(a), np.asarray(indices)
     if axis is None:
-        a, axis = np.reshape(a, -1), 0
-    indices = np.asarray(indices)
+        x, axis = np.reshape(x, -1), 0
     if mode == "wrap":
-        indices = indices % a.shape[axis]
+        places = places % x.shape[axis]
     elif mode == "clip":
-        indices = np.clip(indices, 0, a.shape[axis] - 1)
-    return getitem(a, index=(*(slice(None),) * (axis % a.ndim), indices))
+        places = np.clip(places, 0, x.shape[axis] - 1)
+    return getitem(x, index=(*(slice(None),) * (axis % x.ndim), places))
 
 
-def take_along_axis(arr: Any, indices: Any, axis: Any = -1) -> Any:
+def take_along_axis(arr: Operand, indices: ArrayLike, axis: int | None = -1) -> Tensor:
     """The elements at integer indices that are given for every position of the other axes."""
-    indices = np.asarray(indices)
+    x, places = as_tensor(arr), np.asarray(indices)
     if axis is None:
-        return getitem(np.reshape(arr, -1), index=indices)
-    grid = list(np.ogrid[tuple(slice(n) for n in indices.shape)])
-    grid[axis] = indices
-    return getitem(arr, index=tuple(grid))
+        return getitem(np.reshape(x, -1), index=places)
+    grid = list(np.ogrid[tuple(slice(n) for n in places.shape)])
+    grid[axis] = places
+    return getitem(x, index=tuple(grid))
 
 
-def repeat(a: Any, repeats: Any, axis: Any = None) -> Any:
+def repeat(a: Operand, repeats: ArrayLike, axis: int | None = None) -> Tensor:
     """Each element (axis=None: of the flattened array) or slice several times in a row."""
-    n = a.size if axis is None else a.shape[axis]
-    return take(a, np.repeat(np.arange(n), np.asarray(repeats)), axis)
+    x = as_tensor(a)
+    n = x.size if axis is None else x.shape[axis]
+    return take(x, np.repeat(np.arange(n), np.asarray(repeats)), axis)
 
 
-def tile(A: Any, reps: Any) -> Any:
+def tile(A: Operand, reps: int | Sequence[int]) -> Tensor:
     """The whole array several times along each axis."""
-    reps = tuple(np.atleast_1d(reps).tolist())
-    shape = (1,) * (len(reps) - A.ndim) + A.shape
-    reps = (1,) * (len(shape) - len(reps)) + reps
-    pairs = [k for pair in zip(reps, shape, strict=True) for k in pair]
+    x, times = as_tensor(A), tuple(np.atleast_1d(reps).tolist())
+    shape = (1,) * (len(times) - x.ndim) + x.shape
+    times = (1,) * (len(shape) - len(times)) + times
+    pairs = [k for pair in zip(times, shape, strict=True) for k in pair]
     with_ones = [k for n in shape for k in (1, n)]
-    whole = np.broadcast_to(np.reshape(A, with_ones), pairs)
-    return np.reshape(whole, tuple(r * n for r, n in zip(reps, shape, strict=True)))
+    whole = np.broadcast_to(np.reshape(x, with_ones), pairs)
+    return np.reshape(whole, tuple(r * n for r, n in zip(times, shape, strict=True)))

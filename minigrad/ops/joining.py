@@ -1,19 +1,19 @@
-"""Joining tensors, and taking one apart into several.  Imports `primitive` and `front`."""
+"""Joining tensors, and taking one apart into several."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from minigrad.ops.front import named, sequence
-from minigrad.primitive import primitive
+from minigrad.operators import Operand
+from minigrad.ops.signatures import as_tensor, joining, np
+from minigrad.primitive import Primitive, primitive
+from minigrad.tensor import Tensor
 
 __all__ = ["array_split", "concatenate", "split", "stack", "unstack"]
 
 
-@sequence
-@primitive
+@primitive(numpy=joining, linear=True)
 def concatenate(*xs, axis=0):
     """Joined along an axis that exists (None: flattened first)."""
     return np.concatenate(xs, axis)
@@ -34,8 +34,7 @@ def pieces(x: Any, lengths: Any, axis: Any) -> Any:
     return tuple(x[(*before, slice(end - n, end))] for end, n in zip(ends, lengths, strict=True))
 
 
-@sequence
-@primitive
+@primitive(numpy=joining, linear=True)
 def stack(*xs, axis=0):
     """Joined along a new axis."""
     return np.stack(xs, axis)
@@ -55,12 +54,16 @@ def all_given(dy: Any, y: Any) -> Any:
     ]
 
 
-@primitive
-def unstack(x, *, axis=0):
-    """The slices along an axis, as a tuple; the backward pass puts them together once, so it is linear in T.
+def unstack_like_numpy(op: Primitive, x: Operand, axis: int = 0) -> tuple[Tensor, ...]:
+    """The slices along an axis, as a tuple; the backward pass stacks their gradients once.
 
-    Shapes: (T, ...) → T times (...).
+    So it is linear in T.  Shapes: (T, ...) → T times (...).
     """
+    return op.record(x, axis=axis)
+
+
+@primitive(numpy=unstack_like_numpy)
+def unstack(x, *, axis=0):
     return tuple(np.moveaxis(x, axis, 0))
 
 
@@ -69,10 +72,38 @@ def unstack_dx(dy, y, x, axis=0):
     return (np.stack(all_given(dy, y), axis),)
 
 
-@primitive
-@named("split")
-def split_at(x, *, ends, axis):
-    """The pieces of x along the axis that end at these positions, as a tuple."""
+Sections = int | Sequence[int]  # how many, or where to cut
+
+
+def split_like_numpy(
+    op: Primitive, ary: Operand, indices_or_sections: Sections, axis: int = 0
+) -> tuple[Tensor, ...]:
+    """The pieces of an array along an axis, as a tuple.
+
+    indices_or_sections: a number of equal pieces, or the indices before which to cut.
+    """
+    x = as_tensor(ary)
+    n = x._array.shape[axis]
+    if not hasattr(indices_or_sections, "__len__") and n % indices_or_sections:
+        raise ValueError(
+            f"split: axis {axis} of length {n} has no {indices_or_sections} equal parts; "
+            "see array_split"
+        )
+    return op.record(x, ends=ends_of(indices_or_sections, n), axis=axis)
+
+
+def ends_of(sections: Any, n: int) -> Any:
+    """Where the pieces of an axis of length n end; of equal ones a range, which costs nothing."""
+    if hasattr(sections, "__len__"):
+        return (*sections, n)
+    k = int(sections)
+    if n and n % k == 0:
+        return range(n // k, n + 1, n // k)
+    return [n // k * j + min(j, n % k) for j in range(1, k + 1)]
+
+
+@primitive(numpy=split_like_numpy)
+def split(x, *, ends, axis):
     before = (slice(None),) * (axis % x.ndim)
     parts, start = [], 0
     for end in ends:
@@ -81,30 +112,15 @@ def split_at(x, *, ends, axis):
     return tuple(parts)
 
 
-@split_at.gradients
+@split.gradients
 def split_dx(dy, y, x, ends, axis):
     return (np.concatenate(all_given(dy, y), axis),)
 
 
-def split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
-    """The pieces of an array along an axis, as a tuple: a number of equal ones, or cut before each given index."""
-    n = ary.shape[axis]
-    if not hasattr(indices_or_sections, "__len__") and n % indices_or_sections:
-        raise ValueError(
-            f"split: axis {axis} of length {n} has no {indices_or_sections} equal parts; see array_split"
-        )
-    return array_split(ary, indices_or_sections, axis)
+def array_split(ary: Operand, indices_or_sections: Sections, axis: int = 0) -> tuple[Tensor, ...]:
+    """As `split`, where the number of pieces need not divide the length.
 
-
-def array_split(ary: Any, indices_or_sections: Any, axis: Any = 0) -> Any:
-    """As `split`, where the number of pieces need not divide the length: the first ones are longer by one."""
-    n, k = ary.shape[axis], indices_or_sections
-    if hasattr(k, "__len__"):
-        ends: Any = (*k, n)
-    else:  # of equal parts a range, which costs nothing
-        ends = (
-            range(n // k, n + 1, n // k)
-            if n and n % k == 0
-            else [n // k * j + min(j, n % k) for j in range(1, k + 1)]
-        )
-    return split_at(ary, ends=ends, axis=axis)
+    The first pieces are then longer by one.
+    """
+    x = as_tensor(ary)
+    return split.record(x, ends=ends_of(indices_or_sections, x.shape[axis]), axis=axis)

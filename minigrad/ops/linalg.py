@@ -1,16 +1,17 @@
-"""Linear algebra on the last two axes, batched over the others.  Imports `primitive`, `front`, other operations.
+"""Linear algebra on the last two axes, batched over the others.
 
 `cholesky` and `eigh` read the lower triangle only, as NumPy's do; so their gradients are lower triangular too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from minigrad.ops.front import named, over, restored
-from minigrad.primitive import primitive
+from minigrad.operators import Axes, Operand
+from minigrad.ops.signatures import as_tensor, np, safe_divide, with_reduced_axes
+from minigrad.primitive import Primitive, primitive
+from minigrad.tensor import Tensor
 
 __all__ = [
     "cholesky",
@@ -37,7 +38,7 @@ def lower(a):
 
 
 @primitive
-def inv(a):
+def inv(a: Operand) -> Any:
     """y = a⁻¹."""
     return np.linalg.inv(a)
 
@@ -48,7 +49,7 @@ def inv_da(dy, y, a):
 
 
 @primitive
-def solve(a, b):
+def solve(a: Operand, b: Operand) -> Any:
     """y with a y = b.  Shapes: a (..., n, n), b (n) or (..., n, k) → y like b."""
     return np.linalg.solve(a, b)
 
@@ -65,7 +66,7 @@ def solve_db(dy, y, a, b):
 
 
 @primitive
-def det(a):
+def det(a: Operand) -> Any:
     """y = det a; the gradient is written with a⁻¹, so that of a singular a raises."""
     return np.linalg.det(a)
 
@@ -75,7 +76,12 @@ def det_da(dy, y, a):
     return np.expand_dims(dy * y, (-1, -2)) * mT(np.linalg.inv(a))
 
 
-@primitive
+def pair(op: Primitive, a: Operand) -> tuple[Tensor, Tensor]:
+    """Two results, as a tuple."""
+    return op.record(a)
+
+
+@primitive(numpy=pair)
 def slogdet(a):
     """The sign of det a and ln |det a|, as a tuple."""
     return tuple(np.linalg.slogdet(a))
@@ -87,7 +93,7 @@ def slogdet_da(dy, y, a):
 
 
 @primitive
-def cholesky(a):
+def cholesky(a: Operand) -> Any:
     """The lower triangular y with y yᵀ = a."""
     return np.linalg.cholesky(a)
 
@@ -101,7 +107,7 @@ def cholesky_da(dy, y, a):
     return lower(0.5 * (da + mT(da)))
 
 
-@primitive
+@primitive(numpy=pair)
 def eigh(a):
     """Eigenvalues in ascending order and eigenvectors (columns) of symmetric matrices:  a v = v diag(w)."""
     return tuple(np.linalg.eigh(a))
@@ -113,60 +119,71 @@ def eigh_da(dy, y, a):
     inner = 0.0 if dw is None else np.expand_dims(dw, -1) * np.eye(a.shape[-1], dtype=a.dtype)
     if dv is not None:
         gaps = np.expand_dims(w, -2) - np.expand_dims(w, -1) + np.eye(a.shape[-1], dtype=a.dtype)
-        inner = inner + over((mT(v) @ dv) * (1 - np.eye(a.shape[-1], dtype=a.dtype)), gaps)
+        inner = inner + safe_divide((mT(v) @ dv) * (1 - np.eye(a.shape[-1], dtype=a.dtype)), gaps)
     da = v @ inner @ mT(v)
     return (lower(0.5 * (da + mT(da))),)
 
 
-def eigvalsh(a: Any) -> Any:
+def eigvalsh(a: Operand) -> Tensor:
     """Eigenvalues of symmetric matrices, in ascending order."""
     return eigh(a)[0]
 
 
-@primitive
-@named("norm")
-def euclidean(x, *, axis=None, keepdims=False):
-    """y = √Σ x² over the axis; where it is 0, so is its derivative."""
-    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
-
-
-@euclidean.gradient
-def norm_dx(dy, y, x, axis=None, keepdims=False):
-    return restored(dy / np.where(y == 0, 1, y), axis, keepdims) * x
-
-
-def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+def norm_like_numpy(
+    op: Primitive, x: Operand, ord: Any = None, axis: Axes = None, keepdims: bool = False
+) -> Tensor:
     """Norm of a vector (ord 1, 2, inf, −inf or any p > 0) or of a matrix ("fro", 1, −1, inf, −inf)."""
+    x = as_tensor(x)
     axes = tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
     if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
-        return euclidean(x, axis=axis, keepdims=keepdims)
-    size = np.abs(x)
-    if isinstance(ord, int | float) and len(axes) == 2 and abs(ord) in (1, np.inf):
-        inner = axes[0] if abs(ord) == 1 else axes[1]
-        extreme = np.max if ord > 0 else np.min
-        return extreme(np.sum(size, inner, keepdims=True), axes, keepdims=keepdims)
-    if not isinstance(ord, int | float) or len(axes) != 1 or not ord:
-        raise TypeError(
-            f"np.linalg.norm: ord={ord!r} over {len(axes)} axes has no gradient rule; see its docstring"
-        )
+        return op.record(x, axis=axis, keepdims=keepdims)
+    if not isinstance(ord, int | float) or not ord or len(axes) > 2:
+        raise unknown_norm(ord, axes)
+    extreme = np.max if ord > 0 else np.min
+    if len(axes) == 2:
+        if abs(ord) not in (1, np.inf):
+            raise unknown_norm(ord, axes)
+        summed = axes[0] if abs(ord) == 1 else axes[1]
+        return extreme(np.sum(np.abs(x), summed, keepdims=True), axes, keepdims=keepdims)
     if abs(ord) == np.inf:
-        return (np.max if ord > 0 else np.min)(size, axes, keepdims=keepdims)
-    total = np.sum(size**ord, axes, keepdims=keepdims)
+        return extreme(np.abs(x), axes, keepdims=keepdims)
+    total = np.sum(np.abs(x) ** ord, axes, keepdims=keepdims)
     return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))
 
 
-def matrix_power(a: Any, n: int) -> Any:
+def unknown_norm(ord: Any, axes: tuple[int, ...]) -> TypeError:
+    """What to say of a norm that has no rule."""
+    over = f"{len(axes)} axes" if len(axes) != 1 else "1 axis"
+    return TypeError(
+        f"np.linalg.norm: ord={ord!r} over {over} has no gradient rule; see its docstring"
+    )
+
+
+@primitive(numpy=norm_like_numpy)
+def norm(x, *, axis=None, keepdims=False):
+    return np.sqrt(np.sum(x * x, axis=axis, keepdims=keepdims))
+
+
+@norm.gradient
+def norm_dx(dy, y, x, axis=None, keepdims=False):
+    return with_reduced_axes(dy / np.where(y == 0, 1, y), axis, keepdims) * x
+
+
+def matrix_power(a: Operand, n: int) -> Tensor:
     """a multiplied by itself n times; n = 0 gives the unit matrix, n < 0 powers of the inverse."""
+    x = as_tensor(a)
     if n == 0:
-        return a * 0 + np.eye(a.shape[-1], dtype=a.dtype)
-    base = inv(a) if n < 0 else a
-    half = base if abs(n) < 2 else matrix_power(base, abs(n) // 2)
-    return base if abs(n) == 1 else half @ half @ base if n % 2 else half @ half
+        return x * 0 + np.eye(x.shape[-1], dtype=x.dtype)
+    base = inv(x) if n < 0 else x
+    if abs(n) == 1:
+        return base
+    half = matrix_power(base, abs(n) // 2)
+    return half @ half @ base if n % 2 else half @ half
 
 
-def multi_dot(arrays: Any) -> Any:
+def multi_dot(arrays: Sequence[Operand]) -> Tensor:
     """The matrix product of several, from the left."""
-    y, *others = arrays
-    for b in others:
+    y = as_tensor(arrays[0])
+    for b in arrays[1:]:
         y = y @ b
     return y

@@ -1,69 +1,145 @@
-"""NumPy's functions without a derivative: they give tensors without history.  Imports `primitive`."""
+"""NumPy's functions without a derivative: they give tensors without history."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
-import numpy as np
+from minigrad.operators import Axes, Operand
+from minigrad.ops.signatures import np
+from minigrad.primitive import Primitive
+from minigrad.tensor import Tensor
 
-from minigrad.primitive import Primitive, primitive
-
-__all__ = ["equal", "greater", "greater_equal", "isclose", "less", "less_equal", "not_equal"]
-__all__ += ["isfinite", "isinf", "isnan", "logical_and", "logical_not", "logical_or", "logical_xor"]
-__all__ += ["bitwise_and", "bitwise_or", "bitwise_xor", "invert", "isneginf", "isposinf", "signbit"]
-__all__ += ["argmax", "argmin", "bitwise_count", "gcd", "lcm", "left_shift", "right_shift"]
-__all__ += [
+__all__ = [
+    "all",
+    "any",
+    "argmax",
+    "argmin",
     "argpartition",
     "argsort",
+    "bincount",
+    "bitwise_and",
+    "bitwise_count",
+    "bitwise_or",
+    "bitwise_xor",
+    "count_nonzero",
     "digitize",
+    "equal",
+    "gcd",
+    "greater",
+    "greater_equal",
+    "histogram",
+    "invert",
+    "isclose",
+    "isfinite",
+    "isin",
+    "isinf",
+    "isnan",
+    "isneginf",
+    "isposinf",
+    "lcm",
+    "left_shift",
+    "less",
+    "less_equal",
     "lexsort",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
     "nanargmax",
     "nanargmin",
+    "not_equal",
+    "right_shift",
     "searchsorted",
+    "signbit",
+    "unravel_index",
 ]
-__all__ += ["all", "any", "bincount", "count_nonzero", "histogram", "isin", "unravel_index"]
+
+P = ParamSpec("P")
 
 
-def without_gradient(name: str) -> Primitive:
-    """NumPy's function of that name as a primitive whose result never has a history."""
+def without_gradient(name: str, like: Callable[P, Any]) -> Primitive[P, Tensor]:
+    """NumPy's function of that name, whose result never has a history.
+
+    like: a function whose parameters checkers and `help` show.
+    """
     function = getattr(np, name)
 
     def forward(*xs: Any, **constants: Any) -> Any:
         return function(*xs, **constants)
 
-    forward.__name__, forward.__doc__ = name, f"As `numpy.{name}`; the result has no history."
-    return primitive(differentiable=False)(forward)
+    forward.__name__ = forward.__qualname__ = name
+    forward.__doc__ = f"As `numpy.{name}`; the result has no history."
+    elementwise = isinstance(function, np.ufunc)
+    op: Primitive[P, Tensor] = Primitive(forward, differentiable=False, elementwise=elementwise)
+    op.shown = like
+    return op
 
 
-less, less_equal, greater, greater_equal = map(
-    without_gradient, ("less", "less_equal", "greater", "greater_equal")
-)
-equal, not_equal, isclose, logical_and = map(
-    without_gradient, ("equal", "not_equal", "isclose", "logical_and")
-)
-logical_or, logical_xor, logical_not, isfinite = map(
-    without_gradient, ("logical_or", "logical_xor", "logical_not", "isfinite")
-)
-isnan, isinf, isposinf, isneginf = map(without_gradient, ("isnan", "isinf", "isposinf", "isneginf"))
-signbit = without_gradient("signbit")
+def of_one(x: Operand) -> None:
+    """The parameters of a function of one array."""
 
-bitwise_and, bitwise_or, bitwise_xor, invert = map(
-    without_gradient, ("bitwise_and", "bitwise_or", "bitwise_xor", "invert")
-)
-left_shift, right_shift, gcd, lcm = map(
-    without_gradient, ("left_shift", "right_shift", "gcd", "lcm")
-)
-bitwise_count = without_gradient("bitwise_count")
 
-argmax, argmin, nanargmax, nanargmin = map(
-    without_gradient, ("argmax", "argmin", "nanargmax", "nanargmin")
-)
-argsort, argpartition, lexsort, searchsorted = map(
-    without_gradient, ("argsort", "argpartition", "lexsort", "searchsorted")
-)
-digitize, all, any, count_nonzero = map(
-    without_gradient, ("digitize", "all", "any", "count_nonzero")
-)
-bincount, histogram, isin, unravel_index = map(
-    without_gradient, ("bincount", "histogram", "isin", "unravel_index")
-)
+def of_two(a: Operand, b: Operand) -> None:
+    """The parameters of a function of two arrays."""
+
+
+def along_axis(a: Operand, axis: int | None = None, keepdims: bool = False) -> None:
+    """The parameters of a search along one axis."""
+
+
+def over_axes(a: Operand, axis: Axes = None, keepdims: bool = False) -> None:
+    """The parameters of a reduction."""
+
+
+def sorting(a: Operand, axis: int | None = -1) -> None:
+    """The parameters of a sort."""
+
+
+def like_numpy(*args: Any, **keywords: Any) -> None:
+    """The parameters that NumPy's function has."""
+
+
+equal = without_gradient("equal", of_two)
+not_equal = without_gradient("not_equal", of_two)
+greater = without_gradient("greater", of_two)
+greater_equal = without_gradient("greater_equal", of_two)
+less = without_gradient("less", of_two)
+less_equal = without_gradient("less_equal", of_two)
+logical_and = without_gradient("logical_and", of_two)
+logical_or = without_gradient("logical_or", of_two)
+logical_xor = without_gradient("logical_xor", of_two)
+isfinite = without_gradient("isfinite", of_one)
+isinf = without_gradient("isinf", of_one)
+isnan = without_gradient("isnan", of_one)
+logical_not = without_gradient("logical_not", of_one)
+argmax = without_gradient("argmax", along_axis)
+argmin = without_gradient("argmin", along_axis)
+argsort = without_gradient("argsort", sorting)
+all = without_gradient("all", over_axes)
+any = without_gradient("any", over_axes)
+
+argpartition = without_gradient("argpartition", like_numpy)
+bincount = without_gradient("bincount", like_numpy)
+bitwise_and = without_gradient("bitwise_and", like_numpy)
+bitwise_count = without_gradient("bitwise_count", like_numpy)
+bitwise_or = without_gradient("bitwise_or", like_numpy)
+bitwise_xor = without_gradient("bitwise_xor", like_numpy)
+count_nonzero = without_gradient("count_nonzero", like_numpy)
+digitize = without_gradient("digitize", like_numpy)
+gcd = without_gradient("gcd", like_numpy)
+histogram = without_gradient("histogram", like_numpy)
+invert = without_gradient("invert", like_numpy)
+isclose = without_gradient("isclose", like_numpy)
+isin = without_gradient("isin", like_numpy)
+isneginf = without_gradient("isneginf", like_numpy)
+isposinf = without_gradient("isposinf", like_numpy)
+lcm = without_gradient("lcm", like_numpy)
+left_shift = without_gradient("left_shift", like_numpy)
+lexsort = without_gradient("lexsort", like_numpy)
+nanargmax = without_gradient("nanargmax", like_numpy)
+nanargmin = without_gradient("nanargmin", like_numpy)
+right_shift = without_gradient("right_shift", like_numpy)
+searchsorted = without_gradient("searchsorted", like_numpy)
+signbit = without_gradient("signbit", like_numpy)
+unravel_index = without_gradient("unravel_index", like_numpy)

@@ -1,6 +1,7 @@
-"""How NumPy's own functions find ours: one table, by name.  Imports `front`; `ops` fills the table.
+"""How NumPy's own functions find ours: one table, by name.
 
-`np.tanh(t)` asks the tensor; the tensor asks `call_ufunc` or `call_function`; they look NumPy's function up here.
+`np.tanh(t)` asks the tensor; the tensor asks `call_ufunc` or `call_function`; they look NumPy's
+function up here.
 """
 
 from __future__ import annotations
@@ -9,19 +10,21 @@ import inspect
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any, NoReturn
 
 import numpy as np
 
 from minigrad import doors
 from minigrad.operators import functions
-from minigrad.ops.front import bare
+from minigrad.ops.signatures import arrays_of
+from minigrad.primitive import NumPyPrimitive, Primitive
 from minigrad.scope import caller
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 table: dict[Any, Callable[..., Any]] = {}  # NumPy's function → ours
+quick: dict[Any, Callable[..., Any]] = {}  # the same, with fewer frames
 direct_calls: set[Any] = set()  # (function, positional arguments, keywords) that mean ours as well
 PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and give what NumPy gives
     "shape ndim size zeros_like ones_like empty_like allclose array_equal array_equiv result_type can_cast "
@@ -41,25 +44,38 @@ ALIASES = (
 RENAMED = {"newshape": "shape"}  # what NumPy 2.0 calls a parameter, and what later versions do
 
 
-def fill(names: Mapping[str, Any]) -> None:
+def fill(ours: Mapping[str, Callable[..., Any]]) -> None:
     """Enter every function of ours whose name NumPy has."""
-    for name, function in names.items():
+    for name, function in ours.items():
         for module in (np, np.linalg):
-            if hasattr(module, name) and (
-                module is np or name not in ("trace", "diagonal")
-            ):  # those take other axes
-                table[getattr(module, name)] = function
+            takes_other_axes = module is np.linalg and name in ("trace", "diagonal")
+            if hasattr(module, name) and not takes_other_axes:
+                enter(getattr(module, name), function)
     for alias, name in map(str.split, ALIASES):
-        table[getattr(np, alias)] = names[name]
+        enter(getattr(np, alias), ours[name])
     for name in PLAIN.split():
-        table[getattr(np, name)] = on_arrays(getattr(np, name))
+        enter(getattr(np, name), on_arrays(getattr(np, name)))
+
+
+def enter(theirs: Any, ours: Callable[..., Any]) -> None:
+    """Let a function of NumPy lead to one of ours."""
+    table[theirs], quick[theirs] = ours, direct(ours)
+
+
+def direct(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What a call of a function comes down to: a bound method is called faster than an object."""
+    if isinstance(function, NumPyPrimitive):
+        return partial(function.adapter, function)
+    return function.record if isinstance(function, Primitive) else function
 
 
 def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's function itself, called with arrays in place of tensors."""
 
     def call(*args: Any, **keywords: Any) -> Any:
-        return function(*bare(args), **{name: bare(value) for name, value in keywords.items()})
+        return function(
+            *arrays_of(args), **{name: arrays_of(value) for name, value in keywords.items()}
+        )
 
     return call
 
@@ -68,12 +84,10 @@ def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:
     """NumPy called a universal function on a tensor."""
-    ours = table.get(ufunc)
-    if (
-        ours is not None
-        and method == "__call__"
-        and (not keywords or keywords.keys() <= parameters(ours).keys())
-    ):
+    ours = quick.get(ufunc)
+    if ours is None or method != "__call__":
+        pass
+    elif not keywords or keywords.keys() <= parameters(table[ufunc]).keys():
         return ours(*inputs, **keywords)
     name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
     if keywords.get("out") is not None:
@@ -102,10 +116,10 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
     """NumPy called one of its other functions on something with a tensor in it."""
     if function is np.where and len(args) + len(keywords) == 1:
         function = np.nonzero  # which is what NumPy makes of a condition alone
-    ours = table.get(function)
     call = (function, len(args), *keywords)
-    if call in direct_calls and ours is not None:
-        return ours(*args, **keywords)
+    if call in direct_calls:
+        return quick[function](*args, **keywords)
+    ours = table.get(function)
     name = f"{function.__module__}.{function.__name__}".removeprefix("numpy.")
     if ours is None:
         refuse(name, (*args, *keywords.values()))
@@ -144,9 +158,11 @@ def default(value: Any, parameter: inspect.Parameter | None) -> bool:
 
 @cache
 def parameters(function: Any) -> dict[str, inspect.Parameter]:
-    """The parameters of a function by name; of a primitive, those of its forward; {} where Python cannot tell them."""
+    """The parameters of a function by name; {} where Python cannot tell them."""
+    if isinstance(function, Primitive) and not isinstance(function, NumPyPrimitive):
+        function = function.forward
     try:
-        found = inspect.signature(getattr(function, "forward", function)).parameters
+        found = inspect.signature(function).parameters
     except ValueError:
         return {}
     return {RENAMED.get(name, name): parameter for name, parameter in found.items()}

@@ -1,19 +1,18 @@
-"""Sums, means, extremes and products along axes.  Imports `primitive` and `front`."""
+"""Sums, means, extremes and products along axes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from minigrad.ops.front import averaging, reduction, restored
-from minigrad.primitive import primitive
+from minigrad.operators import Operand
+from minigrad.ops.signatures import averaging, deviation, np, reduction, with_reduced_axes
+from minigrad.primitive import Primitive, primitive
+from minigrad.tensor import Tensor
 
 __all__ = ["cumsum", "max", "mean", "min", "prod", "std", "sum", "var"]
 
 
-@reduction(neutral=0)
-@primitive
+@primitive(numpy=reduction, linear=True)
 def sum(a, *, axis=None, keepdims=False):
     """y = Σ a over the axis (an int, several, or None for all)."""
     return np.sum(a, axis=axis, keepdims=keepdims)
@@ -21,11 +20,10 @@ def sum(a, *, axis=None, keepdims=False):
 
 @sum.gradient
 def sum_da(dy, y, a, axis=None, keepdims=False):
-    return np.broadcast_to(restored(dy, axis, keepdims), a.shape)
+    return np.broadcast_to(with_reduced_axes(dy, axis, keepdims), a.shape)
 
 
-@averaging
-@primitive
+@primitive(numpy=averaging, linear=True)
 def mean(a, *, axis=None, keepdims=False):
     """y = Σ a / n over the axis, n the number of elements."""
     return np.mean(a, axis=axis, keepdims=keepdims)
@@ -33,11 +31,10 @@ def mean(a, *, axis=None, keepdims=False):
 
 @mean.gradient
 def mean_da(dy, y, a, axis=None, keepdims=False):
-    return np.broadcast_to(restored(dy, axis, keepdims) * (dy.size / a.size), a.shape)
+    return np.broadcast_to(with_reduced_axes(dy, axis, keepdims) * (dy.size / a.size), a.shape)
 
 
-@averaging
-@primitive
+@primitive(numpy=deviation)
 def var(a, *, axis=None, ddof=0, keepdims=False):
     """Variance over the axis:  y = Σ (a − mean a)² / (n − ddof)."""
     return np.var(a, axis=axis, ddof=ddof, keepdims=keepdims)
@@ -46,11 +43,12 @@ def var(a, *, axis=None, ddof=0, keepdims=False):
 @var.gradient
 def var_da(dy, y, a, axis=None, ddof=0, keepdims=False):
     n = a.size / dy.size - ddof
-    return restored(dy, axis, keepdims) * (a - np.mean(a, axis=axis, keepdims=True)) * (2 / n)
+    return (
+        with_reduced_axes(dy, axis, keepdims) * (a - np.mean(a, axis=axis, keepdims=True)) * (2 / n)
+    )
 
 
-@averaging
-@primitive
+@primitive(numpy=deviation)
 def std(a, *, axis=None, ddof=0, keepdims=False):
     """Standard deviation over the axis:  y = √var a; where it is 0, so is its derivative."""
     return np.std(a, axis=axis, ddof=ddof, keepdims=keepdims)
@@ -59,19 +57,17 @@ def std(a, *, axis=None, ddof=0, keepdims=False):
 @std.gradient
 def std_da(dy, y, a, axis=None, ddof=0, keepdims=False):
     n = a.size / dy.size - ddof
-    dv = restored(np.where(y == 0, 0, dy) / np.where(y == 0, 1, y), axis, keepdims)
+    dv = with_reduced_axes(np.where(y == 0, 0, dy) / np.where(y == 0, 1, y), axis, keepdims)
     return dv * (a - np.mean(a, axis=axis, keepdims=True)) / n
 
 
-@reduction(neutral=-np.inf)
-@primitive
+@primitive(numpy=reduction)
 def max(a, *, axis=None, keepdims=False):
     """The greatest element over the axis; ties share the gradient evenly."""
     return np.max(a, axis=axis, keepdims=keepdims)
 
 
-@reduction(neutral=np.inf)
-@primitive
+@primitive(numpy=reduction)
 def min(a, *, axis=None, keepdims=False):
     """The smallest element over the axis; ties share the gradient evenly."""
     return np.min(a, axis=axis, keepdims=keepdims)
@@ -80,13 +76,12 @@ def min(a, *, axis=None, keepdims=False):
 @max.gradient
 @min.gradient
 def extreme_da(dy, y, a, axis=None, keepdims=False):
-    chosen = a == restored(y, axis, keepdims)
-    share = restored(dy, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True)
+    chosen = a == with_reduced_axes(y, axis, keepdims)
+    share = with_reduced_axes(dy, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True)
     return np.where(chosen, share, 0)
 
 
-@reduction(neutral=1)
-@primitive
+@primitive(numpy=reduction)
 def prod(a, *, axis=None, keepdims=False):
     """y = Π a over the axis."""
     return np.prod(a, axis=axis, keepdims=keepdims)
@@ -95,24 +90,28 @@ def prod(a, *, axis=None, keepdims=False):
 @prod.gradient
 def prod_da(dy, y, a, axis=None, keepdims=False):
     if not np.any(a == 0):
-        return restored(dy * y, axis, keepdims) / a
-    return restored(dy, axis, keepdims) * product_of_others(a, axis)
+        return with_reduced_axes(dy * y, axis, keepdims) / a
+    return with_reduced_axes(dy, axis, keepdims) * product_of_others(a, axis)
 
 
 def product_of_others(a: Any, axis: Any) -> Any:
     """For each element the product of all the others over the axis, zeros and all; takes n² memory."""
-    axes = tuple(range(a.ndim)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = tuple(range(a.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
     last = tuple(range(-len(axes), 0))
     moved = np.moveaxis(a, axes, last)
-    flat = np.reshape(moved, (*moved.shape[: a.ndim - len(axes)], 1, -1))
-    itself = np.eye(flat.shape[-1], dtype=bool)
-    others = np.prod(np.where(itself, 1, flat), axis=-1)
+    rows = np.reshape(moved, (*moved.shape[: a.ndim - len(axes)], 1, -1))
+    itself = np.eye(rows.shape[-1], dtype=bool)
+    others = np.prod(np.where(itself, 1, rows), axis=-1)
     return np.moveaxis(np.reshape(others, moved.shape), last, axes)
 
 
-@primitive
-def cumsum(a, *, axis=None):
+def cumsum_like_numpy(op: Primitive, a: Operand, axis: int | None = None) -> Tensor:
     """yₖ = a₀ + … + aₖ along the axis (None: of the flattened array)."""
+    return op.record(a, axis=axis)
+
+
+@primitive(numpy=cumsum_like_numpy)
+def cumsum(a, *, axis=None):
     return np.cumsum(a, axis=axis)
 
 

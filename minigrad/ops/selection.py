@@ -1,14 +1,15 @@
-"""Choosing between values: maximum, minimum, where, clip.  Imports `primitive` and `front`."""
+"""Choosing between values: maximum, minimum, where, clip."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from minigrad.ops.elementwise import ufunc
-from minigrad.ops.front import named
-from minigrad.primitive import primitive
+from minigrad.operators import Operand
+from minigrad.ops.elementwise import binary
+from minigrad.ops.signatures import as_tensor, np
+from minigrad.primitive import Primitive, primitive
+from minigrad.tensor import Tensor
 
 __all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "nan_to_num", "select", "where"]
 
@@ -18,24 +19,24 @@ def chosen(dy: Any, y: Any, a: Any, b: Any) -> Any:
     return np.where(y == a, np.where(a == b, 0.5 * dy, dy), 0)
 
 
-maximum, minimum, fmax, fmin = (
-    ufunc(
+def choice(name: str, equation: str) -> Primitive[[Operand, Operand], Tensor]:
+    """NumPy's function of that name, which takes one of two numbers."""
+    return binary(
         name,
         equation,
         lambda dy, y, a, b: chosen(dy, y, a, b),
         lambda dy, y, a, b: chosen(dy, y, b, a),
     )
-    for name, equation in (
-        ("maximum", "The greater of two"),
-        ("minimum", "The smaller of two"),
-        ("fmax", "The greater of two, where a NaN counts as missing"),
-        ("fmin", "The smaller of two, where a NaN counts as missing"),
-    )
-)
+
+
+maximum = choice("maximum", "The greater of two")
+minimum = choice("minimum", "The smaller of two")
+fmax = choice("fmax", "The greater of two, where a NaN counts as missing")
+fmin = choice("fmin", "The smaller of two, where a NaN counts as missing")
 
 
 @primitive
-def where(condition, x, y):
+def where(condition: Operand, x: Operand, y: Operand) -> Any:
     """Elements of x where the condition holds, of y elsewhere."""
     return np.where(condition, x, y)
 
@@ -55,50 +56,68 @@ def where_dy(dz, z, condition, x, y):
     return np.where(condition, 0, dz)
 
 
-@primitive
-@named("clip")
-def between(x, lo, hi):
-    """x limited to lo ≤ y ≤ hi; on the boundary the gradient is that of x."""
+LOWEST, HIGHEST = -np.inf, np.inf  # sentinels for an open side; compared with `is`
+
+
+def clip_like_numpy(
+    op: Primitive,
+    a: Operand,
+    a_min: Operand | None = None,
+    a_max: Operand | None = None,
+    *,
+    min: Operand | None = None,
+    max: Operand | None = None,
+) -> Tensor:
+    """Limit values:  a_min ≤ y ≤ a_max, either side may be None.
+
+    The derivative on the boundary is 1.
+    """
+    lo, hi = a_min if min is None else min, a_max if max is None else max
+    return op.record(a, LOWEST if lo is None else lo, HIGHEST if hi is None else hi)
+
+
+@primitive(numpy=clip_like_numpy)
+def clip(x, lo, hi):
     return np.clip(x, None if lo is LOWEST else lo, None if hi is HIGHEST else hi)
 
 
-@between.gradient
+@clip.gradient
 def clip_dx(dy, y, x, lo, hi):
     return np.where((x >= lo) & (x <= hi), dy, 0)
 
 
-@between.gradient
+@clip.gradient
 def clip_dlo(dy, y, x, lo, hi):
     return np.where((x < lo) & (lo <= hi), dy, 0)
 
 
-@between.gradient
+@clip.gradient
 def clip_dhi(dy, y, x, lo, hi):
     return np.where((hi < x) | (hi < lo), dy, 0)
 
 
-LOWEST, HIGHEST = -np.inf, np.inf  # the bounds of an open side: found again by identity
-
-
-def clip(a: Any, a_min: Any = None, a_max: Any = None, *, min: Any = None, max: Any = None) -> Any:
-    """Limit values:  a_min ≤ y ≤ a_max, either side may be None; the derivative on the boundary is 1."""
-    lo, hi = a_min if min is None else min, a_max if max is None else max
-    return between(a, LOWEST if lo is None else lo, HIGHEST if hi is None else hi)
-
-
 def nan_to_num(
-    x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, neginf: Any = None
-) -> Any:
+    x: Operand,
+    copy: bool = True,
+    nan: float = 0.0,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
     """NaN and infinities replaced by numbers; their gradient is 0."""
+    x = as_tensor(x)
     limits = np.finfo(x.dtype)
     x = where(np.isnan(x), nan, x)
-    x = where(x == np.inf, np.asarray(limits.max if posinf is None else posinf, x.dtype), x)
-    return where(x == -np.inf, np.asarray(limits.min if neginf is None else neginf, x.dtype), x)
+    top = np.asarray(limits.max if posinf is None else posinf, x.dtype)
+    x = where(x == np.inf, top, x)
+    bottom = np.asarray(limits.min if neginf is None else neginf, x.dtype)
+    return where(x == -np.inf, bottom, x)
 
 
-def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+def select(
+    condlist: Sequence[Operand], choicelist: Sequence[Operand], default: Operand = 0
+) -> Tensor:
     """For each element the choice whose condition is the first to hold."""
-    y = default
+    y: Any = default
     for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
         y = where(condition, choice, y)
     return y

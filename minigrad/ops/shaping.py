@@ -1,14 +1,16 @@
-"""The same elements in another shape or order.  Imports `primitive` and `front`."""
+"""The same elements in another shape or order."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
+from numpy.typing import DTypeLike
 
-from minigrad.ops.front import named, shaped
-from minigrad.primitive import primitive
-from minigrad.tensor import constant
+from minigrad.operators import Axes, Operand, functions
+from minigrad.ops.signatures import as_tensor, np, some_axes
+from minigrad.primitive import Primitive, primitive
+from minigrad.tensor import Tensor, constant
 
 __all__ = [
     "astype",
@@ -24,15 +26,28 @@ __all__ = [
 __all__ += ["roll", "squeeze", "swapaxes", "transpose"]
 
 
-@shaped
-@primitive
+def reshape_like_numpy(op: Primitive, a: Operand, *lengths: Any, shape: Any = None) -> Tensor:
+    """The elements in another shape; one length may be −1.
+
+    The shape is one argument, as in NumPy, or several: `reshape(a, 2, 3)`.
+    """
+    return op.record(a, shape=one_or_several(lengths, shape))
+
+
+def one_or_several(values: tuple[Any, ...], value: Any) -> Any:
+    """What is given by name, else as one argument, else as several."""
+    if not values:
+        return value
+    return values[0] if len(values) == 1 else values
+
+
+@primitive(numpy=reshape_like_numpy, linear=True)
 def reshape(a, *, shape):
-    """The elements in another shape; one length may be −1."""
     return np.reshape(a, shape)
 
 
 @primitive
-def ravel(a):
+def ravel(a: Operand) -> Any:
     """The elements in one axis."""
     return np.ravel(a)
 
@@ -40,13 +55,17 @@ def ravel(a):
 flatten = ravel
 
 
-@primitive
-def expand_dims(a, *, axis):
+def expand_dims_like_numpy(op: Primitive, a: Operand, axis: int | Sequence[int]) -> Tensor:
     """With a new axis of length 1 at each place of `axis`."""
+    return op.record(a, axis=axis)
+
+
+@primitive(numpy=expand_dims_like_numpy, linear=True)
+def expand_dims(a, *, axis):
     return np.expand_dims(a, axis)
 
 
-@primitive
+@primitive(numpy=some_axes)
 def squeeze(a, *, axis=None):
     """Without the axes of length 1 (all of them, or those given)."""
     return np.squeeze(a, axis)
@@ -60,23 +79,32 @@ def reshaped_da(dy, y, a, **constants):
     return np.reshape(dy, a.shape)
 
 
-@shaped
-@primitive
+def transpose_like_numpy(op: Primitive, a: Operand, *order: Any, axes: Any = None) -> Tensor:
+    """The axes in another order; by default reversed.
+
+    The order is one argument, as in NumPy, or several: `transpose(a, 1, 0)`.
+    """
+    return op.record(a, axes=one_or_several(order, axes))
+
+
+@primitive(numpy=transpose_like_numpy)
 def transpose(a, *, axes=None):
-    """The axes in another order; by default reversed."""
     return np.transpose(a, axes)
 
 
 @transpose.gradient
 def transpose_da(dy, y, a, axes=None):
-    return np.transpose(
-        dy, None if axes is None else np.argsort([k % a.ndim for k in axes]).tolist()
-    )
+    inverse = None if axes is None else np.argsort([k % a.ndim for k in axes]).tolist()
+    return np.transpose(dy, inverse)
 
 
-@primitive
-def swapaxes(a, *, axis1, axis2):
+def swapaxes_like_numpy(op: Primitive, a: Operand, axis1: int, axis2: int) -> Tensor:
     """Two axes exchanged."""
+    return op.record(a, axis1=axis1, axis2=axis2)
+
+
+@primitive(numpy=swapaxes_like_numpy)
+def swapaxes(a, *, axis1, axis2):
     return np.swapaxes(a, axis1, axis2)
 
 
@@ -85,9 +113,15 @@ def swapaxes_da(dy, y, a, axis1, axis2):
     return np.swapaxes(dy, axis1, axis2)
 
 
-@primitive
-def moveaxis(a, *, source, destination):
+def moveaxis_like_numpy(
+    op: Primitive, a: Operand, source: int | Sequence[int], destination: int | Sequence[int]
+) -> Tensor:
     """Axes moved to other places."""
+    return op.record(a, source=source, destination=destination)
+
+
+@primitive(numpy=moveaxis_like_numpy)
+def moveaxis(a, *, source, destination):
     return np.moveaxis(a, source, destination)
 
 
@@ -96,9 +130,13 @@ def moveaxis_da(dy, y, a, source, destination):
     return np.moveaxis(dy, destination, source)
 
 
-@primitive
-def broadcast_to(a, *, shape):
+def broadcast_to_like_numpy(op: Primitive, a: Operand, shape: int | Sequence[int]) -> Tensor:
     """Repeated along axes of length 1 and new leading axes."""
+    return op.record(a, shape=shape)
+
+
+@primitive(numpy=broadcast_to_like_numpy)
+def broadcast_to(a, *, shape):
     return np.broadcast_to(a, shape)
 
 
@@ -107,7 +145,7 @@ def broadcast_to_da(dy, y, a, shape):
     return dy
 
 
-@primitive
+@primitive(numpy=some_axes)
 def flip(m, *, axis=None):
     """The order of the elements reversed along the axis (None: all)."""
     return np.flip(m, axis)
@@ -118,9 +156,15 @@ def flip_dm(dy, y, m, axis=None):
     return np.flip(dy, axis)
 
 
-@primitive
-def roll(a, *, shift, axis=None):
+def roll_like_numpy(
+    op: Primitive, a: Operand, shift: int | Sequence[int], axis: Axes = None
+) -> Tensor:
     """The elements shifted along the axis; those that leave at the end come back at the start."""
+    return op.record(a, shift=shift, axis=axis)
+
+
+@primitive(numpy=roll_like_numpy)
+def roll(a, *, shift, axis=None):
     return np.roll(a, shift, axis)
 
 
@@ -129,46 +173,51 @@ def roll_da(dy, y, a, shift, axis=None):
     return np.roll(dy, np.negative(shift).tolist(), axis)
 
 
-@primitive
-@named("astype")
-def cast(x, *, dtype):
-    """The elements in another floating dtype; the gradient comes back in the old one."""
+def astype_like_numpy(op: Primitive, x: Operand, dtype: DTypeLike, copy: bool = True) -> Tensor:
+    """The elements in another dtype; if it is not a floating one, the result has no history."""
+    x = as_tensor(x)
+    if np.dtype(dtype).kind != "f":
+        return constant(x.data.astype(dtype))
+    return x if x.dtype == dtype and not copy else op.record(x, dtype=np.dtype(dtype))
+
+
+@primitive(numpy=astype_like_numpy)
+def astype(x, *, dtype):
     return x.astype(dtype)
 
 
-@cast.gradient
+@astype.gradient
 def astype_dx(dy, y, x, dtype):
     return dy
 
 
-def astype(x: Any, dtype: Any, copy: Any = True) -> Any:
-    """The elements in another dtype; if it is not a floating one, the result has no history."""
-    if np.dtype(dtype).kind == "f":
-        return x if x.dtype == dtype and not copy else cast(x, dtype=np.dtype(dtype))
-    return constant(x.data.astype(dtype))
+def pad_like_numpy(
+    op: Primitive,
+    array: Operand,
+    pad_width: Any,
+    mode: str = "constant",
+    constant_values: float = 0,
+) -> Tensor:
+    """Surround with elements: a constant, or copies.
+
+    mode: constant, or one of NumPy's that copy: edge, reflect, symmetric, wrap.
+    """
+    x = as_tensor(array)
+    widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
+    if mode == "constant":
+        return op.record(x, pad_width=widths, value=constant_values)
+    for axis, width in enumerate(widths):
+        places = np.pad(np.arange(x.shape[axis]), width, mode)
+        x = functions["take"](x, places, axis)
+    return x
 
 
-@primitive
-@named("pad")
-def padded(a, *, pad_width, value):
-    """Surrounded by a constant: pad_width[k] elements before and after along axis k."""
+@primitive(numpy=pad_like_numpy)
+def pad(a, *, pad_width, value):
     return np.pad(a, pad_width, constant_values=value)
 
 
-@padded.gradient
+@pad.gradient
 def pad_da(dy, y, a, pad_width, value):
-    return dy[
-        tuple(slice(before, before + n) for (before, _), n in zip(pad_width, a.shape, strict=True))
-    ]
-
-
-def pad(array: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0) -> Any:
-    """Surround with elements: a constant, or copies in one of NumPy's modes edge, reflect, symmetric, wrap."""
-    widths = np.broadcast_to(pad_width, (array.ndim, 2)).tolist()
-    if mode == "constant":
-        return padded(array, pad_width=widths, value=constant_values)
-    from minigrad.ops.indexing import take
-
-    for axis, width in enumerate(widths):
-        array = take(array, np.pad(np.arange(array.shape[axis]), width, mode), axis)
-    return array
+    inside = [slice(before, before + n) for (before, _), n in zip(pad_width, a.shape, strict=True)]
+    return dy[tuple(inside)]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.primitive import primitive
+from minigrad.primitive import Primitive, primitive
 from minigrad.program.arguments import GivenFloat
 from minigrad.program.errors import CompileError
 from minigrad.program.ir import Operand, Ref, Row, Statement
@@ -202,7 +202,7 @@ class Origins:
     def _regular(self, array: Array) -> Statement | None:
         """A fill with one number, or a count."""
         constants: dict[str, Any] = {"shape": array.shape, "dtype": array.dtype}
-        op = None
+        op: Primitive | None = None
         if _is_uniform(array):
             op, constants["value"] = filled, array.flat[0].item() if array.size else 0
         elif array.dtype.kind in "iu" and np.array_equal(array.ravel(), np.arange(array.size)):

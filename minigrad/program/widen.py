@@ -6,7 +6,7 @@ of the result are views, which cost nothing.
 
 from __future__ import annotations
 
-from minigrad.ops.joining import split_at
+from minigrad.ops.joining import split
 from minigrad.program.align import reached
 from minigrad.program.ir import Operand, Program, Ref, Statement
 from minigrad.program.simplify import replace_everywhere
@@ -81,4 +81,4 @@ def _columns(s: Statement, start: int, stop: int, node: Tensor | None) -> Statem
     shape = (*s.shape[:-1], stop - start)
     constants = {"ends": ends, "axis": -1}
     operands: list[Operand] = [Ref(s, 0)]
-    return Statement(split_at, constants, shape, s.dtype, s.steps, node, which, operands=operands)
+    return Statement(split, constants, shape, s.dtype, s.steps, node, which, operands=operands)

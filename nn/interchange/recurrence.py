@@ -60,7 +60,7 @@ class Sequence(NamedTuple):
         count = write("Squeeze", write("Shape", write.value(first), start=0, end=1))
         t = write("Range", write.ints(0, "start"), count, write.ints(1, "step"))
         steps = write.bound(np.arange(first.shape[0]), t)
-        return mg.less(mg.expand_dims(steps, 1), self.lengths)
+        return mg.expand_dims(steps, 1) < self.lengths
 
 
 def tensor_of(x: Any) -> mg.Tensor:

@@ -377,7 +377,8 @@ def test_the_module_is_not_changed_and_stays_in_training(tmp_path: Path) -> None
 
 # primitives
 
-PRIMITIVES = sorted(name for name, op in registry.items() if op.differentiable and name in CHECKS)
+BY_NAME = {op.__name__: op for op in registry.values()}
+PRIMITIVES = sorted(name for name, op in BY_NAME.items() if op.differentiable and name in CHECKS)
 CASES = [
     pytest.param(name, case[0], case[1:], id=f"{name}-{k}")
     for name in PRIMITIVES
@@ -390,7 +391,7 @@ def test_every_differentiable_primitive_is_translated_or_refused() -> None:
     folder = str(Path(mg.__file__).parent)
     own = {
         name
-        for name, op in registry.items()
+        for name, op in BY_NAME.items()
         if op.differentiable and op.forward.__code__.co_filename.startswith(folder)
     }
     assert not TABLE.keys() & REASONS.keys()
@@ -428,13 +429,13 @@ SPECIAL = np.array(
 ELEMENTWISE = [
     name
     for name in PRIMITIVES
-    if registry[name].elementwise or name in ("sigmoid", "relu", "softplus")
+    if BY_NAME[name].elementwise or name in ("sigmoid", "relu", "softplus")
 ]
 
 
 @pytest.mark.parametrize("name", [name for name in ELEMENTWISE if name not in REASONS])
 def test_a_primitive_gives_the_same_where_numbers_are_special(name: str) -> None:
-    op = registry[name]
+    op = BY_NAME[name]
     pairs = [x.ravel() for x in np.meshgrid(SPECIAL, SPECIAL)]
     compare(*both(op, *pairs[: op.arity]), 1e-6)
 

@@ -54,7 +54,7 @@ def test_gradients_are_those_of_eager_at_every_length(name: str, dtype: Any) -> 
             loss, grads = step(net, *arguments)[:2]
             wanted = step.eager(step._bound((net, *arguments), {}))
             assert grads.keys() == wanted.grads.keys()
-            limit = 1e-6 if dtype == np.float32 else 1e-12
+            limit = 2e-6 if dtype == np.float32 else 1e-12  # sums in another order
             assert worst(grads, wanted.grads) <= limit
             assert abs(loss - wanted.loss) <= limit * max(abs(wanted.loss), 1)
             assert all(dx.dtype == dtype for dx in grads.values())
