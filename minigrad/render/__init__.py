@@ -1,15 +1,17 @@
-"""Graph → picture: a Graphviz drawing of an unrolled graph on a time grid.  Loaded, with Graphviz, only when drawing.
+"""Graph → picture: a Graphviz drawing of an unrolled graph on a time grid.  Loaded, with Graphviz,
+only when drawing.
 
     Graph ──read, rows──▶ Reading ──group, link──▶ Picture ──measure──▶ Norms
           ──arrange, routes──▶ Layout ──paint──▶ Canvas ──▶ DOT text ──graphviz_run──▶ file
 
-Each is a value made by one function: a `Picture` says what is drawn (rows, tiles, boxes, links, no coordinates), a
-`Layout` where it stands, a `Canvas` in which look.
+Each is a value made by one function: a `Picture` says what is drawn (rows, tiles, boxes, links, no
+coordinates), a `Layout` where it stands, a `Canvas` in which look.
 """
 
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
@@ -34,16 +36,23 @@ LARGEST = 2_000_000  # bytes of SVG that a notebook still shows quickly
 def to_dot(graph: Graph, **options: Unpack[PictureOptions]) -> graphviz.Digraph:
     """The graph as a `graphviz.Digraph` with every position pinned.
 
-    view: "ops" every operation; "affine" sums of products with parameters as one; "blocks" one box for each module or
+    view: "ops" every operation; "affine" sums of products with parameters as one; "blocks" one box
+    for each module or
     scope; "cells" one box for each cell.
     time: "unrolled"; "rolled" one step for all, its states through delays; "both" side by side.
-    steps: "all"; slices of the steps as "0:2,-2:"; "auto" leaves out the middle of a graph that is too long to read.
-    backward: edges reversed, coloured and widened by the logarithm of the gradient on that very edge.
-    fit: "slide" (1920 × 1080 pixels) or "column" (800 pixels): no text under 12 pixels there, else steps are wrapped,
+    steps: "all"; slices of the steps as "0:2,-2:"; "auto" leaves out the middle of a graph that is
+    too long to read.
+    backward: edges reversed, coloured and widened by the logarithm of the gradient on that very
+    edge.
+    fit: "slide" (1920 × 1080 pixels) or "column" (800 pixels): no text under 12 pixels there, else
+    steps are wrapped,
     folded or left out.  per_row: how many steps stand in one row before the next begins.
-    scale: the decades (lo, hi) of the colours, else those of the picture.  highlight: nodes with a thick red border.
-    count_from: the number that pictures give to the first step.  blocks: the scope of a block that is opened.
-    title, legend: a line over the picture, and what the shapes mean.  labels: other names, as {"h": "H"}.
+    scale: the decades (lo, hi) of the colours, else those of the picture.  highlight: nodes with a
+    thick red border.
+    count_from: the number that pictures give to the first step.  blocks: the scope of a block that
+    is opened.
+    title, legend: a line over the picture, and what the shapes mean.  labels: other names, as {"h":
+    "H"}.
     values: data and gradient of what is one number, shape and mean of what is not.
     Raises ValueError or TypeError for an option that is none, before anything is drawn.
 
@@ -61,7 +70,8 @@ def to_dot(graph: Graph, **options: Unpack[PictureOptions]) -> graphviz.Digraph:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Without the cyclic collector: a drawing makes no cycles, and of a long one its scans are 30 % of the time."""
+    """Without the cyclic collector: a drawing makes no cycles, and of a long one its scans are 30 %
+    of the time."""
     was = gc.isenabled()
     gc.disable()
     try:
@@ -72,16 +82,19 @@ def _uncollected() -> Iterator[None]:
 
 
 def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
-    """Write the picture to a file in the format of its suffix (svg, png, pdf, gv, ...); returns the path.
+    """Write the picture to a file in the format of its suffix (svg, png, pdf, gv, ...); returns the
+    path.
 
-    The options are those of `to_dot`.  Without a dot program and without pygraphviz the text of the picture is written
+    The options are those of `to_dot`.  Without a dot program and without pygraphviz the text of the
+    picture is written
     as .gv, and the error says so.
     """
     with _uncollected():
         graphviz_run.check(path, graphviz_run.PAGES)
         if is_page(path):
             return make_page({"": graph}, checked("page", **options)).save(path)
-        return save(path, lambda: draw(graph, checked(**options)))
+        pixels = not str(path).lower().endswith((".pdf", ".svg", ".ps"))
+        return save(path, lambda: draw(graph, checked(**options), pixels))
 
 
 def page(graph: Graph, **options: Unpack[PictureOptions]) -> Page:
@@ -91,7 +104,8 @@ def page(graph: Graph, **options: Unpack[PictureOptions]) -> Page:
 
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-    """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never raises."""
+    """What a notebook shows: the picture as SVG of at most 2 MB, with a line of text; never
+    raises."""
     attempts: tuple[PictureOptions, ...] = (
         {}, {"steps": "0:1,-1:"}, {"view": "cells"}, {"view": "cells", "steps": "0:1,-1:"},
     )  # fmt: skip
@@ -101,7 +115,18 @@ def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[s
             svg = to_dot(graph, **options).pipe("svg", encoding="utf-8")
             if len(svg) < LARGEST:
                 note = f"\ndrawn with {options}: {limit} otherwise" if options else ""
-                return {"image/svg+xml": svg, "text/plain": f"{graph!r}{note}"}
+                return {"image/svg+xml": _scaling(svg), "text/plain": f"{graph!r}{note}"}
         return {"text/plain": f"{graph!r}\nno picture: {limit} in every view"}
     except Exception as error:
         return {"text/plain": f"Graph\n(no picture: {type(error).__name__}: {error})"}
+
+
+def _scaling(svg: str) -> str:
+    """An SVG that is as wide as the cell of a notebook, if it is wider than that at its own
+    size."""
+    found = re.search(r'<svg width="[^"]*" height="[^"]*"\s+viewBox="\S+ \S+ (\S+) \S+"', svg)
+    if found is None:
+        return svg
+    size = f'<svg style="max-width: {found[1]}pt; height: auto" width="100%"'
+    whole = re.sub(r'<svg width="[^"]*" height="[^"]*"', size, found[0])
+    return svg.replace(found[0], whole, 1)

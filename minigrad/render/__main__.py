@@ -1,4 +1,5 @@
-"""`python -m minigrad.render script.py -o picture.svg`: draw the graph of a program's loss without changing it."""
+"""`python -m minigrad.render script.py -o picture.svg`: draw the graph of a program's loss without
+changing it."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ READ |= {name: {"type": int} for name in ("per_row", "count_from")}
 
 
 class FoundError(BaseException):
-    """Ends the program when the backward pass to be drawn begins; no `except Exception` of its own stops it."""
+    """Ends the program when the backward pass to be drawn begins; no `except Exception` of its own
+    stops it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    """The words of the command line: a program, where the picture goes, and the options of pictures."""
+    """The words of the command line: a program, where the picture goes, and the options of
+    pictures."""
     parser = argparse.ArgumentParser(
         "python -m minigrad.render",
         description="Run a program up to its backward pass (`backward` or `mg.grad`) and draw the "

@@ -1,7 +1,7 @@
 """Where everything of a picture stands: its `Layout`.
 
-Columns run from left to right, bands of rows from bottom to top, and lines, if steps are wrapped, from top to bottom.
-What gathers values of several time steps is a bar over them.
+Columns run from left to right, bands of rows from bottom to top, and lines, if steps are wrapped,
+from top to bottom. What gathers values of several time steps is a bar over them.
 """
 
 from __future__ import annotations
@@ -49,10 +49,14 @@ class Layout:
     """Where everything stands, in points; y grows upwards.
 
     boxes, frames: places of boxes, and of the frames of tiles.
-    panels: the frames around all inner steps of one step of an outer axis, each with one of their tiles.
-    bars: the boxes that are bars, with the places of their pieces.  tags: places of the tags on boxes.
-    links: the splines of links, from source to target.  lanes: of a link within a tile, the state on whose way it lies.
-    captions: where the text of a link stands.  gutters: the links that only cross a gutter, or the end of a line.
+    panels: the frames around all inner steps of one step of an outer axis, each with one of their
+    tiles.
+    bars: the boxes that are bars, with the places of their pieces.  tags: places of the tags on
+    boxes.
+    links: the splines of links, from source to target.  lanes: of a link within a tile, the state
+    on whose way it lies.
+    captions: where the text of a link stands.  gutters: the links that only cross a gutter, or the
+    end of a line.
     taps: the splines from the rails of parameters, and where their texts stand.
     rails: the places of the pieces of each rail.
     """
@@ -109,7 +113,8 @@ class Place:
 
 @dataclass(eq=False)
 class Grid:
-    """The places of tiles in columns, bands and lines; what `routes` needs to draw links between them."""
+    """The places of tiles in columns, bands and lines; what `routes` needs to draw links between
+    them."""
 
     picture: Picture
     texts: Texts
@@ -157,7 +162,8 @@ class Grid:
         return [box for box in self.picture.tiles[tile] if box.beside == where]
 
     def gathered(self, box: Box) -> list[Link]:
-        """What a box outside of time gathers from several steps, over which it is drawn as a bar."""
+        """What a box outside of time gathers from several steps, over which it is drawn as a
+        bar."""
         if not self.picture.graph.axes or box.tile.row.timed or box.beside:
             return []
         into = [link for link in self.into[box.tile] if link.target is box]
@@ -258,7 +264,8 @@ class Grid:
         return self.side(source.tile, not source.beside)
 
     def rises(self, link: Link) -> bool:
-        """Whether a link goes straight up: from an input, or from the top of a column into the tile or bar above."""
+        """Whether a link goes straight up: from an input, or from the top of a column into the tile
+        or bar above."""
         source, target = link.source, link.target
         if source.beside:
             return source.beside == "below" and source.tile == target.tile
@@ -298,9 +305,10 @@ class Grid:
         return self.border(side, 7 + RISER * number)
 
     def put_columns(self) -> None:
-        """The x of each column, with gutters that hold verticals, boxes beside tiles and the dots of hidden steps."""
+        """The x of each column, with gutters that hold verticals, boxes beside tiles and the dots
+        of hidden steps."""
         count, headings = len(self.columns), self.texts.heading_widths()
-        widths, room = [0.0] * count, [0.0] * (count + 1)
+        widths, before, after = [0.0] * count, [0.0] * (count + 1), [0.0] * (count + 1)
         for place in self.places.values():
             tile, k = place.tile, place.column
             inputs = sum(self.outlines[box].width + 5 for box in self.beside(tile, "below"))
@@ -308,11 +316,11 @@ class Grid:
                 inputs = 2 * (inputs - 14)
             needed = place.pattern.width, headings.get(tile, 0.0), inputs
             widths[k] = max(widths[k], *needed)
-            before = k + 1 if tile.row.reverse else k
-            after = k if tile.row.reverse else k + 1
-            room[before] = max(room[before], self.room_before(place))
-            stubs = [self.outlines[box].width + 14 for box in self.beside(tile, "after")]
-            room[after] = max([room[after], *stubs])
+            entry, leaving = (k + 1, k) if tile.row.reverse else (k, k + 1)
+            before[entry] = max(before[entry], self.room_before(place))
+            stubs = [self.outlines[box].width + 16 for box in self.beside(tile, "after")]
+            after[leaving] = max([after[leaving], *stubs])
+        room = [a + b for a, b in zip(before, after, strict=True)]
         lines = [len(self.risers[k - 1, True]) + len(self.risers[k, False]) for k in range(count)]
         gaps = [max(GUTTER if k else 0.0, room[k]) + RISER * lines[k] for k in range(count)]
         starts = {k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]}
@@ -342,7 +350,8 @@ class Grid:
         return max([ELLIPSIS if hidden else 0.0, marks + 16, *widths])
 
     def marks_before(self, place: Place) -> float:
-        """How much room the texts need that stand in front of a tile: marks, and the states of delays."""
+        """How much room the texts need that stand in front of a tile: marks, and the states of
+        delays."""
         texts = [
             link.mark or link.lane
             for links in place.ins.values()
@@ -354,7 +363,8 @@ class Grid:
     # bands
 
     def put_bands(self, gaps: dict[int, float]) -> None:
-        """The y of each band; under it there is room for inputs, and a gap for links from elsewhere."""
+        """The y of each band; under it there is room for inputs, and a gap for links from
+        elsewhere."""
         bands = defaultdict[int, dict[Row, list[Place]]](dict)
         for place in sorted(self.places.values(), key=lambda place: place.column):
             bands[self.level[place.tile.row]].setdefault(place.tile.row, []).append(place)
@@ -491,7 +501,8 @@ class Grid:
         return heights
 
     def port_height(self, place: Place, box: Box, ports: dict[Box, Port]) -> float:
-        """The height at which a link enters a tile from a box before it, or leaves it for one behind it."""
+        """The height at which a link enters a tile from a box before it, or leaves it for one
+        behind it."""
         if box in ports:
             return place.port_y(ports[box])
         for link in self.into[place.tile]:

@@ -78,7 +78,8 @@ class Plan:
 
 
 def _shared(picture: Picture) -> dict[Tensor, int]:
-    """The parameters that several tiles use, if they are few enough to be drawn as rails over one row."""
+    """The parameters that several tiles use, if they are few enough to be drawn as rails over one
+    row."""
     rows = {tile.row for tile in picture.tiles if tile.row.timed}
     if len(rows) != 1 or picture.view == "cells":
         return {}
@@ -91,7 +92,8 @@ def _shared(picture: Picture) -> dict[Tensor, int]:
 
 
 def plan(graph: Graph, options: Options, *, limit: int | None = None, quiet: bool = False) -> Plan:
-    """The picture of a graph, and what its backward pass brings: all of it, or only the first steps."""
+    """The picture of a graph, and what its backward pass brings: all of it, or only the first
+    steps."""
     reading = read(graph)
     set_rows(reading)
     rolled = options.time == "rolled" and bool(graph.axes)
@@ -127,7 +129,8 @@ def _origins(reading: Reading, highlight: tuple[Tensor, ...]) -> set[Tensor]:
 
 
 def _marked(picture: Picture, nodes: set[Tensor]) -> tuple[set[Any], int]:
-    """The boxes and parameters that stand for some nodes, and how many of them nothing stands for."""
+    """The boxes and parameters that stand for some nodes, and how many of them nothing stands
+    for."""
     boxes = {box for box in picture.boxes if nodes.intersection(box.nodes)}
     parameters = {tag.parameter for box in picture.boxes for tag in box.tags} & nodes
     seen = {node for box in boxes for node in box.nodes} | parameters
@@ -152,8 +155,9 @@ def canvas_of(graph: Graph, options: Options) -> Canvas:
 # pages
 
 
-def draw(graph: Graph, options: Options) -> Drawing:
-    """The picture, at the size that is asked for."""
+def draw(graph: Graph, options: Options, pixels: bool = True) -> Drawing:
+    """The picture, at the size that is asked for; pixels: whether it may become an image of
+    pixels."""
     if options.fit is not None:
         canvas, _ = fitted(options, lambda tried: canvas_of(graph, tried), bool(graph.axes))
         return canvas.digraph(page_size(options.fit))
@@ -161,7 +165,7 @@ def draw(graph: Graph, options: Options) -> Drawing:
     left, bottom, right, top = canvas.page()
     longest = max(right - left, top - bottom) + 100
     dpi = min(144 if longest < 4000 else 96, 32_000 * 72 / longest)
-    return canvas.digraph({"dpi": f"{dpi:.0f}"})
+    return canvas.digraph({"dpi": f"{dpi:.0f}"} if pixels else {})
 
 
 def page_size(fit: str) -> dict[str, str]:
@@ -172,7 +176,8 @@ def page_size(fit: str) -> dict[str, str]:
 def fitted(
     options: Options, canvas_for: Callable[[Options], Canvas], timed: bool
 ) -> tuple[Canvas, Options]:
-    """The first picture, of ever smaller ones, whose text is readable at its size; else the most readable one.
+    """The first picture, of ever smaller ones, whose text is readable at its size; else the most
+    readable one.
 
     With the options that it is drawn with.
     """
@@ -216,7 +221,8 @@ def _lines(options: Options, canvas_for: Callable[[Options], Canvas]) -> Iterato
 
 
 def attempts(options: Options, timed: bool) -> Iterator[Options]:
-    """The options as asked, then ever smaller pictures: fewer steps, folded operations, cells, rolled."""
+    """The options as asked, then ever smaller pictures: fewer steps, folded operations, cells,
+    rolled."""
     views = [
         view
         for view in VIEWS[VIEWS.index(options.view) :]
@@ -243,7 +249,8 @@ def changes(asked: Options, drawn: Options) -> str:
 
 
 def save(path: str | PathLike[str], drawing: Callable[[], Drawing]) -> str:
-    """Write a drawing in the format of the path's suffix, all or nothing; without Graphviz its text, and say so."""
+    """Write a drawing in the format of the path's suffix, all or nothing; without Graphviz its
+    text, and say so."""
     graphviz_run.check(path)
     text = drawing().source
     try:

@@ -1,4 +1,5 @@
-"""A font for machines that have none, where PNG and PDF would show empty boxes.  Imports nothing of minigrad."""
+"""A font for machines that have none, where PNG and PDF would show empty boxes.  Imports nothing of
+minigrad."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ FOLDERS = (
 
 @lru_cache(maxsize=1)
 def environment() -> dict[str, str]:
-    """What to add to the environment of Graphviz: nothing where there are fonts, else those that matplotlib ships."""
+    """What to add to the environment of Graphviz: nothing where there are fonts, else those that
+    matplotlib ships."""
     if (
         not sys.platform.startswith("linux")
         or "FONTCONFIG_FILE" in os.environ
@@ -34,7 +36,7 @@ def environment() -> dict[str, str]:
     fonts = Path(found.origin).parent / "mpl-data/fonts/ttf" if found and found.origin else None
     if fonts is None or not fonts.is_dir():
         warnings.warn(
-            "no font on this machine: text in PNG and PDF will be empty boxes (SVG is not affected); "
+            "no font on this machine: text in PNG and PDF will be empty boxes (not in SVG); "
             "install fonts, or matplotlib, which ships some",
             stacklevel=2,
         )

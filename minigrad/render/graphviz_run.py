@@ -1,4 +1,5 @@
-"""Running Graphviz: the dot program if there is one, else pygraphviz.  Imports graphviz and pygraphviz when needed.
+"""Running Graphviz: the dot program if there is one, else pygraphviz.  Imports graphviz and
+pygraphviz when needed.
 
 Nothing that Graphviz prints reaches the user; what it refuses becomes an error of ours.
 """
@@ -22,13 +23,18 @@ from minigrad.render.splines import Point
 FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps")
 PAGES = ("html", "htm")  # which Graphviz has no part in
 WITH_FONTS = ("png", "pdf", "jpg", "ps")  # an SVG leaves its text to whoever shows it
-INSTALL = "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), or Graphviz itself, which has dot"
-LONG = 2_000_000  # characters of text from which freeing the layout would take Graphviz longer than making it:
-# that time grows with the square of the length (4 000 steps: 40 s), so a process is begun that ends without freeing
+INSTALL = (
+    "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), "
+    "or Graphviz itself, which has dot"
+)
+# Characters of text from which Graphviz takes longer to free a layout than to make it (the time
+# grows with the square of the length, 40 s at 4 000 steps): a process is begun that frees nothing.
+LONG = 2_000_000
 CHILD = """
 import os, sys, pygraphviz
 pygraphviz.graphviz.gvFreeLayout = lambda *_: None
-sys.stdout.buffer.write(pygraphviz.AGraph(string=sys.stdin.read()).draw(format=sys.argv[1], prog="dot"))
+graph = pygraphviz.AGraph(string=sys.stdin.read())
+sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
 sys.stdout.flush()
 os._exit(0)
 """

@@ -1,4 +1,5 @@
-"""Which values become one box, in the view asked for: running sums, affine sums, blocks, whole cells."""
+"""Which values become one box, in the view asked for: running sums, affine sums, blocks, whole
+cells."""
 
 from __future__ import annotations
 
@@ -121,7 +122,8 @@ def _affine(
 def _block_keys(
     names: Names, drawn: Sequence[Value], opened: str | None
 ) -> dict[Value, tuple[Any, str]]:
-    """The block of each value that is in one, and what the block is called: one call of a module, or a scope."""
+    """The block of each value that is in one, and what the block is called: one call of a module,
+    or a scope."""
     deepest = defaultdict[Tile, set[str]](set)
     for value in drawn:
         deepest[value.tile].add(value.node.scope)
@@ -148,7 +150,8 @@ def _block_keys(
 
 
 def _block_name(names: Names, value: Value, scope: Any) -> str:
-    """What a block is called: by its scope; in a traced backward pass by the scope whose gradient it computes."""
+    """What a block is called: by its scope; in a traced backward pass by the scope whose gradient
+    it computes."""
     forward = forward_of(value.node)
     if forward is None:
         return names.shown(scope.name)
@@ -185,7 +188,8 @@ def _opens(path: str, opened: str) -> bool:
 
 
 def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group]:
-    """In each step one box for all that the states are made of; around it one for each named value or module."""
+    """In each step one box for all that the states are made of; around it one for each named value
+    or module."""
     groups: list[Group] = []
     group_of: dict[Value, Group] = {}
     cells: dict[Tile, Group] = {}
@@ -212,7 +216,8 @@ def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group
 
 
 def find_core(names: Names, drawn: Sequence[Value]) -> set[Value]:
-    """The operations that lead to a state in their step; of a single step written out, all but its losses."""
+    """The operations that lead to a state in their step; of a single step written out, all but its
+    losses."""
     core: set[Value] = set()
     front = [value for value in drawn if value.state and value.time]
     if not front and names.graph.axes:
@@ -228,7 +233,8 @@ def find_core(names: Names, drawn: Sequence[Value]) -> set[Value]:
 
 
 def _joined(names: Names, value: Value, users: Iterable[Group]) -> Group | None:
-    """The box that a value belongs to: that of its only user, if it has no name and is no module's result."""
+    """The box that a value belongs to: that of its only user, if it has no name and is no module's
+    result."""
     found = set(users)
     if len(found) != 1 or names.variable(value.node):
         return None

@@ -1,4 +1,5 @@
-"""A graph as a `Picture`: its groups as boxes, its edges as links, or as tags where they come from a parameter."""
+"""A graph as a `Picture`: its groups as boxes, its edges as links, or as tags where they come from
+a parameter."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from minigrad.render.picture import Box, Column, End, Link, Part, Picture, Row, 
 from minigrad.render.read import Feed, Reading, Value, forward_of, op_name, role_of, site_of
 from minigrad.tensor import Tensor
 
+NOTHING: Any = Part(None)  # type: ignore[arg-type]  # what a delay or a loose end stands for
 SIGNS = {"subtract": "−", "divide": "÷"}
 Shown = Callable[[Value], bool]
 
@@ -108,7 +110,8 @@ class _Maker:
     # edges
 
     def add_edge(self, value: Value, k: int, feed: Feed) -> None:
-        """What flows into one value from one other: added to the link or the tag that it belongs to."""
+        """What flows into one value from one other: added to the link or the tag that it belongs
+        to."""
         source, target = feed.source, self.box[value]
         if self.box.get(source) is target or is_number(source.node):
             return
@@ -125,7 +128,8 @@ class _Maker:
             self.link(value, position, feed, target, slot)
 
     def is_tag(self, source: Value, slot: tuple[str, int]) -> bool:
-        """Whether a leaf is a parameter, or a constant that many boxes use; neither enters a step as an input."""
+        """Whether a leaf is a parameter, or a constant that many boxes use; neither enters a step
+        as an input."""
         node = source.node
         if not is_leaf(source) or slot[0] or role_of(node) or node.time is not None:
             return False
@@ -191,7 +195,8 @@ class _Maker:
         return self.last_shown(source, value, target)
 
     def sign(self, value: Value, k: int, feed: Feed) -> str:
-        """What stands beside the arrowhead: which operand is subtracted, or that it is transposed."""
+        """What stands beside the arrowhead: which operand is subtracted, or that it is
+        transposed."""
         number = is_number(self.graph.inputs(value.node)[0])  # then the box says 1−
         if k == 1 and value.op in SIGNS and not number:
             return SIGNS[value.op]
@@ -232,7 +237,8 @@ class _Maker:
         return self.add_box("input", label, [leaf], tile, beside="below" if below else "")
 
     def initial(self, value: Value, leaf: Value, target: _Box, lane: str, steps: int) -> _Box:
-        """The box of an initial state, at the beginning of its row also where only a later step takes it."""
+        """The box of an initial state, at the beginning of its row also where only a later step
+        takes it."""
         name = naming.label(self.graph, leaf.node)
         lane = lane or name.removesuffix("_init")
         index = self.times.index(value) - steps
@@ -270,7 +276,8 @@ class _Maker:
         return self.makers.get((row, key), [])
 
     def last_shown(self, source: Value, value: Value, target: _Box) -> tuple[_Box | None, int]:
-        """The stand-in for a value of a hidden step: the same value in the nearest drawn step before it."""
+        """The stand-in for a value of a hidden step: the same value in the nearest drawn step
+        before it."""
         if not source.time or self.gathers(value):
             return None, 0
         here = self.times.index(source)
@@ -287,7 +294,8 @@ class _Maker:
         return box, sum(way * p not in self.times.drawn(self.drawn, source) for p in between)
 
     def gathers(self, value: Value) -> bool:
-        """Whether a value outside of time takes in several steps; those that are hidden need no link."""
+        """Whether a value outside of time takes in several steps; those that are hidden need no
+        link."""
         sources = {feed.source.time for feed in value.feeds if feed.source.time}
         return not value.time and len(sources) > 1
 
@@ -369,12 +377,14 @@ class _Maker:
     # the end
 
     def finish(self, notes: Sequence[str]) -> Picture:
-        """The picture: all boxes with their ids, all links, and what is counted instead of drawn."""
+        """The picture: all boxes with their ids, all links, and what is counted instead of
+        drawn."""
         order = sorted(self.boxes, key=_tile_order)
         rows = list(dict.fromkeys(tile.row for tile in order))
         if self.view == "cells":  # from the bottom up
+            into_cells = {link.source for link in self.links.values() if link.target.kind == "cell"}
             for boxes in self.boxes.values():
-                boxes.sort(key=lambda box: box.kind != "input")
+                boxes.sort(key=lambda box: _height(box, box in into_cells))
         made: dict[_Box, Box] = {}
         tiles: dict[Tile, tuple[Box, ...]] = {}
         for tile in order:
@@ -438,11 +448,20 @@ class _Maker:
         if stepwise:
             yield f"one operation for all steps, drawn step by step: {', '.join(stepwise)}"
         folded = Counter(op_name(node) for node in self.graph.nodes if node in counted["folded"])
+        folded.pop("", None)
         if folded:
             yield f"folded: {', '.join(f'{n} {op}' for op, n in folded.items())}"
         if self.unrecorded:
             made = ", ".join(self.unrecorded)
             yield f"not recorded, since it needs no gradient: what makes {made}"
+
+
+def _height(box: _Box, into_cell: bool) -> int:
+    """How far up a box stands in its column: inputs, what a cell takes in, the cell, all others."""
+    if box.kind in ("input", "cell"):
+        return 0 if box.kind == "input" else 2
+    entering = any(role_of(value.node) == "input" for value in box.values)
+    return 1 if into_cell and entering else 3
 
 
 def is_leaf(value: Value) -> bool:
@@ -467,7 +486,8 @@ def _made(box: _Box, name: str) -> Box:
     parts = tuple(value.key for value in box.values)
     states = tuple((v.state, v.key) for v in box.values if v.state and not is_leaf(v))
     if box.lanes:
-        states = tuple((lane, parts[0] if parts else Part(None)) for lane in box.lanes)  # type: ignore[arg-type]
+        part = parts[0] if parts else NOTHING
+        states = tuple((lane, part) for lane in box.lanes)
     tags = tuple(Tag(x, tuple(t.ends), t.name, t.turned) for x, t in box.tags.items())
     return Box(name, box.kind, box.label, parts, box.tile, states, tags, box.beside)
 
@@ -506,7 +526,8 @@ class Times:
         return t if axis is None else self.position[axis, t]
 
     def between(self, source: Value, value: Value) -> int:
-        """How many steps of their common axis lie from one value to another; 0 if they have none in common."""
+        """How many steps of their common axis lie from one value to another; 0 if they have none in
+        common."""
         if not (source.time and value.time) or source.time[0][0] is not value.time[0][0]:
             return 0
         here, there = self.graph.place(source.node), self.graph.place(value.node)
@@ -526,7 +547,8 @@ class Times:
 
     @property
     def slots(self) -> dict[Any, tuple[str, int]]:
-        """By the line of a value and the number of an input: the state that enters there, from how long before."""
+        """By the line of a value and the number of an input: the state that enters there, from how
+        long before."""
         found: dict[Any, tuple[str, int]] = {}
         for value in self.reading.values:
             for k, feed in enumerate(value.feeds):
@@ -553,7 +575,8 @@ class Times:
 
 
 class _Twins:
-    """Values of different steps that are made in the same way: the one that is drawn stands for all."""
+    """Values of different steps that are made in the same way: the one that is drawn stands for
+    all."""
 
     def __init__(self, reading: Reading, drawn: list[Value]) -> None:
         shown, count = set(drawn), Counter[Any]()

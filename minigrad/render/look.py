@@ -1,6 +1,7 @@
 """The visual language: shape, colour, pen and size of everything drawn, and texts.
 
-Shape, not only colour, tells the kind of a thing, so that a picture survives grey print.  Lengths are points.
+Shape, not only colour, tells the kind of a thing, so that a picture survives grey print.  Lengths
+are points.
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ INK, GREY, PALE, PANEL, RED = "#202124", "#5F6368", "#A8ADB3", "#F8F9FA", "#B314
 RAMP = ("#FFF6DC", "#FEE1A8", "#FDBE70", "#F8935A", "#E6654F", "#C23C5E", "#8B2368", "#480F58")
 FAINTEST = 0.28  # where on the ramp a scale begins: paler would vanish on a panel
 NOT_FINITE = "#00E5FF"  # of NaN and infinity: no colour of the ramp
-TAP, LOSS, DATA, FRAME = "#6B7A00", "#D93025", "#5F6368", "#DADCE0"
+TAP, LOSS, DATA, FRAME = "#4F7A1A", "#D93025", "#5F6368", "#DADCE0"
 SMALLEST = 11.0  # the smallest font size in any picture
 TAG_HEIGHT, BAR_HEIGHT = 14.0, 16.0
 TEXTBOOK = ("cell", "output", "loss")  # what one step holds in the view of cells
 
 
 class Look(NamedTuple):
-    """How one kind of box is drawn; width and height are the least, text widens all but true circles."""
+    """How one kind of box is drawn; width and height are the least, text widens all but true
+    circles."""
 
     shape: str  # "circle", "box" (rounded) or "square"
     fill: str
@@ -53,14 +55,14 @@ LOOKS = {
     "state": Look("circle", "#E0F4F5", "#12A4AF", 1.8, 27, 27, 14),
     "memory": Look("circle", "#E8F0FE", "#1A73E8", 1.8, 27, 27, 14),
     "state box": Look("box", "#E0F4F5", "#12A4AF", 1.8, 38, 23, 12),
-    "matmul": Look("box", "#FFF8E1", "#A67C00", 1.1, 26, 26),
+    "matmul": Look("box", "#FFF0C2", "#5C4300", 1.1, 26, 26),
     "nonlinear": Look("box", "#F3E8FD", "#8430CE", 1.1, 38, 23, 12),
     "elementwise": Look("circle", "#FFFFFF", "#5F6368", 1.1, 25, 25, 14),
     "operation": Look("box", "#FFFFFF", "#5F6368", 1.1, 26, 23, 12),
     "cell": Look("box", "#E8F0FE", "#1A73E8", 1.6, 66, 48, 13),
     "output": Look("box", "#E0F4F5", "#12A4AF", 1.2, 34, 24, 12),
-    "rail": Look("box", "#F3F7D2", TAP, 1.1, 13, BAR_HEIGHT, SMALLEST),
-    "tag": Look("box", "#F3F7D2", TAP, 0.9, 13, TAG_HEIGHT, SMALLEST),
+    "rail": Look("box", "#E9F2B8", TAP, 1.1, 13, BAR_HEIGHT, SMALLEST),
+    "tag": Look("box", "#E9F2B8", TAP, 0.9, 13, TAG_HEIGHT, SMALLEST),
     "constant tag": Look("box", "#F1F3F4", "#80868B", 0.9, 13, TAG_HEIGHT, SMALLEST),
     "constant": Look("box", "#F1F3F4", "#80868B", 1.0, 26, 21, 12),
     "bar": Look("box", "#FFFFFF", "#5F6368", 1.1, 26, BAR_HEIGHT, 12),
@@ -83,7 +85,8 @@ NONLINEAR = {
 PRODUCTS = {"matmul", "dot", "einsum", "outer"}
 ELEMENTWISE = {"add", "subtract", "multiply", "divide", "negative"}
 
-# Widths of the printable ASCII characters in DejaVu Sans, the widest font of the list, in thousandths of its size.
+# Widths of the printable ASCII characters in DejaVu Sans, the widest font of the list, in
+# thousandths of its size.
 _WIDTHS = (
     *(318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, *[636] * 10),
     *(337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295, 295, 656),
@@ -156,7 +159,8 @@ def shape(sizes: tuple[int, ...]) -> str:
 
 @lru_cache(maxsize=4096)
 def shorten(text: str, length: int = 28) -> str:
-    """A text cut in the middle to at most `length` characters; what cannot be printed shows as �."""
+    """A text cut in the middle to at most `length` characters; what cannot be printed shows as
+    �."""
     lines = text.split("\n")
     if len(lines) > 1:
         return "\n".join(shorten(line, length) for line in lines)
@@ -199,7 +203,8 @@ def ink_on(fill: str) -> str:
 
 
 def luminance(colour: str) -> float:
-    """The relative luminance of a colour, 0 … 1, as the guidelines for accessible text define it."""
+    """The relative luminance of a colour, 0 … 1, as the guidelines for accessible text define
+    it."""
     parts = [c / 255 for c in rgb(colour)]
     light = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
     return 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2]

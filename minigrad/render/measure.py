@@ -1,6 +1,7 @@
 """How large the gradient is on every link, tag and box of a picture: one backward pass of its own.
 
-It never writes `.grad`.  Where a box stands for several operations, the gradients along a link are added up first.
+It never writes `.grad`.  Where a box stands for several operations, the gradients along a link are
+added up first.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ OUTLIERS = 0.02  # the share of the gradients that may lie below a scale
 class Norms:
     """Norms of gradients.  What no gradient reaches is missing.
 
-    of: what flows along a link, or into a tag, and for a box the norm over all states that it makes, or over its value.
+    of: what flows along a link, or into a tag, and for a box the norm over all states that it
+    makes, or over its value.
     parts: of single values.  parameters: of the whole gradient of each leaf.
     entries: the gradients themselves that are small enough, as rows of numbers.
     """
@@ -154,20 +156,23 @@ class _Meter:
 
 
 def told(box: Box) -> list[Part]:
-    """The values whose gradients a box tells: all states that it makes; of a box without states its result."""
+    """The values whose gradients a box tells: all states that it makes; of a box without states its
+    result."""
     if not box.parts:
         return []
     return [part for _, part in box.states] if box.states else [box.parts[-1]]
 
 
 def scale_of(picture: Picture, of: dict[Any, float]) -> tuple[float, float]:
-    """The decades that hold what the picture is about: the gradients of states, or all where there are none."""
+    """The decades that hold what the picture is about: the gradients of states, or all where there
+    are none."""
     lanes = [of[link] for link in picture.links if link.lane and of.get(link, 0.0) > 0]
     return decades(lanes if len(lanes) > 1 else of.values())
 
 
 def decades(norms: Iterable[float]) -> tuple[float, float]:
-    """The decades (lo, hi) that hold all norms but the few smallest; at least one, at most twelve."""
+    """The decades (lo, hi) that hold all norms but the few smallest; at least one, at most
+    twelve."""
     finite = sorted(n for n in norms if 0 < n < math.inf) or [1.0]
     lowest = finite[int(OUTLIERS * len(finite))]
     hi = math.ceil(math.log10(finite[-1]) - 1e-9)

@@ -25,7 +25,8 @@ MAKERS = {"tensor", "Tensor", "Parameter"}
 class Names:
     """Names of values.
 
-    labels: what the reader wants to see in place of a name.  rolled: one step stands for all, with the number t.
+    labels: what the reader wants to see in place of a name.  rolled: one step stands for all, with
+    the number t.
     first: the number of the first step.
     """
 
@@ -51,7 +52,8 @@ class Names:
     # names
 
     def variable(self, node: Tensor) -> str:
-        """The variable that a node was assigned to; local variables of the library are nobody's business."""
+        """The variable that a node was assigned to; local variables of the library are nobody's
+        business."""
         if node.name:
             return node.name
         if forward_of(node) is not None:
@@ -60,7 +62,8 @@ class Names:
         return name or self.name_of_view(node)
 
     def name_of_view(self, node: Tensor) -> str:
-        """The variable that a value was assigned to after it was only rearranged: y of `y = f(x).T`."""
+        """The variable that a value was assigned to after it was only rearranged: y of `y =
+        f(x).T`."""
         users = self.graph.users.get(node, ())
         view = users[0].target if len(users) == 1 else None
         if view is None or op_name(view) not in TRANSPOSES | RESHAPES:
@@ -68,7 +71,8 @@ class Names:
         return self.variable(view) if view in self.reading.folded else ""
 
     def assigned(self, value: Value) -> str:
-        """What a value is called by the nearest assignment: of itself, or of the call that returns it."""
+        """What a value is called by the nearest assignment: of itself, or of the call that returns
+        it."""
         name, returned = self.variable(value.node), value.node._scope
         if name or forward_of(value.node) is not None:
             return name
@@ -100,7 +104,8 @@ class Names:
         return found
 
     def origin(self, node: Tensor) -> Any:
-        """The call of a module, or the file of the library's functions, in which a node was made."""
+        """The call of a module, or the file of the library's functions, in which a node was
+        made."""
         code = node._code
         inside = code is not None and code.co_filename.startswith(LIBRARY)
         return node._scope or (code.co_filename if inside and code else "")
@@ -112,7 +117,8 @@ class Names:
         return next((name for name in names if not name.startswith("_")), "")
 
     def class_of(self, values: Sequence[Value], layer: str) -> str:
-        """The class of the cell that some values are computed by: the one whose `forward` the layer calls."""
+        """The class of the cell that some values are computed by: the one whose `forward` the layer
+        calls."""
         for value in reversed(values):
             scope: Any = value.node._scope
             code = value.node._code
@@ -191,7 +197,8 @@ class Names:
     # leaves
 
     def is_input(self, value: Value) -> bool:
-        """Whether a value is an x_t, and not itself made of steps as that of a layer above another is."""
+        """Whether a value is an x_t, and not itself made of steps as that of a layer above another
+        is."""
         if role_of(value.node) != "input" and not is_pick(value):
             return False
         return not any(feed.source.time and feed.source.node.op for feed in value.feeds)
@@ -205,7 +212,8 @@ class Names:
         return f"{self.shown(name)}{self.number(value)}"
 
     def input_of(self, leaf: Value, user: Value, k: int) -> str:
-        """What an array is called that enters a step: its name, its variable, its text in the program; else x."""
+        """What an array is called that enters a step: its name, its variable, its text in the
+        program; else x."""
         node = leaf.node
         role = node.role.name if node.role is not None else ""
         name = node.name or role or naming.variable(self.graph, node)
@@ -250,7 +258,8 @@ def is_number(x: Tensor) -> bool:
 
 
 def is_computed(graph: Graph, x: Tensor) -> bool:
-    """Whether a leaf is the result of operations that were not recorded, since they need no gradient."""
+    """Whether a leaf is the result of operations that were not recorded, since they need no
+    gradient."""
     if x.op is not None or x._code is None or x._requires_grad or not x.time:
         return False
     return _computes(x.source.expression)
@@ -289,7 +298,8 @@ def _parsed(expression: str) -> Any:
 
 
 def _operand(node: Tensor, k: int) -> str:
-    """The source text of input k of an operation, where there is any: what to call a plain array."""
+    """The source text of input k of an operation, where there is any: what to call a plain
+    array."""
     tree = _parsed(node.source.expression)
     parts: list[Any] = []
     if isinstance(tree, ast.BinOp):

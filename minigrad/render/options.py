@@ -201,7 +201,8 @@ def _steps_by_axis(reading: Reading) -> dict[Any, list[int]]:
 
 
 def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str]:
-    """The step that stands for all, one that others lead to and that holds most; in words where steps differ."""
+    """The step that stands for all, one that others lead to and that holds most; in words where
+    steps differ."""
     of_axis = _steps_by_axis(reading)
     holds = Counter[Any]()
     entered: set[Any] = set()
@@ -240,7 +241,8 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
 
 
 def _rank(step: Any, holds: Counter[Any], entered: set[Any], leaves: set[Any]) -> tuple[Any, ...]:
-    """How well a step stands for all: others lead to it, it holds most, it is the last one that others use."""
+    """How well a step stands for all: others lead to it, it holds most, it is the last one that
+    others use."""
     return step in entered, holds[step], step in leaves, -step[0][1]
 
 

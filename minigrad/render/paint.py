@@ -1,7 +1,9 @@
-"""A layout in its look, as pinned items, and their DOT text: a real graphviz.Digraph with every position given.
+"""A layout in its look, as pinned items, and their DOT text: a real graphviz.Digraph with every
+position given.
 
-In a backward picture edges are reversed, and colour and width tell the gradient: of an edge the one that flows along
-it, of a box that of its value, of a tap the share of its step, of a parameter the sum.
+In a backward picture edges are reversed, and colour and width tell the gradient: of an edge the one
+that flows along it, of a box that of its value, of a tap the share of its step, of a parameter the
+sum.
 """
 
 from __future__ import annotations
@@ -94,8 +96,10 @@ def _at(point: Point) -> str:
 class Canvas:
     """Everything of one picture.
 
-    scale: rows of an HTML-like table with the colour bar.  title: what the reader asked for.  notes: what the picture
-    leaves out or folds, written under it.  columns: how many there are.  has_tips: whether things say what they are
+    scale: rows of an HTML-like table with the colour bar.  title: what the reader asked for.
+    notes: what the picture
+    leaves out or folds, written under it.  columns: how many there are.  has_tips: whether things
+    say what they are
     when pointed at.
     """
 
@@ -189,7 +193,8 @@ class Canvas:
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
-    """A `graphviz.Digraph` that is drawn, also by a notebook, where there is no dot program but pygraphviz."""
+    """A `graphviz.Digraph` that is drawn, also by a notebook, where there is no dot program but
+    pygraphviz."""
 
     def pipe(
         self, format: str | None = None, *_: Any, encoding: str | None = None, **options: Any
@@ -283,7 +288,8 @@ class _Painter:
         return min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0)
 
     def coloured(self, style: look.Look, thing: Any) -> look.Look:
-        """A look in the colour of a gradient: white and dashed if it is exactly zero, pale if there is none."""
+        """A look in the colour of a gradient: white and dashed if it is exactly zero, pale if there
+        is none."""
         if self.norms is None:
             return style
         norm = self.norm(thing)
@@ -384,7 +390,8 @@ class _Painter:
             self.draw_edge(ends, path, TAP, self.norm(tag), self.texts.share(tag), at, sign)
 
     def draw_parameters(self, wrapped: bool) -> None:
-        """Under the steps one bar for all parameters that have no rail; into each cell goes a tap."""
+        """Under the steps one bar for all parameters that have no rail; into each cell goes a
+        tap."""
         shown = [x for x in self.texts.parameters if x not in self.layout.rails and self.is_used(x)]
         if not shown or not self.layout.boxes:
             return
@@ -401,7 +408,8 @@ class _Painter:
             self.draw_tap(box, y + height / 2)
 
     def is_used(self, x: Tensor) -> bool:
-        """Whether a parameter is one: an input that a gradient is asked for is a box, or a sequence of them."""
+        """Whether a parameter is one: an input that a gradient is asked for is a box, or a sequence
+        of them."""
         inputs = self.picture.counted["sequences"] | self.entering
         return x not in inputs
 
@@ -489,7 +497,8 @@ class _Painter:
         self.draw_edge(ends, path, stroke, self.norm(link), text, at, link.sign, tip)
 
     def caption(self, link: Link) -> str:
-        """The text of a link: its mark, the steps that it hides, or its state; lines side by side have one text."""
+        """The text of a link: its mark, the steps that it hides, or its state; lines side by side
+        have one text."""
         gutter = link in self.layout.gutters and link.source.tile != link.target.tile
         crosses = (link.lane and gutter) or link.source.kind == "delay"
         if link.target.beside == "after":  # the loose end says it

@@ -1,7 +1,8 @@
-"""What is drawn, without any coordinates: rows and columns of tiles that hold boxes, and links between boxes.
+"""What is drawn, without any coordinates: rows and columns of tiles that hold boxes, and links
+between boxes.
 
-`read` and `group` and `link` make a `Picture` of a `Graph`; `arrange` makes a `Layout` of a `Picture`.  All are values:
-nothing in them changes once they are made.
+`read` and `group` and `link` make a `Picture` of a `Graph`; `arrange` makes a `Layout` of a
+`Picture`.  All are values: nothing in them changes once they are made.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import NamedTuple
 from minigrad.graph import Graph
 from minigrad.tensor import Tensor
 
-# Columns stand from left to right in the order of these tuples: the segment of the picture, then the
+# Columns stand from left to right in the order of these tuples: the segment of the picture, then
+# the
 # time step, outermost axis first.  A segment that is no whole number lies outside of time.
 Column = tuple[float, ...]
 
@@ -40,8 +42,10 @@ class Part(NamedTuple):
 class Row:
     """The tiles of one layer along one axis of time, or of what stands outside of time.
 
-    level: counted from the bottom.  total: how many time steps there are, drawn or not.  reverse: time runs from right
-    to left.  backward: it holds a traced backward pass.  axes: the names of the axes that its columns count.  step: of
+    level: counted from the bottom.  total: how many time steps there are, drawn or not.  reverse:
+    time runs from right
+    to left.  backward: it holds a traced backward pass.  axes: the names of the axes that its
+    columns count.  step: of
     a row of a grid, the axis around and its step.
     """
 
@@ -120,9 +124,12 @@ class Box:
 class Link:
     """What flows from one box to another: one edge of the graph, or several where boxes are folded.
 
-    lane: the state that it carries to another time step, or "".  state: the state that its source is, or "".
-    hidden: how many time steps lie between that are not drawn.  mark: of an edited graph, "✂" or "≤ limit".
-    sign: what is written beside the arrowhead: "−", "÷" for the second operand, "ᵀ" for a transpose.
+    lane: the state that it carries to another time step, or "".  state: the state that its source
+    is, or "".
+    hidden: how many time steps lie between that are not drawn.  mark: of an edited graph, "✂" or "≤
+    limit".
+    sign: what is written beside the arrowhead: "−", "÷" for the second operand, "ᵀ" for a
+    transpose.
     """
 
     source: Box

@@ -1,7 +1,9 @@
 """What is drawn of a graph: its values.
 
-Slices, reshapes and casts are folded into the value that they belong to.  A node that holds all time steps and treats
-each by itself, as an output layer on stacked states does, is drawn step by step: it has one value for each step.
+Slices, reshapes and casts are folded into the value that they belong to.  A node that holds all
+time steps and treats
+each by itself, as an output layer on stacked states does, is drawn step by step: it has one value
+for each step.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ TOTALS = {"sum", "mean", "max", "min", "add_up"}
 
 
 class Feed(NamedTuple):
-    """What flows into a value: from where, and the edge of the graph on which its gradient is measured.
+    """What flows into a value: from where, and the edge of the graph on which its gradient is
+    measured.
 
     turned: it is transposed on its way.  mark: what an edit has put there.
     """
@@ -85,7 +88,8 @@ class Value:
 
 @dataclass(eq=False)
 class Reading:
-    """The values of a graph, inputs before users; `folded`: the nodes that have no value of their own."""
+    """The values of a graph, inputs before users; `folded`: the nodes that have no value of their
+    own."""
 
     graph: Graph
     values: list[Value]
@@ -122,13 +126,15 @@ def path_of(node: Tensor) -> Path:
 
 
 def site_of(node: Tensor) -> tuple[Any, ...]:
-    """The line of the program that made a node, the same in every time step; cheaper than `Tensor.site`."""
+    """The line of the program that made a node, the same in every time step; cheaper than
+    `Tensor.site`."""
     which = node.call.which if node.call is not None else None
     return node._code, node._instruction, node.op, which
 
 
 def state_names(graph: Graph) -> dict[Tensor, str]:
-    """The names of all nodes that are states; what is a state of two axes is called as that of the outer one."""
+    """The names of all nodes that are states; what is a state of two axes is called as that of the
+    outer one."""
     found: dict[Tensor, str] = {}
     for state in states.find(graph):
         for node in state.nodes.values():
@@ -170,7 +176,8 @@ def _feeds(folding: _Folding, value: Value, values: dict[Part, Value]) -> Iterat
 
 
 def _untime_totals(values: list[Value]) -> None:
-    """A running total, as `loss = loss + ...` is one, is a sum over the steps and no state of them."""
+    """A running total, as `loss = loss + ...` is one, is a sum over the steps and no state of
+    them."""
     totals: set[Value] = set()
     for value in values:
         if value.op == "add" and value.time and not value.state:
@@ -184,7 +191,8 @@ def _untime_totals(values: list[Value]) -> None:
 
 
 def _count_uses(values: list[Value], outputs: list[Value]) -> None:
-    """How many drawn values use each; a stack from which only single steps are picked has no use."""
+    """How many drawn values use each; a stack from which only single steps are picked has no
+    use."""
     for value in outputs:
         value.uses += 1
     for value in reversed(values):
@@ -265,7 +273,8 @@ class _Folding:
         return steps if ready and _keeps_first_axis(node, holders, others) else ()
 
     def keep_stepwise(self) -> None:
-        """Forget the steps of what is needed as a whole: by an output, or by what looks at several steps."""
+        """Forget the steps of what is needed as a whole: by an output, or by what looks at several
+        steps."""
         users = defaultdict[Tensor, list[Tensor]](list)
         for node in self.graph.nodes:
             for x in self.graph.inputs(node):
@@ -281,14 +290,16 @@ class _Folding:
             lost += [user for user in users[node] if user in self.steps]
 
     def takes_steps(self, node: Tensor) -> bool:
-        """Whether a node takes single steps of what it is made from, or only adds all of them up."""
+        """Whether a node takes single steps of what it is made from, or only adds all of them
+        up."""
         if node in self.steps or picked(node) is not None:
             return True
         total = op_name(node) in TOTALS and path_of(node) == ()
         return total and len(self.graph.inputs(node)) == 1
 
     def keep_alike(self) -> None:
-        """Outside of its loops a program computes for one step alone only what it computes for others too."""
+        """Outside of its loops a program computes for one step alone only what it computes for
+        others too."""
         loose = [node for node in self.when if node.time is None]
         count = Counter((site_of(node), self.when[node]) for node in loose)
         lines = Counter(site for site, _ in count)
@@ -319,7 +330,8 @@ class _Folding:
                 self.source[node] = x
 
     def is_x(self, node: Tensor, x: Tensor) -> bool:
-        """Whether a node is an input x_t: one step of a sequence that was there before the loop began."""
+        """Whether a node is an input x_t: one step of a sequence that was there before the loop
+        began."""
         if not node.time or picked(node) is None or x in self.steps:
             return False
         before = self.origin(x, None)[0].node
@@ -328,7 +340,8 @@ class _Folding:
         return begun and (told or site_of(node) in self.sequences)
 
     def parts(self, node: Tensor) -> list[int | None]:
-        """The parts by which a node is drawn: one for each step that it holds; else it is drawn whole."""
+        """The parts by which a node is drawn: one for each step that it holds; else it is drawn
+        whole."""
         return list(range(len(self.steps[node]))) if node in self.steps else [None]
 
     def taken(self, node: Tensor, part: int | None, x: Tensor) -> list[int | None]:
@@ -339,7 +352,8 @@ class _Folding:
         return [part] if by_step and x.shape[0] == node.shape[0] > 1 else [None]
 
     def origin(self, node: Tensor, part: int | None) -> tuple[Part, bool, str]:
-        """The value that a node is drawn as; whether it is transposed on the way; the mark of an edit there."""
+        """The value that a node is drawn as; whether it is transposed on the way; the mark of an
+        edit there."""
         turned, mark = False, ""
         while node in self.source:
             mark = self.marks.get(node, mark)
@@ -362,7 +376,8 @@ class _Folding:
         return op_name(node) == "stack" and node.constants.get("axis", 0) == 0
 
     def measured_at(self, node: Tensor, k: int, part: int | None) -> End:
-        """The edge that tells the gradient of one as it is drawn: that of the whole value, if it can."""
+        """The edge that tells the gradient of one as it is drawn: that of the whole value, if it
+        can."""
         x = self.graph.inputs(node)[k]
         while x in self.source and op_name(x) in FOLDED - SPLITS and picked(x) is None:
             sliced = part is not None and isinstance(x.constants.get("index"), slice)
@@ -373,7 +388,8 @@ class _Folding:
 
 
 def picked(node: Tensor) -> int | None:
-    """The number of the one step that an index picks along the first axis; None if it takes more."""
+    """The number of the one step that an index picks along the first axis; None if it takes
+    more."""
     name = op_name(node)
     if name == "unstack" and node.constants.get("axis", 0) == 0 and node.call is not None:
         return node.call.which

@@ -1,7 +1,8 @@
-"""The ways of links.  There are three kinds: within a tile, as dot has drawn it; over the gutter between two tiles;
-all others by one arc under or over the bands, the deeper the further it goes.
+"""The ways of links.  There are three kinds: within a tile, as dot has drawn it; over the gutter
+between two tiles; all others by one arc under or over the bands, the deeper the further it goes.
 
-Which way a link takes is decided before the places are known, since the verticals in a gutter need room there.
+Which way a link takes is decided before the places are known, since the verticals in a gutter need
+room there.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ HOLE = 5.0  # half of the gap where a line passes through a bar
 class Routes:
     """The ways of all links of a picture.
 
-    railed: the parameters that are rails, with their numbers.  width: of one line, known before all else.
+    railed: the parameters that are rails, with their numbers.  width: of one line, known before all
+    else.
     """
 
     def __init__(
@@ -77,7 +79,8 @@ class Routes:
         return grid.lines[grid.exit(link)[0]], grid.lines[grid.column[link.target.tile.column]]
 
     def reserve(self, link: Link, kind: str) -> None:
-        """Take the lines beside columns, and in gaps, that a link needs; links of one value share theirs."""
+        """Take the lines beside columns, and in gaps, that a link needs; links of one value share
+        theirs."""
         grid, value = self.grid, (link.source, link.state)
         straight_up = kind == "bar" and (link.source in grid.bars or grid.rises(link))
         if kind in ("bar", "delay", "arc", "wrap", "far") and not straight_up:
@@ -161,7 +164,8 @@ class Routes:
         return place.way("in", place.port_of(link), place.boxes.index(link.target))
 
     def leave(self, link: Link) -> Path:
-        """The first piece of a way, to the border of the tile; of a box beside a tile its own border."""
+        """The first piece of a way, to the border of the tile; of a box beside a tile its own
+        border."""
         grid, box = self.grid, link.source
         if box.beside == "below":  # up, over the other inputs
             top = self.rects[box].corners[3] + grid.outlines[box].tag_height
@@ -270,7 +274,9 @@ class Routes:
         down = grid.riser_x(grid.exit(link), self.number[link])
         low = grid.strip(place) - 6 - LINE * self.slot[link]
         end = rect.x - side * rect.width / 2, rect.y
-        back = end[0] - side * (12 + 5 * self.slot[link])
+        beside = [self.rects[box] for box in grid.beside(link.target.tile, "before")]
+        first = min(side * r.x - r.width / 2 for r in beside)
+        back = side * (first - 12 - 5 * self.slot[link])
         x, y = begin[-1]
         return joined(
             begin, rounded((x, y), (down, y), (down, low), (back, low), (back, end[1]), end)
@@ -322,7 +328,8 @@ class Routes:
         return grid.riser_x(grid.exit(link), self.number[link])
 
     def stack_bars(self) -> tuple[dict[Box, int], dict[Box, tuple[float, float]]]:
-        """The height of each bar: the lowest where it lies over no other, and over all that enter it; and its span."""
+        """The height of each bar: the lowest where it lies over no other, and over all that enter
+        it; and its span."""
         level: dict[Box, int] = {}
         spans: dict[Box, tuple[float, float]] = {}
         if self.grid.per_row:
@@ -390,7 +397,8 @@ class Routes:
     # the whole
 
     def layout(self) -> Layout | None:
-        """Everything in its place; None if the rails of some parameters have no way to their taps."""
+        """Everything in its place; None if the rails of some parameters have no way to their
+        taps."""
         grid = self.grid
         grid.put_bands(self.gaps())
         self.rects = grid.rects()
@@ -412,7 +420,8 @@ class Routes:
         boxes = {box: rect for box, rect in self.rects.items() if box not in grid.bars}
         crossing = {link for link, kind in self.kind.items() if kind in ("near", "wrap")}
         return Layout(
-            boxes, grid.frames(), grid.panels(), self.bar_pieces(paths), dict(self.tags()), paths, lanes,
+            boxes, grid.frames(), grid.panels(), self.bar_pieces(paths), dict(self.tags()), paths,
+            lanes,
             captions, crossing, taps, _rails(grid, taps), len(grid.columns),
         )  # fmt: skip
 
@@ -428,7 +437,8 @@ class Routes:
                 x += width + 2
 
     def caption(self, link: Link, path: Path) -> Point:
-        """Where the text of a link stands: in the middle of its gutter; else on its longest level."""
+        """Where the text of a link stands: in the middle of its gutter; else on its longest
+        level."""
         grid = self.grid
         if self.kind[link] == "wrap":  # one beside the other
             x, y = _level_middle(path)
@@ -515,7 +525,8 @@ def _taps(grid: Grid, rects: dict[Box, Rect]) -> dict[Tag, tuple[Box, Path, Poin
 def _way_down(
     grid: Grid, rects: dict[Box, Rect], place: Place, box: Box, taken: list[float]
 ) -> list[Point]:
-    """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from the side."""
+    """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from
+    the side."""
     rect, outline = rects[box], grid.outlines[box]
     others = [(rects[b], grid.outlines[b]) for b in place.boxes if b is not box]
     beside = [o.width for r, o in others if abs(r.x - rect.x) < 3]

@@ -1,4 +1,5 @@
-"""Where each value of a graph stands: its row (a layer, or what lies outside of time) and its column (a time step)."""
+"""Where each value of a graph stands: its row (a layer, or what lies outside of time) and its
+column (a time step)."""
 
 from __future__ import annotations
 
@@ -73,7 +74,8 @@ class _Rows:
         self.column[value] = (segment, *steps, *inner)
 
     def timed_key(self, value: Value) -> tuple[Key, float]:
-        """The row of a value in time: its layer's; else that of what it is made from in its step."""
+        """The row of a value in time: its layer's; else that of what it is made from in its
+        step."""
         axis = value.time[-1][0]
         layer = self.layer(value, axis)
         if axis is not None and layer is not None:
@@ -93,7 +95,8 @@ class _Rows:
         return ("joint", segment), segment
 
     def layer(self, value: Value, axis: Axis | None) -> str | None:
-        """The layer of an axis that a value is part of: the scope of a state; an input is part of the first one."""
+        """The layer of an axis that a value is part of: the scope of a state; an input is part of
+        the first one."""
         node, layers = value.node, self.layers.get(axis, []) if axis is not None else []
         known = axis, node._scope, role_of(node) == "input"
         if known not in self.layer_of:
@@ -102,7 +105,8 @@ class _Rows:
         return self.layer_of[known]
 
     def place_untimed(self) -> None:
-        """Without time, a column for each stretch of one scope; a traced backward pass stands above it."""
+        """Without time, a column for each stretch of one scope; a traced backward pass stands above
+        it."""
         scope: Any = None
         column, count = 0, 0
         for value in self.reading.values:
@@ -187,7 +191,8 @@ def _layers(reading: Reading) -> dict[Axis, list[str]]:
 
 
 def _grids(reading: Reading) -> set[Axis | None]:
-    """The inner axes that are sides of a grid: states cross to the same inner step of another outer one."""
+    """The inner axes that are sides of a grid: states cross to the same inner step of another outer
+    one."""
     found: set[Axis | None] = set()
     for edge in reading.graph.state_edges:
         here, there = path_of(edge.source), path_of(edge.target)
@@ -202,7 +207,8 @@ def _outermost(paths: list[str]) -> list[str]:
 
 
 def _segments(reading: Reading) -> dict[Axis, int]:
-    """Axes that run side by side share a segment; one that starts when another has ended comes after it."""
+    """Axes that run side by side share a segment; one that starts when another has ended comes
+    after it."""
     votes = Counter[tuple[Axis, Axis]]()
     reach: dict[Value, dict[Axis, int | None]] = {}
     outer = [axis for axis in reading.graph.axes.values() if axis in _outer_axes(reading)]

@@ -20,7 +20,8 @@ from minigrad.render.texts import colour_bar
 
 
 class Comparison:
-    """Strips one above another, each the backward pass of one graph, all in the colours of one scale."""
+    """Strips one above another, each the backward pass of one graph, all in the colours of one
+    scale."""
 
     def __init__(self, graphs: Mapping[str, Graph]) -> None:
         pairs = graphs.items() if isinstance(graphs, Mapping) else ()
@@ -33,7 +34,8 @@ class Comparison:
         self.graphs = dict(graphs)
 
     def to_dot(self, **options: Unpack[PictureOptions]) -> Drawing:
-        """The strips as a `graphviz.Digraph`; the options of a graph's `to_dot`, here with cells and backward."""
+        """The strips as a `graphviz.Digraph`; the options of a graph's `to_dot`, here with cells
+        and backward."""
         asked = checked(**{"view": "cells", "backward": True, **options})
         if asked.time != "unrolled":
             raise ValueError("compare: strips are unrolled; time= is not an option of theirs")
@@ -74,7 +76,8 @@ class Comparison:
 
 
 def compare(graphs: Mapping[str, Graph]) -> Comparison:
-    """Strips one above another, on one scale of colours: `compare({"RNN": graph, ...}).render(path)`."""
+    """Strips one above another, on one scale of colours: `compare({"RNN": graph,
+    ...}).render(path)`."""
     return Comparison(graphs)
 
 
@@ -84,9 +87,11 @@ def frames(
     suffix: str = "png",
     **options: Unpack[PictureOptions],
 ) -> list[str]:
-    """A flip-book of a backward pass: one picture for each time step that it has passed; returns their paths.
+    """A flip-book of a backward pass: one picture for each time step that it has passed; returns
+    their paths.
 
-    All pictures have the same layout and the same scale of colours; what the pass has not reached yet is pale.
+    All pictures have the same layout and the same scale of colours; what the pass has not reached
+    yet is pale.
     """
     graphviz_run.check(Path(f"0.{suffix}"))
     asked = checked(**{**options, "backward": True})
@@ -112,7 +117,8 @@ def frames(
 
 
 def _pages(graph: Graph, options: Options) -> Iterator[tuple[int | None, Canvas]]:
-    """One canvas for each time step that the pass has passed; what happens in steps not drawn makes none."""
+    """One canvas for each time step that the pass has passed; what happens in steps not drawn makes
+    none."""
     times = [step.t for step in backward_steps(graph, begin(graph))]
     ends = [k + 1 for k, t in enumerate(times) if k + 1 == len(times) or times[k + 1] != t]
     before: Any = None

@@ -1,4 +1,5 @@
-"""Everything that is written into one picture: labels of boxes and tags, headings, tooltips, lists of parameters."""
+"""Everything that is written into one picture: labels of boxes and tags, headings, tooltips, lists
+of parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ TOOLTIPS = 2000  # in a graph of more nodes an SVG with tooltips takes half a mi
 
 
 class Texts:
-    """The texts of a picture; quiet: without numbers, as in a flip-book, whose pictures all have one layout."""
+    """The texts of a picture; quiet: without numbers, as in a flip-book, whose pictures all have
+    one layout."""
 
     def __init__(
         self, picture: Picture, norms: Norms | None, labels: Mapping[str, str], first: int = 0,
@@ -53,12 +55,13 @@ class Texts:
         lines = [box.label]
         if box.kind == "cell":
             lines += self.cell_lines(box)
-        if self.values and box.parts and box.parts[-1].node is not None:
+        if self.values and box.kind != "cell" and box.parts and box.parts[-1].node is not None:
             lines.append(self.value(box.parts[-1]))
         return "\n".join(filter(None, lines))
 
     def cell_lines(self, box: Box) -> list[str]:
-        """The further lines of a cell: its layer, its weights, its gradients, how many rows are not padding."""
+        """The further lines of a cell: its layer, its weights, its gradients, how many rows are not
+        padding."""
         row = box.tile.row
         lines = []
         if self.several and not row.backward and row.timed and row.name != box.label:
@@ -97,7 +100,8 @@ class Texts:
     # parameters
 
     def short(self, tag: Tag) -> str:
-        """The name of a parameter, as short as is clear in the whole picture, and ᵀ where it is transposed."""
+        """The name of a parameter, as short as is clear in the whole picture, and ᵀ where it is
+        transposed."""
         last = tag.name.split(".")[-1]
         name = last if len(self.same_ending[last]) < 2 else tag.name
         return look.shorten(self.name(name), 20) + ("ᵀ" if tag.turned else "")
@@ -113,10 +117,9 @@ class Texts:
 
     def tag(self, tag: Tag) -> str:
         """What is written on a tag: the name, and in a backward picture its share."""
-        text = f"{self.short(tag)} {self.share(tag)}".strip()
         if self.values and tag.parameter.size == 1:
-            text = f"{text} = {self.value(Part(tag.parameter))}"
-        return text
+            return f"{self.short(tag)} = {self.value(Part(tag.parameter))}"
+        return f"{self.short(tag)} {self.share(tag)}".strip()
 
     @cached_property
     def tag_widths(self) -> dict[Tensor, float]:
@@ -142,7 +145,8 @@ class Texts:
         return math.hypot(*found) if found else None
 
     def parameter(self, x: Tensor, marked: bool = False) -> str:
-        """A parameter's name, its shape, how often it is used where that is not seen, and its gradient."""
+        """A parameter's name, its shape, how often it is used where that is not seen, and its
+        gradient."""
         name = look.shorten(
             self.name(self.parameters.get(x) or naming.label(self.picture.graph, x)), 40
         )
@@ -249,7 +253,7 @@ class Texts:
         words = [look.shorten(text, 200), look.shape(node.shape) or "a number"]
         norm = self.norms.parts.get(part) if self.norms is not None else None
         if norm is not None:
-            words.append(f"‖∂L/∂{naming.label(graph, node)}‖ = {norm:.3g}")
+            words.append(f"‖∂L/∂{self.name(naming.label(graph, node))}‖ = {norm:.3g}")
         if node.op is not None:
             words.append(str(node.source))
         return look.shorten("  ".join(words), 300)
@@ -262,7 +266,8 @@ class Texts:
 
 
 def _mask(box: Box) -> tuple[int, int] | None:
-    """How many rows of the batch a padded step still computes, and of how many: the unroller's mask tells."""
+    """How many rows of the batch a padded step still computes, and of how many: the unroller's mask
+    tells."""
     for node, _ in box.parts:
         if node is not None and node.time is not None and op_name(node) == "where":
             mask = node.inputs[0]
@@ -272,7 +277,8 @@ def _mask(box: Box) -> tuple[int, int] | None:
 
 
 def colour_bar(scale: tuple[float, float], norms: Any) -> str:
-    """The colour bar with its two exponents, and what lies outside of it, as a row of an HTML-like table."""
+    """The colour bar with its two exponents, and what lies outside of it, as a row of an HTML-like
+    table."""
     lo, hi = scale
     found = [norm for norm in norms if norm > 0 or not math.isfinite(norm)]
     below = "≤ " if any(norm < 10.0**lo * 0.999 for norm in found) else ""

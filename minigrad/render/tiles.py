@@ -1,8 +1,9 @@
 """The pattern of one tile, made once by dot for all tiles of the same form.
 
-States enter by ports at the left and leave at the right, in the same order; a heavy weight along each state's way from
-in to out makes dot draw the straight spine of the textbook.  The few orders of the ports are tried; the one with the
-fewest crossings is kept.  Boxes that form a column (a cell, above it its output and its loss) need no dot.
+States enter by ports at the left and leave at the right, in the same order; a heavy weight along
+each state's way from in to out makes dot draw the straight spine of the textbook.  The few orders
+of the ports are tried; the one with the fewest crossings is kept.  Boxes that form a column (a
+cell, above it its output and its loss) need no dot.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ PAD, RISE = 9.0, 22.0
 class Port(NamedTuple):
     """Where one value enters a tile.
 
-    lane: the state that comes from the left, or "".  boxes: which boxes it enters.  left: whether it comes from the
+    lane: the state that comes from the left, or "".  boxes: which boxes it enters.  left: whether
+    it comes from the
     left; else from below.  again: how many ports of the tile are like it.
     """
 
@@ -48,7 +50,8 @@ class Port(NamedTuple):
 class Form(NamedTuple):
     """What decides the pattern of a tile: equal forms share one.
 
-    inner: links from box to box.  outs: ports at the right, as the box that is left and the state that it makes or "".
+    inner: links from box to box.  outs: ports at the right, as the box that is left and the state
+    that it makes or "".
     column: whether the boxes stand one above another.
     """
 
@@ -73,7 +76,8 @@ class Pattern(NamedTuple):
 
 
 def lay_out(forms: Iterable[Form]) -> dict[Form, Pattern]:
-    """A pattern for each form, the same for all with the same boxes; the states in one order; in one run of dot."""
+    """A pattern for each form, the same for all with the same boxes; the states in one order; in
+    one run of dot."""
     alike = defaultdict[Any, list[Form]](list)
     for form in forms:
         alike[form.column and form, form.outlines, frozenset(form.inner)].append(form)
@@ -110,7 +114,8 @@ def _cost(patterns: Iterable[Pattern], order: tuple[str, ...]) -> float:
 
 
 def _united(forms: list[Form]) -> Form:
-    """The form of tiles with the same boxes: with the ports of all, so that a first and a last step look like any."""
+    """The form of tiles with the same boxes: with the ports of all, so that a first and a last step
+    look like any."""
     ins = dict.fromkeys(port for form in forms for port in form.ins)
     outs = dict.fromkeys(port for form in forms for port in form.outs)
     order = sorted(ins, key=lambda port: (not port.left, not is_memory(port.lane)))
@@ -126,7 +131,8 @@ def _orders(forms: Iterable[Form]) -> list[tuple[str, ...]]:
 
 
 def spine_of(form: Form) -> dict[Key, str]:
-    """The links on the shortest way of each state from its in-port to its out-port, with the state."""
+    """The links on the shortest way of each state from its in-port to its out-port, with the
+    state."""
     ports = {port.lane: port for port in form.ins if port.lane and port.left}
     spine: dict[Key, str] = {}
     for goal, lane in () if form.column else form.outs:
@@ -143,7 +149,8 @@ def spine_of(form: Form) -> dict[Key, str]:
 
 
 def _reached(form: Form, start: Iterable[int]) -> dict[int, int]:
-    """The boxes that are reached from some boxes, each with the one before it on a shortest way; −1 at the start."""
+    """The boxes that are reached from some boxes, each with the one before it on a shortest way; −1
+    at the start."""
     before = dict.fromkeys(start, -1)
     queue = list(before)
     for a in queue:  # grows while it is walked
@@ -195,7 +202,8 @@ def _links(form: Form) -> list[tuple[Key, str, str]]:
 
 
 def _ranked(form: Form) -> graphviz_run.Places:
-    """In place of dot's answer: what is as far from the ports stands one below another, joined by straight lines."""
+    """In place of dot's answer: what is as far from the ports stands one below another, joined by
+    straight lines."""
     links = [(tail, head) for _, tail, head in _links(form)]
     rank = {f"n{k}": 1 for k in range(len(form.outlines))}
     rank |= {tail: 0 for tail, _ in links if tail[0] == "i"}
@@ -211,7 +219,8 @@ def _ranked(form: Form) -> graphviz_run.Places:
 
 
 def _read(form: Form, answer: graphviz_run.Places) -> Pattern:
-    """The pattern from what dot answered: ports moved to the borders, links clipped to the outlines."""
+    """The pattern from what dot answered: ports moved to the borders, links clipped to the
+    outlines."""
     nodes, edges, width, height = answer
     below = [port for port in form.ins if not port.left]
     shift = PAD + CHANNEL * len(below)
@@ -234,7 +243,8 @@ def _read(form: Form, answer: graphviz_run.Places) -> Pattern:
 
 
 class _Column:
-    """The textbook's pattern: a cell, above it its output and its loss; states pass through at fixed heights."""
+    """The textbook's pattern: a cell, above it its output and its loss; states pass through at
+    fixed heights."""
 
     def __init__(self, form: Form) -> None:
         self.form, self.boxes = form, form.outlines
@@ -287,7 +297,8 @@ class _Column:
         return rounded(start, (margin, start[1]), (margin, y), (x, y))
 
     def lowered(self, b: int) -> float:
-        """The height at which what is no state enters or leaves a box: a little below the states."""
+        """The height at which what is no state enters or leaves a box: a little below the
+        states."""
         passed = any(box == b for _, box in self.heights)
         return self.centers[b][1] - (6.0 if passed else 0.0)
 

@@ -76,7 +76,8 @@ class Drawing:
         ]
 
     def crossed(self) -> list[tuple[str, str, str]]:
-        """Edges that run over a node that is not one of their ends; rails and bars hide what passes behind them."""
+        """Edges that run over a node that is not one of their ends; rails and bars hide what passes
+        behind them."""
         hidden = ("rail", "bar", "weights")
         names = [
             name

@@ -1,7 +1,7 @@
 """The DOT text of pictures without coordinates: which boxes, edges, texts and looks there are.
 
-Compared with stored text; UPDATE_GOLDEN=1 stores it anew, to be read before committing.  The layout is held by
-`overlaps`, `crossed` and `spilled` of the other tests.
+Compared with stored text; UPDATE_GOLDEN=1 stores it anew, to be read before committing.  The layout
+is held by `overlaps`, `crossed` and `spilled` of the other tests.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ CASES = {
 
 
 def unpinned(source: str) -> str:
-    """The text without what Graphviz computed: another version of it lays out a little differently."""
+    """The text without what Graphviz computed: another version of it lays out a little
+    differently."""
     source = re.sub(r'\b(pos|lp|bb|head_lp|dpi)="[^"]*"', r"\1", source)
     source = re.sub(r"\S+\.py:\d+", "file:line", source)
     return re.sub(

@@ -1,4 +1,5 @@
-"""Random programs with random options: no crash, no overlap, no edge through a box, no text outside of its box."""
+"""Random programs with random options: no crash, no overlap, no edge through a box, no text outside
+of its box."""
 
 from __future__ import annotations
 

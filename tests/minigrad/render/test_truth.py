@@ -1,4 +1,5 @@
-"""What a picture says is true: every node is drawn or counted, and every number is the gradient of what it names."""
+"""What a picture says is true: every node is drawn or counted, and every number is the gradient of
+what it names."""
 
 from __future__ import annotations
 
@@ -160,7 +161,8 @@ def test_a_link_tells_the_gradient_that_flows_along_it(
 
 
 def test_parts_of_one_operation_for_all_steps_tell_no_share() -> None:
-    """What one product adds to its weights is not known step by step, so no step tells the whole as its own."""
+    """What one product adds to its weights is not known step by step, so no step tells the whole as
+    its own."""
     mg.seed(0)
     ys, _ = nn.RNN(2, 4)(np.ones((3, 1, 2)))
     graph = mg.Graph((nn.Linear(4, 3)(ys) ** 2).mean())
