@@ -93,7 +93,10 @@ class Optimizer:
                 p.grad = None
 
     def step(self) -> None:
-        """Change every parameter that has a gradient; after an error or an interrupt, none."""
+        """Change every parameter that has a gradient; after an error or an interrupt, none.
+
+        Parameters in float16 are updated in float32.
+        """
         if "lr" in self.defaults:
             mg.note(lr=self.param_groups[0]["lr"])
         changes = mg.Changes()
@@ -101,7 +104,8 @@ class Optimizer:
         for group, row in zip(self.param_groups, slots, strict=True):
             for p, slot in zip(group["params"], row, strict=True):
                 if p.grad is not None:
-                    changes.data(p, self.update(p.data, p.grad.data, slot, group))
+                    new = self.update(_precise(p.data), _precise(p.grad.data), slot, group)
+                    changes.data(p, new)
         changes.attribute(self, "slots", slots)
         changes.commit()
 
@@ -168,7 +172,8 @@ class Optimizer:
         """
         trial = {key: np.copy(value) for key, value in slot.items()}
         with np.errstate(all="ignore"):
-            new = self.update(p.data, np.zeros_like(p.data), trial, group)
+            value = _precise(p.data)
+            new = self.update(value, np.zeros_like(value), trial, group)
         if missing := [key for key in trial if slot and key not in slot]:
             return [f"missing: {place}.{key}" for key in missing]
         if np.isfinite(new).all() or not all(
@@ -325,6 +330,11 @@ class RMSprop(Optimizer):
 
 def _decayed(p: Array, dp: Array, group: Mapping[str, Any]) -> Array:
     return dp + group["weight_decay"] * p if group["weight_decay"] else dp
+
+
+def _precise(array: Array) -> Array:
+    """The array, in float32 if it is in float16, where squares and eps are soon 0 or infinite."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def _options(number: int, group: Mapping[str, Any]) -> dict[str, Any]:

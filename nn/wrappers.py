@@ -125,12 +125,15 @@ class RecurrentDropout(Wrapper):
         self.p = check_probability("RecurrentDropout", p)
         self.of = of
         self.rng = None if rng is None else init.generator(rng)
-        names = leaf_names(cell.initial_state())
-        if names.count(of) != 1:
-            found = ", ".join(names)
+        first = named_leaves(cell.initial_state())
+        sizes = [list(s.shape) for name, s in first if name == of]
+        if len(sizes) != 1:
+            found = ", ".join(name for name, _ in first)
             raise ValueError(
                 f"RecurrentDropout: one leaf {of!r} in the state is needed; there are {found}"
             )
+        if hasattr(cell, "state_size"):  # states are checked by it, without drawing a mask
+            self.state_size = DroppedState(cell.state_size, sizes[0])
 
     def initial_state(self, batch_size: int | None = None) -> State:
         """The initial state of the cell inside, and a new mask."""

@@ -110,3 +110,13 @@ def test_a_stack_has_a_learned_state_for_each_layer():
     y, _ = nn.Unroll(cell)(XS)
     y.sum().backward()
     assert all(p.grad is not None for p in cell.parameters())
+
+
+def test_a_given_state_draws_no_random_numbers():
+    cell = nn.RecurrentDropout(nn.LSTMCell(3, 4), p=0.5, rng=0)
+    state = cell.initial_state(2)
+    before = cell.rng.bit_generator.state
+    cell(np.ones((2, 3)), state)
+    assert cell.rng.bit_generator.state == before
+    with pytest.raises(ValueError, match=r"state.mask \(2, 4\) is needed, found \(2, 5\)"):
+        cell(np.ones((2, 3)), (state.h, np.ones((2, 5))))
