@@ -204,9 +204,9 @@ def parts() -> dict[str, list[str]]:
 
 def part_of(module: str, file: Path) -> str:
     """The part that a module belongs to."""
-    folder = file.parent.relative_to(floors.ROOT).as_posix()
+    path = file.relative_to(floors.ROOT).as_posix()
     for part, package in PACKAGES.items():
-        if folder == package:
+        if path.startswith(f"{package}/"):
             return part
     return "tools" if floors.entry(module) in TOOLS else "core"
 

@@ -45,6 +45,7 @@ def test_the_table_has_every_module_once_and_lines_of_one_shape() -> None:
     parts = figures.parts()
     everything = parts.pop("all")
     assert sorted(name for names in parts.values() for name in names) == sorted(everything)
+    assert not [name for name in parts["core"] if not name.startswith("minigrad.")]
     rows = [*figures.own_rows(), *figures.anchor_rows()]
     assert {len(row) for row in rows} == {len(figures.HEADINGS)}
     assert len(figures.table(rows).splitlines()) == len(rows) + 3
