@@ -34,6 +34,7 @@ bench: $(VENV)/test
 pictures: $(VENV)/test
 	$(BIN)/python docs/pictures.py
 	$(BIN)/python docs/notebook.py
+	$(BIN)/python -m docs.website.pytorch
 	$(BIN)/python -m tests.figures floors
 
 docs: $(VENV)/docs

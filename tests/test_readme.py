@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import demos
-import nn
+from docs.website import pytorch
 
 ROOT = Path(demos.__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "README.vi.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -130,14 +130,7 @@ def test_the_notebook_runs_and_holds_the_outputs_it_gives(monkeypatch):
     assert all("<svg" in output["data"]["image/svg+xml"] for output in drawn)
 
 
-def habits():
-    """The table of PyTorch's names and what to write here, as the errors have it."""
-    rows = [("`nn." + name + "`", said) for name, said in nn.habits.OF_PACKAGE.items()]
-    rows += [("`module." + name + "`", said) for name, said in nn.habits.OF_MODULES.items()]
-    lines = [f"| {name} | {said} |" for name, said in sorted(rows, key=lambda row: row[0].lower())]
-    return "\n".join(["| you type | the error says |", "|---|---|", *lines])
-
-
 def test_the_page_about_pytorch_has_the_table_of_the_errors():
-    page = (ROOT / "docs" / "coming-from-pytorch.md").read_text(encoding="utf-8")
-    assert f"<!-- habits -->\n{habits()}\n<!-- end of habits -->" in page
+    page = pytorch.PAGE.read_text(encoding="utf-8")
+    table = page.partition(pytorch.BEGIN)[2].partition(pytorch.END)[0]
+    assert table == pytorch.table(), "run `python -m docs.website.pytorch`"
