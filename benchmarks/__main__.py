@@ -12,6 +12,7 @@ BENCHMARKS = {
     "growth": "time and memory against the number of steps, up to 10 000",
     "numpy_coverage": "how many of NumPy's call patterns are differentiated correctly, wrongly, or refused",
     "pictures": "CPU seconds and bytes of pictures of an LSTM, up to 10 000 steps",
+    "page": "the page one plays: bytes, seconds to make and to open, milliseconds for a step",
     "debugger": "opening a long graph in the debugger, its commands, and breakpoints that are not hit",
     "scaling": "training shared by N processes: measured steps and all-reduces, and what follows",
     "imports": "what `import minigrad, nn` costs above NumPy's own import",

@@ -100,6 +100,8 @@ def show(net: Forecaster, X: np.ndarray, y: np.ndarray, out: cli.Out) -> None:
     for view in ("ops", "cells"):
         out.graph(f"{view}.svg", short, view=view)
         out.graph(f"{view}-backward.svg", short, view=view, backward=True)
+    whole = mg.Graph(nn.mse_loss(net(X[:1].T[..., None]), y[:1, None]))
+    out.graph("page.html", whole, title=f"{WINDOW} days back from a forecast")
     norms = state_gradients(mg.Graph(nn.mse_loss(net(X[:BATCH].T[..., None]), y[:BATCH, None])))
     factor = (norms[0] / norms[-1]) ** (1 / (len(norms) - 1))
     print(

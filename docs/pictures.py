@@ -12,6 +12,7 @@ import minigrad as mg  # noqa: E402
 import nn  # noqa: E402
 from demos.custom_cells.minimal_gated import MinimalGatedCell  # noqa: E402
 from demos.vanishing_and_exploding import graph_of, gru, lstm, rnn  # noqa: E402
+from docs import page_pictures  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
 
@@ -86,6 +87,7 @@ def main() -> None:
     strips = {title: graph_of(cell, 12, 0) for title, cell in cells.items()}
     strips["RNN, gain 3.0, clipped"] = strips["RNN, gain 3.0"].clip_edges(max_norm=1)
     print(mg.compare(strips).render(FOLDER / "compare.png"))
+    page_pictures.main()
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ REPOSITORY = reference.SOURCE
 ORDER = [
     "tutorial",
     "draw",
+    "page",
     "clip",
     "truncate",
     "measure",

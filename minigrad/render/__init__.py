@@ -82,8 +82,11 @@ def _uncollected() -> Iterator[None]:
 
 
 def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
-    """Write the picture to a file in the format of its suffix (svg, png, pdf, gv, ...); returns the
-    path.
+    """Write the picture to a file in the format of its suffix (svg, png, pdf, gv, html, ...).
+
+    Returns the path.  A file that ends in .html is a page in which one plays the backward pass; its
+    words may be Vietnamese (lang="vi").  It holds all steps, and opens at the first highlighted
+    node, or at the last of the `steps`.
 
     The options are those of `to_dot`.  Without a dot program and without pygraphviz the text of the
     picture is written

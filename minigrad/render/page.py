@@ -58,7 +58,6 @@ def make_page(graphs: Mapping[str, Graph], options: Options) -> Page:
         "title": options.title, "lang": options.lang, "view": options.view,
         "end": options.backward, "looks": {k: one._asdict() for k, one in look.LOOKS.items()},
         "ramp": [look.ramp(k / 63) for k in range(64)], "not_finite": look.NOT_FINITE,
-        "steps": options.steps,
     }  # fmt: skip
     packed = [a.astype("<f4").tobytes() for _, arrays in tapes.values() for a in arrays]
     titles = [options.title, *graphs]

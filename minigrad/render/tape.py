@@ -102,7 +102,7 @@ def tape(graph: Graph, options: Options) -> tuple[dict[str, Any], list[Array]]:
         "notes": list(dict.fromkeys(notes)), "backward": has_pass, "views": views,
         "infos": texts.infos, "lines": texts.lines, "rules": texts.rules,
         "parameters": _parameters(graph, norms[0]), "flow": _flow(graph) if has_pass else [],
-        "highlight": _highlighted(reading, texts, options),
+        "at": _opens_at(reading, texts, options),
     }  # fmt: skip
     return data, arrays
 
@@ -209,7 +209,12 @@ def _flow(graph: Graph) -> list[dict[str, Any]]:
         return []
     found = flow.gradient_flow(graph, jacobians=False)
     return [
-        {"state": path.state, "verdict": path.verdict, "ratio": _finite(path.mean_ratio)}
+        {
+            "state": path.state,
+            "row": path.axis,
+            "verdict": path.verdict,
+            "ratio": _finite(path.mean_ratio),
+        }
         for path in found.paths
     ]
 
@@ -218,16 +223,21 @@ def _finite(number: float) -> float | None:
     return float(number) if math.isfinite(number) else None
 
 
-def _highlighted(reading: Reading, infos: _Infos, options: Options) -> list[int]:
-    """When the highlighted nodes are made."""
-    found, known = [], set(reading.graph.nodes)
+def _opens_at(reading: Reading, infos: _Infos, options: Options) -> int | None:
+    """Where the page opens: at the first highlighted node, or at the last of the steps asked for."""
+    known = set(reading.graph.nodes)
     for node in options.highlight:
         if node not in known:
             raise ValueError(f"highlight: {node!r} is no node of the graph {reading.graph!r}")
+    for node in options.highlight:
         while node in reading.folded:
             node = reading.folded[node]
-        found += [k for part, k in infos.order.items() if part.node is node][:1]
-    return found
+        return next((k for part, k in infos.order.items() if part.node is node), None)
+    if options.steps in ("auto", "all"):
+        return None
+    shown, _ = shown_steps(reading, "ops", options.steps)
+    drawn = [value for value in reading.drawn if value.time and shown(value)]
+    return infos.order[drawn[-1].key] if drawn else None
 
 
 def _log(norm: float | None) -> float:

@@ -118,6 +118,10 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
 def test_it_opens_at_a_highlighted_node(tmp_path: Path) -> None:
     graph = mg.Graph(recurrent("RNN", 6))
     path = graph.render(tmp_path / "x.html", highlight=graph.find(name="h", t=3), steps="2:5")
-    assert len(held(path)[0]["graphs"][0]["highlight"]) == 1
+    marked = held(path)[0]["graphs"][0]["at"]
+    assert marked is not None
+    earlier = held(graph.render(tmp_path / "y.html", steps="0:2"))[0]["graphs"][0]["at"]
+    assert 0 < earlier < marked
+    assert held(graph.render(tmp_path / "z.html"))[0]["graphs"][0]["at"] is None
     with pytest.raises(ValueError, match="highlight"):
         graph.render(tmp_path / "x.html", highlight=mg.tensor(1.0))
