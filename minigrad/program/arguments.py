@@ -120,6 +120,33 @@ def _flatten(value: Any, found: list[Any], static: list[Any], seen: set[int], in
         static.append(value)
 
 
+def plain_values(function: Callable[..., Any]) -> Callable[[], list[Any]]:
+    """What tells the numbers, texts and flags that a function takes from outside of its arguments."""
+    code = getattr(function, "__code__", None)
+    cells = list(getattr(function, "__closure__", None) or ())
+    around = getattr(function, "__globals__", {})
+    names = [name for name in code.co_names if name in around] if code else []
+
+    own = getattr(getattr(function, "__self__", None), "__dict__", {})  # of a method
+
+    def values() -> list[Any]:
+        found = [_content(cell) for cell in cells] + [around.get(name) for name in names]
+        found += own.values()
+        return [value for value in found if type(value) in _PLAIN]
+
+    return values
+
+
+_PLAIN = (bool, int, float, str)
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # not assigned yet
+        return None
+
+
 def substituted(value: Any, change: Callable[[str, Any], Any], path: str) -> Any:
     """The same structure with other leaves; networks stay what they are."""
     if is_leaf(value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,7 +14,7 @@ import numpy as np
 from minigrad.backward import backward_steps, begin, walk
 from minigrad.graph import Graph
 from minigrad.program.align import tensors
-from minigrad.program.arguments import flat, leaves, names_of_gradients
+from minigrad.program.arguments import flat, leaves, names_of_gradients, plain_values
 from minigrad.program.build import Built, build
 from minigrad.program.errors import CompileError, WrongProgramError
 from minigrad.program.labels import steps_of, window_of
@@ -44,16 +45,19 @@ class Variant:
             )
         self.lengths, self.aux = specialised.lengths, specialised.recording.aux
         self.window = specialised.recording.window
+        self._outside = plain_values(step.loss_fn)
         self.names = names_of_gradients(bound)
         self.paths = list(leaves(bound))
         self.key = self.signature(bound)
         self.checked: dict[str, int] = {}
         self._ready: dict[tuple[int, ...], Any] = {}  # the latest last
         self.calls = 0
+        self._lock = threading.Lock()  # the arrays of a program serve one call at a time
 
     def signature(self, bound: dict[str, Any]) -> Any:
         """What must be the same for the program to serve."""
         found, static = flat(bound)
+        static += self._outside()
         if len(found) != len(self.paths):
             return None
         shapes = [
@@ -79,6 +83,10 @@ class Variant:
 
     def run(self, bound: dict[str, Any]) -> Result:
         """The program on these arguments."""
+        with self._lock:
+            return self._run(bound)
+
+    def _run(self, bound: dict[str, Any]) -> Result:
         values = self._values(bound) or {}
         lengths = tuple(values[name] for name in self.built.lengths)
         if lengths not in self._ready:

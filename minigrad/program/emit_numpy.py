@@ -23,7 +23,7 @@ from minigrad.program.forms import (
 from minigrad.program.ir import STEPS, Every, Number, Operand, Program, Ref, Row, Statement
 from minigrad.program.names import Names, source_of
 from minigrad.program.schedule import Block, Loop
-from minigrad.program.storage import Storage
+from minigrad.program.storage import VIEWS, Storage
 
 HEAD = '''"""A training step, compiled: its forward and backward pass as a NumPy program."""
 
@@ -37,6 +37,21 @@ def rows(array, before):
     return [array[k, ...] for k in order]
 
 '''
+
+
+# what may be a view of its operand
+SHARING = {
+    *VIEWS,
+    "argument",
+    "stack",
+    "unstack",
+    "reshape",
+    "ravel",
+    "squeeze",
+    "getitem",
+    "shaped",
+}
+SHARING |= {"positive", "cut", "clip"}
 
 
 class Results(NamedTuple):
@@ -347,12 +362,9 @@ class NumpyEmitter:
         return found
 
     def _result(self, x: Operand) -> str:
+        """A result in an array of its own: the next call writes into the arrays of the program."""
         text = self.whole(x)
-        fresh = (
-            isinstance(x, Ref)
-            and x.offset is None
-            and x.statement.kind not in ("argument", "stack")
-        )
+        fresh = isinstance(x, Ref) and x.offset is None and x.statement.kind not in SHARING
         return text if fresh else f"np.array({text})"
 
 

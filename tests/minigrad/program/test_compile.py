@@ -347,3 +347,51 @@ def test_rules_that_decide_by_values_are_called_and_detached_values_are_followed
         wanted = step.eager(step._bound((p, xs), {}))
         assert worst(grads, wanted.grads) <= 1e-6
         assert abs(loss - wanted.loss) <= 1e-6
+
+
+SCALE = 2.0
+
+
+def test_numbers_from_outside_that_change_are_heeded(monkeypatch) -> None:
+    rate = 0.5
+
+    def scaled(net, xs):
+        return (net(xs)[0] ** 2).mean() * rate * SCALE
+
+    net, xs = nn.LSTM(steps.D, steps.H), steps.normal(9, 2, 3)
+    step = mg.compile(scaled, backend="numpy")
+    assert abs(step(net, xs)[0] - scaled(net, xs).item()) < 1e-6
+    rate = 0.25
+    assert abs(step(net, xs)[0] - scaled(net, xs).item()) < 1e-6
+    monkeypatch.setitem(globals(), "SCALE", 3.0)
+    assert abs(step(net, xs)[0] - scaled(net, xs).item()) < 1e-6
+    net.l0.factor = 1
+    step(net, xs)
+    assert len(step.variants) == 4
+
+
+def test_what_is_returned_beside_the_loss_stays_as_it_is() -> None:
+    def with_outputs(net, xs):
+        y, (h, _) = net(xs)
+        return (y * y).mean(), [y, y[-1], y.reshape((-1, steps.H)), np.swapaxes(y, 0, 1), h]
+
+    net, xs = nn.LSTM(steps.D, steps.H), steps.normal(9, 2, 3)
+    step = mg.compile(with_outputs, backend="numpy")
+    _, _, outputs = step(net, xs)
+    kept = [x.copy() for x in outputs]
+    step(net, 2 * xs)
+    for x, y in zip(outputs, kept):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_threads_take_turns() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    net = steps.Net(nn.LSTM(steps.D, steps.H))
+    step = mg.compile(steps.every, backend="numpy")
+    batches = [steps.each_step(9) for _ in range(8)]
+    step(net, *batches[0])
+    wanted = [step(net, *batch)[0] for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda batch: step(net, *batch)[0], batches * 8))
+    assert found == wanted * 8
