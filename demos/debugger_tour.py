@@ -1,12 +1,17 @@
-"""Debugger: a NaN found in five commands, and a guided tour through a backward pass that explodes.
+"""Debugger: a bad batch found in the history, a NaN in five commands, a tour through an explosion.
 
-First a loss is NaN: a recurrence takes the square root of its readings, and one of them, in the middle, is negative.
-The debugger stops at the time step and the line where the NaN was born, and five commands lead to the reading.
+First a training goes wrong: in one batch a reading is in other units.  The recording says which pass
+is unlike those before it; a condition on the history stops there, and three commands lead to the
+reading.
 
-Then an RNN whose W_hh stretches every state is unrolled over thirty steps.  The debugger stops the pass where the
-gradient first exceeds 100 and shows where that is, what the gradient has done so far, and of which contributions it
-consists; it goes one node on and back again, checks the rule that is about to run, limits the gradient, and lets the
-pass finish.  What is stepped is the very pass that trains.
+Then a loss is NaN: a recurrence takes the square root of its readings, and one of them, in the
+middle, is negative.  The debugger stops at the time step and the line where the NaN was born.
+
+Then an RNN whose W_hh stretches every state is unrolled over thirty steps.  The debugger stops the
+pass where the gradient first exceeds 100 and shows where that is, what the gradient has done so far,
+and of which contributions it consists; it goes one node on and back again, checks the rule that is
+about to run, limits the gradient, and lets the pass finish.  What is stepped is the very pass that
+trains.
 
 --interactive gives the prompt to you at the same place.  In a program of your own:
 python -m minigrad.debugger -b "norm > 100" train.py
@@ -22,6 +27,13 @@ import nn
 from demos import cli
 from minigrad.debugger import Debugger
 
+BAD_PASS = 31
+HISTORY = {
+    "value target": "what the loss compares with: one target is far from all others",
+    "value x[5]": "the readings of that time step: one is a thousand times too large",
+    "checkup": "nothing else is suspicious",
+    "leave": "nothing of this pass is written, and the training goes on",
+}
 HUNT = {
     "where": "the line that made the NaN, and its time step",
     "value": "how many elements are not finite, and which",
@@ -41,6 +53,25 @@ TOUR = {
 }
 
 
+def train(passes: int, seed: int) -> float:
+    """Train an RNN on means of readings, of which one batch is in other units; the last loss."""
+    mg.seed(seed)
+    random = np.random.default_rng(seed)
+    net, head = nn.RNN(2, 8), nn.Linear(8, 1)
+    opt = nn.SGD([*net.parameters(), *head.parameters()], lr=0.02)
+    for k in range(1, passes + 1):
+        x = random.uniform(-1, 1, (12, 4, 2)).astype(np.float32)
+        if k == BAD_PASS:
+            x[5, 2] *= 1000
+        target = x.mean(axis=(0, 2))[:, None]
+        y, _ = net(x)
+        loss = ((head(y[-1]) - target) ** 2).mean()
+        opt.zero_grad()
+        loss.backward()
+        opt.step()
+    return loss.item()
+
+
 def poisoned(T: int, seed: int) -> mg.Tensor:
     """A loss that is NaN, because one reading in the middle is negative."""
     random = np.random.default_rng(seed)
@@ -57,11 +88,17 @@ def poisoned(T: int, seed: int) -> mg.Tensor:
 
 def explosive(T: int, seed: int) -> mg.Tensor:
     """The sum of the last outputs of an RNN whose W_hh is 1.5 times a rotation."""
+    mg.seed(seed)
     cell = nn.RNNCell(2, 8)
     cell.W_hh.data = 1.5 * cell.W_hh.data
     xs = 0.001 * np.random.default_rng(seed).standard_normal((T, 4, 2))
     ys, _ = nn.Unroll(cell)(xs)
     return ys[-1].sum()
+
+
+def explain(commands: dict[str, str]) -> None:
+    """Print what the commands that follow are for."""
+    print("\n".join(f"  {command:18}{meaning}" for command, meaning in commands.items()), "\n")
 
 
 def main(args) -> None:
@@ -70,17 +107,21 @@ def main(args) -> None:
         raise cli.UsageError(
             f"-T {T}: at least 12 steps are needed for this gradient to exceed 100"
         )
+    with mg.record() as run:
+        train(60, args.seed)
+    print(run, "\n")
+    explain(HISTORY)
+    with Debugger(["loss > 10 * median(loss)"], [*HISTORY], io.StringIO(), sys.stdout):
+        print(f"the loss at the end: {train(60, args.seed):.3g}\n")
     with np.errstate(invalid="ignore"):
         lost = poisoned(T, args.seed)
-    hunt = [command.format(t=T // 2) for command in HUNT]
-    print(
-        "\n".join(f"  {command:18}{meaning}" for command, meaning in zip(hunt, HUNT.values())), "\n"
-    )
-    with Debugger(["nonfinite"], hunt, io.StringIO(), sys.stdout):
+    hunt = {command.format(t=T // 2): meaning for command, meaning in HUNT.items()}
+    explain(hunt)
+    with Debugger(["nonfinite"], [*hunt], io.StringIO(), sys.stdout):
         lost.backward()
     print()
     loss = explosive(T, args.seed)
-    print("\n".join(f"  {command:18}{meaning}" for command, meaning in TOUR.items()), "\n")
+    explain(TOUR)
     typed = [] if args.interactive else list(TOUR)
     with Debugger(
         ["norm > 100"], typed, sys.stdin if args.interactive else io.StringIO(), sys.stdout

@@ -46,7 +46,7 @@ def run(folder: Path, words: list[str], lines: str) -> str:
 
 
 def test_the_page_has_its_programs_and_transcripts() -> None:
-    assert {"rnn.py", "nan.py", "job.py", "replay.py"} <= FILES.keys()
+    assert {"train.py", "rnn.py", "nan.py", "job.py", "replay.py"} <= FILES.keys()
     assert len(TRANSCRIPTS) >= 4
 
 
@@ -55,6 +55,12 @@ def test_the_page_has_its_programs_and_transcripts() -> None:
 )
 def test_transcripts(folder: Path, command: str, said: str) -> None:
     typed = re.findall(r"^\(bptt[^)]*\) (.*)$", said, re.MULTILINE)
+    if "--history" in command:
+        run(
+            folder,
+            ["-m", "minigrad.debugger", "--record", "run.npz", "-b", "t == -1", "train.py"],
+            "",
+        )
     printed = run(folder, shlex.split(command), "\n".join(typed) + "\n")
     assert shape(printed) == shape(said)
     for found, shown in zip(numbers(printed), numbers(said), strict=True):
