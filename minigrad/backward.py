@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from minigrad.graph import Graph
 from minigrad.norms import short
 from minigrad.primitive import Primitive, Scatter, primitive
 from minigrad.scope import Scope, recorded, recording
+from minigrad.source import Source
 from minigrad.tensor import Array, Tensor, constant, fitted
 
 
@@ -201,7 +204,7 @@ class GradTable:
                         or dx.shape != array.shape
                         or dx.dtype is not array.dtype
                     ):
-                        dx = fit(dx, x)
+                        dx = fit(dx, x, node, op.rules[len(found)])
                 found.append((x, dx))
             return found
         except Exception as error:
@@ -235,7 +238,10 @@ class GradTable:
             raise TypeError(
                 f"{op.joint.__name__} must return a gradient for each of the {len(inputs)} inputs"
             )
-        return [(x, fit(dx, x) if x._requires_grad else None) for x, dx in zip(inputs, grads)]
+        return [
+            (x, fit(dx, x, node, op.joint) if x._requires_grad else None)
+            for x, dx in zip(inputs, grads)
+        ]
 
 
 class Traced(GradTable):
@@ -479,23 +485,74 @@ def masked(rule: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-def fit(dx: Any, x: Tensor) -> Any:
-    """A gradient with the shape and dtype of its input: broadcasting is undone here, and nowhere else."""
-    if dx is None or isinstance(dx, Scatter):
+def fit(dx: Any, x: Tensor, node: Tensor, rule: Callable[..., Any] | None) -> Any:
+    """What a rule of the node gave for its input x, with the shape and dtype of x.
+
+    Broadcasting is undone here, and nowhere else: along the axes that the forward broadcast.
+    """
+    if isinstance(dx, Scatter):
+        return dx
+    name = getattr(rule, "__name__", node.op.name)
+    if dx is None:
+        if rule is not None and forgets_to_return(rule):
+            raise TypeError(
+                f"{name} returned nothing; write return dx, or return None for a gradient of zero"
+            )
         return dx
     if recording.get().tracing:
         dx = dx if isinstance(dx, Tensor) else Tensor(dx)
     else:  # a rule may have called a function of tensors on its arrays
         dx = dx._array if isinstance(dx, Tensor) else np.asarray(dx)
+    if dx.dtype.kind not in "fiu":
+        raise TypeError(
+            f"{name} returned a gradient of dtype {dx.dtype}; write a mask as dy * mask"
+        )
     if dx.shape != x.shape:
-        shape = (1,) * (dx.ndim - x.ndim) + x.shape
-        if len(shape) != dx.ndim or any(n not in (1, m) for n, m in zip(shape, dx.shape)):
+        stretched = _stretched(dx.shape, x.shape, node)
+        if stretched is None:
             raise ValueError(
-                f"a rule returned a gradient of shape {dx.shape} for an input of shape {x.shape}"
+                f"{name} returned a gradient of shape {dx.shape} for an input of shape {x.shape}"
             )
-        stretched = tuple(k for k, n in enumerate(shape) if n != dx.shape[k])
         dx = dx.sum(axis=stretched).reshape(x.shape)
     return dx if dx.dtype == x.dtype else dx.astype(x.dtype)
+
+
+def _stretched(
+    found: tuple[int, ...], wanted: tuple[int, ...], node: Tensor
+) -> tuple[int, ...] | None:
+    """The axes of a gradient along which the forward broadcast an input of shape `wanted` to its
+    result; None where it did not."""
+    shape = (1,) * (len(found) - len(wanted)) + wanted
+    if len(shape) != len(found):
+        return None
+    axes = tuple([k for k, n in enumerate(shape) if n != found[k]])
+    if any(shape[k] != 1 for k in axes):
+        return None
+    if node.op.variadic:  # as einsum, whose axes meet by letter
+        lengths = {n for x in (node, *node.inputs) for n in x.shape}
+        return axes if all(found[k] in lengths for k in axes) else None
+    result = (1,) * (len(found) - node.ndim) + node.shape
+    result = result[len(result) - len(found) :]
+    return axes if all(result[k] == found[k] for k in axes) else None
+
+
+@cache
+def forgets_to_return(rule: Callable[..., Any]) -> bool:
+    """Whether a rule can come to its end without a return, and nowhere says `return None`."""
+    code = getattr(rule, "__code__", None)
+    if code is None:
+        return False
+    steps = list(dis.get_instructions(code))
+    ends = [
+        Source(code, step.offset).expression
+        for step, following in zip(steps, [*steps[1:], None])
+        if step.argval is None
+        and (
+            step.opname == "RETURN_CONST"
+            or (step.opname == "LOAD_CONST" and following and following.opname == "RETURN_VALUE")
+        )
+    ]
+    return bool(ends) and not any(end in ("", "None", "return", "return None") for end in ends)
 
 
 @primitive

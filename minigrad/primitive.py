@@ -169,7 +169,7 @@ class Primitive(Generic[P, R]):
 
         Its name, `<op>_d<input>`, says which input it is for; so does `@op.gradient("input")`.  Of
         a primitive with one input, the rule may have any name.  It works on arrays and on tensors,
-        with operators and NumPy functions only.  It may return None (zero).
+        with operators and NumPy functions only.  It may `return None`, which is zero.
         """
         if isinstance(rule, str):
             return functools.partial(self._set_rule, rule)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, Protocol
@@ -86,15 +87,23 @@ class Site(NamedTuple):
     output: int | None
 
 
-class Handle(NamedTuple):
-    """Removes the hook it was returned for."""
+class Handle:
+    """Removes the hook it was returned for, and no other: a hook registered twice is two hooks."""
 
-    tensor: Tensor
-    hook: Callable[[Any], Any]
+    def __init__(self, tensor: Tensor, hook: Callable[[Any], Any]) -> None:
+        self.tensor, self.hook = tensor, hook
+        self._done = False
 
     def remove(self) -> None:
         """Take the hook away; a second call does nothing."""
-        self.tensor._hooks = tuple(hook for hook in self.tensor._hooks if hook is not self.hook)
+        if self._done:
+            return
+        self._done = True
+        hooks = list(self.tensor._hooks)
+        position = next((k for k, hook in enumerate(hooks) if hook is self.hook), None)
+        if position is not None:
+            del hooks[position]
+            self.tensor._hooks = tuple(hooks)
 
 
 class Tensor(Operators["Tensor"], Habits):
@@ -450,6 +459,13 @@ def _as_pickled(x: Any) -> Tensor:
 def place_text(path: Path) -> str:
     """Where in time, in words: "t = 3 of axis time, t = 1 of axis rk4"."""
     return ", ".join(f"t = {t} of axis {axis}" for axis, t, _ in path)
+
+
+def assign_grads(ready: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Set `.grad` of all at once: one call into C, which no signal and no error can cut in two."""
+    pairs = list(ready)
+    tensors, grads = [x for x, _ in pairs], [grad for _, grad in pairs]
+    deque(map(setattr, tensors, itertools.repeat("_grad"), grads), maxlen=0)
 
 
 def fitted(value: Any, x: Tensor, what: str) -> Tensor:

@@ -186,7 +186,7 @@ class _Writer(Traced):
                 )
                 dx.call = Call(found, k) if op.joint else None
                 with self.recorded(node):
-                    grads[k] = fit(dx, x)
+                    grads[k] = fit(dx, x, node, None)
         return [*zip(inputs, grads)]
 
     def _write(self, node: Tensor, x: Tensor, dx: Any, part: Tensor, is_dy: bool) -> None:

@@ -98,7 +98,8 @@ class Joint(Traced):
                 self._input = k
                 with self.recorded(node):
                     call = rule_as_operation(op, rule, k if op.joint else None)
-                    grads[k] = fit(call(dy, node, *node.inputs, **node.constants), x)
+                    dx = call(dy, node, *node.inputs, **node.constants)
+                    grads[k] = fit(dx, x, node, None)
                 self._input = None
         return grads
 
