@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import minigrad as mg
 from nn import init
@@ -32,7 +32,7 @@ class RNNCell(Cell):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        nonlinearity: str = "tanh",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
         rng: init.Rng = None,
     ) -> None:
         positive("RNNCell", input_size=input_size, hidden_size=hidden_size)
@@ -138,7 +138,7 @@ class GRUCell(Cell):
         input_size: int,
         hidden_size: int,
         bias: bool = True,
-        reset: str = "after",
+        reset: Literal["after", "before"] = "after",
         rng: init.Rng = None,
     ) -> None:
         positive("GRUCell", input_size=input_size, hidden_size=hidden_size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
-from typing import Any
+from typing import Any, Literal
 
 import minigrad as mg
 from nn.cell import Cell
@@ -142,7 +142,7 @@ class RNN(_Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        nonlinearity: str = "tanh",
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
     ) -> None:
         sizes = (input_size, hidden_size, num_layers)
         super().__init__(
@@ -194,7 +194,7 @@ class GRU(_Recurrent):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        reset: str = "after",
+        reset: Literal["after", "before"] = "after",
     ) -> None:
         sizes = (input_size, hidden_size, num_layers)
         super().__init__(GRUCell, *sizes, bias, batch_first, dropout, bidirectional, reset=reset)

@@ -17,10 +17,13 @@ net = nn.LSTM(2, 4)
 cell = nn.GRUCell(2, 4)
 
 # names that are not there
+mg.sigmod(x)  # wrong: sigmoid
+mg.cat([x, x])  # wrong: concatenate
 x.mena()  # wrong: mean
 x.backwards()  # wrong: backward
 x.gard  # wrong: grad
-(x + x).bar  # wrong: the result of an operator is a Tensor
+z.foo  # wrong: the result of an operation is a Tensor
+(x + x).bar  # wrong: so is that of an operator
 x.sum().view  # wrong: so is that of a method
 graph.rendr("a.svg")  # wrong: render
 graph.nodes.append(x)  # wrong: nodes is a tuple
@@ -30,6 +33,7 @@ net.paramters()  # wrong: parameters
 
 # arguments that are not there
 mg.tensor([1.0], requires_grads=True)  # wrong: requires_grad
+mg.softmax(x, axes=0)  # wrong: axis
 x.sum(axes=0)  # wrong: axis
 graph.render("a.svg", veiw="ops")  # wrong: view
 graph.to_dot(backwards=True)  # wrong: backward
@@ -53,7 +57,10 @@ graph.clip_edges(max_norm="1")  # wrong: float
 mg.time_step("a")  # wrong: int
 mg.clip_grad_norm_(net, max_norm="big")  # wrong: float
 nn.LSTM("2", 4)  # wrong: int
+nn.GRU(2, 4, reset="between")  # wrong: before or after
+nn.RNN(2, 4, nonlinearity="sigmoid")  # wrong: tanh or relu
 nn.Dropout("half")  # wrong: float
 
 # results of another type
+integer: int = mg.tanh(x)  # wrong: a Tensor
 word: str = graph.gradient_flow()  # wrong: a GradientFlow
