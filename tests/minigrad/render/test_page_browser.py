@@ -142,6 +142,21 @@ def test_a_link_opens_one_step(browser: Any, tmp_path: Path) -> None:
         assert "t = 25 " in page.text("#status")
 
 
+def test_it_opens_at_a_highlighted_node_unless_the_link_says_another_step(
+    browser: Any, tmp_path: Path
+) -> None:
+    w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0)
+    for t in range(6):
+        with mg.time_step(t):
+            h = w * h
+    graph = mg.Graph(h)
+    path = graph.render(tmp_path / "x.html", highlight=graph.find(t=3), steps="2:5")
+    with opened(browser, path) as page:
+        assert "t = 3 " in page.text("#status")
+    with opened(browser, path, at="#at=1") as page:
+        assert "t = 1 " in page.text("#status")
+
+
 def test_only_a_window_of_steps_is_in_the_document(browser: Any, tmp_path: Path) -> None:
     path = mg.Graph(recurrent("LSTM", 300)).render(tmp_path / "x.html")
     with opened(browser, path) as page:
