@@ -52,6 +52,82 @@ def bidirectional(T: int) -> mg.Graph:
     return mg.Graph(sum(nn.mse_loss(head(y), np.zeros((1, 1), np.float32)) for y in ys))
 
 
+def echo_state(T: int) -> mg.Graph:
+    """An echo-state network: only what reads the reservoir is learned."""
+    rng = np.random.default_rng(0)
+    W_in, W_res = (rng.standard_normal(shape) * 0.3 for shape in ((2, 6), (6, 6)))
+    W_out = mg.tensor(rng.standard_normal((6, 1)), requires_grad=True, name="W_out")
+    h, loss = mg.tensor(np.zeros((1, 6)), name="h_init"), 0.0
+    for _, x in mg.timesteps(rng.standard_normal((T, 1, 2))):
+        h = 0.7 * h + 0.3 * np.tanh(x @ W_in + h @ W_res)
+        y = h @ W_out
+        loss = loss + ((y - 1.0) ** 2).sum()
+    return mg.Graph(loss)
+
+
+def attention(T: int) -> mg.Graph:
+    """A decoder that looks at all states of an encoder."""
+    rng = np.random.default_rng(0)
+    keys, state = nn.Unroll(nn.GRUCell(2, 4))(rng.standard_normal((T, 1, 2)))
+    queries, _ = nn.Unroll(nn.GRUCell(2, 4))(rng.standard_normal((T, 1, 2)), state)
+    weights = mg.softmax(queries.transpose(1, 0, 2) @ keys.transpose(1, 2, 0))
+    context = weights @ keys.transpose(1, 0, 2)
+    return mg.Graph((context**2).mean())
+
+
+class Attentive(nn.Cell):
+    """h = tanh(mix(score(x) + x, h_prev)): two modules in a cell."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        self.input_size, self.state_size = input_size, hidden_size
+        self.score = nn.Linear(input_size, hidden_size)
+        self.mix = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self, x: mg.Tensor, h: mg.Tensor) -> tuple[mg.Tensor, mg.Tensor]:
+        """One step."""
+        h = np.tanh(mg.softmax(self.score(x)) * h + self.mix(h))
+        return h, h
+
+
+def blocks(T: int) -> mg.Graph:
+    """A cell of modules."""
+    return last_step(Attentive(2, 4), T)
+
+
+def inner_loop(T: int) -> mg.Graph:
+    """Two small steps inside of each step."""
+    W, V = (mg.tensor(np.eye(2) * 0.5, requires_grad=True, name=name) for name in "WV")
+    h = mg.tensor(np.ones((1, 2)), name="h_init")
+    for _, x in mg.timesteps(np.ones((T, 1, 2))):
+        u = h
+        for _ in mg.timesteps(np.ones(2), axis="small"):
+            u = np.tanh(u @ V + x)
+        h = np.tanh(u @ W)
+    return mg.Graph((h**2).sum())
+
+
+def grid(n: int) -> mg.Graph:
+    """States that come from the left and from below."""
+    W, U = (mg.tensor(np.eye(2) * 0.5, requires_grad=True, name=name) for name in "WU")
+    states: dict[tuple[int, int], mg.Tensor] = {}
+    for i, _ in mg.timesteps(np.ones(n), axis="row"):
+        for j, _ in mg.timesteps(np.ones(n), axis="column"):
+            a = mg.tensor(np.ones((1, 2)), requires_grad=True, name="x")
+            if i:
+                a = a + states[i - 1, j] @ W
+            if j:
+                a = a + states[i, j - 1] @ U
+            states[i, j] = np.tanh(a)
+    return mg.Graph(states[n - 1, n - 1].sum())
+
+
+def scalars() -> mg.Graph:
+    """Three numbers."""
+    values = {"a": 2.0, "b": -3.0, "c": 6.5}
+    a, b, c = (mg.tensor(v, requires_grad=True, name=name) for name, v in values.items())
+    return mg.Graph(np.tanh(a * b + c))
+
+
 def mirror(graph: mg.Graph) -> mg.Graph:
     """A graph and its own backward pass."""
     (loss,) = graph.outputs
@@ -74,7 +150,17 @@ def main() -> None:
         "losses": (losses(4), {"view": "cells", "backward": True}),
         "bidirectional": (bidirectional(3), {"view": "cells"}),
         "mirror": (mirror(multiplication()), {}),
-        "mirror-cells": (mirror(last_step(nn.LSTMCell(2, 4), 3)), {"view": "cells"}),
+        "mirror-cells": (mirror(last_step(nn.RNNCell(2, 4), 3)), {"view": "cells"}),
+        "elided": (last_step(nn.LSTMCell(2, 4), 40), {"view": "cells", "steps": "0:2,-2:"}),
+        "echo": (echo_state(3), {}),
+        "attention": (attention(3), {"view": "cells"}),
+        "blocks": (blocks(2), {"view": "blocks", "title": "Attention, opened one level"}),
+        "inner": (inner_loop(2), {"backward": True}),
+        "grid": (grid(3), {"view": "cells"}),
+        "scalars": (
+            scalars(),
+            {"values": True, "backward": True, "legend": True, "title": "tanh(a b + c)"},
+        ),
         "clipped": (
             graph_of(rnn(3.0), 8, 0).clip_edges(max_norm=1),
             {"view": "cells", "backward": True},

@@ -314,7 +314,8 @@ class Routes:
     def bar_ends(self, bar: Box) -> list[float]:
         """The x of all lines into a bar and out of it."""
         grid = self.grid
-        ends = [self.bar_x(link) for link in grid.bars[bar] if link in self.kind]
+        into = [n for n in grid.into[bar.tile] if n.target is bar and n.source not in grid.bars]
+        ends = [self.bar_x(link) for link in into]
         arcs = [link for link in grid.out_of[bar] if self.kind[link] == "arc"]
         return ends + [grid.riser_x(grid.exit(link), self.number[link]) for link in arcs]
 
@@ -353,8 +354,9 @@ class Routes:
         label = grid.texts.labels[bar]
         if not grid.per_row:
             left, right = self.bar_span[bar]
-            low = top + 14 + BAR * self.bar_level[bar]
-            return Rect.between(left, low, right, low + look.BAR_HEIGHT + 15 * label.count("\n"))
+            below = range(self.bar_level[bar])
+            low = top + 14 + sum(BAR - look.BAR_HEIGHT + self.bar_height(n) for n in below)
+            return Rect.between(left, low, right, low + self.bar_height(self.bar_level[bar]))
         widths = [
             max(
                 [
@@ -369,6 +371,11 @@ class Routes:
         left = edge + sum(widths[:k]) + 24 * k
         bottom = min(grid.strip(place) for place in grid.places.values())
         return Rect.between(left, bottom - 12, left + widths[k], top + 14 + 8 * k)
+
+    def bar_height(self, level: int) -> float:
+        """How high the bars of a level are: for as many lines as the longest of their texts."""
+        labels = [self.grid.texts.labels[bar] for bar, n in self.bar_level.items() if n == level]
+        return look.BAR_HEIGHT + 15 * max(label.count("\n") for label in labels)
 
     def bar_pieces(self, paths: dict[Link, Path]) -> dict[Box, list[Rect]]:
         """The pieces of each bar: it is open where lines to and from higher bars pass."""
