@@ -22,6 +22,7 @@ from minigrad.program.record import outcome
 from minigrad.program.specialise import specialise
 from minigrad.tensor import Array, Tensor, constant
 
+Given = tuple[list[Any], list[Any]]  # the leaves of the arguments, and what is plain beside them
 KEPT = 4  # lengths for which a program keeps its arrays
 
 
@@ -48,67 +49,61 @@ class Variant:
         self._outside = plain_values(step.loss_fn)
         self.names = names_of_gradients(bound)
         self.paths = list(leaves(bound))
-        self.key = self.signature(bound)
+        self.key = self._signature(flat(bound))
         self.checked: dict[str, int] = {}
         self._ready: dict[tuple[int, ...], Any] = {}  # the latest last
         self.calls = 0
         self._lock = threading.Lock()  # the arrays of a program serve one call at a time
 
-    def signature(self, bound: dict[str, Any]) -> Any:
+    def _signature(self, given: Given) -> Any:
         """What must be the same for the program to serve."""
-        found, static = flat(bound)
-        static += self._outside()
+        found, static = given
         if len(found) != len(self.paths):
             return None
-        shapes = [
-            (type(leaf), shape[1:] if path in self.lengths else shape, dtype)
-            for path, leaf in zip(self.paths, found, strict=True)
-            for shape, dtype in [_form(leaf)]
-        ]
-        return static, shapes
+        shapes = []
+        for path, leaf in zip(self.paths, found, strict=True):
+            shape, dtype = _form(leaf)
+            shapes.append((type(leaf), shape[1:] if path in self.lengths else shape, dtype))
+        return static + self._outside(), shapes
 
-    def serves(self, bound: dict[str, Any]) -> bool:
-        """Whether the arguments are of this variant, and sequences that go together have one length."""
-        return self.signature(bound) == self.key and self._values(bound) is not None
-
-    def _values(self, bound: dict[str, Any]) -> dict[str, int] | None:
-        """The length of each kind of sequence; None where sequences that go together differ."""
+    def sizes(self, given: Given) -> dict[str, int] | None:
+        """The lengths of the sequences; None if the program does not serve these arguments."""
+        if self._signature(given) != self.key:
+            return None
         found: dict[str, int] = {}
-        for path, leaf in zip(self.paths, flat(bound)[0], strict=True):
+        for path, leaf in zip(self.paths, given[0], strict=True):
             if path in self.lengths:
                 n = _form(leaf)[0][0]
                 if found.setdefault(self.lengths[path], n) != n:
                     return None
         return found
 
-    def run(self, bound: dict[str, Any]) -> Result:
+    def run(self, given: Given, sizes: dict[str, int]) -> Result:
         """The program on these arguments."""
         with self._lock:
-            return self._run(bound)
+            return self._run(given, sizes)
 
-    def _run(self, bound: dict[str, Any]) -> Result:
-        values = self._values(bound) or {}
-        lengths = tuple(values[name] for name in self.built.lengths)
+    def _run(self, given: Given, sizes: dict[str, int]) -> Result:
+        lengths = tuple([sizes[name] for name in self.built.lengths])
         if lengths not in self._ready:
             while len(self._ready) >= KEPT:
                 del self._ready[next(iter(self._ready))]
             self._ready[lengths] = self.built.make(*lengths)
-        given = dict(zip(self.paths, flat(bound)[0], strict=True))
-        arguments = [_value(given[path]) for path in self.built.arguments]
+        table = dict(zip(self.paths, given[0], strict=True))
+        arguments = [_value(table[path]) for path in self.built.arguments]
         with np.errstate(all="ignore"):
             loss, grads, others = self._ready[lengths](*arguments)
         aux = None if self.aux is None else rebuilt(self.aux, iter(others))
         return Result(loss, {self.names[path]: dx for path, dx in grads.items()}, aux)
 
-    def is_longer(self, bound: dict[str, Any]) -> bool:
+    def is_longer(self, sizes: dict[str, int]) -> bool:
         """Whether some sequence is longer than any that was checked."""
-        values = self._values(bound) or {}
-        longer = any(n > self.checked.get(name, 0) for name, n in values.items())
+        longer = any(n > self.checked.get(name, 0) for name, n in sizes.items())
         return longer or not self.calls
 
-    def note_checked(self, bound: dict[str, Any]) -> None:
+    def note_checked(self, sizes: dict[str, int]) -> None:
         """These lengths, and shorter ones, are known to be right."""
-        for name, n in (self._values(bound) or {}).items():
+        for name, n in sizes.items():
             self.checked[name] = max(n, self.checked.get(name, 0))
 
 
@@ -176,43 +171,55 @@ class Step:
         return result.loss, result.grads, result.aux
 
     def _run(self, bound: dict[str, Any]) -> Result:
-        variant = self._variant(bound)
-        if variant is None:
-            return self._first(bound)
-        self._latest = variant
-        every = self.check_every and variant.calls % self.check_every == 0
-        if variant.is_longer(bound) or every:
-            graphs: list[Graph] = []
-            wanted = self.eager(bound, graphs)
-            if window_of(graphs[0]) not in (0, variant.window):
-                self.variants.remove(variant)  # it was made of a step too short to be cut
-                return self._first(bound)
-            return self._checked(variant, bound, wanted)
-        variant.calls += 1
-        return variant.run(bound)
+        given = flat(bound)
+        for variant in self._known():
+            sizes = variant.sizes(given)
+            if sizes is not None:
+                self._latest = variant
+                return self._served(variant, bound, given, sizes)
+        return self._first(bound, given)
 
-    def _variant(self, bound: dict[str, Any]) -> Variant | None:
-        """The program for these arguments, if there is one; the latest is looked at first."""
-        known = [*([self._latest] if self._latest else []), *self.variants]
-        return next((v for v in known if v.serves(bound)), None)
+    def _known(self) -> list[Variant]:
+        """The programs, the latest first."""
+        others = [v for v in self.variants if v is not self._latest]
+        return others if self._latest is None else [self._latest, *others]
 
-    def _first(self, bound: dict[str, Any]) -> Result:
+    def _served(
+        self, variant: Variant, bound: dict[str, Any], given: Given, sizes: dict[str, int]
+    ) -> Result:
+        """Run the program, and compare it where that is due."""
+        due = self.check_every and variant.calls % self.check_every == 0
+        if not due and not variant.is_longer(sizes):
+            variant.calls += 1
+            return variant.run(given, sizes)
+        graphs: list[Graph] = []
+        wanted = self.eager(bound, graphs)
+        if window_of(graphs[0]) not in (0, variant.window):
+            self.variants.remove(variant)  # it was made of a step too short to be cut
+            self._latest = None
+            return self._first(bound, given)
+        return self._checked(variant, given, sizes, wanted)
+
+    def _first(self, bound: dict[str, Any], given: Given) -> Result:
         """Run eagerly, make a program, and compare the two."""
         graphs: list[Graph] = []
         wanted = self.eager(bound, graphs)
         variant = Variant(self, bound, steps_of(graphs[0].nodes), window_of(graphs[0]))
-        if not variant.serves(bound):
+        sizes = variant.sizes(given)
+        if sizes is None:
             raise CompileError("compile: sequences that go together have different lengths")
-        result = self._checked(variant, bound, wanted)
+        result = self._checked(variant, given, sizes, wanted)
         self.variants.append(variant)
         self._latest = variant
         return result
 
-    def _checked(self, variant: Variant, bound: dict[str, Any], wanted: Result) -> Result:
+    def _checked(
+        self, variant: Variant, given: Given, sizes: dict[str, int], wanted: Result
+    ) -> Result:
         """Run the program; raise where it differs from the engine."""
-        found = variant.run(bound)
+        found = variant.run(given, sizes)
         compare(found, wanted, self.exact)
-        variant.note_checked(bound)
+        variant.note_checked(sizes)
         variant.calls += 1
         return found
 
