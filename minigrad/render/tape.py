@@ -13,6 +13,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,23 +50,25 @@ class PageTexts(Texts):
     def cell_lines(self, box: Box) -> list[str]:
         """A line for the gradient of each state."""
         row, lines = box.tile.row, []
-        several = {cell.tile.row for cell in self.cells}
-        if len(several) > 1 and row.timed and row.name != box.label:
+        if self.several and row.timed and row.name != box.label:
             lines.append(look.shorten(row.name.split(".")[-1]))
         return lines + [self.room(name) for name in box.lanes]
 
     def room(self, name: str) -> str:
         """The widest text of the norm of a state's gradient."""
-        widest = max((tile.t for tile in self.picture.tiles), default=0)
-        return f"‖∂L/∂{self.name(name)}{look.subscript(widest)}‖ = 8.8·10⁻⁸⁸"
+        return f"‖∂L/∂{self.name(name)}{look.subscript(self.last)}‖ = 8.8·10⁻⁸⁸"
+
+    @cached_property
+    def last(self) -> int:
+        """The largest number of a step."""
+        return max((tile.t for tile in self.picture.tiles), default=0)
 
     def heading(self, tile: Tile) -> str:
         """The step alone."""
         if not tile.row.timed or not self.picture.graph.axes:
             return self.untimed_heading(tile)
         words = ["t = 88888"]
-        axes = {other.row.name for other in self.picture.tiles if other.row.name}
-        if tile.row.name and len(axes) > 1:
+        if tile.row.name and self.several_axes:
             words.insert(0, look.shorten(tile.row.name))
         return "   ".join(words)
 
