@@ -1,15 +1,15 @@
 """Debugger: a bad batch found in the history, a NaN in five commands, a tour through an explosion.
 
-First a training goes wrong: in one batch a reading is in other units.  The recording says which pass
-is unlike those before it; a condition on the history stops there, and three commands lead to the
+First a training goes wrong: in one batch a reading is in other units.  The recording says which
+pass is unlike those before it; a condition on the history stops there, and three commands lead to the
 reading.
 
 Then a loss is NaN: a recurrence takes the square root of its readings, and one of them, in the
 middle, is negative.  The debugger stops at the time step and the line where the NaN was born.
 
 Then an RNN whose W_hh stretches every state is unrolled over thirty steps.  The debugger stops the
-pass where the gradient first exceeds 100 and shows where that is, what the gradient has done so far,
-and of which contributions it consists; it goes one node on and back again, checks the rule that is
+pass where the gradient first exceeds 100 and shows where that is, what the gradient has done so
+far, and of which contributions it consists; it goes one node on and back again, checks the rule that is
 about to run, limits the gradient, and lets the pass finish.  What is stepped is the very pass that
 trains.
 

@@ -133,13 +133,13 @@ def checkup(
 
     Parameters that get no gradient, and the line of the cut; parameters that several layers share;
     steps that the loss ignores; where a gradient dies; gates and units saturated or dead in more
-    than 95 % of their entries; a softmax over time or the batch; padding that is read; the program's
-    own rules against finite differences; history of an earlier loss; two dtypes; numbers that are
+    than 95 % of their entries; a softmax over time or the batch; padding that is read; the
+    program's own rules against finite differences; history of an earlier loss; two dtypes; numbers that are
     not finite.  Nothing where all is well.
 
     parameters: a module, an optimiser, or parameters (a list, or a dict by name) of which the loss
-    should depend on all; by default those of the modules and optimisers in the variables of `frame`,
-    the caller's.
+    should depend on all; by default those of the modules and optimisers in the variables of
+    `frame`, the caller's.
     careful: run no rule that the program has written.
     Runs a pass of its own, without hooks, and writes no `.grad`.
 
@@ -160,12 +160,12 @@ def checkup(
 
 
 def deaths(graph: Graph) -> list[Finding]:
-    """Where the gradient of a state dies on its way back: a step that gets one and hands none on."""
+    """Where the gradient of a state dies: a step that gets one and hands none on."""
     return [*_dying(Survey(graph))]
 
 
 def _size(array: Any) -> float:
-    """Zero only for zeros, not finite only for what is not; else Σ x², roughly: no norm is needed."""
+    """Roughly Σ x²: zero only for zeros, not finite only for what is not."""
     square = float(np.vdot(array, array))
     if square == 0:
         return 1e-300 if array.any() else 0.0

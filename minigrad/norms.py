@@ -18,7 +18,7 @@ def array_of(x: Any) -> NDArray[Any]:
 def norm(x: Any) -> float:
     """√Σ x² over all entries of one array, tensor or scatter, in float64 where x's own precision is
     unsafe."""
-    array = array_of(x)
+    array = x if type(x) is np.ndarray else array_of(x)
     square = float(np.vdot(array, array))
     if 1e-30 < square < 1e30:
         return math.sqrt(square)

@@ -61,8 +61,8 @@ class Run:
 
     pass, loss.
     max_norm, where: the largest ‖∂loss/∂state‖, and its state, step and scope.
-    norm, grad_norm, update: ‖θ‖, ‖∂loss/∂θ‖ and ‖Δθ‖ / ‖θ‖ over all parameters; of each one they are
-    "norm.W", "grad.W" and "update.W".
+    norm, grad_norm, update: ‖θ‖, ‖∂loss/∂θ‖ and ‖Δθ‖ / ‖θ‖ over all parameters; of each one
+    they are "norm.W", "grad.W" and "update.W".
     line: where the pass was started.  generator: the state of `mg.generator()`.
     And what was noted, as lr by the optimisers.
 
@@ -438,6 +438,7 @@ class Journal:
         self._file = file
         self._names: dict[bytes, list[str]] = {}
         self._texts: dict[str, Any] = {}
+        self._added = b""
 
     @classmethod
     def create(cls, path: str, program: str) -> Journal:
@@ -457,11 +458,12 @@ class Journal:
             if self._texts.get(name) != text:
                 self._texts[name] = text
                 records += _packed(b"T", [name, text])
-        self._file.write(records + self._numbers(b"P", numbers))
+        self._file.write(self._added + records + self._numbers(b"P", numbers))
+        self._added = b""
 
     def add(self, values: Mapping[str, float]) -> None:
-        """Append figures of the last pass."""
-        self._file.write(self._numbers(b"A", values))
+        """Append figures of the last pass, together with the next one: a write costs time."""
+        self._added += self._numbers(b"A", values)
 
     def _numbers(self, kind: bytes, values: Mapping[str, float]) -> bytes:
         """A record of numbers, behind one of their names if those have changed."""
@@ -474,6 +476,7 @@ class Journal:
 
     def close(self) -> None:
         """Nothing more follows."""
+        self._file.write(self._added)
         self._file.close()
 
 
