@@ -137,7 +137,7 @@ class Debugger(Prompt):
         except Quit:
             self._has_quit = True
             if threading.current_thread() is not threading.main_thread():
-                _thread.interrupt_main()  # SystemExit would end this thread alone
+                _end_from_a_thread()
             raise
         finally:
             walk.reset(plain)
@@ -348,6 +348,14 @@ class Breakpoint(Condition):
 
     def __exit__(self, *error: object) -> None:
         self._entered.pop().__exit__(*error)
+
+
+def _end_from_a_thread() -> None:
+    """End the program from a thread, where SystemExit would end the thread alone."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a job in the background
+        sys.stdout.flush()
+        os._exit(1)
+    _thread.interrupt_main()
 
 
 def _program_frames(frame: FrameType | None) -> list[FrameType]:

@@ -213,12 +213,23 @@ def corrcoef(x: Operand, y: Operand | None = None, rowvar: bool = True) -> Tenso
     return c / d / np.expand_dims(d, -1)
 
 
+def lists_as_floats(*operands: Operand) -> list[Operand]:
+    """Lists and numbers as arrays in the dtype of the floating tensors beside them."""
+    floats = [x.dtype for x in operands if isinstance(x, Tensor) and x.dtype.kind == "f"]
+    if not floats:
+        return list(operands)
+    dtype = np.result_type(*floats)
+    return [
+        np.asarray(x, dtype) if isinstance(x, list | tuple | float | int) else x for x in operands
+    ]
+
+
 def interp(x: Operand, xp: Operand, fp: Operand) -> Tensor:
     """Linear between the points (xp, fp), xp increasing.
 
     Constant outside of them, with derivative 0 to x there.
     """
-    xp, fp = as_tensor(xp), as_tensor(fp)
+    x, xp, fp = map(as_tensor, lists_as_floats(x, xp, fp))
     k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
     here, there = np.take(xp, k), np.take(xp, k + 1)
     share = np.clip((x - here) / (there - here), 0, 1)
