@@ -351,7 +351,6 @@ class Routes:
     def bar_rect(self, bar: Box) -> Rect:
         """The place of a bar: over its steps, or upright at the right of all lines."""
         grid, top = self.grid, self.grid.ceiling
-        grid.texts.labels[bar]
         if not grid.per_row:
             left, right = self.bar_span[bar]
             below = range(self.bar_level[bar])
