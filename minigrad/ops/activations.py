@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from minigrad.operators import Axes, Operand
-from minigrad.ops.elementwise import tanh
+from minigrad.ops.elementwise import share_of, tanh
 from minigrad.ops.signatures import as_tensor, np, one_axis, with_reduced_axes
 from minigrad.primitive import Primitive, primitive
 from minigrad.tensor import Tensor
@@ -39,7 +39,7 @@ def relu(x: Operand) -> Any:
 
 @relu.gradient
 def relu_dx(dy, y, x):
-    return np.where(x > 0, dy, 0)
+    return np.where(x <= 0, 0, dy)  # a NaN passes on what it gets
 
 
 @primitive
@@ -65,7 +65,7 @@ def gelu(x: Operand) -> Tensor:
 @primitive(numpy=one_axis)
 def softmax(x, *, axis=-1):
     """yᵢ = e^xᵢ / Σⱼ e^xⱼ over the axis."""
-    y = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    y = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
     return y / np.sum(y, axis=axis, keepdims=True)
 
 
@@ -94,7 +94,7 @@ def logsumexp_like_numpy(
 
 @primitive(numpy=logsumexp_like_numpy)
 def logsumexp(x, *, axis=-1, keepdims=False):
-    top = np.max(x, axis=axis, keepdims=True)
+    top = np.max(x, axis=axis, keepdims=True, initial=-np.inf)
     top = np.where(np.isfinite(top), top, 0)
     with np.errstate(divide="ignore", over="ignore"):
         y = np.log(np.sum(np.exp(x - top), axis=axis, keepdims=True)) + top
@@ -104,4 +104,4 @@ def logsumexp(x, *, axis=-1, keepdims=False):
 @logsumexp.gradient
 def logsumexp_dx(dy, y, x, axis=-1, keepdims=False):
     y = with_reduced_axes(y, axis, keepdims)
-    return with_reduced_axes(dy, axis, keepdims) * np.exp(x - np.where(np.isfinite(y), y, 0))
+    return with_reduced_axes(dy, axis, keepdims) * share_of(x, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad.operators import Operand
@@ -125,9 +126,8 @@ def matmul_db(dy, y, a, b):
     if a.ndim == 1:
         return (a * np.expand_dims(dy, -1)).swapaxes(-1, -2) if b.ndim > 1 else dy * a
     if b.ndim == 1:
-        return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(dy, -1)
-    if (
-        b.ndim == 2
-    ):  # one matrix for the whole batch: its gradient is one product, not a batch of them
-        return np.reshape(a, (-1, a.shape[-1])).T @ np.reshape(dy, (-1, dy.shape[-1]))
+        return np.reshape(a, (dy.size, a.shape[-1])).T @ np.reshape(dy, -1)
+    if b.ndim == 2:  # one matrix for the whole batch: its gradient is one product, not a batch
+        rows = math.prod(a.shape[:-1])
+        return np.reshape(a, (rows, a.shape[-1])).T @ np.reshape(dy, (rows, dy.shape[-1]))
     return np.swapaxes(a, -1, -2) @ dy

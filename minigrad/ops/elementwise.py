@@ -239,11 +239,19 @@ hypot = binary(
     lambda dy, y, a, b: dy * (a / np.where(y == 0, 1, y)),
     lambda dy, y, a, b: dy * (b / np.where(y == 0, 1, y)),
 )
+
+
+def share_of(x: Any, y: Any) -> Any:
+    """e^(x − y), y being the logarithm of a sum that holds eˣ; 0 where the whole sum is 0."""
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN: the share is not known
+        return np.exp(x - np.where(y == -np.inf, 0, y))
+
+
 logaddexp = binary(
     "logaddexp",
     "y = ln(eᵃ + eᵇ), stable for any input",
-    lambda dy, y, a, b: dy * np.exp(a - np.where(np.isfinite(y), y, 0)),
-    lambda dy, y, a, b: dy * np.exp(b - np.where(np.isfinite(y), y, 0)),
+    lambda dy, y, a, b: dy * share_of(a, y),
+    lambda dy, y, a, b: dy * share_of(b, y),
 )
 
 

@@ -37,7 +37,8 @@ def cummax(a: Operand, axis: int = 0) -> Tensor:
     top = np.maximum.accumulate(x, axis=axis)
     others = [k for k in range(x.ndim) if k != axis % x.ndim]
     counter = np.expand_dims(np.arange(x.shape[axis]), others)
-    places = np.where(x == top, counter, 0)
+    reached = (x == top) | (np.isnan(x) & np.isnan(top))
+    places = np.where(reached, counter, 0)
     return take_along_axis(a, np.maximum.accumulate(places, axis=axis), axis)
 
 
@@ -57,11 +58,18 @@ def quantile(a: Operand, q: Any, axis: Axes = None, keepdims: bool = False) -> T
     ordered = sort(np.reshape(last, (*last.shape[: x.ndim - len(axes)], -1)))
     place = q * (ordered.shape[-1] - 1)
     below = np.clip(np.floor(place).astype(int), 0, ordered.shape[-1] - 1)
-    above = np.minimum(below + 1, ordered.shape[-1] - 1)
+    above = np.minimum(below + (place > below), ordered.shape[-1] - 1)
     low, high = take(ordered, below, -1), take(ordered, above, -1)
-    y = low + (high - low) * (place - below).astype(x.dtype)
+    y = between(low, high, (place - below).astype(x.dtype))
     y = np.moveaxis(y, tuple(range(y.ndim - q.ndim, y.ndim)), tuple(range(q.ndim)))
     return np.expand_dims(y, tuple(k % x.ndim + q.ndim for k in axes)) if keepdims else y
+
+
+def between(low: Tensor, high: Tensor, t: Any) -> Tensor:
+    """low + t (high − low), from the nearer end, so that an infinite neighbour does no harm."""
+    gap = high - low
+    inner = np.where(t < 0.5, low + gap * t, high - gap * (1 - t))
+    return np.where(t == 0, low, inner)
 
 
 def percentile(a: Operand, q: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:

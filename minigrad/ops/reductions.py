@@ -31,7 +31,9 @@ def mean(a, *, axis=None, keepdims=False):
 
 @mean.gradient
 def mean_da(dy, y, a, axis=None, keepdims=False):
-    return np.broadcast_to(with_reduced_axes(dy, axis, keepdims) * (dy.size / a.size), a.shape)
+    return np.broadcast_to(
+        with_reduced_axes(dy, axis, keepdims) * (dy.size / (a.size or 1)), a.shape
+    )
 
 
 @primitive(numpy=deviation)
@@ -42,6 +44,8 @@ def var(a, *, axis=None, ddof=0, keepdims=False):
 
 @var.gradient
 def var_da(dy, y, a, axis=None, ddof=0, keepdims=False):
+    if not a.size:
+        return np.zeros_like(a)
     n = a.size / dy.size - ddof
     return (
         with_reduced_axes(dy, axis, keepdims) * (a - np.mean(a, axis=axis, keepdims=True)) * (2 / n)
@@ -56,6 +60,8 @@ def std(a, *, axis=None, ddof=0, keepdims=False):
 
 @std.gradient
 def std_da(dy, y, a, axis=None, ddof=0, keepdims=False):
+    if not a.size:
+        return np.zeros_like(a)
     n = a.size / dy.size - ddof
     dv = with_reduced_axes(np.where(y == 0, 0, dy) / np.where(y == 0, 1, y), axis, keepdims)
     return dv * (a - np.mean(a, axis=axis, keepdims=True)) / n
@@ -76,9 +82,11 @@ def min(a, *, axis=None, keepdims=False):
 @max.gradient
 @min.gradient
 def extreme_da(dy, y, a, axis=None, keepdims=False):
-    chosen = a == with_reduced_axes(y, axis, keepdims)
-    share = with_reduced_axes(dy, axis, keepdims) / np.sum(chosen, axis=axis, keepdims=True)
-    return np.where(chosen, share, 0)
+    top, dtop = with_reduced_axes(y, axis, keepdims), with_reduced_axes(dy, axis, keepdims)
+    lost = np.isnan(a) & (dtop != 0)  # a NaN is the greatest and the smallest, and has no gradient
+    chosen = a == top
+    share = dtop / np.maximum(np.sum(chosen, axis=axis, keepdims=True), 1)
+    return np.where(lost, np.nan, np.where(chosen, share, 0))
 
 
 @primitive(numpy=reduction)

@@ -15,8 +15,9 @@ __all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "nan_to_num", "select",
 
 
 def chosen(dy: Any, y: Any, a: Any, b: Any) -> Any:
-    """The gradient of a: all of dy where a was taken, half of it where both were equal."""
-    return np.where(y == a, np.where(a == b, 0.5 * dy, dy), 0)
+    """The gradient of a: all of dy where a was taken, half where both were equal, NaN where y is."""
+    lost = np.where(np.isnan(y), np.nan, 0)
+    return np.where(y == a, np.where(a == b, 0.5 * dy, dy), lost)
 
 
 def choice(name: str, equation: str) -> Primitive[[Operand, Operand], Tensor]:
@@ -83,7 +84,7 @@ def clip(x, lo, hi):
 
 @clip.gradient
 def clip_dx(dy, y, x, lo, hi):
-    return np.where((x >= lo) & (x <= hi), dy, 0)
+    return np.where((x < lo) | (x > hi), 0, dy)  # a NaN passes on what it gets
 
 
 @clip.gradient
