@@ -227,17 +227,46 @@ copysign = binary(
     lambda dy, y, a, b: dy * np.sign(a) * np.copysign(1.0, b),
     lambda dy, y, a, b: zeros(b),
 )
+
+
+@primitive(elementwise=True)
+def share(a: Operand, r: Operand) -> Any:
+    """y = a / r, and 0 where r is 0: the first derivative of a length, by convention 0 at the origin.
+
+    Its own derivative there is not finite, so that no second derivative is invented.
+    """
+    origin = r == 0
+    return np.where(origin, 0, a / np.where(origin, 1, r))
+
+
+@share.gradient
+def share_da(dy, y, a, r):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return dy / r
+
+
+@share.gradient
+def share_dr(dy, y, a, r):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return -dy * a / (r * r)
+
+
+def part_of(a: Any, r: Any) -> Any:
+    """`share` in a rule: of arrays an array."""
+    return share(a, r) if isinstance(a, Tensor) or isinstance(r, Tensor) else share.forward(a, r)
+
+
 arctan2 = binary(
     "arctan2",
     "The angle of the point (b, a):  tan y = a / b",
-    lambda dy, y, a, b: safe_divide(dy * b, a * a + b * b),
-    lambda dy, y, a, b: -safe_divide(dy * a, a * a + b * b),
+    lambda dy, y, a, b: dy * part_of(b, a * a + b * b),
+    lambda dy, y, a, b: -dy * part_of(a, a * a + b * b),
 )
 hypot = binary(
     "hypot",
     "y = √(a² + b²), with derivative 0 at the origin",
-    lambda dy, y, a, b: dy * (a / np.where(y == 0, 1, y)),
-    lambda dy, y, a, b: dy * (b / np.where(y == 0, 1, y)),
+    lambda dy, y, a, b: dy * part_of(a, y),
+    lambda dy, y, a, b: dy * part_of(b, y),
 )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from minigrad.operators import Axes, Operand
+from minigrad.ops.elementwise import part_of
 from minigrad.ops.signatures import as_tensor, np, safe_divide, with_reduced_axes
 from minigrad.primitive import Primitive, primitive
 from minigrad.tensor import Tensor
@@ -166,7 +167,8 @@ def norm(x, *, axis=None, keepdims=False):
 
 @norm.gradient
 def norm_dx(dy, y, x, axis=None, keepdims=False):
-    return with_reduced_axes(dy / np.where(y == 0, 1, y), axis, keepdims) * x
+    length = with_reduced_axes(y, axis, keepdims)
+    return with_reduced_axes(dy, axis, keepdims) * part_of(x, length)
 
 
 def matrix_power(a: Operand, n: int) -> Tensor:

@@ -19,6 +19,7 @@ REASONS = {
     "eigh": "ONNX has no matrix decompositions",
     "floor_divide": "NumPy computes it from an exact remainder",
     "inv": "ONNX has no inverse",
+    "share": "it stands in backward passes only",
     "once_differentiated": "it stands in backward passes only",
     "slogdet": "ONNX has the determinant only",
     "solve": "ONNX has no solver",

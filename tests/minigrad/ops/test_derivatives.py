@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.ops import elementwise
 from minigrad.primitive import registry
 
 NUMPY = vars(np)
@@ -303,6 +304,14 @@ CHECKS = {
     ],
     # the engine's own
     "add_up": [(lambda x: x[0] * x + x[1] ** 2 + x[[0, 0]][1], n(3))],
+    "share": [
+        (
+            elementwise.share,
+            np.array([[1.0, -2.0], [0.5, 0.3]]),
+            np.array([[0.7, 1.5], [2.0, 1.1]]),
+        ),
+        (elementwise.share, np.array([[1.0, -2.0], [0.5, 0.3]]), np.array([[0.7], [1.5]])),
+    ],
 }
 ENGINE_ONLY = {
     "once_differentiated"

@@ -85,3 +85,16 @@ def test_a_zero_gradient_behind_a_where_stays_zero():
     x = mg.tensor([1.0, NAN], requires_grad=True)
     y = mg.where([True, False], mg.relu(x), 0.0)
     np.testing.assert_array_equal(mg.grad(y.sum(), x)[0].data, [1, 0])
+
+
+def test_second_derivatives_of_singular_points_are_not_invented():
+    lengths = {
+        "norm": np.linalg.norm,
+        "hypot": lambda x: np.hypot(x[0], x[1]),
+        "angle": lambda x: np.arctan2(x[0], x[1]),
+        "norm squared": lambda x: np.linalg.norm(x) ** 2,
+    }
+    for name, function in lengths.items():
+        with np.errstate(all="ignore"):
+            assert not np.isfinite(mg.hessian(function, np.zeros(2)).data).all(), name
+            assert mg.hessian(function, np.array([3.0, 4.0])).data.any(), name
