@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from operator import attrgetter
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
 from minigrad import naming
+from minigrad.cached import cached_property
 from minigrad.paths import Axis, Path, Place, Timeline
 from minigrad.tensor import Tensor
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
-from functools import cached_property
 from typing import Any, NamedTuple
 from weakref import WeakValueDictionary
+
+from minigrad.cached import cached_property
 
 
 class Axis:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator
-from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from minigrad import edits, flow, graph, measures, pickling, states
 from minigrad.backward import Step, backward_steps, begin, run
+from minigrad.cached import cached_property
 from minigrad.checkup import Checkup, checkup
 from minigrad.edges import Edges
 from minigrad.graph import Axes

@@ -10,11 +10,13 @@ import dis
 import linecache
 import os
 from bisect import bisect_left, bisect_right
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice, takewhile
 from operator import attrgetter
 from types import CodeType
 from typing import Any
+
+from minigrad.cached import cached_property
 
 _HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _IDLE = ("CACHE", "COPY", "NOP", "EXTENDED_ARG")  # instructions that do nothing to a result

@@ -7,7 +7,6 @@ its docstring and its line.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 import types
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 
 import minigrad
 import nn
+from minigrad.cached import cached_property
 
 SOURCE = "https://github.com/minigrad-bptt/minigrad/blob/main"
 WIDTH = 72  # of a signature on one line
@@ -265,7 +265,7 @@ def is_documentable(item: Any) -> bool:
 
 def is_property(item: Any) -> bool:
     """Whether a member of a class is read without a call."""
-    return isinstance(item, property | functools.cached_property)
+    return isinstance(item, property | cached_property)
 
 
 def where(value: Any) -> str:

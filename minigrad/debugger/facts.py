@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.backward import Step
+from minigrad.cached import cached_property
 from minigrad.debugger.texts import did_you_mean, in_brackets
 from minigrad.flow import state_lines
 from minigrad.graph import Graph
@@ -133,7 +134,7 @@ class PassInfo:
             self._arguments[node] = naming.argument_name(self.graph, node) or name
         return self._arguments[node]
 
-    @functools.cached_property
+    @cached_property
     def loss(self) -> float:
         """The loss; NaN where the pass does not start from one number."""
         outputs = self.original.outputs
@@ -164,7 +165,7 @@ class PassInfo:
             return norm(names[found[0]])
         return self.last(f"{figure}.{found[0]}")
 
-    @functools.cached_property
+    @cached_property
     def states(self) -> dict[Tensor, str]:
         """The title of each state: what crosses from one time step to the next."""
         try:
@@ -192,7 +193,7 @@ class PassInfo:
             return (self.axes[node.time.axis], *self._paths[scope])
         return self._paths[scope]
 
-    @functools.cached_property
+    @cached_property
     def layers(self) -> dict[tuple[Axis, str], str]:
         """The places that hold state, (axis, scope), and their short names: l0."""
         places = dict.fromkeys(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from types import CodeType
 from typing import Any
 
 from minigrad import naming
+from minigrad.cached import cached_property
 from minigrad.graph import Graph
 from minigrad.operators import functions
 from minigrad.render import look

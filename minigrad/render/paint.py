@@ -12,13 +12,13 @@ import math
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from html import escape
 from typing import Any, NamedTuple
 
 import graphviz
 
 from minigrad import naming
+from minigrad.cached import cached_property
 from minigrad.render import graphviz_run, look
 from minigrad.render.arrange import Layout, Rect
 from minigrad.render.measure import Norms

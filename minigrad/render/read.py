@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad import states
+from minigrad.cached import cached_property
 from minigrad.graph import Graph
 from minigrad.paths import Axis
 from minigrad.render.picture import End, Part, Row, Tile

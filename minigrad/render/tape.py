@@ -13,12 +13,12 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from minigrad import flow, naming
+from minigrad.cached import cached_property
 from minigrad.graph import Graph
 from minigrad.render import look
 from minigrad.render.arrange import Layout, Rect

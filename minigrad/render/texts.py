@@ -6,12 +6,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from minigrad import naming
+from minigrad.cached import cached_property
 from minigrad.render import look
 from minigrad.render.measure import Norms, told
 from minigrad.render.picture import Box, Link, Part, Picture, Tag, Tile
