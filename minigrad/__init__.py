@@ -18,6 +18,7 @@ from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import Edge
 from minigrad.habits import advice
+from minigrad.memory import memory_policy
 from minigrad.ops.activations import (
     gelu,
     log_softmax,
@@ -136,6 +137,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "memory_policy",
     "min",
     "minimum",
     "moveaxis",

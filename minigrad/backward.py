@@ -48,6 +48,8 @@ def backward_steps(
         for x, dx in step._input_grads or table.rules(node, step._grad, inputs):
             if dx is not None:
                 grads[x] = table.join(x, grads[x], dx) if x in grads else dx
+        if node.call is not None and graph.is_first_output(node):
+            del table.siblings[id(node.call.outputs)]  # its rule has run for all of them
         index += 1
     table.grads = {x: table.complete(x, grads.pop(x)) for x in graph.leaves if x in grads}
 
