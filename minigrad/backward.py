@@ -31,7 +31,7 @@ def backward_steps(
     start, index: where in `graph.order` to begin, and how many steps went before (to go on from a
     snapshot).
     """
-    grads, rewired = table.grads, graph.rewired
+    grads, owned, rewired = table.grads, table.owned, graph.rewired
     for node in graph.order[start:]:
         dy = grads.pop(node, None)
         if type(dy) is Array and not node._hooks and node.call is None and table.plain:
@@ -46,8 +46,14 @@ def backward_steps(
         step._table, step._grad, step._input_grads = table, dy, None
         yield step
         for x, dx in step._input_grads or table.rules(node, step._grad, inputs):
-            if dx is not None:
-                grads[x] = table.join(x, grads[x], dx) if x in grads else dx
+            if dx is None:
+                continue
+            if x not in grads:
+                grads[x] = dx
+            elif x in owned and type(dx) is Array:
+                np.add(grads[x], dx, grads[x])
+            else:
+                grads[x] = table.join(x, grads[x], dx)
         if node.call is not None and graph.is_first_output(node):
             del table.siblings[id(node.call.outputs)]  # its rule has run for all of them
         index += 1
@@ -152,7 +158,10 @@ class GradTable:
 
     def arrived(self, x: Tensor, dy: Any) -> Any:
         """The gradient of `x`, whole and locked, after its hooks."""
-        dy = self.shown(x, dy)
+        if type(dy) is Array:
+            dy.setflags(False)  # type: ignore[call-arg]
+        else:
+            dy = self.shown(x, dy)
         return self.hooked(x, dy) if x._hooks else dy
 
     def shown(self, x: Tensor, dx: Any) -> Any:
@@ -165,7 +174,9 @@ class GradTable:
     def _sibling(self, x: Tensor, dy: Any) -> Any:
         """The first output of a call is reached last: it stands for all that have a gradient."""
         outputs = x.call.outputs  # type: ignore[union-attr]  # asked of siblings only
-        group = self.siblings.setdefault(id(outputs), [None] * len(outputs))
+        group = self.siblings.get(id(outputs))
+        if group is None:
+            group = self.siblings[id(outputs)] = [None] * len(outputs)
         unused = dy is None and self.graph.is_first_output(x) and any(d is not None for d in group)
         return self.own(np.zeros(x.shape, x.dtype), x) if unused else dy
 
@@ -188,8 +199,12 @@ class GradTable:
         if y is None:
             y, arrays = node._array, node.arrays
         try:
-            if op.joint is not None or node.call is not None:
-                return self._joint_rule(node, self.gathered(node, dy), inputs, y, arrays)
+            if node.call is not None:
+                dy = self.gathered(node, dy)
+                if dy is None:
+                    return [(x, None) for x in inputs]
+            if op.joint is not None:
+                return self._joint_rule(node, dy, inputs, y, arrays)
             found: InputGrads = []
             arguments, constants = (dy, y, *arrays), node.constants
             for x, rule in zip(inputs, op.rules):
@@ -228,11 +243,8 @@ class GradTable:
         self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any, arrays: Any
     ) -> InputGrads:
         """One rule for all inputs."""
-        if dy is None:
-            return [(x, None) for x in inputs]
         op: Primitive = node.op
-        if op.joint is None:
-            raise op.missing_rule(0)
+        assert op.joint is not None
         if node.call is not None and not isinstance(y, tuple):
             y = node.call.outputs
         grads = op.joint(dy, y, *arrays, **node.constants)

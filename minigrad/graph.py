@@ -230,11 +230,10 @@ class Graph:
     def guards_infinities(self) -> bool:
         """Whether some `where` hides values that are not finite, behind which 0 · ∞ has to stay
         0."""
-        for node in self.order:
-            if _op_name(node) == "where":
-                for x, value in zip(node.inputs, node.arrays):
-                    if x._requires_grad and not np.isfinite(value).all():
-                        return True
+        for node in [node for node in self.order if node.op.name == "where"]:
+            for x, value in zip(node.inputs, node.arrays):
+                if x._requires_grad and not np.isfinite(value).all():
+                    return True
         return False
 
     # time: steps and axes

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 functions: dict[str, Callable[..., Any]] = {}  # of tensors, by name; `ops` and `public` fill it
+ufuncs: dict[np.ufunc, Callable[..., Any]] = {}  # the same, by NumPy's function
 
 Axes = int | Sequence[int] | None
 Mask = Any  # a bool array, or True for all
@@ -370,6 +371,8 @@ class Operators(Generic[Result]):
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
+        if method == "__call__" and not keywords and ufunc in ufuncs:
+            return ufuncs[ufunc](*inputs)
         return functions["call_ufunc"](ufunc, method, inputs, keywords)
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:

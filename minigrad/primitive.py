@@ -19,6 +19,7 @@ import inspect
 import types
 from collections.abc import Callable
 from sys import _getframe
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
 
 import numpy as np
@@ -254,11 +255,14 @@ class Primitive(Generic[P, R]):
         except Exception as error:
             error.add_note(self._describe_call(arrays, constants, now))
             raise
+        frame: Any = _getframe(1)
+        while in_engine[frame.f_code.co_filename]:
+            frame = frame.f_back  # somebody outside called the engine
         y: Any
         if type(data) is tuple:
-            y = self._nodes(data, needs_grad, args, constants, arrays, now)
+            y = self._nodes(data, needs_grad, args, constants, arrays, now, frame)
         else:
-            y = node(data, None, needs_grad, self, args, constants, arrays, now)
+            y = node(data, None, needs_grad, self, args, constants, arrays, now, frame)
         if now.check is not None:
             now.check(self, arrays, y)
         return y
@@ -279,13 +283,14 @@ class Primitive(Generic[P, R]):
         constants: Any,
         arrays: Any,
         now: Recording,
+        frame: FrameType,
     ) -> tuple[Tensor, ...]:
         """The nodes of a call with several outputs, which share it."""
         outputs = tuple([np.asarray(part) for part in data])
         made = []
         for k, part in enumerate(outputs):
             call = Call(outputs, k)
-            made.append(node(part, call, needs_grad, self, args, constants, arrays, now))
+            made.append(node(part, call, needs_grad, self, args, constants, arrays, now, frame))
         return tuple(made)
 
     def _arguments(
@@ -442,13 +447,9 @@ def node(
     constants: dict[str, Any],
     arrays: tuple[Any, ...],
     now: Recording,
+    frame: FrameType,
 ) -> Tensor:
     """The tensor of one result, with its history where a gradient may be asked for."""
-    frame: Any = _getframe(2)
-    code = frame.f_code
-    while in_engine[code.co_filename]:
-        frame = frame.f_back  # somebody outside called the engine
-        code = frame.f_code
     if type(data) is not Array:
         data = np.asarray(data)
     data.setflags(False)  # positional: half the time of write=False
@@ -474,7 +475,7 @@ def node(
     y.serial = next(serials)
     y.time = now.time
     y._scope = now.scope
-    y._code = code
+    y._code = frame.f_code
     y._instruction = frame.f_lasti
     return y
 

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from minigrad import doors
-from minigrad.operators import functions
+from minigrad.operators import functions, ufuncs
 from minigrad.ops.signatures import arrays_of
 from minigrad.primitive import NumPyPrimitive, Primitive
 from minigrad.scope import caller
@@ -60,6 +60,8 @@ def fill(ours: Mapping[str, Callable[..., Any]]) -> None:
 def enter(theirs: Any, ours: Callable[..., Any]) -> None:
     """Let a function of NumPy lead to one of ours."""
     table[theirs], quick[theirs] = ours, direct(ours)
+    if isinstance(theirs, np.ufunc):
+        ufuncs[theirs] = quick[theirs]
 
 
 def direct(function: Callable[..., Any]) -> Callable[..., Any]:
