@@ -45,7 +45,11 @@ def backward_steps(
         step.graph, step.node, step.inputs, step.index = graph, node, inputs, index
         step._table, step._grad, step._input_grads = table, dy, None
         yield step
-        for x, dx in step._input_grads or table.rules(node, step._grad, inputs):
+        found = step._input_grads or table.rules(node, step._grad, inputs)
+        if node.call is not None:
+            step._input_grads = found
+            table.forget_siblings(node)
+        for x, dx in found:
             if dx is None:
                 continue
             if x not in grads:
@@ -54,8 +58,6 @@ def backward_steps(
                 np.add(grads[x], dx, grads[x])
             else:
                 grads[x] = table.join(x, grads[x], dx)
-        if node.call is not None and graph.is_first_output(node):
-            del table.siblings[id(node.call.outputs)]  # its rule has run for all of them
         index += 1
     table.grads = {x: table.complete(x, grads.pop(x)) for x in graph.leaves if x in grads}
 
@@ -238,6 +240,11 @@ class GradTable:
         group = self.siblings[id(node.call.outputs)]
         group[node.call.which] = dy
         return tuple(group) if self.graph.is_first_output(node) else None
+
+    def forget_siblings(self, node: Tensor) -> None:
+        """Let the gradients of all outputs of a call go, when its rule has run."""
+        if self.graph.is_first_output(node):
+            del self.siblings[id(node.call.outputs)]  # type: ignore[union-attr]
 
     def _joint_rule(
         self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any, arrays: Any

@@ -14,7 +14,18 @@ BEGIN, END = "<!-- floors: drawn by `make pictures` -->", "<!-- end of floors --
 # Lowest first.  Within a floor, modules stand in the order of their names here; a package is one
 # entry, and its own modules may import each other as long as that makes no circle.
 FLOORS = [
-    ["cached", "columns", "habits", "memory", "norms", "sparkline", "source", "paths", "scope", "doors"],
+    [
+        "cached",
+        "columns",
+        "habits",
+        "memory",
+        "norms",
+        "sparkline",
+        "source",
+        "paths",
+        "scope",
+        "doors",
+    ],
     ["operators", "tensor"],
     ["changes", "primitive", "naming", "timesteps"],
     ["ops", "graph", "states"],
