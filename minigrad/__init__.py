@@ -4,8 +4,7 @@ Here are the engine, the functions that NumPy lacks and those that cells are wri
 other function of NumPy is differentiable under NumPy's own name: `np.arctan2(t, u)`.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+import typing as _typing
 
 from minigrad import ops
 from minigrad.anomaly import detect_anomaly
@@ -17,7 +16,6 @@ from minigrad.explain import Explanation, explain
 from minigrad.functional import hessian, hvp, jacobian, jvp, vjp
 from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import Edge
-from minigrad.habits import advice
 from minigrad.memory import memory_policy
 from minigrad.ops.activations import (
     gelu,
@@ -70,7 +68,7 @@ from minigrad.scope import is_tracing, no_grad, scope, tracing
 from minigrad.tensor import Tensor, generator, get_default_dtype, seed, set_default_dtype, tensor
 from minigrad.timesteps import time_step, timesteps
 
-if TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from minigrad.debugger import Breakpoint, debug
     from minigrad.program import clear_cache, compile
     from minigrad.render import compare
@@ -184,21 +182,8 @@ __all__ = [
     "where",
 ]
 
-if not TYPE_CHECKING:
-    LATER = {  # loaded when asked for: the debugger, the pictures, the programs
-        "Breakpoint": "debugger",
-        "clear_cache": "program",
-        "compare": "render",
-        "compile": "program",
-        "debug": "debugger",
-    }
-
-    def __getattr__(name: str) -> Any:
-        if name in LATER:
-            return getattr(importlib.import_module(f"minigrad.{LATER[name]}"), name)
-        if name in ops.differentiable:  # listed nowhere: `np.name(t)` is how it is written
-            return ops.differentiable[name]
-        raise AttributeError(f"module 'minigrad' has no attribute {name!r}{advice(name)}")
+if not _typing.TYPE_CHECKING:
+    from minigrad.later import attribute as __getattr__
 
     def __dir__() -> list[str]:
         return __all__

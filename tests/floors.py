@@ -36,7 +36,7 @@ FLOORS = [
         *("recorder", "differences", "checkup"),
     ],
     ["render", "program"],
-    ["public"],
+    ["public", "later"],
     ["debugger"],
     ["__init__"],
 ]

@@ -82,3 +82,39 @@ def own_cell() -> None:
     print(nn.check_cell(LeakyCell(3, 8)))
     ys, h = nn.Unroll(nn.Stacked([LeakyCell(3, 8), LeakyCell(8, 8)]))(np.ones((4, 2, 3)))
     print(ys, h)
+
+
+@mg.primitive
+def scaled(x: mg.Tensor, *, factor: float = 2.0) -> mg.Tensor:
+    """y = factor · x."""
+    return factor * x
+
+
+@scaled.gradient
+def scaled_dx(dy: Any, y: Any, x: Any, *, factor: float) -> Any:
+    """dx = factor · dy."""
+    return factor * dy
+
+
+@mg.primitive(once=True)
+def halved(x: mg.Tensor) -> mg.Tensor:
+    """y = x / 2."""
+    return x / 2
+
+
+@halved.gradient("x")
+def any_name(dy: Any, y: Any, x: Any) -> Any:
+    """dx = dy / 2."""
+    return dy / 2
+
+
+def functions(x: mg.Tensor) -> mg.Tensor:
+    """NumPy's arguments, by position and by name."""
+    first, second = mg.split(mg.concatenate([x, x]), 2)
+    joined = mg.stack((first, second), axis=1).reshape(2, -1)
+    y = mg.sum(joined, 0) + joined.sum(axis=0) + mg.maximum(x, 0) + mg.clip(x, -1, 1)
+    y = y + mg.where(x > 0, x, 0.0) + mg.einsum("i,i->i", x, x) + mg.transpose(y)
+    y = y + mg.logsumexp(x, axis=None, keepdims=True) + mg.std(x, ddof=1) + mg.pad(x, 1)[1:-1]
+    z: mg.Tensor = scaled(halved(y), factor=3.0)
+    parts: tuple[mg.Tensor, ...] = mg.unstack(z)
+    return mg.matmul(z, z) + parts[0] + mg.tanh([1.0, 2.0]) + mg.exp(0.5) + np.ones(3) * z

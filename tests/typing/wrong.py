@@ -61,6 +61,34 @@ nn.GRU(2, 4, reset="between")  # wrong: before or after
 nn.RNN(2, 4, nonlinearity="sigmoid")  # wrong: tanh or relu
 nn.Dropout("half")  # wrong: float
 
+# functions, as NumPy's: their options, their operands, their results
+mg.tanh()  # wrong: x
+mg.tanh(x, x)  # wrong: one argument
+mg.tanh(x, axis=0)  # wrong: no option
+mg.tanh("text")  # wrong: numbers
+mg.sum(x, keep=True)  # wrong: keepdims
+mg.mean(x, initial=0.0)  # wrong: a mean has none
+mg.softmax(x, axis="last")  # wrong: int
+mg.concatenate(3)  # wrong: a sequence
+mg.clip(x, lower=0.0)  # wrong: min
+mg.einsum(x, "i->")  # wrong: the subscripts come first
+mg.split(x, 2).shape  # wrong: a tuple of tensors
+mg.maximum(x, x).foo  # wrong: a Tensor
+mg.arctan2(x, x)  # wrong: np.arctan2
+x + "text"  # wrong: numbers
+x.relu(slope=0.1)  # wrong: no option
+x.register_hook(3)  # wrong: a function
+
+
+@mg.primitive
+def double(t: mg.Tensor) -> mg.Tensor:
+    """Twice t."""
+    return 2 * t
+
+
+double(x, 3)  # wrong: one argument
+double(x).foo  # wrong: a Tensor
+
 # results of another type
 integer: int = mg.tanh(x)  # wrong: a Tensor
 word: str = graph.gradient_flow()  # wrong: a GradientFlow
