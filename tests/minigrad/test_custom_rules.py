@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 
 import minigrad as mg
 from minigrad.primitive import registry
+from tests.counting import interrupted
 
 
 @pytest.fixture(autouse=True)
@@ -136,27 +136,6 @@ def test_a_hook_registered_twice_is_two_hooks():
 
 
 # all or nothing
-
-
-def interrupted(action, at):
-    """Run the action, and raise KeyboardInterrupt at its line number `at`; whether it came."""
-    left = [at]
-
-    def trace(frame, event, argument):
-        if event == "line":
-            left[0] -= 1
-            if left[0] == 0:
-                raise KeyboardInterrupt
-        return trace
-
-    sys.settrace(trace)
-    try:
-        action()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(None)
-    return False
 
 
 def changed(leaves, before):

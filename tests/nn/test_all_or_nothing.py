@@ -1,51 +1,19 @@
 """Steps and loading under interrupts at every line, under overflow and warnings: all or nothing."""
 
-import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 import minigrad as mg
 import nn
+from tests.counting import interrupted
 
 # an interrupt may come between opening a file and the block that closes it
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-PACKAGES = tuple(str(Path(package.__file__).parent) for package in (mg, nn))
-
-
-def interrupted(action, number):
-    """Run an action, with a KeyboardInterrupt at one of the lines of ours that it runs."""
-    count = 0
-
-    def trace(frame, event, argument):
-        if not frame.f_code.co_filename.startswith(PACKAGES):
-            return None
-
-        def lines(frame, event, argument):
-            nonlocal count
-            if event == "line":
-                count += 1
-                if count == number:
-                    sys.settrace(None)
-                    raise KeyboardInterrupt
-            return lines
-
-        return lines
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        action()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(before)
-    return False
 
 
 class Training:
