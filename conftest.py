@@ -12,6 +12,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+os.environ["MINIGRAD_LANG"] = "en"  # what the tests read, whatever their reader speaks
+
 # How quickly examples are drawn depends on what else the machine does.
 hypothesis.settings.register_profile(
     "house", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad.columns import columns
+from minigrad.language import say
 
 Floats = NDArray[np.float64]
 FORGOTTEN = 1e-3  # what is left of a gradient that counts as forgotten
@@ -159,26 +160,29 @@ class StateFlow:
     @property
     def evidence(self) -> str:
         """The verdict with the numbers that it rests on."""
-        seen = np.flatnonzero(self.total)
+        word, seen = say(self.verdict), np.flatnonzero(self.total)
         if not len(seen):
-            return f"{self.state}: {self.verdict}, no gradient arrives"
-        ends = ", ".join(f"{self.total[k]:.3g} at t={self.t[k]}" for k in (seen[-1], seen[0]))
-        sizes = f"|d{self.state}| {ends}"
+            return say("{state}: {verdict}, no gradient arrives", state=self.state, verdict=word)
+        ends = (say("{size:.3g} at t={t}", size=self.total[k], t=self.t[k]) for k in seen[[-1, 0]])
+        sizes = f"|d{self.state}| {', '.join(ends)}"
         if self.verdict == "cancels":
-            return f"{self.state}: cancels, what flows to it adds up to rounding errors; {sizes}"
-        parts = [f"{self.state}: {self.verdict}, ×{self.mean_ratio:.3g} a step", sizes]
-        steps = (
-            "more steps than can be told" if math.isinf(self.memory) else f"{self.memory:.0f} steps"
-        )
-        parts.append(f"memory {steps}")
+            text = "{state}: {verdict}, what flows to it adds up to rounding errors; {sizes}"
+            return say(text, state=self.state, verdict=word, sizes=sizes)
+        text = "{state}: {verdict}, ×{ratio:.3g} a step"
+        parts = [say(text, state=self.state, verdict=word, ratio=self.mean_ratio), sizes]
+        if math.isinf(self.memory):
+            parts.append(say("memory more steps than can be told"))
+        else:
+            parts.append(say("memory {n:.0f} steps", n=self.memory))
         if self.slopes:
             means = ", ".join(f"{name} {np.nanmean(phi):.2g}" for name, phi in self.slopes.items())
-            parts.append(f"mean φ′ {means}")
+            parts.append(say("mean φ′ {means}", means=means))
         ends_at = ", ".join(str(self.t[k + 1]) for k in np.flatnonzero(self.ratio == 0))
         if ends_at:
-            parts.append(f"nothing gets past t={ends_at}")
+            parts.append(say("nothing gets past t={steps}", steps=ends_at))
         if seen[0] > 0 and not ends_at:
-            parts.append(f"below the smallest number of its dtype before t={self.t[seen[0]]}")
+            text = "below the smallest number of its dtype before t={t}"
+            parts.append(say(text, t=self.t[seen[0]]))
         return "; ".join(parts)
 
     def columns(self) -> dict[str, Floats]:
@@ -194,7 +198,8 @@ class StateFlow:
             some = np.linspace(3, len(steps) - 4, TABLE_ROWS - 6).astype(int)
             steps = steps[[0, 1, 2, *some, -3, -2, -1]]
         rows = [[str(self.t[k]), *(values[k] for values in columns.values())] for k in steps]
-        return f"axis {self.axis}\n{table([['t', *columns], *rows])}\n{self.evidence}"
+        titles = ["t", *map(say, columns)]
+        return f"{say('axis {axis}', axis=self.axis)}\n{table([titles, *rows])}\n{self.evidence}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -224,7 +229,9 @@ class GradientFlow:
         return "\n\n".join(map(str, self.paths))
 
     def __repr__(self) -> str:
-        return "\n".join(f"axis {path.axis}, {path.evidence}" for path in self.paths)
+        return "\n".join(
+            f"{say('axis {axis}', axis=path.axis)}, {path.evidence}" for path in self.paths
+        )
 
     def to_json(self) -> str:
         """All numbers and verdicts as JSON; null where there is no number."""
@@ -243,7 +250,7 @@ class GradientFlow:
         """Draw ‖∂loss/∂s_t‖ over t for each state (needs matplotlib: the extra `plot`); returns the
         axes."""
         lines = {
-            f"{p.axis}.{p.state} ×{p.mean_ratio:.3g}: {p.verdict}": (p.t, p.total)
+            f"{p.axis}.{p.state} ×{p.mean_ratio:.3g}: {say(p.verdict)}": (p.t, p.total)
             for p in self.paths
         }
         return curves(ax, lines, "t", "‖∂loss/∂state‖")
@@ -282,9 +289,10 @@ class TruncationBias(NamedTuple):
     parameters: dict[str, tuple[float, float]]
 
     def __str__(self) -> str:
-        found = {"all": (self.norm_ratio, self.angle)} | self.parameters
+        found = {say("all"): (self.norm_ratio, self.angle)} | self.parameters
         rows = [(name, ratio, f"{angle:.1f}°") for name, (ratio, angle) in found.items()]
-        return table([(f"truncated to {self.k}", "norm ratio", "angle"), *rows])
+        titles = say("truncated to {k}", k=self.k), say("norm ratio"), say("angle")
+        return table([titles, *rows])
 
 
 # clipping
@@ -308,12 +316,13 @@ class ClipReport(list[Clipped]):
 
     def __str__(self) -> str:
         if not self:
-            return "nothing met a limit: no clipping ran while the report was open"
-        rows: list[Sequence[Any]] = [("", "clipped", "median norm", "largest", "smallest factor")]
+            return say("nothing met a limit: no clipping ran while the report was open")
+        titles = ("", "clipped", "median norm", "largest", "smallest factor")
+        rows: list[Sequence[Any]] = [tuple(map(say, titles))]
         for what in dict.fromkeys(entry.what for entry in self):
             before = [entry.before for entry in self.of(what)]
             factors = [e.after / e.before for e in self.of(what) if e.after < e.before * (1 - 1e-5)]
-            often = f"{len(factors)} of {len(before)}"
+            often = say("{n} of {total}", n=len(factors), total=len(before))
             rows.append(
                 (what, often, float(np.median(before)), max(before), min(factors, default=1.0))
             )

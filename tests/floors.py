@@ -18,6 +18,7 @@ FLOORS = [
         "cached",
         "columns",
         "habits",
+        "language",
         "memory",
         "norms",
         "sparkline",

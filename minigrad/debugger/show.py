@@ -19,6 +19,7 @@ from minigrad.edits import clip_gradient, cut
 from minigrad.explain import explain as explain_gradient
 from minigrad.flow import gradient_flow, state_lines
 from minigrad.graph import Graph
+from minigrad.language import say
 from minigrad.norms import is_finite, norm, short
 from minigrad.reports import StateFlow, verdict
 from minigrad.sparkline import sparkline
@@ -270,15 +271,18 @@ def _so_far(arrived: dict[Tensor, float], run: PassInfo) -> dict[str, str]:
         sizes = [math.sqrt(square) for square in squares[node.scope].values() if square]
         steps = max(1, len(sizes) - 1)
         ratio = (sizes[-1] / sizes[0]) ** (1 / steps) if sizes and sizes[0] else 0.0
-        words[run.states[node]] = f"×{ratio:.3g} a step so far: {verdict(ratio, steps)}"
+        word = say(verdict(ratio, steps))
+        text = "×{ratio:.3g} a step so far: {verdict}"
+        words[run.states[node]] = say(text, ratio=ratio, verdict=word)
     return words
 
 
 def _word(report: StateFlow) -> str:
     """What a report says of a state in a few words."""
     if report.verdict in ("unknown", "not finite", "cut", "cancels"):
-        return report.verdict
-    return f"×{report.mean_ratio:.3g} a step: {report.verdict}"
+        return say(report.verdict)
+    word = say(report.verdict)
+    return say("×{ratio:.3g} a step: {verdict}", ratio=report.mean_ratio, verdict=word)
 
 
 @command("draw [PATH]", example="draw here.png")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
+from minigrad.language import language
 from minigrad.render.group import VIEWS
 from minigrad.render.read import Reading, Value
 from minigrad.tensor import Tensor
@@ -54,7 +55,7 @@ class Options:
     legend: bool = False
     labels: Mapping[str, str] | None = None
     values: bool = False
-    lang: str = "en"
+    lang: str = field(default_factory=language)
 
 
 def _choices(*choices: Any) -> tuple[Callable[[Any], bool], str]:
@@ -139,7 +140,7 @@ def checked(kind: Literal["picture", "page"] = "picture", /, **options: Any) -> 
         raise TypeError(
             f"there is no option {unknown[0]!r} of a picture; the options: {', '.join(names)}"
         )
-    asked: dict[str, Any] = {one.name: one.default for one in fields(Options)} | options
+    asked: dict[str, Any] = vars(Options()) | options
     marked = asked["highlight"]
     if isinstance(marked, Tensor) or not isinstance(marked, Iterable):
         asked["highlight"] = (marked,)

@@ -1,0 +1,89 @@
+"""The language of what is printed for people: English, or Vietnamese where the environment asks.
+
+It asks with `MINIGRAD_LANG=vi`, or with a locale like `LANG=vi_VN.UTF-8`.  Names that programs
+compare (`.verdict`) stay English.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+Language = Literal["en", "vi"]
+VARIABLES = ("MINIGRAD_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first one that is set counts
+
+
+def language() -> Language:
+    """The language that the environment asks for.
+
+    >>> os.environ["MINIGRAD_LANG"] = "vi"; language()
+    'vi'
+    >>> os.environ["MINIGRAD_LANG"] = "en"
+    """
+    asked = next(filter(None, map(os.environ.get, VARIABLES)), "")
+    return "vi" if asked[:2].lower() == "vi" else "en"
+
+
+class Catalogue(dict[str, str]):
+    """Texts by their English, each with the names of its values in braces; call it with a text.
+
+    A text that it lacks stays English.
+
+    >>> Catalogue({"{n} steps": "{n} bước"})("{n} steps", n=3)
+    '3 steps'
+    """
+
+    def __call__(self, text: str, /, **values: object) -> str:
+        """The text in the language in force, with its values."""
+        if language() == "vi":
+            text = self.get(text, text)
+        return text.format(**values)
+
+
+say = Catalogue(
+    {
+        # verdicts
+        "vanishing": "biến mất",
+        "exploding": "nổ",
+        "healthy": "khỏe mạnh",
+        "cut": "bị cắt",
+        "cancels": "tự khử",
+        "not finite": "không hữu hạn",
+        "unknown": "không rõ",
+        # the evidence of a verdict
+        "{state}: {verdict}, no gradient arrives": "{state}: {verdict}, không có gradient nào tới",
+        "{size:.3g} at t={t}": "{size:.3g} tại t={t}",
+        "{state}: {verdict}, what flows to it adds up to rounding errors; {sizes}": (
+            "{state}: {verdict}, các phần chảy tới cộng lại chỉ còn sai số làm tròn; {sizes}"
+        ),
+        "{state}: {verdict}, ×{ratio:.3g} a step": "{state}: {verdict}, ×{ratio:.3g} mỗi bước",
+        "memory more steps than can be told": "nhớ được nhiều bước hơn mức đo được",
+        "memory {n:.0f} steps": "nhớ được {n:.0f} bước",
+        "mean φ′ {means}": "φ′ trung bình {means}",
+        "nothing gets past t={steps}": "không gì đi qua được t={steps}",
+        "below the smallest number of its dtype before t={t}": (
+            "nhỏ hơn số bé nhất của kiểu số ở các bước trước t={t}"
+        ),
+        "axis {axis}": "trục {axis}",
+        # the tables of reports
+        "total": "tổng",
+        "crossing": "phần qua bước",
+        "ratio": "tỉ số",
+        "jacobian": "Jacobi",
+        "truncated to {k}": "rút ngắn còn {k}",
+        "norm ratio": "tỉ số chuẩn",
+        "angle": "góc",
+        "all": "tất cả",
+        "clipped": "bị cắt",
+        "median norm": "chuẩn trung vị",
+        "largest": "lớn nhất",
+        "smallest factor": "hệ số nhỏ nhất",
+        "{n} of {total}": "{n} trên {total}",
+        "nothing met a limit: no clipping ran while the report was open": (
+            "không có gì chạm giới hạn: không lần cắt nào chạy trong lúc báo cáo mở"
+        ),
+        # flow in the debugger
+        "×{ratio:.3g} a step so far: {verdict}": "×{ratio:.3g} mỗi bước cho tới đây: {verdict}",
+        "×{ratio:.3g} a step: {verdict}": "×{ratio:.3g} mỗi bước: {verdict}",
+    }
+)
