@@ -38,6 +38,7 @@ from nn.summary import summary
 from nn.torch_weights import load_torch_state_dict, to_torch_state_dict
 from nn.truncated import Window, tbptt
 from nn.unroll import Unroll
+from nn.vanilla import VanillaRNN
 from nn.wrappers import LearnedInitialState, RecurrentDropout, Residual, Wrapper, Zoneout
 
 __all__ = [
@@ -47,7 +48,7 @@ __all__ = [
     "LRScheduler", "LSTMCell", "LSTMState", "LambdaLR", "LayerNorm", "LearnedInitialState",
     "Linear", "Module", "Optimizer", "Padded", "Parallel", "Parameter", "RMSprop", "RNNCell",
     "RecurrentDropout", "ReduceLROnPlateau", "Residual", "Sequential", "Stacked", "StepLR",
-    "Unroll", "WarmupLR", "Window", "Wrapper", "Zoneout", "attend", "batches",
+    "Unroll", "VanillaRNN", "WarmupLR", "Window", "Wrapper", "Zoneout", "attend", "batches",
     "binary_cross_entropy_with_logits", "check_cell", "cross_entropy", "ctc_loss", "detach_state",
     "each_step", "greedy", "init", "lengths_mask", "load", "load_torch_state_dict",
     "map_structure", "mse_loss", "nll_loss", "pad", "sample", "save", "summary", "tbptt",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,11 @@ class _Owned(mg.Tensor):
     """A leaf that belongs to a module; it can be copied and pickled."""
 
     __slots__ = ()
+
+    def _made_by_caller(self) -> None:
+        """The line that calls the class, not one of the class, is where this leaf is made."""
+        frame = sys._getframe(2)
+        self._code, self._instruction = frame.f_code, frame.f_lasti
 
     def __reduce__(self) -> Any:
         return type(self), (np.array(self.data), None, self.name), self.requires_grad
@@ -36,6 +42,7 @@ class Parameter(_Owned):
 
     def __init__(self, data: Any, dtype: DTypeLike | None = None, name: str | None = None) -> None:
         super().__init__(data, True, dtype, name)
+        self._made_by_caller()
 
 
 class Buffer(_Owned):
@@ -51,3 +58,4 @@ class Buffer(_Owned):
 
     def __init__(self, data: Any, dtype: DTypeLike | None = None, name: str | None = None) -> None:
         super().__init__(data, False, dtype, name)
+        self._made_by_caller()
