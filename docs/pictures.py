@@ -1,7 +1,15 @@
 """Makes every picture of the README and of the documentation: `make pictures`."""
 
+import contextlib
+import doctest
+import io
+import linecache
+import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -135,13 +143,30 @@ def mirror(graph: mg.Graph) -> mg.Graph:
     return mg.Graph(loss, *[gradient for gradient in gradients if gradient is not None])
 
 
+def of_page(page: Path) -> None:
+    """The PNGs that the code of a page draws: what a page shows is made by what it tells to type."""
+    text = page.read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "page"}
+    lines: list[str] = []
+    for language, block in re.findall(r"^```(python|pycon)\n(.*?)^```", text, re.M | re.S):
+        typed = doctest.DocTestParser().get_examples(block)
+        lines.append(block if language == "python" else "".join(one.source for one in typed))
+    program = "\n".join(lines)
+    linecache.cache["<page>"] = (len(program), None, program.splitlines(keepends=True), "<page>")
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        with contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(program, "<page>", "exec"), names)
+        for drawn in sorted(Path(folder).glob("*.png")):
+            print(shutil.copy(drawn, FOLDER))
+
+
 def main() -> None:
     """Draw, and print each path."""
-    mg.seed(0)
     FOLDER.mkdir(exist_ok=True)
+    of_page(ROOT / "README.md")
+    mg.seed(0)
     pictures = {
         "multiplication": (multiplication(), {"backward": True}),
-        "rolled": (last_step(nn.RNNCell(2, 4), 4), {"view": "cells", "time": "both"}),
         "rnn-backward": (last_step(nn.RNNCell(2, 4), 3), {"backward": True}),
         "lstm-backward": (last_step(nn.LSTMCell(2, 4), 2), {"backward": True}),
         "minimal-gated": (last_step(MinimalGatedCell(2, 4), 3), {"time": "rolled"}),

@@ -90,6 +90,14 @@ def test_a_translated_page_runs_the_program_of_the_original(page):
     assert [*statements(page)] == [*statements(ROOT / "docs" / page.name)]
 
 
+def test_the_first_page_shows_what_its_code_draws():
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    drawn = re.findall(r'render\("([^"]+\.png)"', page)
+    shown = re.findall(r"docs/pictures/([^)\"]+\.png)", page)
+    assert len(drawn) > 3
+    assert [name for name in shown if name in drawn] == drawn
+
+
 def test_transcripts_of_demos_are_what_they_print(tmp_path):
     for _, _, text in blocks(ROOT / "README.md", "console"):
         command, *said = text.splitlines()
