@@ -145,7 +145,8 @@ class Grid:
         self.outlines = {box: self.outline(box) for box in self.picture.boxes}
         for tile, boxes in inside.items():
             self.places[tile] = self.plan(tile, boxes)
-        patterns = lay_out(dict.fromkeys(place.form for place in self.places.values()))
+        forms = dict.fromkeys(place.form for place in self.places.values())
+        patterns = lay_out(forms, self.picture.memories)
         for place in self.places.values():
             place.pattern = patterns[place.form]
         self.spines = {form: spine_of(form) for form in patterns}
@@ -227,7 +228,7 @@ class Grid:
         for link in self.into[tile]:
             if link.source not in local and link.target in local:
                 groups[link.source, link.lane, self.is_near(link)].append(link)
-        order = sorted(groups, key=lambda key: (not key[2], not look.is_memory(key[1])))
+        order = sorted(groups, key=lambda key: (not key[2], key[1] not in self.picture.memories))
         ins: dict[Port, list[Link]] = {}
         for source, lane, left in order:
             links = groups[source, lane, left]
@@ -353,7 +354,7 @@ class Grid:
         """How much room the texts need that stand in front of a tile: marks, and the states of
         delays."""
         texts = [
-            link.mark or link.lane
+            link.mark or self.texts.crossing(link)
             for links in place.ins.values()
             for link in links
             if link.mark or link.source.kind == "delay"

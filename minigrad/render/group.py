@@ -256,8 +256,7 @@ def _title(names: Names, one: Group, core: set[Value]) -> None:
         if last.time and one.kind != "input":
             one.kind = _ending(names, one)
             if named := names.assigned(last):
-                text = f"{names.shown(named)}{names.number(last)}"
-                one.label = f"{text}\n{names.symbol(last.node)}"
+                one.label = f"{names.indexed(named, last)}\n{names.symbol(last.node)}"
     else:
         one.kind = _ending(names, one)
         name = names.losses.get(last.node) or names.assigned(last) or names.module(last)
@@ -268,7 +267,7 @@ def _title(names: Names, one: Group, core: set[Value]) -> None:
             name = names.class_of(values, last.node._scope.path) or name
         if not name and (one.kind == "loss" or last.time):
             name = "L" if one.kind == "loss" else "o"
-        text = f"{names.shown(name)}{names.number(last)}" if name else ""
+        text = names.indexed(name, last) if name else ""
         one.label = f"{text}\n{names.operations(values)}".strip()
 
 

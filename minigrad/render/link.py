@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from minigrad import naming
-from minigrad.render import look
+from minigrad.render import look, typeset
 from minigrad.render.group import Group, find_core, group
 from minigrad.render.names import MANY, Names, is_computed, is_number
 from minigrad.render.picture import Box, Column, End, Link, Part, Picture, Row, Tag, Tile
@@ -231,9 +231,8 @@ class _Maker:
         name = self.names.input_of(leaf, value, k)
         if is_computed(self.graph, leaf.node):
             self.unrecorded[name] = None
-        number = self.names.number(leaf if leaf.time else value)
         below = tile.row.timed and (self.view == "cells" or value in self.core or not self.core)
-        label = f"{look.shorten(self.names.shown(name))}{number}"
+        label = look.shorten(self.names.indexed(name, leaf if leaf.time else value))
         return self.add_box("input", label, [leaf], tile, beside="below" if below else "")
 
     def initial(self, value: Value, leaf: Value, target: _Box, lane: str, steps: int) -> _Box:
@@ -247,9 +246,9 @@ class _Maker:
             tile = self.first_tile(tile)
         unnamed = name == "constant" or re.fullmatch(r"s\d+_init", name)
         if unnamed and index < -1:
-            name = f"{lane}{look.subscript(index + self.names.first)}"
+            name = typeset.indexed(lane, look.subscript(index + self.names.first))
         elif unnamed:
-            name = f"{lane}_init"
+            name = f"{lane.removesuffix('_t')}_init"
         shown = look.shorten(self.names.shown(name))
         return self.add_box("constant", shown, [leaf], tile, beside="before", lanes=(lane,))
 
@@ -399,8 +398,8 @@ class _Maker:
         counted = self.counted(tiles)
         words = [*notes, *self.notes(tiles, counted)]
         return Picture(
-            self.graph, self.view, self.rolled, tiles, links, frozenset(outputs), counted,
-            tuple(words),
+            self.graph, self.view, self.rolled, tiles, links, frozenset(outputs), self.reading.memories,
+            counted, tuple(words),
         )  # fmt: skip
 
     def counted(self, tiles: dict[Tile, tuple[Box, ...]]) -> dict[str, frozenset[Tensor]]:

@@ -7,9 +7,10 @@ are points.
 from __future__ import annotations
 
 import math
-import re
 from functools import lru_cache
 from typing import NamedTuple
+
+from minigrad.render import typeset
 
 FONT = "Helvetica,Arial,Liberation Sans,DejaVu Sans,sans-serif"
 INK, GREY, PALE, PANEL, RED = "#202124", "#5F6368", "#A8ADB3", "#F8F9FA", "#B31412"
@@ -103,7 +104,16 @@ def text_width(text: str, font: float) -> float:
 
     Below 12 points hinting keeps letters as wide.
     """
-    return max(sum(map(_advance, line)) for line in text.split("\n")) * max(font, 12) / 1000
+    return max(map(_line_width, text.split("\n"))) * max(font, 12) / 1000
+
+
+@lru_cache(maxsize=4096)
+def _line_width(line: str) -> float:
+    """The width of a line, in thousandths of its font size."""
+    width = 0.0
+    for text, below in typeset.pieces(line):
+        width += sum(map(_advance, text)) * (typeset.SMALL if below else 1.0)
+    return width
 
 
 @lru_cache(maxsize=1024)
@@ -124,7 +134,7 @@ def _advance(character: str) -> int:
 def size(kind: str, text: str) -> tuple[float, float]:
     """Width and height of a box of a kind with a text in it."""
     look = LOOKS[kind]
-    height = look.height + text.count("\n") * (look.font + 2)
+    height = look.height + typeset.further_height(text, look.font)
     width = text_width(text, look.font) + (6 if look.font < 12 else 10)
     if look.shape == "circle" and width <= look.width + 8:
         return look.width, height
@@ -175,16 +185,6 @@ def subscript(number: int) -> str:
     '₁₂'
     """
     return str(number).translate(str.maketrans("-0123456789", "₋₀₁₂₃₄₅₆₇₈₉"))
-
-
-def is_memory(lane: str) -> bool:
-    """Whether a state is the memory c of a cell: it runs on top, in a colour of its own."""
-    return re.match(r"[cC](?![A-Za-z])", lane) is not None
-
-
-def state_kind(lane: str) -> str:
-    """The kind of box of an operation that makes a state."""
-    return "memory" if is_memory(lane) else "state"
 
 
 @lru_cache(maxsize=4096)

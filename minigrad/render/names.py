@@ -13,7 +13,7 @@ from minigrad import naming
 from minigrad.cached import cached_property
 from minigrad.graph import Graph
 from minigrad.operators import functions
-from minigrad.render import look
+from minigrad.render import look, typeset
 from minigrad.render.read import RESHAPES, TRANSPOSES, Reading, Value, forward_of, op_name, role_of
 from minigrad.tensor import Tensor
 
@@ -43,6 +43,10 @@ class Names:
     def shown(self, name: str) -> str:
         """A name as the reader wants to see it."""
         return self.labels.get(name, name)
+
+    def indexed(self, name: str, value: Value) -> str:
+        """A name as the reader wants to see it, with the step of a value as a subscript."""
+        return typeset.indexed(self.shown(name), self.number(value))
 
     def number(self, value: Value) -> str:
         """The step of a value as a subscript."""
@@ -161,7 +165,9 @@ class Names:
         if node in self.losses and not value.state:
             return "loss", f"{symbol} {self.shown(self.losses[node])}"
         if value.state:
-            return look.state_kind(value.state) if sign else "state box", symbol
+            if not sign:
+                return "state box", symbol
+            return "memory" if value.state in self.reading.memories else "state", symbol
         name = self.gradient_name(node) if forward_of(node) is not None else self.variable(node)
         if not name and value.op in ("stack", "concatenate"):
             states = {feed.source.state for feed in value.feeds}
@@ -210,7 +216,7 @@ class Names:
         name = node.role.name if role_of(node) == "input" and node.role else ""
         if not name and node.op is not None:
             name = self.variable(node) or _singular(naming.label(self.graph, node.inputs[0]))
-        return f"{self.shown(name)}{self.number(value)}"
+        return self.indexed(name, value)
 
     def input_of(self, leaf: Value, user: Value, k: int) -> str:
         """What an array is called that enters a step: its name, its variable, its text in the

@@ -19,12 +19,13 @@ import graphviz
 
 from minigrad import naming
 from minigrad.cached import cached_property
-from minigrad.render import graphviz_run, look
+from minigrad.render import graphviz_run, look, typeset
 from minigrad.render.arrange import Layout, Rect
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture, Tile
 from minigrad.render.splines import Path, Point, shortened, straight
 from minigrad.render.texts import Texts, colour_bar
+from minigrad.render.typeset import quoted
 from minigrad.tensor import Tensor
 
 TABLE = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
@@ -258,7 +259,7 @@ class _Painter:
     def node(self, name: str, rect: Rect, label: str, style: look.Look, tip: str) -> None:
         """A node around its centre."""
         left, bottom, right, top = rect.corners
-        text = f"label={quoted(label)} {style.attributes()}"
+        text = f"label={typeset.label(label, style.font)} {style.attributes()}"
         if tip and self.texts.has_tips:
             text += f" tooltip={quoted(tip)}"
         self.items.append(Item("node", (name,), [(left, bottom), (right, top)], text))
@@ -357,7 +358,7 @@ class _Painter:
         at = frame.x, top - 10
         if self.layout.rails:
             at = right - look.text_width(text or " ", 12) / 2 - 8, bottom + 9
-        style = f'label={quoted(text)} fontsize=12 fontcolor="{look.INK}" style="rounded,filled"'
+        style = f'label={typeset.label(text, 12)} fontsize=12 fontcolor="{look.INK}" style="rounded,filled"'
         style += f' fillcolor="{fill}" color="{border}"'
         ids = (boxes[0].id.rsplit("_", 1)[0], *(box.id for box in boxes))
         self.items.append(Item("frame", ids, [(left, bottom), (right, top)], style, at))
@@ -366,7 +367,9 @@ class _Painter:
         """The frame around all inner steps of one outer step; it is drawn before all else."""
         left, bottom, right, top = panel.corners
         text = self.texts.outer_heading(tile)
-        style = f'label={quoted(text)} fontsize=12 fontcolor="{look.INK}" style="rounded"'
+        style = (
+            f'label={typeset.label(text, 12)} fontsize=12 fontcolor="{look.INK}" style="rounded"'
+        )
         style += f' color="{look.FRAME}"'
         ids = (f"outer_{tile.t}_{len(self.items)}",)
         at = panel.x, top - 9
@@ -400,7 +403,7 @@ class _Painter:
         left, right = self.span(cells)
         text = self.texts.list_of(shown, self.marked, max(right - left, 300.0))
         width = max(right - left, look.size("rail", text)[0])
-        height = look.BAR_HEIGHT + 14.5 * text.count("\n")
+        height = look.BAR_HEIGHT + typeset.further_height(text, look.SMALLEST) + 2
         y = min(y for item in self.items for _, y in item.points) - 14 - height / 2
         rect = Rect((left + right) / 2, y, width, height)
         self.node("weights", rect, text, look.LOOKS["rail"], "parameters")
@@ -471,7 +474,7 @@ class _Painter:
         style += " style=dashed" if stroke.dashed else ""
         if text:
             ink = look.LOSS if is_edit else look.INK
-            style += f' label={quoted(text)} fontsize=11 fontcolor="{ink}"'
+            style += f' label={typeset.label(text, 11)} fontsize=11 fontcolor="{ink}"'
         if tip and self.texts.has_tips:
             style += f" tooltip={quoted(tip)}"
         self.items.append(Item(kind, ends, path, style, at if text else None, sign))
@@ -486,7 +489,7 @@ class _Painter:
         """One link, within a tile or between two."""
         lane = link.lane or self.layout.lanes.get(link, "")
         cut = link.mark.startswith("✂")
-        colour = look.LOOKS[look.state_kind(lane)].border if lane else look.DATA
+        colour = look.LOOKS[self.picture.kind_of_state(lane)].border if lane else look.DATA
         dashed = cut or bool(link.hidden) or link.source.kind == "stub"
         pen = 1.7 if lane else 1.1
         stroke = Stroke(look.LOSS if cut else colour, pen, dashed, keep_colour=cut)
@@ -512,7 +515,7 @@ class _Painter:
             and link.source.kind not in ("constant", "stub")
             and link.target.kind != "delay"
         ):
-            words = [self.texts.name(link.lane)]
+            words = [self.texts.crossing(link)]
         text = "  ".join(words)
         key = link.lane, text, link.source.tile, link.target.tile
         if not text or key in self.captioned:
@@ -536,7 +539,7 @@ class _Painter:
 def text_item(name: str, at: Point, text: str, font: float, ink: str = look.INK) -> Item:
     """A text alone, written from its left end."""
     width = look.text_width(text, font)
-    style = f'label={quoted(text)} fontsize={font:g} fontcolor="{ink}" pencolor=none'
+    style = f'label={typeset.label(text, font)} fontsize={font:g} fontcolor="{ink}" pencolor=none'
     corners = [(at[0], at[1] - font / 2 - 2), (at[0] + width, at[1] + font / 2 + 2)]
     return Item("frame", (name,), corners, style, (at[0] + width / 2, at[1]))
 
@@ -544,9 +547,3 @@ def text_item(name: str, at: Point, text: str, font: float, ink: str = look.INK)
 def wrapped(text: str, width: float, font: float) -> list[str]:
     """A text in lines of about a width."""
     return textwrap.wrap(text, max(24, int(width / look.text_width("n", font))))
-
-
-def quoted(text: str) -> str:
-    """A DOT string that shows exactly this text."""
-    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return '"' + text.replace("&", "&amp;") + '"'

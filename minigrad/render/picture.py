@@ -146,7 +146,8 @@ class Link:
 class Picture:
     """All boxes by the tile that they belong to, and the links between them.
 
-    outputs: what the graph puts out.  counted: the nodes that are in no box, by the reason why.
+    outputs: what the graph puts out.  memories: the states that are gated memories, as an LSTM's c.
+    counted: the nodes that are in no box, by the reason why.
     notes: what the picture leaves out or folds, in words; they are written under it.
     """
 
@@ -156,8 +157,13 @@ class Picture:
     tiles: dict[Tile, tuple[Box, ...]]
     links: tuple[Link, ...]
     outputs: frozenset[Part]
+    memories: frozenset[str]
     counted: dict[str, frozenset[Tensor]]
     notes: tuple[str, ...] = ()
+
+    def kind_of_state(self, lane: str) -> str:
+        """The kind of box of an operation that makes a state."""
+        return "memory" if lane in self.memories else "state"
 
     @property
     def boxes(self) -> list[Box]:

@@ -467,7 +467,7 @@ def pieces(rect: Rect, holes: Iterable[float], needed: float) -> list[Rect]:
     left, bottom, right, top = rect.corners
     cuts = sorted({hole for hole in holes if left - HOLE < hole < right + HOLE})
     lefts, rights = [left, *(x + HOLE for x in cuts)], [*(x - HOLE for x in cuts), right]
-    spans = [(a, b) for a, b in zip(lefts, rights, strict=True) if b - a > 2]
+    spans = [(a, b) for a, b in zip(lefts, rights, strict=True) if b - a > 2 * HOLE]
     widest = max(spans, key=lambda span: span[1] - span[0], default=(left, right))
     if widest[1] - widest[0] < needed:
         widest = spans[0][1] - needed, spans[0][1]

@@ -503,7 +503,7 @@ class _View:
         }
         lane = link.lane or self.layout.lanes.get(link, "")
         if lane:
-            found["lane"] = look.state_kind(lane)
+            found["lane"] = self.picture.kind_of_state(lane)
         words = {"mark": link.mark, "sign": link.sign}
         if link.lane and link.source.tile != link.target.tile:
             words["text"] = self.texts.name(link.lane)

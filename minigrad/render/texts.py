@@ -12,7 +12,7 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.cached import cached_property
-from minigrad.render import look
+from minigrad.render import look, typeset
 from minigrad.render.measure import Norms, told
 from minigrad.render.picture import Box, Link, Part, Picture, Tag, Tile
 from minigrad.render.read import op_name, role_of
@@ -85,7 +85,8 @@ class Texts:
         """The norm of the gradient of a state, in words."""
         assert self.norms is not None
         index = ",".join(look.subscript(t + self.first) for _, t in tile.steps or (("", tile.t),))
-        return f"‖∂L/∂{self.name(name)}{index}‖ = {look.figure(self.norms.parts[part])}"
+        named = typeset.indexed(self.name(name), index)
+        return f"‖∂L/∂{named}‖ = {look.figure(self.norms.parts[part])}"
 
     def value(self, part: Part) -> str:
         """Value and gradient of a number; shape and mean of an array."""
@@ -185,7 +186,7 @@ class Texts:
             words.insert(0, look.shorten(row.name))
         told = [(name, part) for box in boxes for name, part in self.gradients(box)]
         if not row.backward:
-            told.sort(key=lambda one: not look.is_memory(one[0]))
+            told.sort(key=lambda one: one[0] not in self.picture.memories)
             words += [self.told(name, part, tile) for name, part in told]
         inside, rows = self.mask_of(boxes)
         if inside < rows:
@@ -257,6 +258,12 @@ class Texts:
         if node.op is not None:
             words.append(str(node.source))
         return look.shorten("  ".join(words), 300)
+
+    def crossing(self, link: Link) -> str:
+        """The state that a link carries, as it is written beside the link: h, or h_{t−1} behind a
+        delay."""
+        name = self.name(link.lane).removesuffix("_t")
+        return f"{name}_{{{link.source.label}}}" if link.source.kind == "delay" else name
 
     def flows(self, link: Link) -> str:
         """What flows along a link."""

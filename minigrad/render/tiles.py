@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from minigrad.render import graphviz_run
-from minigrad.render.look import is_memory
 from minigrad.render.splines import (
     Outline,
     Path,
@@ -28,6 +27,7 @@ from minigrad.render.splines import (
 
 # A link of a tile: ("inner", box, box), ("in", port, box) or ("out", state, box).
 Key = tuple[str, Any, int]
+Memories = frozenset[str]  # the states that are gated memories, as an LSTM's c
 SPINE = 60  # the weight of the edges on a state's way
 CHANNEL = 7.0  # between the vertical lines of inputs from below
 PAD, RISE = 9.0, 22.0
@@ -75,20 +75,23 @@ class Pattern(NamedTuple):
     channels: dict[Port, float]
 
 
-def lay_out(forms: Iterable[Form]) -> dict[Form, Pattern]:
-    """A pattern for each form, the same for all with the same boxes; the states in one order; in
-    one run of dot."""
+def lay_out(forms: Iterable[Form], memories: Memories) -> dict[Form, Pattern]:
+    """A pattern for each form, the same for all with the same boxes; the states in one order, the
+    memories on top; in one run of dot."""
     alike = defaultdict[Any, list[Form]](list)
     for form in forms:
         alike[form.column and form, form.outlines, frozenset(form.inner)].append(form)
-    whole = {form: _united(group) for group in alike.values() for form in group}
-    by_dot = _best([form for form in dict.fromkeys(whole.values()) if not form.column])
-    return {form: _Column(form).pattern() if form.column else by_dot[whole[form]] for form in whole}
+    whole = {form: _united(group, memories) for group in alike.values() for form in group}
+    by_dot = _best([form for form in dict.fromkeys(whole.values()) if not form.column], memories)
+    return {
+        form: _Column(form, memories).pattern() if form.column else by_dot[whole[form]]
+        for form in whole
+    }
 
 
-def _best(forms: list[Form]) -> dict[Form, Pattern]:
+def _best(forms: list[Form], memories: Memories) -> dict[Form, Pattern]:
     """The patterns by dot, in the order of states that makes the fewest crossings."""
-    orders = _orders(forms)
+    orders = _orders(forms, memories)
     try:
         answers = graphviz_run.layouts([_template(f, order) for order in orders for f in forms])
     except (
@@ -99,34 +102,36 @@ def _best(forms: list[Form]) -> dict[Form, Pattern]:
     for k, order in enumerate(orders):
         found = answers[k * len(forms) : (k + 1) * len(forms)]
         patterns = {form: _read(form, answer) for form, answer in zip(forms, found, strict=True)}
-        cost = _cost(patterns.values(), order)
+        cost = _cost(patterns.values())
+        if not memories.isdisjoint(order[1:]):  # they should run on top
+            cost += 300
         if cost < best[0] - 200:
             best = (cost, patterns)
     return best[1]
 
 
-def _cost(patterns: Iterable[Pattern], order: tuple[str, ...]) -> float:
-    """How bad an order of states is: by crossings, by height; the memory should run on top."""
+def _cost(patterns: Iterable[Pattern]) -> float:
+    """How bad an order of states is: by crossings, by height."""
     cost = 0.0
     for pattern in patterns:
         cost += 1000 * crossings(list(pattern.paths.values())) + pattern.height
-    return cost + 300 if any(map(is_memory, order[1:])) else cost
+    return cost
 
 
-def _united(forms: list[Form]) -> Form:
+def _united(forms: list[Form], memories: Memories) -> Form:
     """The form of tiles with the same boxes: with the ports of all, so that a first and a last step
     look like any."""
     ins = dict.fromkeys(port for form in forms for port in form.ins)
     outs = dict.fromkeys(port for form in forms for port in form.outs)
-    order = sorted(ins, key=lambda port: (not port.left, not is_memory(port.lane)))
+    order = sorted(ins, key=lambda port: (not port.left, port.lane not in memories))
     return forms[0]._replace(ins=tuple(order), outs=tuple(outs))
 
 
-def _orders(forms: Iterable[Form]) -> list[tuple[str, ...]]:
+def _orders(forms: Iterable[Form], memories: Memories) -> list[tuple[str, ...]]:
     """The orders of the states from top to bottom that are tried."""
     passing = [port.lane for form in forms for port in form.ins if port.left]
     passing += [lane for form in forms for _, lane in form.outs]
-    lanes = sorted(filter(None, dict.fromkeys(passing)), key=lambda lane: not is_memory(lane))
+    lanes = sorted(filter(None, dict.fromkeys(passing)), key=lambda lane: lane not in memories)
     return list(itertools.permutations(lanes)) if len(lanes) <= 3 else [tuple(lanes)]
 
 
@@ -246,7 +251,8 @@ class _Column:
     """The textbook's pattern: a cell, above it its output and its loss; states pass through at
     fixed heights."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, memories: Memories) -> None:
+        self.memories = memories
         self.form, self.boxes = form, form.outlines
         from_below = [port for port in form.ins if not port.left]
         self.below = [port for port in from_below if port.boxes == (0,)]
@@ -270,7 +276,7 @@ class _Column:
         """The heights at which the states pass through each box: c above h."""
         coming = [(port.lane, min(port.boxes)) for port in self.form.ins if port.left]
         leaving = [(lane, b) for b, lane in self.form.outs]
-        leaving.sort(key=lambda out: not is_memory(out[0]))
+        leaving.sort(key=lambda out: out[0] not in self.memories)
         passing = list(dict.fromkeys(one for one in (*coming, *leaving) if one[0]))
         heights: dict[tuple[str, int], float] = {}
         for lane, b in passing:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -12,6 +13,26 @@ from minigrad.render import look as style
 from tests.minigrad.render.networks import NETWORKS
 
 Point = tuple[float, float]
+ATTRIBUTE = r'(\w+)=("(?:[^"\\]|\\.)*"|<(?:[^<>]|<[^<>]*>)*>|[^\s"]+)'
+
+
+def unset(label: str) -> str:
+    """The text of a DOT label, with names as they are written in a program."""
+    if not label.startswith("<"):
+        return label.replace("\\n", "\n").replace("&amp;", "&")
+    return html.unescape(plain(label[1:-1]))
+
+
+def plain(source: str) -> str:
+    """DOT text with names as they are written in a program."""
+    text = source.replace("<br/>", "\n")
+    text = re.sub(r'<font point-size="[\d.]+"> </font>', "", text)
+    text = re.sub(r"<sub><font[^<>]*>([A-Za-z]\w*)(?:,(\w+))?</font></sub>", _joined, text)
+    return re.sub(r"<sub><font[^<>]*>([^<>]*)</font></sub>", r"_{\1}", text)
+
+
+def _joined(found: re.Match[str]) -> str:
+    return "_" + "_".join(filter(None, found.groups()))
 
 
 class Node(NamedTuple):
@@ -35,16 +56,13 @@ class Drawing:
             found = re.match(r"\t(\w+)(?: -> (\w+))? \[(.*)\]$", line)
             if not found or found[1] in ("graph", "node", "edge"):
                 continue
-            attributes = {
-                k: v.strip('"')
-                for k, v in re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|[^\s"]+)', found[3])
-            }
+            attributes = {k: v.strip('"') for k, v in re.findall(ATTRIBUTE, found[3])}
             if found[2]:
                 self.edges.append((found[1], found[2], self.points(attributes["pos"]), attributes))
             else:
                 x, y = map(float, attributes["pos"].split(","))
                 size = float(attributes["width"]) * 72, float(attributes["height"]) * 72
-                label = attributes["label"].replace("\\n", "\n").replace("&amp;", "&")
+                label = unset(attributes["label"])
                 self.nodes[found[1]] = Node(
                     x, y, *size, label, float(attributes["fontsize"]), attributes["shape"]
                 )

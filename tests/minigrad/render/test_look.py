@@ -8,7 +8,9 @@ import itertools
 import numpy as np
 import pytest
 
+import minigrad as mg
 from minigrad.render import look
+from minigrad.render.read import read
 
 # How the three kinds of dichromats see linear RGB (Machado, Oliveira & Fernandes 2009, severity 1).
 BLINDNESS = {
@@ -87,3 +89,28 @@ def test_kinds_of_one_shape_differ_in_fill_or_border(blindness: str) -> None:
 
 def test_what_is_not_finite_has_a_colour_of_its_own() -> None:
     assert min(distance(look.NOT_FINITE, shade) for shade in SHADES) >= 40
+
+
+def lstm_by_hand(memory: str) -> mg.Graph:
+    """The equations in plain operators; the memory bears a name of the reader's choice."""
+    W, U = ({g: mg.tensor(np.full((4, 4), 0.1), requires_grad=True) for g in "ifgo"} for _ in "WU")
+    h, c = mg.tensor(np.zeros((1, 4))), mg.tensor(np.zeros((1, 4)))
+    for _, x in mg.timesteps(np.ones((3, 1, 4))):
+        i, f, o = (mg.sigmoid(x @ W[g] + h @ U[g]) for g in "ifo")
+        c = f * c + i * np.tanh(x @ W["g"] + h @ U["g"])
+        c.name = memory
+        h = o * np.tanh(c)
+    return mg.Graph(h.sum())
+
+
+@pytest.mark.parametrize("memory", ["c", "memory"])
+def test_a_memory_is_known_by_what_it_does(memory):
+    assert read(lstm_by_hand(memory)).memories == {memory}
+
+
+def test_a_state_is_no_memory_because_of_its_name():
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    c = mg.tensor(np.ones((1, 2)))
+    for _ in mg.timesteps(np.ones((3, 2))):
+        c = np.tanh(c @ W)
+    assert read(mg.Graph(c.sum())).memories == frozenset()

@@ -13,6 +13,7 @@ import nn
 from minigrad import render
 from minigrad.render import look as style
 from minigrad.render.group import VIEWS
+from tests.minigrad.render.conftest import plain
 
 NAMES = (
     *("rnn", "lstm", "gru", "gru before", "lstm, loss at every step", "stacked", "bidirectional"),
@@ -531,7 +532,7 @@ def test_highlighted_nodes_that_are_not_drawn_are_counted_and_strangers_refused(
         f"not drawn: {len({*hidden})} of"
         in render.to_dot(graph, steps="0:2,-2:", highlight=hidden).source
     )
-    source = render.to_dot(graph, highlight=graph.parameters["l0.W_hh"]).source
+    source = plain(render.to_dot(graph, highlight=graph.parameters["l0.W_hh"]).source)
     (rail,) = [line for line in source.splitlines() if re.search(r"rail\d \[.*▶ l0.W_hh", line)]
     assert 'color="#B31412" penwidth=2.40' in rail
     with pytest.raises(ValueError, match="is no node of the graph"):
@@ -587,7 +588,7 @@ def test_the_sum_of_a_parameters_gradient_is_always_there(network):
     for view in VIEWS:
         for options in ({}, {"per_row": 2}):
             source = render.to_dot(network("gru", 3), view=view, backward=True, **options).source
-            assert "‖∂L/∂l0.W_hh‖" in source
+            assert "‖∂L/∂l0.W_hh‖" in plain(source)
 
 
 def test_each_state_is_named_once_in_a_gutter(network):
@@ -602,11 +603,11 @@ def test_the_width_of_text_is_that_of_the_widest_font(text):
     import json
 
     from minigrad.render import graphviz_run as engine
-    from minigrad.render import paint as canvas
+    from minigrad.render import typeset
 
     for font in (11, 12, 13, 14):
         form = f'digraph {{ a [margin=0 width=0 height=0 shape=box fontname="DejaVu Sans" fontsize={font} label=%s] }}'
-        (node, *_) = json.loads(engine.run(form % canvas.quoted(text), "json0"))["objects"]
+        (node, *_) = json.loads(engine.run(form % typeset.label(text, font), "json0"))["objects"]
         assert style.text_width(text, font) >= float(node["width"]) * 72 - 3
 
 
