@@ -1,7 +1,8 @@
-"""The backward pass of one graph, written out as a NumPy program.  Imports `expressions`, `loops`, `backward`.
+"""The backward pass of one graph, written out as a NumPy program.
 
-The rules are run on tensors, as for higher orders.  What each of them builds is written down as one expression, and
-its result becomes a variable, so the program has the lines that one would write by hand.
+Each rule is run once on tensors, as for higher orders, for all nodes of one form; what it builds is an
+expression with holes, in which the variables of each node are put.  So the program has the lines
+that one would write by hand, and a long graph takes no more than its lines.
 """
 
 from __future__ import annotations
@@ -11,20 +12,37 @@ import builtins
 import functools
 import itertools
 import keyword
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import InputGrads, Traced, backward_steps, fit, seeds
+from minigrad.backward import GradTable, InputGrads, backward_steps, fit, seeds
 from minigrad.graph import Graph
+from minigrad.ops.indexing import getitem
 from minigrad.primitive import Scatter
-from minigrad.program.expressions import Helpers, literal, text
-from minigrad.program.loops import ADD, SET, TIMED, Line, looped, unrolled
-from minigrad.tensor import Array, Call, Tensor
+from minigrad.program.expressions import HOLE, Helpers, Patterns, Value, literal, parsed
+from minigrad.program.ir import NOTHING
+from minigrad.program.lines import (
+    ADD,
+    MORE,
+    PART,
+    PLACES,
+    SET,
+    SHORTEST,
+    At,
+    Leaf,
+    Line,
+    Steps,
+    Writer,
+    looped,
+    unrolled,
+)
+from minigrad.program.names import identifier
+from minigrad.scope import recorded
+from minigrad.tensor import Array, Call, Tensor, constant
 
 _SMALL = 8  # elements of an argument that is written into the signature
 _NESTED = 6  # operations in one expression
@@ -40,19 +58,19 @@ class BackwardSource(str):
 
 def backward_source(graph: Graph, grad: Any = None) -> BackwardSource:
     """See `Graph.backward_source`."""
-    writer = _Writer(graph)
+    written = _Pass(graph)
     for output, seed in zip(graph.outputs, seeds(graph, grad), strict=True):
-        writer.start(output, np.asarray(getattr(seed, "_array", seed), output.dtype))
-    for _ in backward_steps(graph, writer):
+        written.start(output, np.asarray(getattr(seed, "_array", seed), output.dtype))
+    for _ in backward_steps(graph, written):
         pass
-    return writer.program()
+    return written.program()
 
 
 class _Names:
-    """A variable for every node: h⟦3⟧ for what the program calls h at t = 3."""
+    """A variable for every node: At("h", 3) for what the program calls h at t = 3."""
 
     def __init__(self, graph: Graph) -> None:
-        self.of: dict[Tensor, str] = {}
+        self.of: dict[Tensor, str | At] = {}
         self.taken = {"np", "t", *dir(builtins), *keyword.kwlist}
         self.axes = {axis: name for name, axis in graph.axes.items()}
         label_of = functools.partial(naming.name_of, graph, roles=False)
@@ -62,20 +80,19 @@ class _Names:
         stems: dict[Any, str] = {}
         count: Counter[Any] = Counter()
         for node, label in labels.items():
-            data = (
-                node.op is None
-                and node.time
-                and (node.requires_grad or (node.time.axis, label) in made)
-            )
-            if node.time and not data:
-                key = label, node.time.axis, count[label, node.time.steps[:1]]
-                count[label, node.time.steps[:1]] += 1
-                if key not in stems:
-                    stems[key] = self.unused(label, f"{label}_{_plain(self.axes[node.time.axis])}")
-                self.of[node] = f"{stems[key]}⟦{node.t}⟧"
+            time = node.time
+            if not time or (node.op is None and (node.requires_grad or (time.axis, label) in made)):
+                continue
+            visit = label, time.steps[:1]
+            key = label, time.axis, count[visit]
+            count[visit] += 1
+            if key not in stems:
+                stems[key] = self.unused(label, f"{label}_{identifier(self.axes[time.axis])}")
+            self.of[node] = At(stems[key], node.t)
         for node, label in labels.items():
             if node not in self.of:
-                self.of[node] = self.unused(label, *[f"{label}_init"] * (node.op is None))
+                wished = [label] if node.op else [label, f"{label}_init"]
+                self.of[node] = self.unused(*wished)
 
     def unused(self, *wished: str) -> str:
         """The first of these names that is free, or the first of all with a number; it is taken then."""
@@ -86,164 +103,286 @@ class _Names:
 
     def _is_free(self, name: str) -> bool:
         """Whether neither name nor dname is in use; h_3 is, where h is a variable of time steps."""
-        stem = re.sub(r"_m?\d+$", "", name)
-        return not {name, f"d{name}"} & self.taken and (stem == name or stem not in self.taken)
-
-
-def _plain(label: str) -> str:
-    return re.sub(r"\W+", "_", label).strip("_")
+        stem, _, step = name.rpartition("_")
+        is_step = step.removeprefix("m").isdigit()
+        used = {name, f"d{name}"} & self.taken or (is_step and stem in self.taken)
+        return not used and not name.startswith(HOLE)
 
 
 def _identifier(node: Tensor, label: str) -> str:
     """A label as a variable's name; an expression gives the name of its operation."""
-    simple = re.fullmatch(r"[\w.]+", label)
-    name = _plain(label) if simple else node.op.name if node.op else "constant"
-    return name if name.isidentifier() else f"v_{name}"
+    simple = label.replace(".", "_").isidentifier()
+    if simple or not node.op:
+        return identifier(label if simple else "constant")
+    return identifier(node.op.name)
 
 
-class _Writer(Traced):
-    """A traced pass that writes every gradient down as soon as its rule has run.
+class _Contribution(NamedTuple):
+    """What a rule gives for one input: a value of the variables in its slots, whole or at a place."""
 
-    written: how each tensor is written.  gradients: the variable of each node's gradient.
+    input: int
+    value: Value
+    place: Value | None
+    is_dy: bool
+
+
+class _Rule(NamedTuple):
+    """What the rules of an operation build: parts that are used twice, then the contributions."""
+
+    parts: list[Value]
+    contributions: list[_Contribution]
+
+
+class _ValueRead(Exception):  # noqa: N818
+    """A rule decides by numbers: the program calls a copy of it."""
+
+
+def _note_reading(x: Tensor, how: str) -> None:
+    raise _ValueRead
+
+
+class _Pass(GradTable):
+    """A pass that writes down the gradients: in the place of each stands the node that it belongs to.
+
+    gradients: the variable of each node's gradient.  needed: nodes whose value the backward lines use.
     """
+
+    plain = False
 
     def __init__(self, graph: Graph) -> None:
         super().__init__(graph)
         self.names = _Names(graph)
         self.helpers = Helpers(self.names.unused)
+        self.patterns = Patterns()
         self.lines: list[Line] = []
-        self.seeds: dict[str, Any] = {}
-        self.variables = {node: ast.Name(name, ast.Load()) for node, name in self.names.of.items()}
-        self.written: dict[Tensor, ast.expr] = {**self.variables}
-        self.gradients = {node: f"d{name}" for node, name in self.names.of.items()}
-        self.needed: set[Tensor] = set()  # nodes whose value the backward lines use
-        self.notes: dict[Tensor, str] = {}
+        self.seeds: dict[Leaf, Any] = {}
+        self.written: dict[Tensor, Value] = {}  # how the tensors at hand are written
+        self.variables = self.names.of
+        self.gradients: dict[Tensor, Leaf] = {
+            node: At(f"d{v.name}", v.t) if isinstance(v, At) else f"d{v}"
+            for node, v in self.variables.items()
+        }
+        self.outputs = {
+            (id(node.call.outputs), node.call.which): node for node in graph.nodes if node.call
+        }
+        self.needed: set[Tensor] = set()
         self.begun: set[Tensor] = set()  # whose gradient has a line
-        self.mine: set[Tensor] = (
-            set()
-        )  # whose gradient is an array of its own, not another name of one
+        self.mine: set[Tensor] = set()  # whose gradient is an array of its own, not another's
         self.parts: list[str] = []  # names for what a rule uses more than once
+        self._rules: dict[Any, _Rule] = {}
+        self._notes: dict[Any, str] = {}
+        self._named: dict[Any, bool] = {}
 
     def start(self, output: Tensor, seed: Any) -> None:
         """∂loss/∂output is a parameter of the program."""
         name = self.gradients[output]
         self.seeds[name] = np.asarray(seed + self.seeds.get(name, 0))
-        self.grads[output] = Tensor(self.seeds[name])
+        self.grads[output] = output
         self.begun.add(output)
 
     # the pass
 
+    def join(self, x: Tensor, before: Any, dx: Any) -> Any:
+        """A gradient that was reached before."""
+        return before
+
     def arrived(self, x: Tensor, dy: Any) -> Any:
-        """The gradient of `x` as the variable it was written to."""
+        """A gradient that is complete."""
         if x._hooks:
-            raise ValueError(
-                f"backward_source: {unrolled(self.names.of[x])} has a hook, which has no source here"
-            )
-        dy = Tensor(super().arrived(x, dy).data)
-        self.written[dy] = ast.Name(self.gradients[x], ast.Load())
+            name = Writer(self.patterns, set()).name(self.variables[x])
+            raise ValueError(f"backward_source: {name} has a hook, which has no source here")
         return dy
 
+    def own(self, grad: Any, x: Tensor) -> Any:
+        """Of the first output of a call, which nothing has reached."""
+        return NOTHING
+
     def rules(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], *_: Any) -> InputGrads:
-        """Run the rules on tensors; write what they built."""
+        """The lines of the rules of a node."""
         assert node.op is not None
-        found = self._once(node, dy, inputs) if node.op.once else super().rules(node, dy, inputs)
-        grads = [dx for _, dx in found]
-        parts = [dx.value if isinstance(dx, Scatter) else dx for dx in grads]
-        parts = [
-            Tensor(dx) if isinstance(dx, Array) else dx for dx in parts
-        ]  # a rule that gives constant zeros
-        built = [dx for dx in parts if dx is not None]
-        for k, (x, value) in enumerate(self._assigned(built, lambda x, uses: uses > 1)):
+        arrived = self.gathered(node, dy)
+        if arrived is None:
+            return [(x, None) for x in inputs]
+        arrived = arrived if isinstance(arrived, tuple) else (arrived,)
+        reached = tuple([part is not None and part is not NOTHING for part in arrived])
+        key = self._form(node, inputs, reached)
+        if key not in self._rules:
+            self._rules[key] = self._traced(node, inputs, reached)
+        rule, slots = self._rules[key], self._slots(node, reached)
+        for k, value in enumerate(rule.parts):
             if k == len(self.parts):
                 self.parts.append(self.names.unused(f"part_{k + 1}"))
-            self._line(node, self.parts[k], SET, text(value))
-            self.written[x] = ast.Name(self.parts[k], ast.Load())
-        for x, dx, part in zip(inputs, grads, parts, strict=True):
-            if part is not None:
-                self._write(node, x, dx, part, is_dy=part is dy)
-        return found
+            slots["part", k] = self.parts[k]
+            self._line(node, SET, self.parts[k], self._put(value, slots, node))
+        for one in rule.contributions:
+            self._write(node, inputs[one.input], one, self._put(one.value, slots, node))
+        given = {one.input for one in rule.contributions}
+        return [(x, x if k in given else None) for k, x in enumerate(inputs)]
 
-    def _once(self, node: Tensor, dy: Any, inputs: Sequence[Tensor]) -> InputGrads:
+    def _form(self, node: Tensor, inputs: Sequence[Tensor], reached: tuple[bool, ...]) -> Any:
+        """What decides how the rules of a node are written."""
+        values = [
+            (a.shape, a.dtype, x.requires_grad) if isinstance(a, Array) else (type(a), a)
+            for a, x in zip(node.arrays, inputs, strict=True)
+        ]
+        constants = _key(node.constants, node.op is getitem)
+        return node.op, node.shape, node.dtype, tuple(values), constants, reached
+
+    def _slots(self, node: Tensor, reached: tuple[bool, ...]) -> dict[Any, Leaf]:
+        """The variables that the rules of a node may use."""
+        slots: dict[Any, Leaf] = {("in", k): self.variables[x] for k, x in enumerate(node.inputs)}
+        slots["y", 0] = self.variables[node]
+        if node.call is None:
+            slots["dy", 0] = self.gradients[node]
+            return slots
+        for k, is_reached in enumerate(reached):
+            if is_reached:
+                slots["dy", k] = self.gradients[self.outputs[id(node.call.outputs), k]]
+        return slots
+
+    def _put(self, value: Value, slots: dict[Any, Leaf], node: Tensor) -> Value:
+        """A value of slots with the variables of a node in them."""
+        for leaf in value.leaves:
+            if type(leaf) is tuple and leaf[0] == "in":
+                self.needed.add(node.inputs[leaf[1]])
+            elif leaf == ("y", 0):
+                self.needed.add(node)
+        return Value(value.pattern, tuple([slots.get(leaf, leaf) for leaf in value.leaves]))
+
+    def _traced(self, node: Tensor, inputs: Sequence[Tensor], reached: tuple[bool, ...]) -> _Rule:
+        """Run the rules on tensors, and write what they build."""
+        op: Any = node.op
+        values = [constant(a) if isinstance(a, Array) else a for a in node.arrays]
+        shapes = node.call.outputs if node.call else (node._array,)
+        dys = [
+            constant(np.ones_like(y)) if there else None
+            for y, there in zip(shapes, reached, strict=True)
+        ]
+        y: Any = constant(node._array)
+        self.written = {y: self.patterns.leaf(("y", 0))}
+        self.written |= {
+            x: self.patterns.leaf(("in", k)) for k, x in enumerate(values) if isinstance(x, Tensor)
+        }
+        for k, dy in enumerate(dys):
+            if dy is not None:
+                self.written[dy] = self.patterns.leaf(("dy", k))
+        given: Any = tuple(dys) if node.call else dys[0]
+        with recorded(enabled=True, tracing=True, time=None, scope=None, on_read=_note_reading):
+            try:
+                if op.once:
+                    raise _ValueRead
+                if node.call:
+                    y = op.record(*values, **node.constants)
+                found = super().rules(node, given, inputs, y, values)
+            except _ValueRead:
+                found = self._called(node, given, y, inputs, values)
+        rule = _Rule([], [])
+        grads = [(k, dx) for k, (_, dx) in enumerate(found) if dx is not None]
+        parts = [(k, dx.value if isinstance(dx, Scatter) else dx) for k, dx in grads]
+        parts = [(k, constant(dx) if isinstance(dx, Array) else dx) for k, dx in parts]
+        for x, value in self._assigned([dx for _, dx in parts], lambda x, uses: uses > 1):
+            self.written[x] = self.patterns.leaf(("part", len(rule.parts)))
+            rule.parts.append(value)
+        for (k, part), (_, dx) in zip(parts, grads, strict=True):
+            place = self._index(dx.index) if isinstance(dx, Scatter) else None
+            value = self._expression(part, part._array)
+            rule.contributions.append(_Contribution(k, value, place, part is given))
+        return rule
+
+    def _called(
+        self, node: Tensor, dy: Any, y: Any, inputs: Sequence[Tensor], values: Sequence[Any]
+    ) -> InputGrads:
         """Rules in arbitrary Python are not taken apart: the program calls copies of them."""
         op: Any = node.op
         if node.call is not None:
             raise ValueError(
                 f"backward_source: {op.name} is a primitive(once=True) with several outputs"
             )
-        arguments, arrays = (dy, node, *node.inputs), (dy.data, node.data, *node.arrays)
+        arguments, arrays = (dy, y, *values), (dy._array, node._array, *node.arrays)
         grads: list[Any] = [None] * len(inputs)
         for k, x in enumerate(inputs):
             rule = op.joint or op.rules[k]
             if x.requires_grad:
-                found = rule(*arrays, **node.constants)
+                with (
+                    recorded(enabled=False, tracing=False, on_read=None),
+                    np.errstate(all="ignore"),
+                ):
+                    found = rule(*arrays, **node.constants)
                 dx = Tensor(found[k] if op.joint else found)
-                written = op.with_forward(rule, ["dy", "y", *op.inputs])  # the rule as an operation
-                dx.op, dx.inputs, dx.arrays, dx.constants = (
-                    written,
-                    arguments,
-                    arrays,
-                    node.constants,
-                )
+                dx.op = op.with_forward(rule, ["dy", "y", *op.inputs])  # the rule as an operation
+                dx.inputs, dx.arrays, dx.constants = arguments, arrays, node.constants
                 dx.call = Call(found, k) if op.joint else None
-                with self.recorded(node):
-                    grads[k] = fit(dx, x, node, None)
-        return [*zip(inputs, grads)]
+                grads[k] = fit(dx, x, node, None)
+        return [*zip(inputs, grads, strict=True)]
 
-    def _write(self, node: Tensor, x: Tensor, dx: Any, part: Tensor, is_dy: bool) -> None:
+    def _write(self, node: Tensor, x: Tensor, one: _Contribution, value: Value) -> None:
         """One contribution to the gradient of x."""
-        name, value, first = (
-            self.gradients[x],
-            text(self._expression(part, part.data)),
-            x not in self.begun,
-        )
-        if first and is_dy and dx is part and self._has_no_name(x):
-            self.gradients[x] = (
-                value  # the gradient of a part of an expression that is just that of the whole
-            )
+        target, first = self.gradients[x], x not in self.begun
+        if first and one.is_dy and one.place is None and self._has_no_name(x):
+            self.gradients[x] = value.leaves[0]  # of a part of an expression: that of the whole
             return
         self.begun.add(x)
-        if not isinstance(dx, Scatter):
-            self._line(node, name, "{0} += {1}" if x.op is None else SET if first else ADD, value)
+        if one.place is None:
+            later = MORE if x.op is None else ADD
+            self._line(node, SET if first and x.op is not None else later, target, value)
             return
         if x.op is not None and x not in self.mine:
-            self._line(
-                node,
-                name,
-                SET,
-                f"np.zeros({x.shape}, np.{x.dtype})" if first else f"np.array({name})",
-            )
+            zeros = self._text(f"np.zeros({x.shape}, np.{x.dtype})")
+            again = self.patterns.joined("a copy", [self.patterns.leaf(target)], _copy)
+            self._line(node, SET, target, zeros if first else again)
         self.mine.add(x)
-        places = dx.index if isinstance(dx.index, tuple) else (dx.index,)
-        index = text(ast.Subscript(ast.Name("x", ast.Load()), literal(dx.index), ast.Load()))[2:-1]
-        twice = any(isinstance(place, Array | list) for place in places)
-        index = f"({index})" if twice and isinstance(dx.index, tuple) else index
-        self._line(
-            node,
-            name,
-            f"np.add.at({{0}}, {index}, {{1}})" if twice else f"{{0}}[{index}] += {{1}}",
-            value,
-        )
+        index = node.constants["index"] if node.op is getitem else None
+        place = one.place if index is None else self._index(index)
+        parts = index if isinstance(index, tuple) else (index,)
+        twice = any(isinstance(part, Array | list) for part in parts)
+        self._line(node, PLACES if twice else PART, target, value, place)
 
     def _has_no_name(self, x: Tensor) -> bool:
         """Whether x is a part of an expression, which nothing else uses."""
-        named = x.op is None or x.name or x.role or naming.variable(self.graph, x)
-        return not named and len(self.graph.users[x]) == 1
+        if x.op is None or x.name or x.role or len(self.graph.users[x]) != 1:
+            return False
+        return not self._has_variable(x)
 
-    def _line(self, node: Tensor, target: str, form: str, value: str) -> None:
-        if node not in self.notes:
-            expression, name = naming.expression(self.graph, node), naming.label(self.graph, node)
+    def _has_variable(self, x: Tensor) -> bool:
+        """Whether the user's program has a variable for a node; asked once for each of its lines."""
+        kind = _kind(x)
+        if kind not in self._named:
+            self._named[kind] = bool(naming.variable(self.graph, x))
+        return self._named[kind]
+
+    def _line(
+        self, node: Tensor, form: str, target: Leaf, value: Value, place: Value | None = None
+    ) -> None:
+        where = () if place is None else place.leaves
+        pattern = None if place is None else place.pattern
+        leaves = (target, *where, *value.leaves)
+        note = self._note(node)
+        self.lines.append(Line(self._time(node), form, 1, value.pattern, pattern, leaves, note))
+
+    def _note(self, node: Tensor) -> str:
+        """The line of the user's program that a rule belongs to."""
+        key = _kind(node), node.name, node.role and node.role[:2]
+        if key not in self._notes:
+            expression = naming.expression(self.graph, node)
+            name = naming.label(self.graph, node)
             what = expression if expression == name else f"{name} = {expression}"
-            self.notes[node] = f"{in_one_line(what)}   ({in_one_line(str(node.source))})"
-        self.lines.append(Line(self._time(node), target, form, value, self.notes[node]))
+            self._notes[key] = f"{in_one_line(what)}   ({in_one_line(str(node.source))})"
+        return self._notes[key]
 
     def _time(self, node: Tensor) -> tuple[str, int] | None:
         return (self.names.axes[node.time.axis], node.time.t) if node.time else None
 
     # expressions
 
+    def _text(self, written: str) -> Value:
+        """An expression without variables."""
+        return Value(
+            self.patterns.made(written, 0, lambda: ast.parse(written, mode="eval").body), ()
+        )
+
     def _assigned(
         self, outputs: list[Tensor], has_line: Callable[..., Any]
-    ) -> Iterator[tuple[Tensor, ast.expr]]:
+    ) -> Iterator[tuple[Tensor, Value]]:
         """What `outputs` are computed from, inputs first, as far as it gets a variable; all else goes where it is used.
 
         Whoever takes a pair from here writes the line, and the variable into `written`.
@@ -256,7 +395,7 @@ class _Writer(Traced):
                 uses.update(x.inputs)
         for x in sorted(found, key=lambda x: x.serial):
             if x.op is not None and x not in self.written:
-                depth[x] = 1 + max(depth[part] for part in x.inputs)
+                depth[x] = 1 + max([depth[part] for part in x.inputs], default=0)
                 value = self._call(x)
                 if has_line(x, uses[x]) or depth[x] > _NESTED:
                     depth[x] = 0
@@ -264,44 +403,95 @@ class _Writer(Traced):
                 else:
                     self.written[x] = value
 
-    def _call(self, x: Tensor) -> ast.expr:
+    def _call(self, x: Tensor) -> Value:
         """The operation that made a tensor, on its inputs as they are written."""
-        assert x.op is not None
-        inputs = [
-            self._expression(part, value) for part, value in zip(x.inputs, x.arrays, strict=True)
-        ]
-        if x.op.name == "reshape" and x.shape == x.inputs[0].shape:
-            return inputs[0]
-        call = self.helpers.call(x.op, inputs, x.constants)
-        return (
-            call if x.call is None else ast.Subscript(call, ast.Constant(x.call.which), ast.Load())
-        )
+        if x.op is not None and x.op.name == "reshape" and x.shape == x.inputs[0].shape:
+            return self._expression(x.inputs[0], x.arrays[0])
+        called = self._called_once(x)
+        if x.call is None:
+            return called
+        which = self.patterns.leaf(x.call.which)
+        return self.patterns.joined("output", [called, which], _subscript)
 
-    def _expression(self, x: Tensor, value: Any) -> ast.expr:
+    def _called_once(self, x: Tensor) -> Value:
+        """The call itself, which may have several outputs."""
+        op: Any = x.op
+        inputs = [self._expression(a, value) for a, value in zip(x.inputs, x.arrays, strict=True)]
+        if op is getitem:
+            return self.patterns.joined(
+                op, [*inputs, self._index(x.constants["index"])], _subscript
+            )
+        if op.variadic and not op.inputs:
+            inputs = self._steps(inputs)
+        is_list = any(type(leaf) is Steps for leaf in inputs[0].leaves) if inputs else False
+
+        def build(*operands: ast.expr) -> ast.expr:
+            constants = {name: literal(value) for name, value in x.constants.items()}
+            given = [ast.Starred(operands[0], ast.Load())] if is_list else list(operands)
+            return self.helpers.call(op, given, constants)
+
+        return self.patterns.joined((op, _key(x.constants), is_list), inputs, build)
+
+    def _steps(self, inputs: list[Value]) -> list[Value]:
+        """The variables of all steps, in order, as one list."""
+        first = inputs[0].leaves[0] if inputs and inputs[0].leaves else None
+        if len(inputs) >= SHORTEST and isinstance(first, At):
+            row = [self.patterns.leaf(At(first.name, t)) for t in range(len(inputs))]
+            if inputs == row:
+                return [self.patterns.leaf(Steps(first.name, len(row)))]
+        return inputs
+
+    def _index(self, index: Any) -> Value:
+        """What stands in brackets; its whole numbers may move from step to step."""
+        leaves: list[Any] = []
+
+        def whole(k: int) -> ast.expr:
+            leaves.append(k)
+            return ast.Name(f"{HOLE}{len(leaves) - 1}", ast.Load())
+
+        tree = literal(index, whole)
+        key = "index", _key(index, True)
+        return Value(self.patterns.made(key, len(leaves), lambda: tree), tuple(leaves))
+
+    def _expression(self, x: Tensor, value: Any) -> Value:
         """How a tensor is written: as an expression of variables, or as the number that an operation was given."""
-        return self.written[x] if isinstance(value, Array) and x in self.written else literal(value)
+        if isinstance(value, Array) and x in self.written:
+            return self.written[x]
+        return Value(self.patterns.made(("literal", _key(value)), 0, lambda: literal(value)), ())
 
     def _forward(self) -> list[Line]:
         """The lines that compute what the backward lines need."""
         needed = [node for node in self.graph.nodes if node in self.needed]
-        named = {
-            _kind(node): True for node in needed
-        }  # what one step needs has a line in every step
+        named = {_kind(node) for node in needed}  # what one step needs has a line in every step
 
         def has_line(node: Tensor, uses: int) -> bool:
-            kind = _kind(node)
-            if kind not in named:
-                named[kind] = bool(naming.variable(self.graph, node))
-            return named[kind] or uses > 1
+            return _kind(node) in named or uses > 1 or self._has_variable(node)
 
-        self.written = {leaf: self.variables[leaf] for leaf in self.graph.leaves}
+        self.written = {
+            leaf: self.patterns.leaf(self.variables[leaf]) for leaf in self.graph.leaves
+        }
         lines = []
         for node, value in self._assigned(needed, has_line):
-            lines.append(
-                (node.call, Line(self._time(node), self.names.of[node], SET, text(value), ""))
-            )
-            self.written[node] = self.variables[node]
-        return list(_joined(lines))
+            target = self.variables[node]
+            leaves = (target, *value.leaves)
+            line = Line(self._time(node), SET, 1, value.pattern, None, leaves, "")
+            lines.append((node, line))
+            self.written[node] = self.patterns.leaf(target)
+        return list(self._joined(lines))
+
+    def _joined(self, lines: list[tuple[Tensor, Line]]) -> Iterator[Line]:
+        """The lines; outputs of one call that all have a line share one: a, b = split(x)."""
+        for _, group in itertools.groupby(
+            lines, lambda pair: pair[0].call and id(pair[0].call.outputs)
+        ):
+            nodes, own = zip(*group, strict=True)
+            call = nodes[0].call
+            if call is None or not 1 < len(own) == len(call.outputs):
+                yield from own
+                continue
+            whole = self._called_once(nodes[0])
+            leaves = (*[line.target for line in own], *whole.leaves)
+            yield own[0]._replace(targets=len(own), value=whole.pattern, leaves=leaves)
 
     # the program
 
@@ -309,39 +499,27 @@ class _Writer(Traced):
         """The whole program."""
         forward = self._forward()
         arguments, given = self._arguments()
-        small = {
-            name: a for name, a in arguments.items() if isinstance(a, Array) and a.size <= _SMALL
-        }
-        signature = [name for name in arguments if name not in small]
-        signature += [f"{name}={text(literal(value))}" for name, value in small.items()]
-        head = f"({', '.join(signature)})"
-        head = head if len(head) < _WIDE else "(\n    " + ",\n    ".join(signature) + ",\n)"
-        parameters = {name: self.names.of[leaf] for name, leaf in self.graph.parameters.items()}
+        writer = Writer(self.patterns, given)
+        head = _signature(arguments)
+        parameters = {name: self.variables[leaf] for name, leaf in self.graph.parameters.items()}
+        reached = {line.target for line in self.lines} | set(self.seeds)
         zeros = [
             f"    d{v} = np.zeros_like({v})"
             for v in parameters.values()
             if f"d{v}" not in self.seeds
         ]
-        reached = {line.target for line in self.lines} | set(self.seeds)
-        result = ", ".join(
-            f"{name!r}: d{v}" for name, v in parameters.items() if f"d{v}" in reached
-        )
-        bodies = {"backward": ("∂loss/∂parameter, by name.", _unrolled(forward, self.lines, given))}
-        if loop := looped(forward, self.lines, given, list(self.seeds)):
+        result = [f"{name!r}: d{v}" for name, v in parameters.items() if f"d{v}" in reached]
+        bodies = {"backward": ("∂loss/∂parameter, by name.", unrolled(forward, self.lines, writer))}
+        loop = looped(forward, self.lines, writer, list(self.seeds))
+        if loop:
             bodies["backward_loop"] = "The same, with the steps that are alike as loops.", loop
         parts = [
             '"""A backward pass, written out: NumPy is all that it needs."""\n\nimport numpy as np'
         ]
         parts += self.helpers.texts
         for name, (about, body) in bodies.items():
-            lines = [
-                f"def {name}{head}:",
-                f'    """{about}"""',
-                *zeros,
-                *body,
-                f"    return {{{result}}}",
-            ]
-            parts.append("\n".join(lines))
+            lines = [f"def {name}{head}:", f'    """{about}"""', *zeros, *body]
+            parts.append("\n".join([*lines, f"    return {{{', '.join(result)}}}"]))
         source = BackwardSource("\n\n\n".join(parts) + "\n")
         source.arguments = arguments
         return source
@@ -352,17 +530,26 @@ class _Writer(Traced):
         steps: dict[str, dict[int, Any]] = {}
         for leaf in self.graph.leaves:
             if leaf in self.needed or leaf.requires_grad:
-                if timed := TIMED.fullmatch(self.names.of[leaf]):
-                    steps.setdefault(timed[1], {})[int(timed[2])] = leaf.data
+                variable = self.variables[leaf]
+                if isinstance(variable, At):
+                    steps.setdefault(variable.name, {})[variable.t] = leaf.data
                 else:
-                    arguments[self.names.of[leaf]] = leaf.data
+                    arguments[variable] = leaf.data
         for stem, found in steps.items():
-            whole = (
-                sorted(found) == list(range(len(found)))
-                and len({a.shape for a in found.values()}) == 1
-            )
+            alike = len({a.shape for a in found.values()}) == 1
+            whole = sorted(found) == list(range(len(found))) and alike
             arguments[stem] = np.stack([found[t] for t in range(len(found))]) if whole else found
-        return arguments | {unrolled(name): seed for name, seed in self.seeds.items()}, set(steps)
+        writer = Writer(self.patterns, set())
+        return arguments | {writer.name(x): seed for x, seed in self.seeds.items()}, set(steps)
+
+
+def _signature(arguments: dict[str, Any]) -> str:
+    """The parameters of the functions: small arrays are their defaults."""
+    small = {name: a for name, a in arguments.items() if isinstance(a, Array) and a.size <= _SMALL}
+    signature = [name for name in arguments if name not in small]
+    signature += [f"{name}={ast.unparse(literal(value))}" for name, value in small.items()]
+    head = f"({', '.join(signature)})"
+    return head if len(head) < _WIDE else "(\n    " + ",\n    ".join(signature) + ",\n)"
 
 
 def in_one_line(text: str) -> str:
@@ -372,34 +559,31 @@ def in_one_line(text: str) -> str:
 
 def _kind(node: Tensor) -> Any:
     """The same for nodes that the same part of the program has made in different steps."""
-    return (
-        node._code,
-        node._instruction,
-        node.op,
-        node.call and node.call.which,
-        node.time and node.time.axis,
-    )
+    which = node.call and node.call.which
+    return node._code, node._instruction, node.op, which, node.time and node.time.axis
 
 
-def _joined(lines: list[tuple[Call | None, Line]]) -> Iterator[Line]:
-    """The lines; outputs of one call that all have a line share one: a, b = split(x)."""
-    for _, group in itertools.groupby(lines, key=lambda pair: pair[0] and id(pair[0].outputs)):
-        calls, own = zip(*group, strict=True)
-        if calls[0] is not None and 1 < len(own) == len(calls[0].outputs):
-            yield own[0]._replace(
-                target=", ".join(line.target for line in own), value=own[0].value[:-3]
-            )  # without [0]
-        else:
-            yield from own
+def _key(value: Any, any_number: bool = False) -> Any:
+    """The same for constants that are written alike; any_number: whole numbers do not count."""
+    if isinstance(value, dict):
+        return tuple([(name, _key(part, any_number)) for name, part in value.items()])
+    if isinstance(value, tuple | list):
+        return type(value), tuple([_key(part, any_number) for part in value])
+    if isinstance(value, slice):
+        return _key((value.start, value.stop, value.step), any_number)
+    if isinstance(value, Array):
+        return "array", value.shape, str(value.dtype), value.tobytes()
+    if type(value) is int and any_number:
+        return int
+    try:
+        return type(value), hash(value) and value
+    except TypeError:
+        return "object", id(value)
 
 
-def _unrolled(forward: list[Line], backward: list[Line], given: set[str]) -> list[str]:
-    """All lines, each backward line under the forward line it comes from."""
-    texts = ["# the forward pass", *[line.text() for line in forward], "# the backward pass"]
-    time = None
-    for (here, note), group in itertools.groupby(backward, key=lambda line: (line.time, line.note)):
-        if here is not None and here != time:
-            texts.append(f"# t = {here[1]}")
-        texts += [f"# {note}", *[line.text() for line in group]]
-        time = here
-    return [f"    {unrolled(text, given)}" for text in texts]
+def _copy(tree: ast.expr) -> ast.expr:
+    return ast.Call(parsed("np.array"), [tree], [])
+
+
+def _subscript(tree: ast.expr, index: ast.expr) -> ast.expr:
+    return ast.Subscript(tree, index, ast.Load())

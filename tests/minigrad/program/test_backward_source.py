@@ -81,6 +81,18 @@ def test_the_loop_reads_like_a_textbook() -> None:
     ]
 
 
+@pytest.mark.parametrize("steps", [3, 4, 9])
+def test_a_first_and_a_last_step_that_only_start_otherwise_are_in_the_loop(steps: int) -> None:
+    mg.seed(1)
+    x = np.random.default_rng(0).standard_normal((steps, 2, 3))
+    source, _ = programs(mg.Graph((nn.LSTM(3, 4)(x)[0] ** 2).mean()))
+    loop = source.partition("def backward_loop")[2]
+    assert f"for t in range({steps}):" in loop
+    assert f"for t in reversed(range({steps})):" in loop
+    assert f"dc[{steps - 1}] = 0" in loop
+    assert "h[-1] = h_init" in loop
+
+
 def networks() -> dict[str, Callable[[], mg.Tensor]]:
     """Losses of many shapes; each is made anew."""
     rng = np.random.default_rng(0)
@@ -314,6 +326,21 @@ def test_rules_in_arbitrary_python_are_copied() -> None:
     w = mg.tensor(3.0, requires_grad=True, name="w")
     source, _ = programs(mg.Graph(scaled(x, w).sum()))
     assert "def helper(part, dy):" in source
+
+
+def test_a_rule_that_decides_by_values_is_written_with_its_question() -> None:
+    @mg.primitive
+    def steep(x):
+        return np.where(np.sum(x) > 0, x, 2 * x)
+
+    @steep.gradient
+    def steep_dx(dy, y, x):
+        return dy if np.sum(x) > 0 else 2 * dy
+
+    for values in ([1.0, 2.0], [-1.0, -2.0]):
+        x = mg.tensor(values, requires_grad=True, name="x")
+        source, _ = programs(mg.Graph((steep(x) * x).sum()))
+        assert "dsteep if np.sum(x) > 0 else" in source
 
 
 part = "what the module calls so"
