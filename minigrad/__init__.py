@@ -18,11 +18,15 @@ from minigrad.gradcheck import GradcheckError, gradcheck, gradgradcheck
 from minigrad.graph import Edge
 from minigrad.memory import memory_policy
 from minigrad.ops.activations import (
+    elu,
     gelu,
+    leaky_relu,
     log_softmax,
     logsumexp,
+    one_hot,
     relu,
     sigmoid,
+    silu,
     softmax,
     softplus,
 )
@@ -108,6 +112,7 @@ __all__ = [
     "detect_anomaly",
     "dot",
     "einsum",
+    "elu",
     "exp",
     "expand_dims",
     "explain",
@@ -127,6 +132,7 @@ __all__ = [
     "isnan",
     "jacobian",
     "jvp",
+    "leaky_relu",
     "log",
     "log1p",
     "log_softmax",
@@ -141,6 +147,7 @@ __all__ = [
     "moveaxis",
     "no_grad",
     "note",
+    "one_hot",
     "pad",
     "power",
     "primitive",
@@ -155,6 +162,7 @@ __all__ = [
     "set_default_dtype",
     "sigmoid",
     "sign",
+    "silu",
     "sin",
     "softmax",
     "softplus",

@@ -51,7 +51,6 @@ TAKES_AN_ARRAY = {
     "dot": "write np.dot(array, t)",
     "full": "write np.broadcast_to(t, shape)",
     "full_like": "write np.broadcast_to(t, array.shape)",
-    "linspace": "write a + (b - a) * np.linspace(0, 1, n)",
     "arange": "write t * np.arange(n)",
     "copyto": "write np.where(mask, t, array)",
     "put": "write np.where(mask, t, array)",
@@ -65,6 +64,9 @@ TAKES_AN_ARRAY = {
     "apply_along_axis": "write the function on whole arrays, with axis=",
     "piecewise": "write np.where(condition, a, b)",
     "at": "write np.stack, np.where, or array + t",
+    "as_strided": "write np.lib.stride_tricks.sliding_window_view(t, window)",
+    "eig": "eigenvalues may be complex; write np.linalg.eigh(t) for a symmetric matrix",
+    "eigvals": "eigenvalues may be complex; write np.linalg.eigvalsh(t) for a symmetric matrix",
 }
 
 

@@ -99,7 +99,6 @@ OF_PACKAGE = {
     "full": "write mg.tensor(np.full(shape, value))",
     "eye": "write mg.tensor(np.eye(n))",
     "arange": "write mg.tensor(np.arange(n))",
-    "linspace": "write mg.tensor(np.linspace(low, high, n))",
     "zeros_like": "write np.zeros_like(t)",
     "ones_like": "write np.ones_like(t)",
     "rand": "write mg.tensor(mg.generator().random(shape))",

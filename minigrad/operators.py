@@ -288,6 +288,11 @@ class Operators(Generic[Result]):
         """The axes reversed."""
         return functions["transpose"](self)
 
+    @property
+    def mT(self) -> Result:
+        """The last two axes exchanged."""
+        return functions["matrix_transpose"](self)
+
     def swapaxes(self, axis1: int, axis2: int) -> Result:
         """Two axes exchanged, `minigrad.swapaxes`."""
         return functions["swapaxes"](self, axis1, axis2)

@@ -139,7 +139,7 @@ DOORS = [
     Door("np.block", lambda x, s: np.block([s, x]), GRAPH),
     Door("np.full(n, t)", lambda x, s: np.full(3, s), "np.broadcast_to"),
     Door("np.full_like(a, t)", lambda x, s: np.full_like(X, s), "np.broadcast_to"),
-    Door("np.linspace(0, t, n)", lambda x, s: np.linspace(0, s, 3), "np.linspace(0, 1, n)"),
+    Door("np.linspace(0, t, n)", lambda x, s: np.linspace(0, s, 3), GRAPH),
     Door("np.arange(0, t)", lambda x, s: np.arange(0, s), "np.arange(n)"),
     Door("np.eye(3) * t", lambda x, s: np.eye(3) * s, GRAPH),
     Door("np.ma.array(t)", lambda x, s: np.ma.array(x), "t.data"),

@@ -15,6 +15,7 @@ from minigrad.ops import (
     activations,
     arithmetic,
     composite,
+    decompositions,
     elementwise,
     indexing,
     joining,
@@ -30,14 +31,14 @@ from minigrad.ops import (
 )
 
 FAMILIES = (
-    *(activations, arithmetic, composite, elementwise, indexing, joining, linalg),
+    *(activations, arithmetic, composite, decompositions, elementwise, indexing, joining, linalg),
     *(nondifferentiable, ordering, products, rearrange, reductions, selection, shaping),
 )
 differentiable: dict[str, Callable[..., Any]] = {
     name: getattr(family, name) for family in FAMILIES for name in family.__all__
 }
 
-protocol.fill(differentiable)
+protocol.fill(differentiable, linalg.OF_LINALG)
 functions |= {name: protocol.direct(function) for name, function in differentiable.items()}
 functions |= {
     "call_ufunc": protocol.call_ufunc,

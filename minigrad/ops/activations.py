@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from typing import Any
 
-from minigrad.operators import Axes, Operand
-from minigrad.ops.elementwise import share_of, tanh
+from numpy.typing import ArrayLike, DTypeLike
+
+from minigrad.operators import Axes, Mask, Operand
+from minigrad.ops.elementwise import logaddexp, share_of, tanh
+from minigrad.ops.joining import unstack
 from minigrad.ops.signatures import as_tensor, np, one_axis, with_reduced_axes
 from minigrad.primitive import Primitive, primitive
-from minigrad.tensor import Tensor
+from minigrad.tensor import Tensor, constant, get_default_dtype
 
-__all__ = ["gelu", "log_softmax", "logsumexp", "relu", "sigmoid", "softmax", "softplus"]
+__all__ = [
+    "elu",
+    "gelu",
+    "leaky_relu",
+    "log_softmax",
+    "logcumsumexp",
+    "logsumexp",
+    "one_hot",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+]
 
 
 # beyond, σ(x) rounds to 1 and eˣ may overflow; 0-d arrays, which cost less than Python numbers
@@ -62,6 +78,70 @@ def gelu(x: Operand) -> Tensor:
     return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
 
 
+def silu(x: Operand) -> Tensor:
+    """y = x σ(x), also called swish (Elfwing, Uchibe and Doya, 2018).
+
+    >>> import minigrad as mg
+    >>> mg.silu(mg.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.2689,  0.    ,  0.7311])
+    """
+    x = as_tensor(x)
+    return x * sigmoid(x)
+
+
+def elu(x: Operand, alpha: float = 1.0) -> Tensor:
+    """y = x where x > 0, else α (eˣ − 1); the derivative at 0 is α (Clevert et al., 2016).
+
+    >>> import minigrad as mg
+    >>> mg.elu(mg.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.6321,  0.    ,  1.    ])
+    """
+    x = as_tensor(x)
+    return np.where(x > 0, x, alpha * np.expm1(np.where(x > 0, 0, x)))
+
+
+def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Tensor:
+    """y = x where x > 0, else negative_slope · x; the derivative at 0 is negative_slope
+    (Maas, Hannun and Ng, 2013).
+
+    >>> import minigrad as mg
+    >>> mg.leaky_relu(mg.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.01,  0.  ,  1.  ])
+    """
+    x = as_tensor(x)
+    return np.where(x > 0, x, negative_slope * x)
+
+
+def one_hot(
+    indices: ArrayLike, num_classes: int | None = None, dtype: DTypeLike | None = None
+) -> Tensor:
+    """Rows of zeros with a 1 at the index.  Shapes: indices (...) → (..., num_classes).
+
+    num_classes: by default one more than the greatest index.  dtype: by default the default dtype,
+    so that `one_hot(tokens, V) @ W` has the dtype of W.  The result has no history.  Raises
+    TypeError unless the indices are whole numbers, ValueError for one outside of 0 … num_classes − 1.
+
+    >>> import minigrad as mg
+    >>> mg.one_hot([2, 0], 3)
+    tensor([[0., 0., 1.],
+            [1., 0., 0.]])
+    """
+    places = np.asarray(indices.data if isinstance(indices, Tensor) else indices)
+    if places.dtype.kind not in "iu" and places.size:
+        raise TypeError(
+            f"one_hot: the indices must be whole numbers, found dtype {places.dtype}; "
+            "write t.astype(np.int64)"
+        )
+    count = int(places.max(initial=-1)) + 1 if num_classes is None else num_classes
+    if places.size and not 0 <= places.min() <= places.max() < count:
+        raise ValueError(
+            f"one_hot: the indices must be from 0 to {count - 1}, found {places.min()} to "
+            f"{places.max()}"
+        )
+    found = np.asarray(places[..., None] == np.arange(count))
+    return constant(found.astype(get_default_dtype() if dtype is None else dtype))
+
+
 @primitive(numpy=one_axis)
 def softmax(x, *, axis=-1):
     """yᵢ = e^xᵢ / Σⱼ e^xⱼ over the axis."""
@@ -86,10 +166,21 @@ def log_softmax_dx(dy, y, x, axis=-1):
 
 
 def logsumexp_like_numpy(
-    op: Primitive, x: Operand, axis: Axes = -1, keepdims: bool = False
+    op: Primitive,
+    x: Operand,
+    axis: Axes = -1,
+    keepdims: bool = False,
+    initial: Operand | None = None,
+    where: Mask = True,
 ) -> Tensor:
-    """y = ln Σⱼ e^xⱼ over the axis (an int, several, or None for all); −∞ where all xⱼ are."""
-    return op.record(x, axis=axis, keepdims=keepdims)
+    """y = ln Σⱼ e^xⱼ over the axis (an int, several, or None for all); −∞ where all xⱼ are.
+
+    initial: one more xⱼ.  where: only these elements count.
+    """
+    if where is not True:
+        x = np.where(where, as_tensor(x), -np.inf)
+    y = op.record(x, axis=axis, keepdims=keepdims)
+    return y if initial is None else logaddexp(y, initial)
 
 
 @primitive(numpy=logsumexp_like_numpy)
@@ -105,3 +196,17 @@ def logsumexp(x, *, axis=-1, keepdims=False):
 def logsumexp_dx(dy, y, x, axis=-1, keepdims=False):
     y = with_reduced_axes(y, axis, keepdims)
     return with_reduced_axes(dy, axis, keepdims) * share_of(x, y)
+
+
+def logcumsumexp(x: Operand, axis: int = -1) -> Tensor:
+    """yₖ = ln (e^x₀ + … + e^xₖ) along the axis: `np.logaddexp.accumulate`.
+
+    >>> import minigrad as mg, numpy as np
+    >>> np.exp(mg.logcumsumexp(np.log([1.0, 2.0, 3.0])))
+    tensor([1., 3., 6.], dtype=float64)
+    """
+    first, *others = unstack(as_tensor(x), axis=axis)
+    y = [first]
+    for x_k in others:
+        y.append(logaddexp(y[-1], x_k))
+    return np.stack(y, axis)

@@ -14,17 +14,23 @@ from minigrad.ops.signatures import arrays_of, as_tensor, np
 from minigrad.tensor import Tensor
 
 __all__ = [
+    "angle",
     "average",
     "broadcast_arrays",
     "corrcoef",
     "cov",
     "cumprod",
+    "cumulative_prod",
+    "cumulative_sum",
     "diff",
     "divmod",
     "float_power",
+    "frexp",
     "full_like",
+    "gradient",
     "interp",
     "ldexp",
+    "linspace",
     "meshgrid",
     "modf",
     "nancumsum",
@@ -38,6 +44,7 @@ __all__ = [
     "polyval",
     "ptp",
     "trapezoid",
+    "trim_zeros",
     "unwrap",
 ]
 
@@ -58,6 +65,21 @@ def ldexp(x: Operand, i: Operand) -> Tensor:
     """y = x · 2ⁱ, i whole."""
     x = as_tensor(x)
     return x * np.ldexp(np.ones((), x.dtype), np.asarray(i))
+
+
+def frexp(x: Operand) -> tuple[Tensor, Any]:
+    """m and i with  x = m · 2ⁱ, ½ ≤ |m| < 1; i is an array of whole numbers, without a history."""
+    x = as_tensor(x)
+    i = np.frexp(x.data)[1]
+    half = -i // 2  # 2⁻ⁱ alone would overflow for the smallest x
+    return ldexp(ldexp(x, half), -i - half), i
+
+
+def angle(z: Operand, deg: bool = False) -> Tensor:
+    """The angle of real numbers: 0, or π (180 in degrees) where they are negative."""
+    x = as_tensor(z)
+    y = np.arctan2(np.zeros(x.shape, x.dtype), x)
+    return y * (180 / np.pi) if deg else y
 
 
 def float_power(a: Operand, b: Operand) -> Tensor:
@@ -148,6 +170,117 @@ def cumprod(a: Operand, axis: int | None = None) -> Tensor:
     rows = np.expand_dims(np.swapaxes(x, axis, -1), -2)
     up_to_k = np.tri(x.shape[axis], dtype=bool)
     return np.swapaxes(prod(np.where(up_to_k, rows, 1), -1), axis, -1)
+
+
+def cumulative_sum(
+    x: Operand,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    include_initial: bool = False,
+) -> Tensor:
+    """Running sums along the axis, which may be left out where there is one.
+
+    include_initial: begin with 0, so that there is one element more.
+    """
+    return _cumulative("cumulative_sum", np.cumsum, 0, x, axis, dtype, include_initial)
+
+
+def cumulative_prod(
+    x: Operand,
+    axis: int | None = None,
+    dtype: DTypeLike | None = None,
+    include_initial: bool = False,
+) -> Tensor:
+    """Running products along the axis, which may be left out where there is one.
+
+    include_initial: begin with 1, so that there is one element more.
+    """
+    return _cumulative("cumulative_prod", cumprod, 1, x, axis, dtype, include_initial)
+
+
+def _cumulative(
+    name: str,
+    along: Any,
+    initial: int,
+    x: Operand,
+    axis: int | None,
+    dtype: DTypeLike | None,
+    include_initial: bool,
+) -> Tensor:
+    """`along`, with the arguments of the array API standard."""
+    y = as_tensor(x)
+    if axis is None and y.ndim != 1:
+        raise ValueError(f"{name}: write axis=, which of the axes of an array of shape {y.shape}")
+    k = axis or 0
+    y = along(y if dtype is None else y.astype(dtype), k)
+    if not include_initial:
+        return y
+    shape = [1 if place == k % y.ndim else n for place, n in enumerate(y.shape)]
+    return np.concatenate([np.full(shape, initial, y.dtype), y], k)
+
+
+def gradient(
+    f: Operand, *varargs: Operand, axis: Axes = None, edge_order: int = 1
+) -> Tensor | tuple[Tensor, ...]:
+    """Slopes along each axis, by differences of the neighbours on both sides; at the edges of one.
+
+    varargs: the spacing, one for all axes or one for each: a number, or the coordinates.
+    edge_order: 2 takes two neighbours at the edges (Fornberg 1988).  One tensor for one axis, else
+    a tuple.
+    """
+    y = as_tensor(f)
+    axes = range(y.ndim) if axis is None else [k % y.ndim for k in np.atleast_1d(axis).tolist()]
+    steps = varargs if len(varargs) == len(axes) else (varargs or (1.0,)) * len(axes)
+    if len(steps) != len(axes):
+        found = f"found {len(varargs)} spacings for {len(axes)} axes"
+        raise TypeError(f"gradient: one spacing is needed for each axis or one for all, {found}")
+    slopes = [_slopes(y, h, k, edge_order) for h, k in zip(steps, axes, strict=True)]
+    return slopes[0] if len(slopes) == 1 else tuple(slopes)
+
+
+def _slopes(y: Tensor, h: Any, axis: int, edge_order: int) -> Tensor:
+    """∂y along one axis, from the parabola through each element and its two neighbours."""
+    if y.shape[axis] <= edge_order:
+        raise ValueError(
+            f"gradient: edge_order={edge_order} needs {edge_order + 1} elements along axis {axis}, "
+            f"found shape {y.shape}"
+        )
+    y, h = np.moveaxis(y, axis, -1), lists_as_floats(y, h)[1]
+    d = diff(h) if np.ndim(h) else h * np.ones(y.shape[-1] - 1, y.dtype)
+    rise = diff(y) / d
+    inner = (d[1:] * rise[..., :-1] + d[:-1] * rise[..., 1:]) / (d[:-1] + d[1:])
+    first, last = rise[..., :1], rise[..., -1:]
+    if edge_order == 2:
+        first, last = first - (inner[..., :1] - first), last - (inner[..., -1:] - last)
+    return np.moveaxis(np.concatenate([first, inner, last], -1), -1, axis)
+
+
+def linspace(
+    start: Operand,
+    stop: Operand,
+    num: int = 50,
+    endpoint: bool = True,
+    dtype: DTypeLike | None = None,
+    axis: int = 0,
+) -> Tensor:
+    """num numbers at equal distances from start to stop."""
+    low, high = np.broadcast_arrays(*map(as_tensor, lists_as_floats(start, stop)))
+    share = np.linspace(0, 1, num, endpoint, dtype=np.result_type(low.dtype, high.dtype))
+    share = np.reshape(share, (-1,) + (1,) * low.ndim)
+    y = np.moveaxis(low * (1 - share) + high * share, 0, axis)
+    return y if dtype is None else y.astype(dtype)
+
+
+def trim_zeros(filt: Operand, trim: str = "fb") -> Tensor:
+    """A vector without the zeros at its front ("f") and its back ("b")."""
+    x = as_tensor(filt)
+    if x.ndim != 1:
+        raise ValueError(f"trim_zeros: a vector is needed, found shape {x.shape}")
+    kept = np.flatnonzero(x.data)
+    if not len(kept):
+        return x[:0]
+    start = kept[0] if "f" in trim.lower() else 0
+    return x[start : kept[-1] + 1 if "b" in trim.lower() else None]
 
 
 def diff(

@@ -5,32 +5,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from numpy.typing import DTypeLike
 
 from minigrad.operators import Axes, Operand
+from minigrad.ops.decompositions import mT, svdvals
 from minigrad.ops.elementwise import part_of
+from minigrad.ops.products import outer, trace
+from minigrad.ops.rearrange import diagonal
 from minigrad.ops.signatures import as_tensor, np, safe_divide, with_reduced_axes
 from minigrad.primitive import Primitive, primitive
 from minigrad.tensor import Tensor
 
 __all__ = [
     "cholesky",
+    "cond",
     "det",
     "eigh",
     "eigvalsh",
     "inv",
+    "matrix_norm",
     "matrix_power",
     "multi_dot",
     "norm",
     "slogdet",
     "solve",
+    "tensorinv",
+    "tensorsolve",
+    "vector_norm",
 ]
 
 
-def mT(a):
-    """The last two axes exchanged."""
-    return np.swapaxes(a, -1, -2)
+class Slogdet(NamedTuple):
+    """The sign of a determinant, and the logarithm of its absolute value."""
+
+    sign: Tensor
+    logabsdet: Tensor
+
+
+class Eigh(NamedTuple):
+    """Eigenvalues in ascending order, and eigenvectors in columns."""
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
 
 
 def lower(a):
@@ -77,14 +96,13 @@ def det_da(dy, y, a):
     return np.expand_dims(dy * y, (-1, -2)) * mT(np.linalg.inv(a))
 
 
-def pair(op: Primitive, a: Operand) -> tuple[Tensor, Tensor]:
-    """Two results, as a tuple."""
-    return op.record(a)
+def slogdet_like_numpy(op: Primitive, a: Operand) -> Slogdet:
+    """The sign of det a and ln |det a|, as a named tuple."""
+    return Slogdet(*op.record(a))
 
 
-@primitive(numpy=pair)
+@primitive(numpy=slogdet_like_numpy)
 def slogdet(a):
-    """The sign of det a and ln |det a|, as a tuple."""
     return tuple(np.linalg.slogdet(a))
 
 
@@ -93,9 +111,13 @@ def slogdet_da(dy, y, a):
     return (None if dy[1] is None else np.expand_dims(dy[1], (-1, -2)) * mT(np.linalg.inv(a)),)
 
 
-@primitive
-def cholesky(a: Operand) -> Any:
-    """The lower triangular y with y yᵀ = a."""
+def cholesky_like_numpy(op: Primitive, a: Operand, *, upper: bool = False) -> Tensor:
+    """The lower triangular y with  y yᵀ = a,  or the upper one with  yᵀ y = a."""
+    return mT(op.record(mT(as_tensor(a)))) if upper else op.record(a)
+
+
+@primitive(numpy=cholesky_like_numpy)
+def cholesky(a):
     return np.linalg.cholesky(a)
 
 
@@ -108,36 +130,46 @@ def cholesky_da(dy, y, a):
     return lower(0.5 * (da + mT(da)))
 
 
-@primitive(numpy=pair)
-def eigh(a):
-    """Eigenvalues in ascending order and eigenvectors (columns) of symmetric matrices:  a v = v diag(w)."""
-    return tuple(np.linalg.eigh(a))
+def eigh_like_numpy(op: Primitive, a: Operand, UPLO: str = "L") -> Eigh:
+    """Eigenvalues in ascending order and eigenvectors (columns) of symmetric matrices:  a v = v diag(w).
+
+    UPLO: "L" or "U", the triangle that is read.
+    """
+    return Eigh(*op.record(a, UPLO=UPLO.upper()))
+
+
+@primitive(numpy=eigh_like_numpy)
+def eigh(a, *, UPLO):
+    return tuple(np.linalg.eigh(a, UPLO))
 
 
 @eigh.gradients
-def eigh_da(dy, y, a):
+def eigh_da(dy, y, a, UPLO):
     (dw, dv), (w, v) = dy, y
     inner = 0.0 if dw is None else np.expand_dims(dw, -1) * np.eye(a.shape[-1], dtype=a.dtype)
     if dv is not None:
         gaps = np.expand_dims(w, -2) - np.expand_dims(w, -1) + np.eye(a.shape[-1], dtype=a.dtype)
         inner = inner + safe_divide((mT(v) @ dv) * (1 - np.eye(a.shape[-1], dtype=a.dtype)), gaps)
     da = v @ inner @ mT(v)
-    return (lower(0.5 * (da + mT(da))),)
+    read = lower(0.5 * (da + mT(da)))
+    return (read if UPLO == "L" else mT(read),)
 
 
-def eigvalsh(a: Operand) -> Tensor:
-    """Eigenvalues of symmetric matrices, in ascending order."""
-    return eigh(a)[0]
+def eigvalsh(a: Operand, UPLO: str = "L") -> Tensor:
+    """Eigenvalues of symmetric matrices, in ascending order; UPLO as in `eigh`."""
+    return eigh(a, UPLO).eigenvalues
 
 
 def norm_like_numpy(
     op: Primitive, x: Operand, ord: Any = None, axis: Axes = None, keepdims: bool = False
 ) -> Tensor:
-    """Norm of a vector (ord 1, 2, inf, −inf or any p > 0) or of a matrix ("fro", 1, −1, inf, −inf)."""
+    """Norm of a vector (ord 1, 2, inf, −inf or any p > 0) or of a matrix ("fro", "nuc", ±1, ±2, ±inf)."""
     x = as_tensor(x)
     axes = tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
     if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
         return op.record(x, axis=axis, keepdims=keepdims)
+    if len(axes) == 2 and ord in ("nuc", 2, -2):
+        return of_singular_values(x, ord, axes, keepdims)
     if not isinstance(ord, int | float) or not ord or len(axes) > 2:
         raise unknown_norm(ord, axes)
     extreme = np.max if ord > 0 else np.min
@@ -150,6 +182,13 @@ def norm_like_numpy(
         return extreme(np.abs(x), axes, keepdims=keepdims)
     total = np.sum(np.abs(x) ** ord, axes, keepdims=keepdims)
     return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))
+
+
+def of_singular_values(x: Tensor, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Tensor:
+    """Their sum ("nuc"), the greatest (2) or the smallest (−2)."""
+    s = svdvals(np.moveaxis(x, axes, (-2, -1)))
+    y = np.sum(s, -1) if ord == "nuc" else s[..., 0 if ord == 2 else -1]
+    return np.expand_dims(y, tuple(k % x.ndim for k in axes)) if keepdims else y
 
 
 def unknown_norm(ord: Any, axes: tuple[int, ...]) -> TypeError:
@@ -189,3 +228,69 @@ def multi_dot(arrays: Sequence[Operand]) -> Tensor:
     for b in arrays[1:]:
         y = y @ b
     return y
+
+
+def vector_norm(x: Operand, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Tensor:
+    """Norm of the vectors along the axis (an int, several, or None for all); ord as in `norm`."""
+    x = as_tensor(x)
+    axes = range(x.ndim) if axis is None else [k % x.ndim for k in np.atleast_1d(axis).tolist()]
+    rest = [k for k in range(x.ndim) if k not in axes]
+    rows = np.reshape(np.transpose(x, (*rest, *axes)), (*[x.shape[k] for k in rest], -1))
+    y = norm(rows, ord, -1)
+    return np.expand_dims(y, tuple(axes)) if keepdims else y
+
+
+def matrix_norm(x: Operand, keepdims: bool = False, ord: Any = "fro") -> Tensor:
+    """Norm of the matrices on the last two axes; ord as in `norm`."""
+    return norm(x, ord, (-2, -1), keepdims)
+
+
+def cond(x: Operand, p: Any = None) -> Tensor:
+    """How much solving amplifies errors:  ‖a‖ ‖a⁻¹‖,  of 2-norms by default."""
+    if p in (None, 2, -2):
+        s = svdvals(x)
+        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+    return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
+
+
+def tensorinv(a: Operand, ind: int = 2) -> Tensor:
+    """The inverse of `tensordot` with a over its first `ind` axes."""
+    x = as_tensor(a)
+    shape = (*x.shape[ind:], *x.shape[:ind])
+    return np.reshape(inv(np.reshape(x, (int(np.prod(x.shape[:ind])), -1))), shape)
+
+
+def tensorsolve(a: Operand, b: Operand, axes: Sequence[int] | None = None) -> Tensor:
+    """x with  tensordot(a, x, x.ndim) = b;  axes: of a, moved to its end first."""
+    x, z = as_tensor(a), as_tensor(b)
+    if axes is not None:
+        x = np.moveaxis(x, axes, range(-len(axes), 0))
+    shape = x.shape[z.ndim :]
+    return np.reshape(solve(np.reshape(x, (z.size, -1)), np.reshape(z, -1)), shape)
+
+
+def linalg_outer(x1: Operand, x2: Operand) -> Tensor:
+    """The products of all pairs of two vectors."""
+    if np.ndim(x1) != 1 or np.ndim(x2) != 1:
+        found = f"found shapes {np.shape(x1)} and {np.shape(x2)}"
+        raise ValueError(f"linalg.outer: two vectors are needed, {found}; write np.outer(a, b)")
+    return outer(x1, x2)
+
+
+def linalg_trace(x: Operand, offset: int = 0, dtype: DTypeLike | None = None) -> Tensor:
+    """Sum of a diagonal of the last two axes."""
+    y = trace(x, offset, -2, -1)
+    return y if dtype is None else y.astype(dtype)
+
+
+def linalg_diagonal(x: Operand, offset: int = 0) -> Tensor:
+    """A diagonal of the last two axes."""
+    return diagonal(x, offset, -2, -1)
+
+
+# where `np.linalg.name` means something else than `np.name`
+OF_LINALG: dict[str, Callable[..., Any]] = {
+    "diagonal": linalg_diagonal,
+    "outer": linalg_outer,
+    "trace": linalg_trace,
+}

@@ -31,16 +31,17 @@ LARGE = 4096  # elements from which matrix products are worth the search for the
 
 
 def einsum_like_numpy(
-    op: Primitive, subscripts: str, *operands: Operand, optimize: Any = False
+    op: Primitive, subscripts: str | Operand, *operands: Operand, optimize: Any = False
 ) -> Tensor:
-    """Einstein summation, as NumPy's with a string; `...` broadcasts.
+    """Einstein summation, as NumPy's: with a string, or with lists of numbers; `...` broadcasts.
 
     >>> import minigrad as mg, numpy as np
     >>> x, W = mg.tensor(np.ones((5, 2, 3))), mg.tensor(np.ones((3, 4)))
     >>> mg.einsum("tbd,dh->tbh", x, W).shape
     (5, 2, 4)
     """
-    check_subscripts(subscripts)
+    if not isinstance(subscripts, str):
+        subscripts, operands = as_text((subscripts, *operands))
     inputs = [as_tensor(x) for x in operands]
     terms, result = explicit_letters(subscripts, [x.ndim for x in inputs])
     for k, term in enumerate(terms):
@@ -48,11 +49,27 @@ def einsum_like_numpy(
     return op.record(*inputs, terms=tuple(terms), result=result)
 
 
-def check_subscripts(subscripts: Any) -> None:
-    """Refuse NumPy's other form, with lists of numbers."""
-    if not isinstance(subscripts, str):
-        example = "einsum('ij,jk->ik', a, b)"
-        raise TypeError(f"einsum: the subscripts are needed as a string first, as in {example}")
+def as_text(arguments: tuple[Any, ...]) -> tuple[str, tuple[Any, ...]]:
+    """The subscripts as a string, and the operands, of `einsum(a, [0, 1], b, [1, 2], [0, 2])`."""
+    count = len(arguments) // 2
+    operands, lists = arguments[: 2 * count : 2], list(arguments[1 : 2 * count : 2])
+    if not count or not all(isinstance(labels, list | tuple) for labels in lists):
+        examples = "einsum('ij,jk->ik', a, b) or einsum(a, [0, 1], b, [1, 2], [0, 2])"
+        raise TypeError(f"einsum: subscripts are needed, as in {examples}")
+    result: Any = arguments[-1] if len(arguments) % 2 else labels_once(lists)
+    texts = [
+        "".join("..." if k is Ellipsis else LETTERS[k] for k in labels)
+        for labels in (*lists, result)
+    ]
+    return f"{','.join(texts[:-1])}->{texts[-1]}", operands
+
+
+def labels_once(lists: list[Any]) -> list[Any]:
+    """The labels of the result where none are given: those that stand once, in order."""
+    labels = [k for part in lists for k in part]
+    numbers = sorted({k for k in labels if k is not Ellipsis})
+    dots = [Ellipsis] if Ellipsis in labels else []
+    return [*dots, *[k for k in numbers if labels.count(k) == 1]]
 
 
 def explicit_letters(subscripts: str, ndims: list[int]) -> tuple[list[str], str]:
@@ -183,14 +200,23 @@ def kron(a: Operand, b: Operand) -> Tensor:
     return reshape(multiply(rows, columns), shape)
 
 
-def cross(a: Operand, b: Operand, axis: int = -1) -> Tensor:
-    """Vector product of vectors of length 3 along the axis."""
-    x, z = as_tensor(a), as_tensor(b)
-    if x.shape[axis] != 3 or z.shape[axis] != 3:
-        found = f"found shapes {x.shape} and {z.shape}"
+def cross(
+    a: Operand,
+    b: Operand,
+    axisa: int = -1,
+    axisb: int = -1,
+    axisc: int = -1,
+    axis: int | None = None,
+) -> Tensor:
+    """Vector product of vectors of length 3 along an axis of a, of b and of the result (axis: all)."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    x, z = np.moveaxis(as_tensor(a), axisa, -1), np.moveaxis(as_tensor(b), axisb, -1)
+    if x.shape[-1] != 3 or z.shape[-1] != 3:
+        found = f"found shapes {np.shape(a)} and {np.shape(b)}"
         raise ValueError(f"cross: vectors of length 3 are needed, {found}")
-    x1, x2, z1, z2 = (np.roll(v, k, axis) for v in (x, z) for k in (-1, -2))
-    return x1 * z2 - x2 * z1
+    x1, x2, z1, z2 = (np.roll(v, k, -1) for v in (x, z) for k in (-1, -2))
+    return np.moveaxis(x1 * z2 - x2 * z1, -1, axisc)
 
 
 def trace(a: Operand, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:

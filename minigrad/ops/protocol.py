@@ -23,16 +23,29 @@ from minigrad.scope import caller
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
+by_name: dict[str, Callable[..., Any]] = {}  # every function of ours
 table: dict[Any, Callable[..., Any]] = {}  # NumPy's function → ours
 quick: dict[Any, Callable[..., Any]] = {}  # the same, with fewer frames
 direct_calls: set[Any] = set()  # (function, positional arguments, keywords) that mean ours as well
 PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and give what NumPy gives
     "shape ndim size zeros_like ones_like empty_like allclose array_equal array_equiv result_type can_cast "
-    "min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal nonzero flatnonzero argwhere "
+    "min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal imag nonzero flatnonzero argwhere "
     "array2string array_repr array_str save savez savez_compressed savetxt may_share_memory shares_memory"
 )
-REDUCE = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min"}
-ACCUMULATE = {"add": "cumsum", "multiply": "cumprod", "maximum": "cummax", "minimum": "cummin"}
+METHODS = {  # (universal function, method) → ours
+    ("add", "reduce"): "sum",
+    ("add", "accumulate"): "cumsum",
+    ("multiply", "reduce"): "prod",
+    ("multiply", "accumulate"): "cumprod",
+    ("maximum", "reduce"): "max",
+    ("maximum", "accumulate"): "cummax",
+    ("minimum", "reduce"): "min",
+    ("minimum", "accumulate"): "cummin",
+    ("logaddexp", "reduce"): "logsumexp",
+    ("logaddexp", "accumulate"): "logcumsumexp",
+    ("logical_and", "reduce"): "all",
+    ("logical_or", "reduce"): "any",
+}
 ALIASES = (
     "amax max",
     "amin min",
@@ -40,21 +53,34 @@ ALIASES = (
     "degrees rad2deg",
     "radians deg2rad",
     "real positive",
+    "real_if_close positive",
 )
 RENAMED = {"newshape": "shape"}  # what NumPy 2.0 calls a parameter, and what later versions do
 
 
-def fill(ours: Mapping[str, Callable[..., Any]]) -> None:
-    """Enter every function of ours whose name NumPy has."""
-    for name, function in ours.items():
-        for module in (np, np.linalg):
-            takes_other_axes = module is np.linalg and name in ("trace", "diagonal")
-            if hasattr(module, name) and not takes_other_axes:
-                enter(getattr(module, name), function)
+def fill(
+    ours: Mapping[str, Callable[..., Any]], of_linalg: Mapping[str, Callable[..., Any]]
+) -> None:
+    """Enter every function of ours whose name NumPy has.
+
+    of_linalg: those that mean something else in `np.linalg`.
+    """
+    by_name.update(ours)
+    for module in (np, np.lib.stride_tricks):
+        enter_all(module, ours)
+    enter_all(np.linalg, {**ours, **of_linalg})
     for alias, name in map(str.split, ALIASES):
         enter(getattr(np, alias), ours[name])
     for name in PLAIN.split():
         enter(getattr(np, name), on_arrays(getattr(np, name)))
+    enter(np.linalg.matrix_rank, on_arrays(np.linalg.matrix_rank))
+
+
+def enter_all(module: Any, ours: Mapping[str, Callable[..., Any]]) -> None:
+    """Enter the functions whose name a module of NumPy has."""
+    for name, function in ours.items():
+        if hasattr(module, name):
+            enter(getattr(module, name), function)
 
 
 def enter(theirs: Any, ours: Callable[..., Any]) -> None:
@@ -107,11 +133,14 @@ def call_ufunc(
     if method == "outer" and ufunc in table and not keywords:
         a, b = inputs
         return table[ufunc](functions["reshape"](a, np.shape(a) + (1,) * np.ndim(b)), b)
-    methods = {"reduce": REDUCE, "accumulate": ACCUMULATE}.get(method, {})
-    if ufunc.__name__ not in methods:
+    if (ufunc.__name__, method) not in METHODS:
         refuse(name, inputs)
+    known = parameters(by_name[METHODS[ufunc.__name__, method]])
+    if unknown := ", ".join(sorted(keywords.keys() - known.keys())):
+        refuse(name, inputs, f"{unknown} is not supported; supported: {', '.join(known)}")
     x, *axis = inputs
-    return functions[methods[ufunc.__name__]](x, **{"axis": axis[0] if axis else 0, **keywords})
+    ours = functions[METHODS[ufunc.__name__, method]]
+    return ours(x, **{"axis": axis[0] if axis else 0, **keywords})
 
 
 def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -137,8 +166,12 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
     if not any(
         p.kind is p.VAR_POSITIONAL for p in theirs.values()
     ):  # all but the first by name: orders differ
-        keywords = {**dict(list(zip(theirs, args))[1:]), **keywords}
-        args = args[:1] if theirs else args
+        named = list(zip(theirs.values(), args))
+        keywords = {
+            **{p.name: x for p, x in named[1:] if p.kind is not p.POSITIONAL_ONLY},
+            **keywords,
+        }
+        args = tuple(x for k, (p, x) in enumerate(named) if not k or p.kind is p.POSITIONAL_ONLY)
     keywords = {
         key: value for key, value in keywords.items() if not default(value, theirs.get(key))
     }

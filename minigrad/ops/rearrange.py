@@ -38,6 +38,7 @@ __all__ = [
     "resize",
     "rollaxis",
     "rot90",
+    "sliding_window_view",
     "tril",
     "triu",
     "vsplit",
@@ -51,7 +52,7 @@ def rearranging(name: str, *data: str) -> Callable[..., Any]:
     data: the arguments that hold the elements, by default the first.  NumPy moves the numbers
     1, 2, 3, ... in place of the elements; one indexing then does the same with the elements.
     """
-    function = getattr(np, name)
+    function = getattr(np, name, None) or getattr(np.lib.stride_tricks, name)
     signature = inspect.signature(function)
     names = list(signature.parameters)
     data = data or (names[0],)
@@ -113,6 +114,7 @@ tril = rearranging("tril")
 triu = rearranging("triu")
 delete = rearranging("delete")
 resize = rearranging("resize")
+sliding_window_view = rearranging("sliding_window_view")
 atleast_1d = rearranging("atleast_1d")
 atleast_2d = rearranging("atleast_2d")
 atleast_3d = rearranging("atleast_3d")

@@ -19,10 +19,13 @@ REASONS = {
     "eigh": "ONNX has no matrix decompositions",
     "floor_divide": "NumPy computes it from an exact remainder",
     "inv": "ONNX has no inverse",
+    "pinv": "ONNX has no inverse",
+    "qr": "ONNX has no matrix decompositions",
     "share": "it stands in backward passes only",
     "once_differentiated": "it stands in backward passes only",
     "slogdet": "ONNX has the determinant only",
     "solve": "ONNX has no solver",
+    "svd": "ONNX has no matrix decompositions",
 }  # the differentiable primitives that are refused, and why
 
 

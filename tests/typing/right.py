@@ -68,6 +68,8 @@ def train() -> float:
 def derivatives(x: mg.Tensor) -> mg.Tensor:
     """First and second."""
     y = (x * x).sum() + mg.softmax(x, axis=-1).max()
+    y = y + mg.elu(mg.silu(x), 0.5).sum() + mg.leaky_relu(x.mT @ mg.one_hot([0, 1], 2)).sum()
+    y = y + mg.einsum(x, [0, 1], x, [0, 1]) + mg.einsum("ij,ij", x, x)
     (dx,) = mg.grad(y, [x], create_graph=True)
     assert dx is not None
     (ddx,) = mg.grad(dx.sum(), [x])

@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from numpy.lib.stride_tricks import sliding_window_view
 
 import minigrad as mg
 from minigrad.ops import elementwise
@@ -37,6 +38,11 @@ def s(*shape):
     """Well-conditioned symmetric positive definite matrices with different eigenvalues."""
     a = n(*shape)
     return a @ np.swapaxes(a, -1, -2) + np.diag(np.arange(1.0, shape[-1] + 1))
+
+
+def a(*shape):
+    """Matrices with columns, rows and singular values that are far from each other."""
+    return n(*shape) + 2 * np.eye(*shape[-2:]) * np.arange(1, shape[-1] + 1)
 
 
 def unary(name, *inputs):
@@ -278,6 +284,9 @@ CHECKS = {
         (lambda a: np.einsum("ij->j", a), n(2, 3)),
         (lambda a: np.einsum("ij->ji", a), n(2, 3)),
         (lambda a, b, c: np.einsum("ij,jk,kl->il", a, b, c), n(2, 3), n(3, 2), n(2, 2)),
+        (lambda a, b: np.einsum(a, [0, 1], b, [1, 2], [0, 2]), n(2, 3), n(3, 2)),
+        (lambda a, b: np.einsum(a, [..., 30, 2], b, [2, 1]), n(2, 2, 3), n(3, 2)),
+        (lambda a: np.einsum(a, [1, 1]), n(3, 3)),
     ],
     # linear algebra
     "inv": [(np.linalg.inv, s(3, 3)), (np.linalg.inv, s(2, 2, 2))],
@@ -291,11 +300,38 @@ CHECKS = {
         (lambda a: np.linalg.slogdet(a)[1], s(3, 3)),
         (lambda a: np.linalg.slogdet(-a), s(2, 3, 3)),
     ],
-    "cholesky": [(np.linalg.cholesky, s(3, 3)), (np.linalg.cholesky, s(2, 2, 2))],
+    "cholesky": [
+        (np.linalg.cholesky, s(3, 3)),
+        (np.linalg.cholesky, s(2, 2, 2)),
+        (lambda a: np.linalg.cholesky(a, upper=True), s(3, 3)),
+    ],
     "eigh": [
         (lambda a: np.linalg.eigh(a)[0], s(3, 3)),
         (lambda a: np.linalg.eigh(a)[1] ** 2, s(3, 3)),
         (lambda a: [part**2 for part in np.linalg.eigh(a)], s(2, 2, 2)),
+        (lambda a: [part**2 for part in np.linalg.eigh(a, "U")], s(3, 3)),
+        (lambda a: np.linalg.eigh(a, UPLO="u").eigenvalues, s(2, 2, 2)),
+    ],
+    "svd": [
+        (lambda a: np.linalg.svd(a, full_matrices=False), a(3, 2)),
+        (lambda a: np.linalg.svd(a, full_matrices=False), a(2, 2, 3)),
+        (lambda a: list(np.linalg.svd(a)), s(3, 3)),
+        (lambda a: np.linalg.svd(a).S, a(2, 3)),
+        (lambda a: np.linalg.svd(a, compute_uv=False), a(2, 3, 2)),
+        (lambda a: np.linalg.svd(a, full_matrices=False).U, a(4, 2)),
+        (lambda a: np.linalg.svd(a, full_matrices=False).Vh, a(2, 4)),
+    ],
+    "pinv": [
+        (np.linalg.pinv, a(3, 2)),
+        (np.linalg.pinv, a(2, 2, 3)),
+        (lambda a: np.linalg.pinv(a, rtol=1e-3), s(2, 2)),
+        (lambda a: np.linalg.pinv(a @ np.swapaxes(a, 0, 1), 1e-4), a(3, 2)),
+    ],
+    "qr": [
+        (np.linalg.qr, a(3, 2)),
+        (np.linalg.qr, a(2, 3)),
+        (lambda a: np.linalg.qr(a, "r"), s(2, 2, 2)),
+        (lambda a: np.linalg.qr(a).Q, a(2, 3, 2)),
     ],
     "norm": [
         (np.linalg.norm, n(2, 3)),
@@ -320,6 +356,87 @@ ENGINE_ONLY = {
 # functions that are written with others: name → (function of tensors or arrays, inputs)
 COMPOSED = {
     "gelu": [(mg.gelu, n(2, 3))],
+    "silu": [(mg.silu, n(2, 3))],
+    "elu": [(mg.elu, n(2, 3)), (lambda x: mg.elu(x, 0.3), n(4))],
+    "leaky_relu": [(mg.leaky_relu, n(2, 3)), (lambda x: mg.leaky_relu(x, 0.3), n(4))],
+    "one_hot": [(lambda x: mg.one_hot([[2, 0]], 3, x.dtype) @ x, n(3, 2))],
+    "logcumsumexp": [(lambda x, k=k: mg.logcumsumexp(x, axis=k), n(2, 3)) for k in (-1, 0)],
+    "sliding_window_view": [
+        (lambda x: sliding_window_view(x, 3), n(5)),
+        (lambda x: sliding_window_view(x, (2, 2)), n(3, 4)),
+        (lambda x: sliding_window_view(x, 2, axis=-1), n(2, 4)),
+    ],
+    "cumulative_sum": [
+        (np.cumulative_sum, n(4)),
+        (lambda x: np.cumulative_sum(x, axis=-1, include_initial=True), n(2, 3)),
+    ],
+    "cumulative_prod": [
+        (np.cumulative_prod, n(4)),
+        (lambda x: np.cumulative_prod(x, axis=0, include_initial=True), n(2, 3)),
+    ],
+    "gradient": [
+        (np.gradient, n(4)),
+        (np.gradient, n(3, 4)),
+        (lambda f: np.gradient(f, 0.5, axis=(0, -1), edge_order=2), n(3, 4)),
+        (lambda f: np.gradient(f, [0.0, 1.0, 1.5, 3.0]), n(4)),
+        (lambda f: np.gradient(f, [0.0, 1.0, 1.5], 2.0, edge_order=2), n(3, 4)),
+        (lambda f, x: mg.ops.gradient(f, np.cumsum(x)), n(4), p(4)),
+    ],
+    "linspace": [
+        (lambda x, y: np.linspace(x, y, 5), n(2), n(2)),
+        (lambda x: np.linspace(0.0, x, 4, endpoint=False, axis=-1), n(2)),
+        (lambda x: np.linspace(x, 1.0, 1), n()),
+    ],
+    "trim_zeros": [
+        (lambda x: np.trim_zeros(np.concatenate([x * 0, x, x * 0])), n(3)),
+        (lambda x: np.trim_zeros(np.concatenate([x * 0, x, x * 0]), "f"), n(3)),
+        (lambda x: np.trim_zeros(x * 0), n(3)),
+    ],
+    "frexp": [(lambda x: np.frexp(x)[0], n(2, 3))],
+    "angle": [(np.angle, n(2, 3)), (lambda x: np.angle(x, deg=True), n(3))],
+    "lstsq": [
+        (lambda a, b: np.linalg.lstsq(a, b)[0], a(3, 2), n(3)),
+        (lambda a, b: np.linalg.lstsq(a, b)[:2], a(4, 2), n(4, 2)),
+        (lambda a, b: np.linalg.lstsq(a, b)[0], a(2, 3), n(2)),
+    ],
+    "svdvals": [(np.linalg.svdvals, a(2, 3)), (np.linalg.svdvals, a(2, 3, 2))],
+    "cond": [
+        (lambda a, p=p: np.linalg.cond(a, p), s(3, 3)) for p in (None, 2, -2, 1, "fro", np.inf)
+    ],
+    "vector_norm": [
+        (np.linalg.vector_norm, n(2, 3)),
+        (lambda x: np.linalg.vector_norm(x, axis=(0, 2), ord=3, keepdims=True), n(2, 3, 2)),
+        (lambda x: np.linalg.vector_norm(x, axis=0, ord=1), n(2, 3)),
+    ],
+    "matrix_norm": [
+        (lambda x, o=o: np.linalg.matrix_norm(x, ord=o), a(2, 3, 2))
+        for o in ("fro", "nuc", 1, -1, 2, -2, np.inf)
+    ],
+    "tensorinv": [(np.linalg.tensorinv, s(4, 4).reshape(2, 2, 2, 2))],
+    "tensorsolve": [
+        (np.linalg.tensorsolve, s(4, 4).reshape(4, 2, 2), n(4)),
+        (
+            lambda a, b: np.linalg.tensorsolve(a, b, axes=(0,)),
+            np.moveaxis(s(4, 4).reshape(4, 2, 2), 2, 0),
+            n(4),
+        ),
+    ],
+    "functions of np.linalg": [
+        (np.linalg.vecdot, n(2, 3), n(3)),
+        (lambda a, b: np.linalg.vecdot(a, b, axis=0), n(3, 2), n(3, 2)),
+        (np.linalg.matmul, n(2, 3), n(3, 2)),
+        (np.linalg.outer, n(2), n(3)),
+        (np.linalg.cross, n(2, 3), n(2, 3)),
+        (lambda a, b: np.linalg.cross(a, b, axis=0), n(3, 2), n(3, 2)),
+        (np.linalg.tensordot, n(2, 2, 3), n(2, 3)),
+        (lambda a, b: np.linalg.tensordot(a, b, axes=([0], [1])), n(2, 3), n(3, 2)),
+        (np.linalg.trace, n(2, 3, 3)),
+        (lambda a: np.linalg.trace(a, offset=1), n(3, 3)),
+        (np.linalg.diagonal, n(2, 3, 3)),
+        (lambda a: np.linalg.diagonal(a, offset=-1), n(3, 3)),
+        (np.linalg.matrix_transpose, n(2, 3)),
+        (lambda a: a.mT, n(2, 2, 3)),
+    ],
     "sinc": [(np.sinc, n(2, 3)), (np.sinc, n(3) * 1e-4)],
     "logaddexp2": binary("logaddexp2"),
     "conjugate": [(np.conjugate, n(2, 3))],
@@ -385,7 +502,11 @@ COMPOSED = {
     "matvec": [(mg.matvec, n(2, 2, 3), n(3))],
     "vecmat": [(mg.vecmat, n(2), n(2, 2, 3))],
     "kron": [(np.kron, n(2, 2), n(2, 3)), (np.kron, n(2), n(3)), (np.kron, n(2, 1, 2), n(2))],
-    "cross": [(np.cross, n(2, 3), n(3)), (lambda a, b: np.cross(a, b, axis=0), n(3, 2), n(3, 2))],
+    "cross": [
+        (np.cross, n(2, 3), n(3)),
+        (lambda a, b: np.cross(a, b, axis=0), n(3, 2), n(3, 2)),
+        (lambda a, b: np.cross(a, b, axisa=0, axisb=1, axisc=0), n(3, 2), n(2, 3)),
+    ],
     "trace": [(np.trace, n(3, 3)), (lambda x: np.trace(x, 1, 1, 2), n(2, 3, 3))],
     "convolve": [
         (lambda a, v, m=m: np.convolve(a, v, m), n(*a), n(*b))
@@ -469,6 +590,10 @@ COMPOSED = {
             (lambda x, o=o: np.linalg.norm(x, o, axis=(0, 1)), n(2, 3))
             for o in ("fro", 1, -1, np.inf, -np.inf)
         ],
+        *[
+            (lambda x, o=o: np.linalg.norm(x, o, axis=(2, 0), keepdims=True), a(2, 2, 3))
+            for o in ("nuc", 2, -2)
+        ],
     ],
     "cummax": [(lambda x: mg.cummax(x, axis=1), n(2, 5)), (mg.cummax, n(4))],
     "cummin": [(lambda x: mg.cummin(x, axis=-1), n(2, 5))],
@@ -481,6 +606,9 @@ COMPOSED = {
         (lambda x: np.multiply.accumulate(x, axis=1), n(2, 3)),
         (lambda x: np.maximum.accumulate(x, axis=1), n(2, 5)),
         (lambda x: np.minimum.accumulate(x), n(5)),
+        *[(lambda x, k=k: np.logaddexp.reduce(x, axis=k), n(2, 3)) for k in (0, None, (0, 1))],
+        (lambda x: np.logaddexp.reduce(x, axis=1, where=MASK, initial=0.3), n(2, 3)),
+        *[(lambda x, k=k: np.logaddexp.accumulate(x, axis=k), n(2, 3)) for k in (0, -1)],
         *[
             (f.outer, p(2), p(2, 2))
             for f in (np.add, np.multiply, np.maximum, np.subtract, np.power)
