@@ -64,6 +64,9 @@ TAKES_AN_ARRAY = {
     "apply_along_axis": "write the function on whole arrays, with axis=",
     "piecewise": "write np.where(condition, a, b)",
     "at": "write np.stack, np.where, or array + t",
+    **{name: f"write t.astype(np.{name})" for name in ("int64", "int32", "intp", "float32")},
+    "r_": "write np.concatenate([a, b])",
+    "c_": "write np.column_stack([a, b])",
     "as_strided": "write np.lib.stride_tricks.sliding_window_view(t, window)",
     "eig": "eigenvalues may be complex; write np.linalg.eigh(t) for a symmetric matrix",
     "eigvals": "eigenvalues may be complex; write np.linalg.eigvalsh(t) for a symmetric matrix",
@@ -83,6 +86,8 @@ def entered(code: CodeType, instruction: int) -> str:
     function = expression
     while isinstance(function, ast.Call):  # twice in np.vectorize(f)(t)
         function = function.func
+    if isinstance(function, ast.Subscript):  # np.r_[t, u]
+        function = function.value
     if isinstance(function, ast.Attribute):
         return function.attr
     return function.id if isinstance(function, ast.Name) else ""

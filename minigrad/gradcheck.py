@@ -16,6 +16,7 @@ from minigrad.graph import Graph
 from minigrad.naming import unique
 from minigrad.norms import array_of
 from minigrad.ops.reductions import sum as sum_of
+from minigrad.scope import recorded
 from minigrad.tensor import Array, Tensor
 from minigrad.watch import watch
 
@@ -82,7 +83,7 @@ def gradcheck(
     6
     """
     with _float64(fn, inputs) as (arguments, leaves):
-        loss, again = (_projected(call(fn, arguments)) for _ in range(2))
+        loss, again = (_evaluated(fn, arguments) for _ in range(2))
         if not np.array_equal(loss.data, again.data, equal_nan=True):
             raise GradcheckError(
                 f"the function is not deterministic: two calls gave {loss.item():.10g} and {again.item():.10g}; "
@@ -96,7 +97,7 @@ def gradcheck(
         grads = {name: 0.0 if dx is None else dx.data for name, dx in zip(leaves, found)}
 
         def value() -> float:
-            return _projected(call(fn, arguments)).item()
+            return _evaluated(fn, arguments).item()
 
         def entry(name: str, at: Any, v: Any) -> Entry:
             slope = _slope(leaves[name], eps * v, value) / eps
@@ -135,6 +136,12 @@ def gradgradcheck(fn: Function, inputs: Any, **options: Any) -> Report:
         return [dx for dx in grad(total, leaves, create_graph=True) if dx is not None]
 
     return gradcheck(gradients, inputs, **options)
+
+
+def _evaluated(fn: Function, arguments: Any) -> Tensor:
+    """The one number that is checked; derivatives that fn takes inside have a history."""
+    with recorded(enabled=True, building=True):
+        return _projected(call(fn, arguments))
 
 
 def _projected(outputs: Any) -> Tensor:
