@@ -129,6 +129,28 @@ def grid(n: int) -> mg.Graph:
     return mg.Graph(states[n - 1, n - 1].sum())
 
 
+class Pair(nn.Module):
+    """h = tanh(left W + right U): one phrase made of two."""
+
+    def __init__(self, size: int) -> None:
+        rng = np.random.default_rng(0)
+        self.W, self.U = (nn.Parameter(rng.standard_normal((size, size)) * 0.5) for _ in "WU")
+
+    def forward(self, left: mg.Tensor, right: mg.Tensor) -> mg.Tensor:
+        """One node of the tree."""
+        return np.tanh(left @ self.W + right @ self.U)
+
+
+def tree() -> mg.Graph:
+    """A sentence as a tree of phrases."""
+    rng = np.random.default_rng(0)
+    words = ["the", "cat", "sat", "on", "it"]
+    the, cat, sat, on, it = (mg.tensor(rng.standard_normal((1, 4)), name=word) for word in words)
+    pair = Pair(4)
+    sentence = pair(pair(the, cat), pair(sat, pair(on, it)))
+    return mg.Graph((sentence**2).sum())
+
+
 def scalars() -> mg.Graph:
     """Three numbers."""
     values = {"a": 2.0, "b": -3.0, "c": 6.5}
@@ -182,6 +204,7 @@ def main() -> None:
         "blocks": (blocks(2), {"view": "blocks", "title": "Attention, opened one level"}),
         "inner": (inner_loop(2), {"backward": True}),
         "grid": (grid(3), {"view": "cells"}),
+        "tree": (tree(), {"view": "blocks", "backward": True}),
         "scalars": (
             scalars(),
             {"values": True, "backward": True, "legend": True, "title": "tanh(a b + c)"},

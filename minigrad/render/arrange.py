@@ -6,16 +6,17 @@ from top to bottom. What gathers values of several time steps is a bar over them
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from minigrad.render import look
+from minigrad.render import look, read
 from minigrad.render.picture import Box, Link, Picture, Row, Tag, Tile
 from minigrad.render.splines import Outline, Path, Point
 from minigrad.render.texts import Texts
-from minigrad.render.tiles import Form, Pattern, Port, lay_out, spine_of
+from minigrad.render.tiles import Form, Frame, Pattern, Port, lay_out, spine_of
 from minigrad.tensor import Tensor
 
 GUTTER, HEADER, ELLIPSIS, BAR, INPUT, BESIDE = 38.0, 20.0, 110.0, 26.0, 38.0, 26.0
@@ -51,6 +52,7 @@ class Layout:
     boxes, frames: places of boxes, and of the frames of tiles.
     panels: the frames around all inner steps of one step of an outer axis, each with one of their
     tiles.
+    scopes: the frames of scopes without time, the outer ones first: title, depth and place.
     bars: the boxes that are bars, with the places of their pieces.  tags: places of the tags on
     boxes.
     links: the splines of links, from source to target.  lanes: of a link within a tile, the state
@@ -64,6 +66,7 @@ class Layout:
     boxes: dict[Box, Rect]
     frames: dict[Tile, Rect]
     panels: list[tuple[Tile, Rect]]
+    scopes: list[tuple[str, int, Rect]]
     bars: dict[Box, list[Rect]]
     tags: dict[Tag, Rect]
     links: dict[Link, Path]
@@ -200,6 +203,17 @@ class Grid:
             return []
         return [tag for tag in box.tags if tag.parameter not in self.railed]
 
+    @property
+    def timed(self) -> bool:
+        """Whether there are time steps at all."""
+        return bool(self.picture.graph.axes)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether dot lays out the whole picture, with a frame around each scope."""
+        one = len(self.columns) == 1 and not self.timed
+        return one and self.picture.view != "cells"
+
     # ports
 
     def plan(self, tile: Tile, boxes: list[Box]) -> Place:
@@ -217,7 +231,8 @@ class Grid:
             tuple(dict.fromkeys((local[n.source], local[n.target]) for n in inner)),
             tuple(ins),
             tuple((local[box], lane) for box, lane in outs),
-            self.picture.view == "cells" and (len(boxes) == 1 or textbook),
+            self.picture.view == "cells" and (len(boxes) == 1 or textbook) and self.timed,
+            scopes_of(boxes) if self.is_whole else (),
         )
         column = self.column[tile.column]
         return Place(tile, boxes, column, self.lines[column], ins, form)
@@ -279,7 +294,8 @@ class Grid:
         if above is None or above.column != place.column or above.line != place.line:
             return False
         next_up = self.level[target.tile.row] == self.level[source.tile.row] + 1
-        return next_up and not self.beside(target.tile, "below")
+        in_grid = bool(source.tile.row.step and link.lane)
+        return next_up and (in_grid or not self.beside(target.tile, "below"))
 
     def is_top(self, place: Place) -> bool:
         """Whether nothing stands over a tile in its column."""
@@ -347,7 +363,13 @@ class Grid:
         marks = self.marks_before(place)
         free = BESIDE + marks + (25 + 5 * loops if loops else 0)
         hidden = any(link.hidden for links in place.ins.values() for link in links)
-        widths = [self.outlines[box].width + free for box in boxes]
+        texts = [
+            self.texts.crossing(link)
+            for port, (link, *_) in place.ins.items()
+            if port.left and port.lane and not link.source.beside
+        ]
+        widths = [look.text_width(text, look.SMALLEST) + 12 for text in texts]
+        widths += [self.outlines[box].width + free for box in boxes]
         return max([ELLIPSIS if hidden else 0.0, marks + 16, *widths])
 
     def marks_before(self, place: Place) -> float:
@@ -520,20 +542,34 @@ class Grid:
                 if link.source.beside == "below" and not port.left:
                     channels.setdefault(link.source, place.channel(port))
         boxes = sorted(self.beside(place.tile, "below"), key=lambda b: channels.get(b, place.x))
-        x = self.lefts[place.column] - 8
+        x, limit = self.lefts[place.column] - 8, self.rights[place.column]
         if boxes and place.form.column:  # at its left a tap comes up into the cell
             x = place.point(place.pattern.centers[0])[0] - 14
+            for port, links in place.ins.items():
+                if self.rises(links[0]) and not links[0].source.beside:  # at the right of inputs
+                    limit = min(limit, place.channel(port) - 5)
+                    x = min(x, limit - self.outlines[boxes[0]].width)
         at: dict[Box, float] = {}
         for box in boxes:
             half = self.outlines[box].width / 2
             at[box] = max(x + half, channels.get(box, x))
             x = at[box] + half + 5
-        limit = self.rights[place.column]
         for box in reversed(boxes):
             half = self.outlines[box].width / 2
             at[box] = min(at[box], limit - half)
             limit = at[box] - half - 5
         return [(box, (at[box], y)) for box in boxes]
+
+    def scopes(self) -> list[tuple[str, int, Rect]]:
+        """The frames of scopes, with their titles and how many are around them."""
+        found = []
+        for place in self.places.values():
+            depth: list[int] = []
+            for frame, corners in zip(place.form.scopes, place.pattern.scopes, strict=False):
+                depth.append(0 if frame.around is None else depth[frame.around] + 1)
+                (left, bottom), (right, top) = map(place.point, corners)
+                found.append((frame.title, depth[-1], Rect.between(left, bottom, right, top)))
+        return found
 
     def frames(self) -> dict[Tile, Rect]:
         """The frames of all tiles."""
@@ -546,6 +582,35 @@ class Grid:
             left, right = self.lefts[place.column], self.rights[place.column]
             found[tile] = Rect.between(left, bottom, right, top)
         return found
+
+
+def scopes_of(boxes: Sequence[Box]) -> tuple[Frame, ...]:
+    """Frames around the boxes of a tile, one for each call of a module or scope."""
+    number: dict[Any, int] = {}
+    around: list[int | None] = []
+    members: list[list[int]] = []
+    for k, box in enumerate(boxes):
+        parent = None
+        for scope in _scopes_around(box):
+            if scope not in number:
+                number[scope] = len(number)
+                around.append(parent)
+                members.append([])
+            parent = number[scope]
+        if parent is not None:
+            members[parent].append(k)
+    return tuple(
+        Frame(look.shorten(scope.name), tuple(members[k]), around[k]) for scope, k in number.items()
+    )
+
+
+def _scopes_around(box: Box) -> list[Any]:
+    """The scopes that all of a box was made in, from the outermost in; without that which it
+    stands for."""
+    chains = [read.scopes_of(node) for node in box.nodes if node.op is not None]
+    together = list(itertools.takewhile(lambda pair: len({*pair}) == 1, zip(*chains)))
+    found = [scopes[0] for scopes in together]
+    return found[:-1] if box.kind == "cell" else found
 
 
 def _is_wide(places: list[Place]) -> bool:

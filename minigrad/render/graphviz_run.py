@@ -38,7 +38,8 @@ sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
 sys.stdout.flush()
 os._exit(0)
 """
-Places = tuple[dict[str, Point], dict[str, list[Point]], float, float]
+# Nodes, edges, width, height, and the corners of clusters.
+Places = tuple[dict[str, Point], dict[str, list[Point]], float, float, dict[str, list[Point]]]
 
 
 class NoGraphvizError(RuntimeError):
@@ -115,8 +116,19 @@ def _read(graph: dict[str, Any]) -> Places:
         item["name"]: points(item["pos"])[0] for item in graph.get("objects", ()) if "pos" in item
     }
     edges = {edge["id"]: points(edge["pos"]) for edge in graph.get("edges", ()) if "id" in edge}
-    left, bottom, right, top = (float(part) for part in graph["bb"].split(","))
-    return nodes, edges, right - left, top - bottom
+    left, bottom, right, top = _corners(graph)
+    clusters = {
+        item["name"]: [(x1 - left, y1 - bottom), (x2 - left, y2 - bottom)]
+        for item in graph.get("objects", ())
+        if item["name"].startswith("cluster_")
+        for x1, y1, x2, y2 in [_corners(item)]
+    }
+    return nodes, edges, right - left, top - bottom, clusters
+
+
+def _corners(item: dict[str, Any]) -> tuple[float, ...]:
+    """Left, bottom, right, top of a graph or a cluster."""
+    return tuple(float(part) for part in item["bb"].split(","))
 
 
 def check(path: str | os.PathLike[str], more: Sequence[str] = ()) -> str:

@@ -11,7 +11,8 @@ from typing import Any
 
 from minigrad.render.names import MANY, Names, is_number
 from minigrad.render.picture import Tile
-from minigrad.render.read import Value, forward_of, role_of
+from minigrad.render.read import Value, forward_of, role_of, scopes_of
+from minigrad.scope import Scope
 
 VIEWS = ("ops", "affine", "blocks", "cells")
 
@@ -133,7 +134,7 @@ def _block_keys(
         forward = forward_of(value.node)
         if forward is not None and forward._scope is None:
             continue
-        scopes = _scopes(value)
+        scopes = scopes_of(value.node)
         layer = value.tile.row.name if value.time else ""
         base = common if not value.time else _base(deepest[value.tile])
         below = [scope for scope in scopes if len(scope.path) > len(base) and scope.path != layer]
@@ -142,7 +143,8 @@ def _block_keys(
             below = closed if len(closed) == len(below) else closed[:1]
         if below:
             tile = value.tile if value.time else None
-            keys[value] = (tile, below[0]), _block_name(names, value, below[0])
+            scope = _innermost(below)
+            keys[value] = (tile, scope), _block_name(names, value, scope)
         elif scopes and len(deepest[value.tile]) == 1 and value.time and opened is None:
             title = names.class_of([value], scopes[-1].path) or scopes[-1].name
             keys[value] = (value.tile, scopes[-1].path), title
@@ -159,13 +161,15 @@ def _block_name(names: Names, value: Value, scope: Any) -> str:
     return f"∂{forward._scope.name}"
 
 
-def _scopes(value: Value) -> list[Any]:
-    """The scopes that a value was made in, from the outermost in."""
-    scope, found = value.node._scope, []
-    while scope is not None:
-        found.append(scope)
-        scope = scope.parent
-    return found[::-1]
+def _innermost(scopes: Sequence[Scope]) -> Scope:
+    """The first of some scopes; of one that opens itself again, as in a tree, the last."""
+    found = scopes[0]
+    for scope in scopes[1:]:
+        again = (scope.code, scope.instruction) == (found.code, found.instruction)
+        if not again and scope.name != found.name:
+            break
+        found = scope
+    return found
 
 
 def _base(paths: set[str]) -> str:

@@ -12,12 +12,14 @@ from typing import Any
 from minigrad import naming
 from minigrad.render import look, typeset
 from minigrad.render.group import Group, find_core, group
-from minigrad.render.names import MANY, Names, is_computed, is_number
+from minigrad.render.names import MANY, Names, is_computed, is_number, is_wrapped
 from minigrad.render.picture import Box, Column, End, Link, Part, Picture, Row, Tag, Tile
 from minigrad.render.read import Feed, Reading, Value, forward_of, op_name, role_of, site_of
 from minigrad.tensor import Tensor
 
 NOTHING: Any = Part(None)  # type: ignore[arg-type]  # what a delay or a loose end stands for
+SEVERAL = 4  # blocks more than these are counted together
+LARGEST = 10_000  # entries of arrays that are compared, to draw one box for equal ones
 SIGNS = {"subtract": "−", "divide": "÷"}
 Shown = Callable[[Value], bool]
 
@@ -88,6 +90,7 @@ class _Maker:
         self.boxes: defaultdict[Tile, list[_Box]] = defaultdict(list)
         self.box: dict[Any, _Box] = {}
         self.links: dict[Any, _Link] = {}
+        self.wrapped: dict[Any, _Box] = {}
         self.unrecorded: dict[str, None] = {}
         self.sequences: dict[Tensor, None] = {}
         self.makers: dict[Any, list[tuple[int, _Box]]] | None = None
@@ -233,7 +236,19 @@ class _Maker:
             self.unrecorded[name] = None
         below = tile.row.timed and (self.view == "cells" or value in self.core or not self.core)
         label = look.shorten(self.names.indexed(name, leaf if leaf.time else value))
-        return self.add_box("input", label, [leaf], tile, beside="below" if below else "")
+        return self.once("input", label, leaf, tile, beside="below" if below else "")
+
+    def once(self, kind: str, label: str, leaf: Value, tile: Tile, **more: Any) -> _Box:
+        """The box of a leaf; an array that several operations of a step wrap has one."""
+        node = leaf.node
+        if not is_wrapped(node) or node.size > LARGEST:
+            return self.add_box(kind, label, [leaf], tile, **more)
+        same = tile, label, leaf.part, node.shape, node._array.tobytes()
+        if same not in self.wrapped:
+            self.wrapped[same] = self.add_box(kind, label, [], tile, **more)
+        box = self.box[leaf] = self.wrapped[same]
+        box.values.append(leaf)
+        return box
 
     def initial(self, value: Value, leaf: Value, target: _Box, lane: str, steps: int) -> _Box:
         """The box of an initial state, at the beginning of its row also where only a later step
@@ -242,15 +257,20 @@ class _Maker:
         lane = lane or name.removesuffix("_init")
         index = self.times.index(value) - steps
         tile = target.tile
+        beside = "before"
         if index < 0:
-            tile = self.first_tile(tile)
+            first = self.first_tile(tile)
+            if tile.row.step and tile != first:  # it comes from below, as all rows of a grid do
+                beside = "below"
+            else:
+                tile = first
         unnamed = name == "constant" or re.fullmatch(r"s\d+_init", name)
         if unnamed and index < -1:
             name = typeset.indexed(lane, look.subscript(index + self.names.first))
         elif unnamed:
             name = f"{lane.removesuffix('_t')}_init"
         shown = look.shorten(self.names.shown(name))
-        return self.add_box("constant", shown, [leaf], tile, beside="before", lanes=(lane,))
+        return self.once("constant", shown, leaf, tile, beside=beside, lanes=(lane,))
 
     def first_tile(self, tile: Tile) -> Tile:
         """Where time begins in the row of a tile."""
@@ -440,8 +460,11 @@ class _Maker:
             if box.kind == "cell" and len(box.parts) > 1:
                 title = box.label.split("\n")[0]
                 merged[title] = max(merged[title], len(box.parts))
-        for title, count in merged.items():
-            yield f"{title}: {count} operations"
+        if len(merged) > SEVERAL:
+            least, most = min(merged.values()), max(merged.values())
+            yield f"{len(merged)} blocks of {least} to {most} operations"
+        else:
+            yield from (f"{title}: {count} operations" for title, count in merged.items())
         parts = [value for value in self.reading.drawn if value.part is not None]
         stepwise = dict.fromkeys(value.op for value in parts)
         if stepwise:

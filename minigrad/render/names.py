@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
@@ -258,10 +259,14 @@ def is_pick(value: Value) -> bool:
     return bool(value.node.time) and value.op in ("getitem", "unstack")
 
 
+def is_wrapped(x: Tensor) -> bool:
+    """Whether a leaf is an operand that an operation made a tensor of."""
+    return x.op is None and x._code is None and x.role is None and x.name is None
+
+
 def is_number(x: Tensor) -> bool:
     """Whether a leaf is an operand that the program wrote as a number."""
-    bare = x.op is None and x._code is None and x.role is None
-    return bare and x.size == 1 and not x._requires_grad
+    return is_wrapped(x) and x.size == 1 and not x._requires_grad
 
 
 def is_computed(graph: Graph, x: Tensor) -> bool:
@@ -321,7 +326,7 @@ def _operand(node: Tensor, k: int) -> str:
     if isinstance(part, ast.Subscript):
         whole = ast.unparse(part.value).replace("self.", "")
         return _singular(whole) if whole.replace(".", "").isidentifier() else ""
-    text = ast.unparse(part).replace("self.", "")
+    text = re.sub(r"\b(?:self|np|numpy|mg|minigrad)\.", "", ast.unparse(part))
     if len(text) <= LONGEST:
         return text
-    return ast.unparse(part.func) if isinstance(part, ast.Call) else ""
+    return f"{ast.unparse(part.func).split('.')[-1]}(…)" if isinstance(part, ast.Call) else ""

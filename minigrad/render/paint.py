@@ -234,6 +234,8 @@ def paint(
         painter.draw_frame(tile, frame)
     for tile, panel in layout.panels:
         painter.draw_panel(tile, panel)
+    for scope in layout.scopes:
+        painter.draw_scope(*scope)
     painter.draw_rails()
     painter.draw_parameters(wrapped=options.per_row is not None)
     if options.legend:
@@ -374,6 +376,17 @@ class _Painter:
         ids = (f"outer_{tile.t}_{len(self.items)}",)
         at = panel.x, top - 9
         self.items.insert(0, Item("frame", ids, [(left, bottom), (right, top)], style, at))
+
+    def draw_scope(self, title: str, depth: int, rect: Rect) -> None:
+        """The frame of a scope, pale and white in turn."""
+        left, bottom, right, top = rect.corners
+        fill = "#FFFFFF" if depth % 2 else look.PANEL
+        style = f'label={typeset.label(title, 12)} fontsize=12 fontcolor="{look.INK}"'
+        style += f' style="rounded,filled" fillcolor="{fill}" color="{look.FRAME}"'
+        ids = (f"scope{len(self.items)}",)
+        self.items.append(
+            Item("frame", ids, [(left, bottom), (right, top)], style, (rect.x, top - 11))
+        )
 
     # parameters
 

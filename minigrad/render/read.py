@@ -20,6 +20,7 @@ from minigrad.cached import cached_property
 from minigrad.graph import Graph
 from minigrad.paths import Axis
 from minigrad.render.picture import End, Part, Row, Tile
+from minigrad.scope import Scope
 from minigrad.tensor import Tensor
 
 # The coordinates of a time step, outermost first.  The axis is None for what the program computes
@@ -122,6 +123,15 @@ def role_of(node: Tensor) -> str:
 def forward_of(node: Tensor) -> Tensor | None:
     """The node whose rule made this one in a traced backward pass; None for all others."""
     return node._scope.node if node._scope is not None else None
+
+
+def scopes_of(node: Tensor) -> list[Scope]:
+    """The scopes that a node was made in, from the outermost in."""
+    scope, found = node._scope, list[Scope]()
+    while scope is not None:
+        found.append(scope)
+        scope = scope.parent
+    return found[::-1]
 
 
 def path_of(node: Tensor) -> Path:

@@ -211,6 +211,8 @@ class Routes:
         box, x, y = self.rects[link.source], self.channel(link), grid.strip(place)
         tags = grid.outlines[link.source].tag_height
         start = box.x, box.corners[3] + tags
+        if abs(x - box.x) < box.width / 2 - 12 and not link.source.beside:
+            start = x, start[1]
         low = y - (12 if link.source.beside else SHALLOW)
         return joined(
             _bend(start, (x, y), max(low, start[1])), straight((x, y), (x, leg[0][1])), leg
@@ -426,7 +428,7 @@ class Routes:
         boxes = {box: rect for box, rect in self.rects.items() if box not in grid.bars}
         crossing = {link for link, kind in self.kind.items() if kind in ("near", "wrap")}
         return Layout(
-            boxes, grid.frames(), grid.panels(), self.bar_pieces(paths), dict(self.tags()), paths,
+            boxes, grid.frames(), grid.panels(), grid.scopes(), self.bar_pieces(paths), dict(self.tags()), paths,
             lanes,
             captions, crossing, taps, _rails(grid, taps), len(grid.columns),
         )  # fmt: skip

@@ -442,6 +442,9 @@ class _View:
             "links": [self.link(link, k, x) for link in links],
             "frames": [self.frame(tile, frame, x) for tile, frame in self.frames.get(k, ())],
         }
+        if k == 0:  # what has scopes for frames has no time, and one column
+            scopes = self.layout.scopes
+            shape["frames"] += [{"at": self.place(r, x), "text": name} for name, _, r in scopes]
         key = repr(shape)
         template = self.templates.setdefault(key, Template(len(self.templates), shape))
         number = template.number

@@ -35,7 +35,7 @@ class Texts:
         self.has_tips = len(picture.graph) <= TOOLTIPS
         self.cells = [box for box in picture.boxes if box.kind == "cell"]
         rows = {box.tile.row for box in self.cells}
-        self.several = len({row for row in rows if not row.backward}) > 1
+        self.several = len({row.name for row in rows if not row.backward}) > 1
         timed = bool(picture.graph.axes)
         self.has_taps = timed and not wrapped and len(rows) == 1
         self.has_taps &= len({box.tile for box in self.cells}) == len(self.cells)
@@ -249,7 +249,7 @@ class Texts:
         graph, part = self.picture.graph, told(box)[-1]
         node = part.node
         text = f"{len(box.parts)} operations"
-        if len(box.parts) == 1:
+        if len(box.parts) == 1 or box.kind == "input":
             text = naming.expression(graph, node)
         words = [look.shorten(text, 200), look.shape(node.shape) or "a number"]
         norm = self.norms.parts.get(part) if self.norms is not None else None

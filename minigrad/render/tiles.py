@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from minigrad.render import graphviz_run
+from minigrad.render.look import text_width
 from minigrad.render.splines import (
     Outline,
     Path,
@@ -31,6 +32,7 @@ Memories = frozenset[str]  # the states that are gated memories, as an LSTM's c
 SPINE = 60  # the weight of the edges on a state's way
 CHANNEL = 7.0  # between the vertical lines of inputs from below
 PAD, RISE = 9.0, 22.0
+STATE_GAP = 14.0  # between inputs and a state, both from below
 
 
 class Port(NamedTuple):
@@ -47,12 +49,22 @@ class Port(NamedTuple):
     again: int = 0
 
 
+class Frame(NamedTuple):
+    """A frame around boxes of a tile: its title, its boxes, and the number of the frame around
+    it."""
+
+    title: str
+    boxes: tuple[int, ...]
+    around: int | None
+
+
 class Form(NamedTuple):
     """What decides the pattern of a tile: equal forms share one.
 
     inner: links from box to box.  outs: ports at the right, as the box that is left and the state
     that it makes or "".
-    column: whether the boxes stand one above another.
+    column: whether the boxes stand one above another.  scopes: frames around boxes, the outer ones
+    first.
     """
 
     outlines: tuple[Outline, ...]
@@ -60,12 +72,14 @@ class Form(NamedTuple):
     ins: tuple[Port, ...]
     outs: tuple[tuple[int, str], ...]
     column: bool = False
+    scopes: tuple[Frame, ...] = ()
 
 
 class Pattern(NamedTuple):
     """A form with places; the origin is the lower left corner, lengths are points.
 
     channels: the x of the verticals by which ports are reached from below.
+    scopes: the corners of the frames, lower left and upper right.
     """
 
     width: float
@@ -73,6 +87,7 @@ class Pattern(NamedTuple):
     centers: tuple[Point, ...]
     paths: dict[Key, Path]
     channels: dict[Port, float]
+    scopes: tuple[tuple[Point, Point], ...] = ()
 
 
 def lay_out(forms: Iterable[Form], memories: Memories) -> dict[Form, Pattern]:
@@ -80,7 +95,7 @@ def lay_out(forms: Iterable[Form], memories: Memories) -> dict[Form, Pattern]:
     memories on top; in one run of dot."""
     alike = defaultdict[Any, list[Form]](list)
     for form in forms:
-        alike[form.column and form, form.outlines, frozenset(form.inner)].append(form)
+        alike[form.column and form, form.outlines, frozenset(form.inner), form.scopes].append(form)
     whole = {form: _united(group, memories) for group in alike.values() for form in group}
     by_dot = _best([form for form in dict.fromkeys(whole.values()) if not form.column], memories)
     return {
@@ -180,6 +195,9 @@ def _template(form: Form, order: tuple[str, ...]) -> str:
     for k, box in enumerate(form.outlines):
         height = box.height + (2 * (box.tag_height + 1) if box.tags else 0)
         lines.append(f"n{k} [width={max(box.width, box.tags) / 72:.4f} height={height / 72:.4f}]")
+    lines += _clusters(form, None)
+    if not form.ins and not form.outs:  # without time: operands from top to bottom
+        lines.append("ordering=in")
     lines += _rank("min", [f"i{form.ins.index(port)}" for port in ins])
     lines += _rank("max", [f"o{k}" for k in outs])
     for key, tail, head in _links(form):
@@ -188,6 +206,19 @@ def _template(form: Form, order: tuple[str, ...]) -> str:
             weight = SPINE
         lines.append(f"{tail}->{head} [id={tail}_{head} weight={weight}]")
     return "\n".join([*lines, "}"])
+
+
+def _clusters(form: Form, around: int | None) -> list[str]:
+    """The frames within another one as clusters, with room for their titles."""
+    lines = []
+    for k, frame in enumerate(form.scopes):
+        if frame.around == around:
+            size = f'fixedsize="true" width="{text_width(frame.title, 12):.0f}" height="14"'
+            lines.append(f"subgraph cluster_{k} {{ margin=9")
+            lines.append(f'label=<<table border="0" {size}><tr><td></td></tr></table>>')
+            lines += [f"n{box}" for box in frame.boxes]
+            lines += [*_clusters(form, k), "}"]
+    return lines
 
 
 def _rank(rank: str, ports: list[str]) -> list[str]:
@@ -220,13 +251,13 @@ def _ranked(form: Form) -> graphviz_run.Places:
     order = sorted(rank, key=rank.__getitem__)
     at = {name: (80.0 * rank[name], 45.0 * k) for k, name in enumerate(order)}
     edges = {f"{tail}_{head}": straight(at[tail], at[head]) for tail, head in links}
-    return at, edges, 80.0 * max(rank.values()), 45.0 * len(rank)
+    return at, edges, 80.0 * max(rank.values()), 45.0 * len(rank), {}
 
 
 def _read(form: Form, answer: graphviz_run.Places) -> Pattern:
     """The pattern from what dot answered: ports moved to the borders, links clipped to the
     outlines."""
-    nodes, edges, width, height = answer
+    nodes, edges, width, height, frames = answer
     below = [port for port in form.ins if not port.left]
     shift = PAD + CHANNEL * len(below)
 
@@ -241,7 +272,9 @@ def _read(form: Form, answer: graphviz_run.Places) -> Pattern:
         paths[key] = clipped(path, outlines.get(tail), at[tail], outlines.get(head), at[head])
     centers = tuple(at[name] for name in outlines)
     channels = {port: PAD + CHANNEL * k for k, port in enumerate(below)}
-    return Pattern(width + shift + PAD, height + 2 * PAD, centers, paths, channels)
+    corners = [moved(frames[f"cluster_{k}"]) for k in range(len(form.scopes)) if frames]
+    scopes = tuple((low, high) for low, high in corners)
+    return Pattern(width + shift + PAD, height + 2 * PAD, centers, paths, channels, scopes)
 
 
 # a column
@@ -266,11 +299,22 @@ class _Column:
             self.centers.append((self.middle, self.top + box.height / 2))
             self.top += box.height + box.tag_height + RISE
         self.heights = self.lane_heights()
-        self.channels = {
-            p: self.middle + 14.0 * (k - (len(self.below) - 1) / 2)
-            for k, p in enumerate(self.below)
-        }
+        self.channels = self.channels_below()
         self.channels |= {p: self.width - 4.0 - CHANNEL * k for k, p in enumerate(self.aside)}
+
+    def channels_below(self) -> dict[Port, float]:
+        """The x of the ports under the lowest box; states, as a grid has them, right of inputs."""
+        ports = sorted(self.below, key=lambda port: bool(port.lane))
+        states = sum(bool(port.lane) for port in ports)
+        inputs = len(ports) - states
+        begin = self.middle - 7.0 * (len(ports) - 1)
+        if inputs and states:
+            begin = self.middle + 4.0 - 14.0 * inputs
+        found = {}
+        for k, port in enumerate(ports):
+            gap = STATE_GAP if inputs and port.lane else 0.0
+            found[port] = begin + 14.0 * k + gap
+        return found
 
     def lane_heights(self) -> dict[tuple[str, int], float]:
         """The heights at which the states pass through each box: c above h."""
