@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 import minigrad as mg
@@ -20,8 +22,9 @@ def dropout_mask(
     shape: tuple[int, ...], p: float, dtype: np.dtype[np.generic], rng: init.Rng = None
 ) -> mg.Tensor:
     """0 with probability p, else 1 / (1 − p), so that x ∘ mask has the mean of x."""
-    kept = init.generator(rng).random(shape) >= p
-    return mg.tensor(kept / (1 - p), dtype=dtype)
+    kept: Any = init.generator(rng).random(shape) >= p
+    mask = (kept / (1 - p)).astype(dtype)
+    return mask if isinstance(mask, mg.Tensor) else mg.tensor(mask)  # recorded by `mg.compile`
 
 
 class Dropout(Module):

@@ -72,7 +72,9 @@ class _Recurrent(Module):
         finals: list[State] = []
         for names in self.layers:
             if finals and self.dropout and self.training:
-                dropped = [x * dropout_mask(x.shape, self.dropout, x.dtype) for x in taken.steps]
+                shape = (len(taken.steps), *taken.steps[0].shape)
+                mask = dropout_mask(shape, self.dropout, taken.steps[0].dtype)
+                dropped = [x * mask[t] for t, x in enumerate(taken.steps)]
                 taken = Steps(None, dropped, taken.mask)
             first = len(finals)
             ys, last = self._layer(names, taken, states[first : first + len(names)])

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from minigrad.graph import Graph
 from minigrad.program.clock import Clock, site
+from minigrad.program.draws import Draws, drawn, in_order
 from minigrad.program.errors import CompileError
 from minigrad.program.ir import (
     NOTHING,
@@ -36,7 +37,9 @@ class Aligner:
     def __init__(self, recording: Recording) -> None:
         self.recording, self.window = recording, recording.window
         self.results = [recording.loss, *recording.grads.values(), *tensors(recording.aux)]
-        self.nodes = Graph(*self.results).nodes
+        draws = [node for node in recording.made if node.op is drawn]  # needed or not
+        nodes = dict.fromkeys([*Graph(*self.results).nodes, *draws])
+        self.nodes = sorted(nodes, key=lambda node: node.serial)
         self.clock = Clock(self.nodes, recording.answers)
         self.numbers = numbered(recording.made)
         self.origins = Origins(recording.arguments, self.nodes)
@@ -65,7 +68,26 @@ class Aligner:
             if node.op is not None and node not in self.family:
                 self._outside(node)
         results = [self._seen_from_outside(x, x._array) for x in self.results]
-        return Program(reached(results), list(self.origins.arguments.values()), results)
+        arguments = list(self.origins.arguments.values())
+        statements = reached(results)
+        return Program(statements, arguments, results, self._draws(statements))
+
+    def _draws(self, statements: list[Statement]) -> list[Draws]:
+        """The random numbers, in the order in which the function draws them."""
+        needed = {*statements}
+
+        def statement(node: Tensor) -> tuple[Statement, Any]:
+            key = self.family.get(node, node)
+            if self.statements[key] not in needed:
+                raise CompileError(
+                    "compile: random numbers are drawn, and the loss does not need them:\n  "
+                    f"{node.describe()}"
+                )
+            return self.statements[key], self.clock.places.get(
+                node
+            ) if node in self.family else None
+
+        return in_order([node for node in self.recording.made if node.op is drawn], statement)
 
     # families
 
@@ -131,6 +153,13 @@ class Aligner:
             model = nodes[self._middle(key)]
             absent = min(nodes), steps - 1 - max(nodes)
             self.statements[key] = _statement(model, steps, absent)
+            if model.op is drawn:  # the numbers of all steps are there before the loop
+                whole = self.statements[key]
+                whole.shape, whole.steps = (steps, *model.shape), None
+                if absent != (0, 0):
+                    raise CompileError(
+                        f"compile: random numbers are not drawn in every step:\n  {model.describe()}"
+                    )
 
     def _declare(self, node: Tensor) -> None:
         if node not in self.statements:
@@ -205,7 +234,7 @@ class Aligner:
         x = self.origins.computed.get(id(x._array), x) if x.op is None else x
         if x in self.family:
             statement, t = self.statements[self.family[x]], self.clock.places[x][1]
-            return Row(statement, t if t < statement.steps // 2 else t - statement.steps)
+            return Row(statement, t if t < _count(statement) // 2 else t - _count(statement))
         if (row := self.row_of(x)) is not None:
             length = len(row[0]._array)
             return Row(

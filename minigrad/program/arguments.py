@@ -187,8 +187,6 @@ class Changed:
 
     def _other(self, path: str, leaf: Any) -> Any:
         rng = np.random.default_rng((self.seed, zlib.crc32(path.encode())))
-        if isinstance(leaf, np.random.Generator):
-            return np.random.default_rng(self.seed)
         if type(leaf) is float:
             return GivenFloat(leaf * (1 - 1e-3 * rng.random()) + (leaf == 0) * 1e-3)
         if isinstance(leaf, np.floating):

@@ -16,11 +16,12 @@ from minigrad.graph import Graph
 from minigrad.program.align import tensors
 from minigrad.program.arguments import flat, leaves, names_of_gradients, plain_values
 from minigrad.program.build import Built, build
+from minigrad.program.draws import GLOBAL, Rewinder
 from minigrad.program.errors import CompileError, WrongProgramError
 from minigrad.program.labels import steps_of, window_of
 from minigrad.program.record import outcome
 from minigrad.program.specialise import specialise
-from minigrad.tensor import Array, Tensor, constant
+from minigrad.tensor import Array, Tensor, constant, generator
 
 Given = tuple[list[Any], list[Any]]  # the leaves of the arguments, and what is plain beside them
 KEPT = 4  # lengths for which a program keeps its arrays
@@ -90,6 +91,7 @@ class Variant:
                 del self._ready[next(iter(self._ready))]
             self._ready[lengths] = self.built.make(*lengths)
         table = dict(zip(self.paths, given[0], strict=True))
+        table[GLOBAL] = generator()
         arguments = [_value(table[path]) for path in self.built.arguments]
         with np.errstate(all="ignore"):
             loss, grads, others = self._ready[lengths](*arguments)
@@ -193,7 +195,9 @@ class Step:
             variant.calls += 1
             return variant.run(given, sizes)
         graphs: list[Graph] = []
+        random = Rewinder(bound)
         wanted = self.eager(bound, graphs)
+        random.rewind()
         if window_of(graphs[0]) not in (0, variant.window):
             self.variants.remove(variant)  # it was made of a step too short to be cut
             self._latest = None
@@ -203,7 +207,9 @@ class Step:
     def _first(self, bound: dict[str, Any], given: Given) -> Result:
         """Run eagerly, make a program, and compare the two."""
         graphs: list[Graph] = []
+        random = Rewinder(bound)
         wanted = self.eager(bound, graphs)
+        random.rewind()
         variant = Variant(self, bound, steps_of(graphs[0].nodes), window_of(graphs[0]))
         sizes = variant.sizes(given)
         if sizes is None:

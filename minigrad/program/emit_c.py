@@ -392,6 +392,8 @@ def is_elementwise(s: Statement) -> bool:
     copied = s.kind in ("positive", "cut") or (s.kind == "clip" and len(s.operands) == 1)
     power = s.kind == "power" and isinstance(s.operands[1], Number) and s.operands[1].value == 2
     plain = s.kind != "add_up" or s.constants.get("places") is None
+    if s.dtype.kind == "f" and s.operands:  # of truth values NumPy makes float64
+        plain &= not all(isinstance(x, Number) or x.statement.dtype == bool for x in s.operands)
     return (known or copied or power) and plain
 
 

@@ -7,8 +7,10 @@ array `h_all`, so that a loop reads as in the textbook: h[t], h[t - 1]; h[-1] is
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from minigrad.program.draws import AT_ONCE, Draws
 from minigrad.program.forms import (
     UFUNCS,
     Call,
@@ -86,6 +88,8 @@ class NumpyEmitter:
         for s in self.program.statements:
             if s.timed:
                 self._declare(s)
+        for draws in self.program.draws:
+            self._draw(draws)
         for block in self.blocks:
             self._block(block)
         returned = [f"{k!r}: {self._result(x)}" for k, x in self.results.grads.items()]
@@ -214,12 +218,37 @@ class NumpyEmitter:
     def _block(self, block: Block) -> None:
         if isinstance(block, Loop):
             self._loop(block)
-        elif block.kind == "argument":
+        elif block.kind in ("argument", "drawn"):
             pass
         elif not block.timed:
             self._outside(block)
         else:
             self._batch(block)
+
+    def _draw(self, draws: Draws) -> None:
+        """Random numbers, in the order in which the function draws them."""
+        first = draws.statements[0]
+        if draws.steps is None:
+            self.run += noted(first, [f"{first.name} = {self._call_of(first)}"])
+            return
+        if len(draws.statements) == 1 and first.constants["method"] in AT_ONCE:
+            whole = dict(first.constants)
+            whole["args"] = ((draws.steps, *first.shape[1:]),)
+            options = {k: v for k, v in whole["options"].items() if k != "size"}
+            one = replace(first, constants=whole | {"options": options})
+            self.run += noted(first, [f"{first.name} = {self._call_of(one)}"])
+            return
+        for s in draws.statements:
+            self.run.append(f"{s.name} = np.empty({literal_shape(s.shape)}, np.{s.dtype})")
+        self.run.append(f"for t in range({draws.steps}):")
+        for s in draws.statements:
+            self.run += noted(s, [f"    {s.name}[t] = {self._call_of(s)}"])
+
+    def _call_of(self, s: Statement) -> str:
+        """The call of a generator."""
+        c = s.constants
+        given = [*map(literal, c["args"]), *(f"{k}={literal(v)}" for k, v in c["options"].items())]
+        return f"{self.whole(s.operands[0])}.{c['method']}({', '.join(given)})"
 
     def _outside(self, s: Statement) -> None:
         if s.kind == "add_up" and any(isinstance(x, Every) for x in s.operands):

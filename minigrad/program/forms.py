@@ -77,6 +77,8 @@ def literal(value: Any) -> str:
         return literal(value.item())
     if isinstance(value, float) and not np.isfinite(value):
         return {"inf": "np.inf", "-inf": "-np.inf", "nan": "np.nan"}[str(value)]
+    if isinstance(value, type) and issubclass(value, np.generic):
+        return f"np.{value.__name__}"
     if value is None or isinstance(value, bool | int | float | str | range):
         return repr(value)
     raise ValueError(
@@ -323,6 +325,12 @@ def _sum_over_rows(call: Call) -> list[str]:
     return call.assigned(f"np.add.reduce({call.x[0]}.reshape(-1, {call.s.shape[0]}), 0)")
 
 
+def _astype(call: Call) -> list[str]:
+    if call.out is not None:
+        return call.assigned(call.x[0])
+    return call.assigned(f"{call.x[0]}.astype({literal(call.s.constants['dtype'])})")
+
+
 def _copied(call: Call) -> list[str]:
     return call.assigned(call.x[0])
 
@@ -378,7 +386,7 @@ FORMS: dict[str, Callable[[Call], list[str]]] = {
     "filled": _filled, "counted": _counted, "shaped": _shaped,
     "before_the_end": _before_the_end, "differs_from": _differs_from,
     "product_over_steps": _product_over_steps, "sum_over_rows": _sum_over_rows,
-    "cut": _copied, "clip_gradient": _copied,
+    "astype": _astype, "cut": _copied, "clip_gradient": _copied,
 }  # fmt: skip
 FORMS |= dict.fromkeys(REDUCTIONS, _reduction)
 FORMS |= dict.fromkeys(ALONG_AXIS, _along_axis)
@@ -405,7 +413,17 @@ def _sum_has_batch(s: Statement) -> bool:
 
 BATCHED: dict[str, Callable[[Statement], bool]] = dict.fromkeys(
     (
-        *("sigmoid", "relu", "softplus", "where", "concatenate", "reshape", "ravel", "squeeze"),
+        *(
+            "astype",
+            "sigmoid",
+            "relu",
+            "softplus",
+            "where",
+            "concatenate",
+            "reshape",
+            "ravel",
+            "squeeze",
+        ),
         *REDUCTIONS,
         *ALONG_AXIS,
         *("split", "transpose", "swapaxes", "moveaxis", "expand_dims", "broadcast_to", "flip"),

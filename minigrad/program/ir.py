@@ -202,8 +202,9 @@ def written(operand: Operand) -> str:
 
 @dataclass
 class Program:
-    """The statements, operands before users; what is returned."""
+    """The statements, operands before users; what is returned; the random numbers, in their order."""
 
     statements: list[Statement]
     arguments: list[Statement]
     results: list[Operand]
+    draws: list[Any] = field(default_factory=list)  # `draws.Draws`

@@ -38,7 +38,18 @@ class Merger:
             self._statement(same)
         results = zip(*(p.results for p in self.programs), strict=True)
         self.programs[0].results = [self._value(r) for r in results]
-        return self.programs[0]
+        plans = {tuple([len(d.statements) for d in p.draws]) for p in self.programs}
+        if len(plans) > 1:
+            raise CompileError(
+                "compile: how often random numbers are drawn outside of time depends on how long the "
+                "sequence is; draw them in the steps, or all at once"
+            )
+        first = self.programs[0]
+        first.draws = [
+            draws if draws.steps is None else draws._replace(steps=draws.statements[0].shape[0])
+            for draws in first.draws
+        ]
+        return first
 
     def _statement(self, same: Sequence[Statement]) -> None:
         first = self.here = same[0]

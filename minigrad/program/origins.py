@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad.primitive import Primitive, primitive
 from minigrad.program.arguments import GivenFloat
+from minigrad.program.draws import Recorder
 from minigrad.program.errors import CompileError
 from minigrad.program.ir import Operand, Ref, Row, Statement
 from minigrad.tensor import Array, Tensor
@@ -59,6 +60,10 @@ class Origins:
             if isinstance(leaf, Tensor | Array | float | np.floating)
         }
         self.values = {path: arguments[path] for path in self.arguments}
+        sources = {path: leaf for path, leaf in arguments.items() if isinstance(leaf, Recorder)}
+        self.arguments |= {
+            path: Statement(None, {}, (), np.dtype(object), name=path) for path in sources
+        }
         self.numbers = {
             id(leaf): self.arguments[path] for path, leaf in self.values.items() if _is_number(leaf)
         }
@@ -67,6 +72,7 @@ class Origins:
             for path, leaf in self.values.items()
             if isinstance(leaf, Tensor | Array)
         }
+        self.by_id |= {id(r.source._array): self.arguments[path] for path, r in sources.items()}
         self.computed = {id(node._array): node for node in nodes if node.op is not None}
         self.made: dict[Any, Statement] = {}
         self.steps = 0  # of the loop whose operands are looked up

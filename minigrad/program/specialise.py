@@ -10,13 +10,15 @@ import numpy as np
 
 from minigrad.program.align import Aligner
 from minigrad.program.arguments import Changed, leaves, substituted
+from minigrad.program.draws import GLOBAL, Recorder, recorders
 from minigrad.program.errors import CompileError
 from minigrad.program.ir import Program
 from minigrad.program.lengths import Merger
 from minigrad.program.record import Recording, record
-from minigrad.tensor import Array, Tensor
+from minigrad.tensor import Array, Tensor, generator
 
 LENGTHS = ("T", "S", "R", "Q", "P")  # what the lengths of sequences are called
+GENERATOR = np.random.Generator
 MOST = 32  # guesses which arguments are sequences
 SHORT = 8  # steps of the first recording: a first, a last, and enough that are like no end
 
@@ -83,8 +85,14 @@ def _recorded(
     programs: list[Program] = []
     for seed, lengths in enumerate(variants if base else [base, base]):
         change = Changed(lengths, paths, seed)
-        other = {name: substituted(value, change, name) for name, value in bound.items()}
-        recordings.append(record(loss_fn, other, leaves(other)))
+
+        def changed(path: str, leaf: Any, seed: int = seed, change: Any = change) -> Any:
+            return Recorder(path, seed) if isinstance(leaf, GENERATOR) else change(path, leaf)
+
+        with recorders(bound, seed):
+            other = {name: substituted(value, changed, name) for name, value in bound.items()}
+            known = leaves(other) | {GLOBAL: generator()}
+            recordings.append(record(loss_fn, other, known))
         aligner = Aligner(recordings[-1])
         programs.append(aligner.program())
         _check_lengths(aligner, {*lengths.values()}, other, paths)

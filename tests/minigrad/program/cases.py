@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -145,6 +146,36 @@ def with_lengths(T: int) -> tuple[Any, ...]:
     return normal(T, B, D), np.array([T, max(1, T - 3)])
 
 
+def dropped(net, xs, ys, rng):
+    y, _ = net(xs)
+    return nn.mse_loss(y * (rng.random(y.shape) > 0.3) / 0.7, ys)
+
+
+def noisy_steps(cell, xs, ys, rng):
+    h, out = cell.initial_state(B), []
+    for _, x in mg.timesteps(xs):
+        noise = rng.standard_normal(x.shape).astype(xs.dtype)
+        y, h = cell(x + 0.1 * noise, h)
+        h = h * (rng.random(h.shape) < 0.8)
+        out.append(y)
+    return nn.mse_loss(mg.stack(out), ys)
+
+
+def with_generator(T: int) -> tuple[Any, ...]:
+    return *states(T), np.random.default_rng(T)
+
+
+class Dropped(Net):
+    """As `Net`, with dropout between the layer and the readout."""
+
+    def __init__(self, layer: nn.Module, size: int = H) -> None:
+        super().__init__(layer, size)
+        self.dropout = nn.Dropout(0.3, rng=1)
+
+    def forward(self, x):
+        return self.out(self.dropout(self.layer(x)[0]))
+
+
 def padded_words(net, xs, ys):
     return nn.cross_entropy(net(xs), ys)
 
@@ -213,6 +244,13 @@ def cells() -> dict[str, Callable[[], nn.Module]]:
     }
 
 
+def named(name: str) -> Case:
+    """One case, whose random numbers are the same whatever ran before."""
+    rng.bit_generator.state = np.random.default_rng(zlib.crc32(name.encode())).bit_generator.state
+    mg.seed(0)
+    return cases()[name]
+
+
 def cases() -> dict[str, Case]:
     """All of them by name."""
     found: dict[str, Case] = {}
@@ -256,6 +294,21 @@ def cases() -> dict[str, Case]:
             rows_that_end, lambda: nn.LSTM(D, H, num_layers=2, bidirectional=True), with_lengths
         ),
         "padded words": Case(padded_words, lambda: PaddedWords(nn.GRU(D, H)), tokens),
+        "dropout": Case(every, lambda: Dropped(nn.LSTM(D, H)), each_step),
+        "dropout between layers": Case(
+            every, lambda: Net(nn.GRU(D, H, num_layers=3, dropout=0.4)), each_step
+        ),
+        "dropout, two directions": Case(
+            every,
+            lambda: Net(nn.LSTM(D, H, num_layers=2, dropout=0.4, bidirectional=True), 2 * H),
+            each_step,
+        ),
+        "recurrent dropout": Case(
+            every, lambda: Net(nn.Unroll(nn.RecurrentDropout(nn.LSTMCell(D, H), rng=2))), each_step
+        ),
+        "zoneout": Case(every, lambda: Net(nn.Unroll(nn.Zoneout(nn.LSTMCell(D, H)))), each_step),
+        "a generator as argument": Case(dropped, lambda: nn.LSTM(D, H), with_generator),
+        "noise in each step": Case(noisy_steps, lambda: nn.GRUCell(D, H), with_generator),
         "cut memory": Case(cut_memory, lambda: Net(nn.LSTM(D, H)), each_step),
         "plain tensors": Case(plain_tensors, weights, lambda T: (normal(T, B, D),)),
         "no time": Case(
