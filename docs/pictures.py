@@ -182,6 +182,13 @@ def of_page(page: Path) -> None:
             print(shutil.copy(drawn, FOLDER))
 
 
+def compiled() -> Any:
+    """A training step of an RNN as a program."""
+    step = mg.compile(lambda net, xs: (net(xs)[0][-1] ** 2).mean(), backend="numpy")
+    step(nn.RNN(2, 4), np.ones((10, 1, 2), np.float32))
+    return step
+
+
 def main() -> None:
     """Draw, and print each path."""
     FOLDER.mkdir(exist_ok=True)
@@ -216,6 +223,7 @@ def main() -> None:
     }
     for name, (graph, options) in pictures.items():
         print(graph.render(FOLDER / f"{name}.png", **options))
+    print(compiled().render(FOLDER / "plan.png"))
     cells = {f"RNN, gain {gain}": rnn(gain) for gain in (0.5, 1.0, 3.0)}
     cells |= {"LSTM": lstm(), "LSTM, forget bias 2": lstm(2), "GRU, update bias 4": gru(4)}
     strips = {title: graph_of(cell, 12, 0) for title, cell in cells.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -156,6 +157,15 @@ class Step:
         from minigrad.program.explanation import explanation
 
         return explanation(self._last().built)
+
+    def render(self, path: str | os.PathLike[str], title: str = "") -> str:
+        """Draw the plan of the program that ran last to a file: what is computed once, for all
+        steps at once, step by step, or summed up after the loops.  Returns the path."""
+        from minigrad.program.picture import picture
+        from minigrad.render.draw import save
+
+        built = self._last().built
+        return save(path, lambda: picture(built, title))
 
     def _last(self) -> Variant:
         if self._latest is None:

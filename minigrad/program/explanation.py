@@ -49,10 +49,10 @@ def _loop(loop: Loop, built: Built) -> list[str]:
 
 
 def _listed(statements: Iterable[Statement]) -> list[str]:
-    return [f"  {s.name:<24} {s.kind:<20} {_line(s)}".rstrip() for s in statements]
+    return [f"  {s.name:<24} {s.kind:<20} {line_of(s)}".rstrip() for s in statements]
 
 
-def _line(s: Statement) -> str:
+def line_of(s: Statement) -> str:
     """The line of the user's program that a statement comes from, and what stands there."""
     place = source_of(s)
     if not place or s.node is None:

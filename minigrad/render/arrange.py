@@ -325,7 +325,8 @@ class Grid:
         """The x of each column, with gutters that hold verticals, boxes beside tiles and the dots
         of hidden steps."""
         count, headings = len(self.columns), self.texts.heading_widths()
-        widths, before, after = [0.0] * count, [0.0] * (count + 1), [0.0] * (count + 1)
+        widths, after = [0.0] * count, [0.0] * (count + 1)
+        before = {True: [0.0] * (count + 1), False: [0.0] * (count + 1)}  # of tiles at both sides
         for place in self.places.values():
             tile, k = place.tile, place.column
             inputs = sum(self.outlines[box].width + 5 for box in self.beside(tile, "below"))
@@ -334,10 +335,11 @@ class Grid:
             needed = place.pattern.width, headings.get(tile, 0.0), inputs
             widths[k] = max(widths[k], *needed)
             entry, leaving = (k + 1, k) if tile.row.reverse else (k, k + 1)
-            before[entry] = max(before[entry], self.room_before(place))
+            room_here = before[tile.row.reverse]
+            room_here[entry] = max(room_here[entry], self.room_before(place))
             stubs = [self.outlines[box].width + 16 for box in self.beside(tile, "after")]
             after[leaving] = max([after[leaving], *stubs])
-        room = [a + b for a, b in zip(before, after, strict=True)]
+        room = [sum(parts) for parts in zip(*before.values(), after, strict=True)]
         lines = [len(self.risers[k - 1, True]) + len(self.risers[k, False]) for k in range(count)]
         gaps = [max(GUTTER if k else 0.0, room[k]) + RISER * lines[k] for k in range(count)]
         starts = {k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]}

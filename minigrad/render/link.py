@@ -91,6 +91,7 @@ class _Maker:
         self.box: dict[Any, _Box] = {}
         self.links: dict[Any, _Link] = {}
         self.wrapped: dict[Any, _Box] = {}
+        self.gathering: dict[_Box, bool] = {}
         self.unrecorded: dict[str, None] = {}
         self.sequences: dict[Tensor, None] = {}
         self.makers: dict[Any, list[tuple[int, _Box]]] | None = None
@@ -297,7 +298,7 @@ class _Maker:
     def last_shown(self, source: Value, value: Value, target: _Box) -> tuple[_Box | None, int]:
         """The stand-in for a value of a hidden step: the same value in the nearest drawn step
         before it."""
-        if not source.time or self.gathers(value):
+        if not source.time or self.gathers(target):
             return None, 0
         here = self.times.index(source)
         made = self.made_by(source.row, source.state or site_of(source.node))
@@ -312,11 +313,14 @@ class _Maker:
         between = range(position + 1, last + 1)
         return box, sum(way * p not in self.times.drawn(self.drawn, source) for p in between)
 
-    def gathers(self, value: Value) -> bool:
-        """Whether a value outside of time takes in several steps; those that are hidden need no
+    def gathers(self, box: _Box) -> bool:
+        """Whether a box outside of time takes in several steps; those that are hidden need no
         link."""
-        sources = {feed.source.time for feed in value.feeds if feed.source.time}
-        return not value.time and len(sources) > 1
+        if box not in self.gathering:
+            feeds = [feed for value in box.values for feed in value.feeds]
+            sources = {feed.source.time for feed in feeds if feed.source.time}
+            self.gathering[box] = not box.tile.row.timed and len(sources) > 1
+        return self.gathering[box]
 
     def stub(self, box: _Box, lane: str, beside: str, steps: int) -> _Box:
         """A loose end: what goes on in, or comes from, steps that are not drawn."""
@@ -402,8 +406,9 @@ class _Maker:
         rows = list(dict.fromkeys(tile.row for tile in order))
         if self.view == "cells":  # from the bottom up
             into_cells = {link.source for link in self.links.values() if link.target.kind == "cell"}
-            for boxes in self.boxes.values():
-                boxes.sort(key=lambda box: _height(box, box in into_cells))
+            for tile, boxes in self.boxes.items():
+                if tile.row.timed:
+                    boxes.sort(key=lambda box: _height(box, box in into_cells))
         made: dict[_Box, Box] = {}
         tiles: dict[Tile, tuple[Box, ...]] = {}
         for tile in order:

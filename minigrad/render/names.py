@@ -229,6 +229,8 @@ class Names:
             name = _operand(user.node, k)
         if leaf.part is not None:
             name = _singular(name)
+        if not re.fullmatch(r"[\w.]*|.*\)", name):  # an expression, before the number of its step
+            name = f"({name})"
         return name or ("x" if user.op in look.PRODUCTS else "array")
 
     def parameter(self, x: Tensor) -> str:

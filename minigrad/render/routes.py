@@ -451,7 +451,7 @@ class Routes:
         if self.kind[link] == "wrap":  # one beside the other
             x, y = _level_middle(path)
             line = self.used[self.lines(link)[0], -1][link.source, link.state]
-            return x + 110 * line, y
+            return x + 110 * line, y + LINE * line
         if self.kind[link] != "near" or link.source in grid.bars:
             return _level_middle(path)
         entry = grid.side(link.target.tile, False)
@@ -488,15 +488,15 @@ def _bend(start: Point, end: Point, low: float) -> Path:
 
 
 def _level_middle(path: Path) -> Point:
-    """Over the middle of the longest horizontal piece of a path."""
-    best = max(
-        zip(path[::3], path[3::3], strict=False),
-        key=lambda ends: (
-            abs(ends[1][0] - ends[0][0]) if abs(ends[1][1] - ends[0][1]) < 0.01 else 0.0
-        ),
-    )
-    (a, y), (b, z) = best
-    return (a + b) / 2, max(y, z) + 8
+    """Over the middle of the widest piece of a path, rather of a level one than of a curve."""
+    widest, best = -1.0, path[0]
+    for k in range(0, len(path) - 3, 3):
+        (ax, ay), (bx, by), (cx, cy), (dx, dy) = path[k : k + 4]
+        level = abs(ay - dy) < 0.01 and abs(ay - by) < 0.01
+        width = abs(dx - ax) if level else abs(dx - ax) / 4
+        if width > widest:
+            widest, best = width, ((ax + 3 * bx + 3 * cx + dx) / 8, (ay + 3 * by + 3 * cy + dy) / 8)
+    return best[0], best[1] + 8
 
 
 # rails

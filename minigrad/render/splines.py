@@ -59,13 +59,6 @@ def joined(*paths: Path) -> Path:
     return whole
 
 
-def level_middle(path: Path) -> Point:
-    """The middle of the longest horizontal piece of a path, where a text can stand over it."""
-    pieces = [(abs(b[0] - a[0]) * (abs(b[1] - a[1]) < 0.01), a, b) for a, b in pairwise(path[::3])]
-    _, a, b = max(pieces)
-    return (a[0] + b[0]) / 2, (a[1] + b[1]) / 2
-
-
 def rounded(*corners: Point, radius: float = 7.0) -> Path:
     """A line through points whose corners are rounded."""
     points = [c for k, c in enumerate(corners) if k == 0 or math.dist(c, corners[k - 1]) > 0.01]

@@ -37,7 +37,7 @@ class Texts:
         rows = {box.tile.row for box in self.cells}
         self.several = len({row.name for row in rows if not row.backward}) > 1
         timed = bool(picture.graph.axes)
-        self.has_taps = timed and not wrapped and len(rows) == 1
+        self.has_taps = timed and not wrapped and len(rows) == 1 and picture.view == "cells"
         self.has_taps &= len({box.tile for box in self.cells}) == len(self.cells)
         self.framed = picture.view != "cells" and (timed or len(picture.tiles) > 1)
         self.several_axes = len({tile.row.name for tile in picture.tiles if tile.row.name}) > 1

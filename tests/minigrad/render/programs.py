@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Any
 
@@ -16,8 +17,16 @@ B, D, H = 2, 3, 4
 def random_graph(r: random.Random) -> mg.Graph:
     """The graph of a random program."""
     mg.seed(r.randint(0, 99))
-    kinds = (loop, library, plain, two_axes)
-    return mg.Graph(r.choice(kinds)(r, r.randint(1, 6)))
+    kinds = (loop, library, plain, two_axes, grid, tree, gru)
+    loss = r.choice(kinds)(r, r.randint(1, 6))
+    graph = mg.Graph(loss)
+    if r.random() < 0.15 and loss._requires_grad:
+        leaves = list(graph.parameters.values())
+        found = mg.grad(loss, leaves, create_graph=True, allow_unused=True)
+        return mg.Graph(loss, *[dx for dx in found if dx is not None])
+    if graph.axes and loss._requires_grad and r.random() < 0.2:
+        return graph.truncate(2) if r.random() < 0.5 else graph.clip_edges(max_norm=0.1)
+    return graph
 
 
 def random_options(r: random.Random) -> dict[str, Any]:
@@ -94,6 +103,49 @@ def library(r: random.Random, T: int) -> mg.Tensor:
     if kind == 3:
         return nn.cross_entropy(head(ys), np.zeros((T, B), int))
     return number(r, mg.stack([number(r, y) for y in ys]))
+
+
+def grid(r: random.Random, T: int) -> mg.Tensor:
+    """Two nested loops whose states go both ways."""
+    n, m = r.randint(1, 3), r.randint(1, 3)
+    W, U, V = (parameter(r, H, H, name=name) for name in "WUV")
+    xs, h = np.ones((n, m, B, H)), {}
+    for i, _ in mg.timesteps(np.ones(n), axis="row"):
+        for j, _ in mg.timesteps(np.ones(m), axis="column"):
+            a = xs[i, j] @ V
+            if i:
+                a = a + h[i - 1, j] @ W
+            if j:
+                a = a + h[i, j - 1] @ U
+            h[i, j] = np.tanh(a)
+    return number(r, h[n - 1, m - 1])
+
+
+def tree(r: random.Random, T: int) -> mg.Tensor:
+    """A function that calls itself for each branch, in a scope or not."""
+    W, U = (parameter(r, H, H, name=name) for name in "WU")
+    scoped = r.random() < 0.6
+
+    def node(depth: int) -> mg.Tensor:
+        if depth == 0 or r.random() < 0.2:
+            return mg.tensor(np.ones((1, H)), name=r.choice(["leaf", None]))
+        with mg.scope("node") if scoped else contextlib.nullcontext():
+            return np.tanh(node(depth - 1) @ W + node(depth - 1) @ U)
+
+    return number(r, node(3) @ W)
+
+
+def gru(r: random.Random, T: int) -> mg.Tensor:
+    """The equations by hand, on plain arrays."""
+    names = ("W_xz", "W_xr", "W_xh", "W_hz", "W_hr", "W_hh")
+    W = {name: parameter(r, D if "x" in name else H, H, name=name) for name in names}
+    H_t = np.zeros((B, H)) if r.random() < 0.5 else mg.tensor(np.zeros((B, H)), name="H_0")
+    for _, x_t in mg.timesteps(np.ones((T, B, D))):
+        Z = mg.sigmoid(x_t @ W["W_xz"] + H_t @ W["W_hz"])
+        R = mg.sigmoid(x_t @ W["W_xr"] + H_t @ W["W_hr"])
+        new = np.tanh(x_t @ W["W_xh"] + (R * H_t) @ W["W_hh"])
+        H_t = Z * H_t + (1 - Z) * new
+    return number(r, H_t)
 
 
 def two_axes(r: random.Random, T: int) -> mg.Tensor:
