@@ -192,6 +192,9 @@ __all__ = [
 
 if not _typing.TYPE_CHECKING:
     from minigrad.later import attribute as __getattr__
+    from minigrad.later import explained as _explained
+
+    globals().update({name: _explained(globals()[name]) for name in __all__ if name in globals()})
 
     def __dir__() -> list[str]:
         return __all__

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from typing import Any
 
 from minigrad import ops
-from minigrad.habits import advice
+from minigrad.habits import advice, explaining
 
 MODULES = {
     "Breakpoint": "debugger",
@@ -26,5 +27,11 @@ def attribute(name: str) -> Any:
     if name in MODULES:
         return getattr(importlib.import_module(f"minigrad.{MODULES[name]}"), name)
     if name in ops.differentiable:
-        return ops.differentiable[name]
+        return explained(ops.differentiable[name])
     raise AttributeError(f"module 'minigrad' has no attribute {name!r}{advice(name)}")
+
+
+def explained(value: Any) -> Any:
+    """A function of ours that is plain Python: its error about an unknown keyword says what to
+    write; others say so themselves."""
+    return explaining(value) if inspect.isfunction(value) else value

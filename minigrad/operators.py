@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, Never, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from minigrad.habits import unknown_keyword
 
 functions: dict[str, Callable[..., Any]] = {}  # of tensors, by name; `ops` and `public` fill it
 ufuncs: dict[np.ufunc, Callable[..., Any]] = {}  # the same, by NumPy's function
@@ -146,8 +149,11 @@ class Operators(Generic[Result]):
         keepdims: bool = False,
         initial: Operand | None = None,
         where: Mask = True,
+        **others: Never,
     ) -> Result:
         """Σ over the axis, `minigrad.sum`."""
+        if others:
+            raise unknown_keyword("Tensor.sum", others)
         return functions["sum"](self, axis, dtype, keepdims, initial, where)
 
     def prod(
@@ -158,30 +164,45 @@ class Operators(Generic[Result]):
         keepdims: bool = False,
         initial: Operand | None = None,
         where: Mask = True,
+        **others: Never,
     ) -> Result:
         """Π over the axis, `minigrad.prod`."""
+        if others:
+            raise unknown_keyword("Tensor.prod", others)
         return functions["prod"](self, axis, dtype, keepdims, initial, where)
 
     def max(
         self,
         axis: Axes = None,
+        out: None = None,
         *,
         keepdims: bool = False,
         initial: Operand | None = None,
         where: Mask = True,
+        **others: Never,
     ) -> Result:
         """The greatest element over the axis, `minigrad.max`."""
+        if out is not None:
+            raise TypeError(f"Tensor.max: out={out!r}: use the result; or write keepdims=True")
+        if others:
+            raise unknown_keyword("Tensor.max", others)
         return functions["max"](self, axis, None, keepdims, initial, where)
 
     def min(
         self,
         axis: Axes = None,
+        out: None = None,
         *,
         keepdims: bool = False,
         initial: Operand | None = None,
         where: Mask = True,
+        **others: Never,
     ) -> Result:
         """The smallest element over the axis, `minigrad.min`."""
+        if out is not None:
+            raise TypeError(f"Tensor.min: out={out!r}: use the result; or write keepdims=True")
+        if others:
+            raise unknown_keyword("Tensor.min", others)
         return functions["min"](self, axis, None, keepdims, initial, where)
 
     def mean(
@@ -191,8 +212,11 @@ class Operators(Generic[Result]):
         *,
         keepdims: bool = False,
         where: Mask = True,
+        **others: Never,
     ) -> Result:
         """Σ / n over the axis, `minigrad.mean`."""
+        if others:
+            raise unknown_keyword("Tensor.mean", others)
         return functions["mean"](self, axis, dtype, keepdims, where)
 
     def var(
@@ -203,8 +227,11 @@ class Operators(Generic[Result]):
         ddof: float = 0,
         keepdims: bool = False,
         where: Mask = True,
+        **others: Never,
     ) -> Result:
         """The variance over the axis, `minigrad.var`."""
+        if others:
+            raise unknown_keyword("Tensor.var", others)
         return functions["var"](self, axis, dtype, keepdims, where, ddof=ddof)
 
     def std(
@@ -215,42 +242,61 @@ class Operators(Generic[Result]):
         ddof: float = 0,
         keepdims: bool = False,
         where: Mask = True,
+        **others: Never,
     ) -> Result:
         """The standard deviation over the axis, `minigrad.std`."""
+        if others:
+            raise unknown_keyword("Tensor.std", others)
         return functions["std"](self, axis, dtype, keepdims, where, ddof=ddof)
 
-    def cumsum(self, axis: int | None = None) -> Result:
+    def cumsum(self, axis: int | None = None, **others: Never) -> Result:
         """Running sums along the axis, `minigrad.cumsum`."""
+        if others:
+            raise unknown_keyword("Tensor.cumsum", others)
         return functions["cumsum"](self, axis=axis)
 
-    def cumprod(self, axis: int | None = None) -> Result:
+    def cumprod(self, axis: int | None = None, **others: Never) -> Result:
         """Running products along the axis, `minigrad.cumprod`."""
+        if others:
+            raise unknown_keyword("Tensor.cumprod", others)
         return functions["cumprod"](self, axis=axis)
 
-    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **others: Never) -> Result:
         """The sum of a diagonal, `minigrad.trace`."""
+        if others:
+            raise unknown_keyword("Tensor.trace", others)
         return functions["trace"](self, offset=offset, axis1=axis1, axis2=axis2)
 
-    def all(self, axis: Axes = None, keepdims: bool = False) -> Result:
+    def all(self, axis: Axes = None, keepdims: bool = False, **others: Never) -> Result:
         """Whether all elements over the axis are true; no history."""
+        if others:
+            raise unknown_keyword("Tensor.all", others)
         return functions["all"](self, axis=axis, keepdims=keepdims)
 
-    def any(self, axis: Axes = None, keepdims: bool = False) -> Result:
+    def any(self, axis: Axes = None, keepdims: bool = False, **others: Never) -> Result:
         """Whether some element over the axis is true; no history."""
+        if others:
+            raise unknown_keyword("Tensor.any", others)
         return functions["any"](self, axis=axis, keepdims=keepdims)
 
-    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Result:
+    def argmax(self, axis: int | None = None, keepdims: bool = False, **others: Never) -> Result:
         """The index of the greatest element over the axis; no history."""
+        if others:
+            raise unknown_keyword("Tensor.argmax", others)
         return functions["argmax"](self, axis=axis, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, keepdims: bool = False) -> Result:
+    def argmin(self, axis: int | None = None, keepdims: bool = False, **others: Never) -> Result:
         """The index of the smallest element over the axis; no history."""
+        if others:
+            raise unknown_keyword("Tensor.argmin", others)
         return functions["argmin"](self, axis=axis, keepdims=keepdims)
 
     # order
 
-    def argsort(self, axis: int | None = -1) -> Result:
+    def argsort(self, axis: int | None = -1, **others: Never) -> Result:
         """The indices that sort along the axis; no history."""
+        if others:
+            raise unknown_keyword("Tensor.argsort", others)
         return functions["argsort"](self, axis=axis)
 
     def argpartition(self, kth: int | Sequence[int], axis: int | None = -1) -> Result:
@@ -267,20 +313,33 @@ class Operators(Generic[Result]):
         """The elements in another shape, `minigrad.reshape`; one length may be −1."""
         return functions["reshape"](self, *shape)
 
-    def ravel(self) -> Result:
+    def ravel(self, order: Literal["C"] = "C") -> Result:
         """The elements in one axis, `minigrad.ravel`."""
+        if order != "C":
+            raise TypeError(f"Tensor.ravel: the only order is 'C', found {order!r}")
         return functions["ravel"](self)
 
-    def flatten(self) -> Result:
+    def flatten(self, order: Literal["C"] = "C", **others: Never) -> Result:
         """The elements in one axis, `minigrad.ravel`."""
+        if others:
+            raise unknown_keyword("Tensor.flatten", others)
+        if order != "C":
+            raise TypeError(
+                f"Tensor.flatten: the only order is 'C', found {order!r}; to keep the first axis "
+                "write t.reshape(len(t), -1)"
+            )
         return functions["ravel"](self)
 
-    def squeeze(self, axis: Axes = None) -> Result:
+    def squeeze(self, axis: Axes = None, **others: Never) -> Result:
         """Without axes of length 1, `minigrad.squeeze`."""
+        if others:
+            raise unknown_keyword("Tensor.squeeze", others)
         return functions["squeeze"](self, axis=axis)
 
-    def transpose(self, *axes: Any) -> Result:
+    def transpose(self, *axes: Any, **others: Never) -> Result:
         """The axes in another order, by default reversed, `minigrad.transpose`."""
+        if others:
+            raise unknown_keyword("Tensor.transpose", others)
         return functions["transpose"](self, *axes)
 
     @property
@@ -293,16 +352,22 @@ class Operators(Generic[Result]):
         """The last two axes exchanged."""
         return functions["matrix_transpose"](self)
 
-    def swapaxes(self, axis1: int, axis2: int) -> Result:
+    def swapaxes(self, axis1: int, axis2: int, **others: Never) -> Result:
         """Two axes exchanged, `minigrad.swapaxes`."""
+        if others:
+            raise unknown_keyword("Tensor.swapaxes", others)
         return functions["swapaxes"](self, axis1, axis2)
 
-    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Result:
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1, **others: Never) -> Result:
         """A diagonal, `minigrad.diagonal`."""
+        if others:
+            raise unknown_keyword("Tensor.diagonal", others)
         return functions["diagonal"](self, offset=offset, axis1=axis1, axis2=axis2)
 
-    def repeat(self, repeats: Any, axis: int | None = None) -> Result:
+    def repeat(self, repeats: Any, axis: int | None = None, **others: Never) -> Result:
         """Each element several times, `minigrad.repeat`."""
+        if others:
+            raise unknown_keyword("Tensor.repeat", others)
         return functions["repeat"](self, repeats, axis=axis)
 
     # elements
@@ -319,16 +384,24 @@ class Operators(Generic[Result]):
         """The same elements: they are real."""
         return functions["copy"](self)
 
-    def round(self, decimals: int = 0) -> Result:
+    def round(self, decimals: int = 0, **others: Never) -> Result:
         """Rounded, with derivative 0, `minigrad.round`."""
+        if others:
+            raise unknown_keyword("Tensor.round", others)
         return functions["round"](self, decimals=decimals)
 
-    def clip(self, min: Operand | None = None, max: Operand | None = None) -> Result:
+    def clip(
+        self, min: Operand | None = None, max: Operand | None = None, **others: Never
+    ) -> Result:
         """Limited to an interval, `minigrad.clip`."""
+        if others:
+            raise unknown_keyword("Tensor.clip", others)
         return functions["clip"](self, min, max)
 
-    def take(self, indices: ArrayLike, axis: int | None = None) -> Result:
+    def take(self, indices: ArrayLike, axis: int | None = None, **others: Never) -> Result:
         """The elements at these indices along the axis, `minigrad.take`."""
+        if others:
+            raise unknown_keyword("Tensor.take", others)
         return functions["take"](self, indices, axis)
 
     def choose(self, choices: Any) -> Result:
@@ -365,12 +438,16 @@ class Operators(Generic[Result]):
         """max(x, 0), elementwise, `minigrad.relu`."""
         return functions["relu"](self)
 
-    def softmax(self, axis: int = -1) -> Result:
+    def softmax(self, axis: int = -1, **others: Never) -> Result:
         """e^xᵢ / Σⱼ e^xⱼ over the axis, `minigrad.softmax`."""
+        if others:
+            raise unknown_keyword("Tensor.softmax", others)
         return functions["softmax"](self, axis=axis)
 
-    def log_softmax(self, axis: int = -1) -> Result:
+    def log_softmax(self, axis: int = -1, **others: Never) -> Result:
         """xᵢ − ln Σⱼ e^xⱼ over the axis, `minigrad.log_softmax`."""
+        if others:
+            raise unknown_keyword("Tensor.log_softmax", others)
         return functions["log_softmax"](self, axis=axis)
 
     # NumPy's protocols
@@ -383,6 +460,11 @@ class Operators(Generic[Result]):
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
         return functions["call_function"](function, args, keywords)
 
+
+if not TYPE_CHECKING:  # errors about arguments show the name that users know
+    for _name, _method in vars(Operators).items():
+        if inspect.isfunction(_method):
+            _method.__qualname__ = f"Tensor.{_name}"
 
 # what operations take beside tensors
 Operand: TypeAlias = (

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
 
 import numpy as np
 
+from minigrad.habits import explain
 from minigrad.scope import Recording, in_engine, recording
 from minigrad.tensor import Array, Call, Tensor, constant, place_text, serials
 
@@ -253,6 +254,7 @@ class Primitive(Generic[P, R]):
         try:
             data = self.forward(*arrays, **constants) if constants else self.forward(*arrays)
         except Exception as error:
+            explain(error, constants)
             error.add_note(self._describe_call(arrays, constants, now))
             raise
         frame: Any = _getframe(1)
@@ -424,7 +426,11 @@ class NumPyPrimitive(Primitive[P, R]):
 
         def __call__(self, *args, **keywords):
             """Call the adapter."""
-            return self.adapter(self, *args, **keywords)
+            try:
+                return self.adapter(self, *args, **keywords)
+            except TypeError as error:
+                explain(error, keywords)
+                raise
 
     @property
     def __signature__(self) -> inspect.Signature:

@@ -12,13 +12,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from operator import attrgetter
 from types import CodeType, FrameType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Never, Protocol
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from minigrad import doors
-from minigrad.habits import Habits
+from minigrad.habits import Habits, unknown_keyword
 from minigrad.operators import Operand, Operators, functions
 from minigrad.paths import Path, Role
 from minigrad.scope import caller, recording
@@ -145,6 +145,11 @@ class Tensor(Operators["Tensor"], Habits):
         dtype: DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
+        if not isinstance(requires_grad, (bool, np.bool_)):
+            raise TypeError(
+                f"Tensor: requires_grad must be True or False, found {requires_grad!r}; for zeros "
+                "of a shape write mg.tensor(np.zeros(shape))"
+            )
         data = np.asarray(data) if isinstance(data, Tensor) else data
         self._begin(_own_array(data, dtype), caller(sys._getframe(1)), name)
         self.requires_grad = requires_grad
@@ -320,13 +325,20 @@ class Tensor(Operators["Tensor"], Habits):
         return Handle(self, hook)
 
     def backward(
-        self, grad: Any = None, *, create_graph: bool = False, retain_grads: bool = False
+        self,
+        grad: Any = None,
+        *,
+        create_graph: bool = False,
+        retain_grads: bool = False,
+        **others: Never,
     ) -> None:
         """Add ∂self/∂leaf to `.grad` of every leaf: `Graph(self).backward(...)`, always unedited.
 
         grad: ∂loss/∂self, needed unless self has one element.  create_graph: the gradients have a history too.
         retain_grads: interior nodes get `.grad` as well.
         """
+        if others:
+            raise unknown_keyword("Tensor.backward", others)
         functions["backward"](self, grad, create_graph=create_graph, retain_grads=retain_grads)
 
     def __copy__(self) -> Tensor:
@@ -445,6 +457,9 @@ class Tensor(Operators["Tensor"], Habits):
         raise TypeError(
             f"{problem}; write x = np.where(mask, v, x), or build x with np.concatenate or np.stack"
         )
+
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("a tensor keeps its shape; write t = np.delete(t, index, axis)")
 
 
 def _as_pickled(x: Any) -> Tensor:

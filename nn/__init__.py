@@ -59,3 +59,6 @@ if not TYPE_CHECKING:  # so that type checkers still reject unknown names
 
     def __getattr__(name: str) -> object:
         raise AttributeError(f"nn has no {name!r}{habits.advice(habits.OF_PACKAGE, name)}")
+
+    for _name in __all__:
+        globals()[_name] = habits.explained(globals()[_name])

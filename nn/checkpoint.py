@@ -135,7 +135,10 @@ def _state_of(part: Any) -> dict[str, Any]:
         return {"state": np.frombuffer(text.encode(), np.uint8)}
     if not hasattr(part, "prepare_load"):
         found = type(part).__name__
-        raise TypeError(f"a module, optimiser, schedule or generator can be saved, found {found}")
+        raise TypeError(
+            f"a module, optimiser, schedule or generator can be saved, found {found}; "
+            "write nn.save(net, path), nn.load(net, path)"
+        )
     return dict(part.state_dict())
 
 

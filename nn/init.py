@@ -6,11 +6,12 @@ Constant ones take it too, so that initialisers can change places.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 import minigrad as mg
+from nn import habits
 
 Array = np.ndarray[Any, Any]
 # as text, because numpy.random is loaded when it is first used
@@ -134,3 +135,9 @@ def _fans(who: str, shape: tuple[int, ...]) -> tuple[int, int]:
 def generator(rng: Rng) -> np.random.Generator:
     """The generator that `rng` stands for."""
     return mg.generator() if rng is None else np.random.default_rng(rng)
+
+
+if not TYPE_CHECKING:  # so that type checkers still reject unknown names
+
+    def __getattr__(name: str) -> object:
+        raise AttributeError(f"nn.init has no {name!r}{habits.advice(habits.OF_INIT, name)}")

@@ -11,6 +11,8 @@ import numpy as np
 
 import minigrad as mg
 
+Array = np.ndarray[Any, Any]
+
 
 def mse_loss(y: Any, target: Any) -> mg.Tensor:
     """Mean squared error:  L = mean((y − target)²).
@@ -107,6 +109,13 @@ def _same_shapes(who: str, y: Any, target: Any) -> tuple[mg.Tensor, mg.Tensor]:
     return y, target
 
 
+def _of_probabilities(logits: mg.Tensor, target: Array) -> str:
+    """What to write where the targets are probabilities of the classes."""
+    if target.shape != logits.shape or target.dtype.kind != "f":
+        return ""
+    return "; for probabilities write -(target * mg.log_softmax(logits)).sum(axis=-1).mean()"
+
+
 def _classes(
     who: str, logits: Any, target: Any, ignore_index: int | None
 ) -> tuple[mg.Tensor, np.ndarray[Any, Any]]:
@@ -116,7 +125,7 @@ def _classes(
     if not logits.ndim or target.shape != logits.shape[:-1]:
         raise ValueError(
             f"{who}: logits (..., C) and target (...) are needed, "
-            f"found {logits.shape} and {target.shape}"
+            f"found {logits.shape} and {target.shape}{_of_probabilities(logits, target)}"
         )
     if target.dtype.kind not in "iu":
         raise TypeError(f"{who}: targets are class numbers, so integers; found {target.dtype}")

@@ -212,10 +212,12 @@ class Module:
             name = type(self).__name__
             raise TypeError(f"{name} has no forward(...), so it cannot be called; write one")
         with mg.scope(self.scope_name, outside=FOLDER):
-            return self.forward(
-                *map(self._as_tensors, inputs),
-                **{name: self._as_tensors(x) for name, x in options.items()},
-            )
+            given = {name: self._as_tensors(x) for name, x in options.items()}
+            try:
+                return self.forward(*map(self._as_tensors, inputs), **given)
+            except TypeError as error:
+                habits.explain(error, given)
+                raise
 
     def _as_tensors(self, value: Any) -> Any:
         """Arrays of floats as tensors of the module's dtype, also inside structures."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import minigrad as mg
+from nn import habits
 from nn.checks import in_range
 from nn.module import Module
 from nn.parameter import Parameter
@@ -80,7 +81,8 @@ class Optimizer:
         def __getattr__(self, name: str) -> Any:
             if name in vars(self).get("defaults", ()):
                 raise AttributeError(self._place_of(name))
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+            told = habits.advice(habits.OF_OPTIMIZERS, name)
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}{told}")
 
     def _place_of(self, name: str) -> str:
         who = type(self).__name__

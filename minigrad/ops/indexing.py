@@ -62,6 +62,11 @@ def take_along_axis(arr: Operand, indices: ArrayLike, axis: int | None = -1) -> 
 def repeat(a: Operand, repeats: ArrayLike, axis: int | None = None) -> Tensor:
     """Each element (axis=None: of the flattened array) or slice several times in a row."""
     x = as_tensor(a)
+    if axis is not None and not -x.ndim <= axis < x.ndim:
+        raise ValueError(
+            f"repeat: axis {axis} of shape {x.shape} does not exist; the array as a whole is "
+            f"repeated by np.tile(t, {(np.asarray(repeats).tolist(), axis)})"
+        )
     n = x.size if axis is None else x.shape[axis]
     return take(x, np.repeat(np.arange(n), np.asarray(repeats)), axis)
 

@@ -84,7 +84,13 @@ def transpose_like_numpy(op: Primitive, a: Operand, *order: Any, axes: Any = Non
 
     The order is one argument, as in NumPy, or several: `transpose(a, 1, 0)`.
     """
-    return op.record(a, axes=one_or_several(order, axes))
+    chosen = one_or_several(order, axes)
+    if len(order) == 2 and np.ndim(a) != 2:
+        raise ValueError(
+            f"transpose: shape {np.shape(a)} has {np.ndim(a)} axes, found the order {order}; to "
+            f"exchange two of them write t.swapaxes{order}"
+        )
+    return op.record(a, axes=chosen)
 
 
 @primitive(numpy=transpose_like_numpy)

@@ -45,9 +45,17 @@ def reduction(
     if where is not True:
         a = functions["where"](where, a, NEUTRAL[op.name])
     if dtype is not None:
-        a = functions["astype"](a, dtype)
+        a = cast(op, a, dtype)
     y = op.record(a, axis=axis, keepdims=keepdims)
     return y if initial is None else functions[OF_TWO[op.name]](y, initial)
+
+
+def cast(op: Primitive, a: Operand, dtype: DTypeLike) -> Tensor:
+    """The operand in another dtype; TypeError for True, which says keepdim in PyTorch's order."""
+    if isinstance(dtype, bool):
+        raise TypeError(f"{op.name}: dtype={dtype} is no dtype; write keepdims={dtype}")
+    y: Tensor = functions["astype"](as_tensor(a), dtype)
+    return y
 
 
 def averaging(
@@ -59,7 +67,7 @@ def averaging(
     where: Mask = True,
 ) -> Tensor:
     """NumPy's keywords of a mean; with `where=` it is a quotient of sums."""
-    a = as_tensor(a) if dtype is None else functions["astype"](as_tensor(a), dtype)
+    a = as_tensor(a) if dtype is None else cast(op, a, dtype)
     if where is True:
         return op.record(a, axis=axis, keepdims=keepdims)
     y, _ = mean_where(a, axis, where)
@@ -77,7 +85,7 @@ def deviation(
     ddof: float = 0,
 ) -> Tensor:
     """NumPy's keywords of a variance or a standard deviation."""
-    a = as_tensor(a) if dtype is None else functions["astype"](as_tensor(a), dtype)
+    a = as_tensor(a) if dtype is None else cast(op, a, dtype)
     if where is True:
         return op.record(a, axis=axis, ddof=ddof, keepdims=keepdims)
     mean, count = mean_where(a, axis, where)
