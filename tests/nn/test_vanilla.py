@@ -7,6 +7,7 @@ import pytest
 
 import minigrad as mg
 import nn
+from tests.minigrad.render.conftest import plain
 
 T, n, d, h, q = 4, 2, 3, 5, 2
 X = np.random.default_rng(0).standard_normal((T, n, d)).astype(np.float32)
@@ -52,7 +53,7 @@ def losses(net):
 @pytest.mark.parametrize("time", ["unrolled", "rolled"])
 def test_the_picture_has_the_letters_of_the_textbook(time):
     net = nn.VanillaRNN(d, h, q)
-    source = mg.Graph(losses(net)).to_dot(view="cells", time=time, count_from=1).source
+    source = plain(mg.Graph(losses(net)).to_dot(view="cells", time=time, count_from=1).source)
     letters = ["W_xh", "W_hh", "b_h", "W_hq", "b_q", "VanillaRNN", f"Σ of {T} loss"]
     steps = ["₁", "₂", "₃", "₄"] if time == "unrolled" else ["ₜ"]
     letters += [f"{name}{step}" for name in ("x", "O", "L") for step in steps]
