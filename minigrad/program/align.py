@@ -7,9 +7,13 @@ steps becomes the rows from which a loop starts; what differs elsewhere is refus
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from minigrad.backward import add_up
+from minigrad.edits import cut
 from minigrad.graph import Graph
+from minigrad.ops.elementwise import positive
 from minigrad.program.clock import Clock, site
 from minigrad.program.draws import Draws, drawn, in_order
 from minigrad.program.errors import CompileError
@@ -47,6 +51,7 @@ class Aligner:
         self.family: dict[Tensor, Any] = {}
         self.members: dict[Any, dict[int, Tensor]] = {}
         self.gaps: set[Statement] = set()  # gradients that are cut between windows
+        self.ends: set[Statement] = set()  # zero but for the last steps: see `_Fit._at_the_end`
         self.models: dict[Any, int] = {}  # the step of each axis that stands for all
 
     def program(self) -> Program:
@@ -62,8 +67,7 @@ class Aligner:
             self._model(key)
         for key in self.members:
             self._compare(key)
-        for statement in self.gaps:
-            statement.period = self.window
+        self._cut_gaps()
         for node in self.nodes:
             if node.op is not None and node not in self.family:
                 self._outside(node)
@@ -88,6 +92,31 @@ class Aligner:
             ) if node in self.family else None
 
         return in_order([node for node in self.recording.made if node.op is drawn], statement)
+
+    def _cut_gaps(self) -> None:
+        """What is cut is zero at the end of each window: it itself, or a copy where others read it."""
+        within = {
+            x.statement
+            for s in self.statements.values()
+            for x in s.edges()
+            if isinstance(x, Ref) and not x.offset
+        }
+        copies = {
+            s: replace(
+                s, op=cut, which=None, constants={}, operands=[Ref(s, 0)], period=self.window
+            )
+            for s in self.gaps & within
+        }
+        for s in self.gaps - within:
+            s.period = self.window
+        for user in [*self.statements.values()]:
+            user.replace(
+                lambda x: (
+                    x._replace(statement=copies[x.statement])
+                    if isinstance(x, Ref) and x.offset and x.statement in copies
+                    else x
+                )
+            )
 
     # families
 
@@ -304,7 +333,12 @@ class _Fit(NamedTuple):
         """A gradient of several parts, of which the first and last steps may lack some."""
         missing = [part for part in self.statement.operands if part not in found]
         extra = [part for part in found if part not in self.statement.operands]
-        if len(extra) > len(missing):
+        if self.statement.constants["places"] is not None:
+            self._sum_of_places(found, missing, extra)
+            return
+        if len(extra) > len(missing) and missing:
+            extra = [*extra[: len(missing) - 1], self._total(extra[len(missing) - 1 :])]
+        elif len(extra) > len(missing):
             self._refuse("adds other gradients")
         for mine in extra:
             part = self._counterpart(mine, missing)
@@ -312,6 +346,46 @@ class _Fit(NamedTuple):
             self._differs(self.statement.operands.index(part), mine, part)
         for part in missing:
             self._is_nothing(part)
+
+    def _sum_of_places(
+        self, found: list[Operand], missing: list[Operand], extra: list[Operand]
+    ) -> None:
+        """As `_sum`, where the parts go to places of an array."""
+        places = self.aligner._constants(self.node, self.t)["places"] or [...] * len(found)
+        for mine in extra:
+            place = places[found.index(mine)]
+            known = zip(self.statement.operands, self.statement.constants["places"], strict=True)
+            same = [part for part, its in known if part in missing and repr(its) == repr(place)]
+            if same:
+                missing.remove(same[0])
+                self._differs(self.statement.operands.index(same[0]), mine, same[0])
+            else:
+                self._at_the_end(mine, place)
+        for part in missing:
+            self._is_nothing(part)
+
+    def _at_the_end(self, mine: Operand, place: Any) -> None:
+        """A gradient that only a last step has: a part that is zero in all other steps."""
+        s, outside = self.statement, self._from_outside(0, mine)
+        if self.t < s.steps // 2 or isinstance(outside, Number):
+            self._refuse("adds other gradients")
+        x = outside.statement  # type: ignore[union-attr]
+        inside = isinstance(outside, Ref) and x.timed
+        if inside:
+            self._refuse("adds other gradients")
+        shape = x.shape[1:] if isinstance(outside, Row) and not x.timed else x.shape
+        end = Statement(positive, {}, shape, x.dtype, s.steps, s.node, operands=[Number(0)])
+        end.after[self.t - s.steps] = outside
+        self.aligner.ends.add(end)
+        s.operands = [Ref(end, 0), *s.operands]
+        s.constants["places"] = (place, *s.constants["places"])
+
+    def _total(self, parts: list[Operand]) -> Operand:
+        """Gradients that arrive from outside of the loop, added up there."""
+        if any(isinstance(part, Ref) and part.statement.timed for part in parts):
+            self._refuse("adds other gradients")
+        outside = [self._from_outside(0, part) for part in parts]
+        return Ref(sum_of(self.statement, outside), None)
 
     def _counterpart(self, mine: Operand, missing: list[Operand]) -> Operand:
         """The part in whose place another one stands: the sum that it is alone of, or the first."""
@@ -323,6 +397,8 @@ class _Fit(NamedTuple):
         if self._is_cut(part):
             assert isinstance(part, Ref)
             self.aligner.gaps.add(part.statement)
+        elif self._is_behind_a_cut(part) or part.statement in self.aligner.ends:  # type: ignore[union-attr]
+            return  # it is zero here, or computed from nothing but zeros
         elif isinstance(part, Ref) and self._outside(part):
             self._set_row(part, NOTHING)
         else:
@@ -332,8 +408,17 @@ class _Fit(NamedTuple):
         """Whether an operand is a gradient that crosses into an earlier window of truncated BPTT."""
         if not isinstance(part, Ref) or not part.offset or not part.statement.timed:
             return False
+        if self.aligner.window == 1:  # what is cut in every step is in none
+            return False
         left = part.statement.steps - self.t - part.offset
         return bool(self.aligner.window and left > 0 and left % self.aligner.window == 0)
+
+    def _is_behind_a_cut(self, part: Operand) -> bool:
+        """Whether a gradient comes, within this step, from one that is cut at its end."""
+        window = self.aligner.window
+        if not isinstance(part, Ref) or part.offset or not part.statement.timed or window < 2:
+            return False
+        return bool((part.statement.steps - self.t - 1) % window == 0)
 
     def _outside(self, wanted: Ref) -> bool:
         """Whether the wanted step is none that the other statement has."""
@@ -353,7 +438,7 @@ class _Fit(NamedTuple):
             self._refuse("starts from several values")
 
     def _differs(self, k: int, mine: Operand, wanted: Operand) -> None:
-        if self._is_sum(wanted) and self._one_part_of(mine, wanted):
+        if self._is_sum(wanted) and self._is_in_range(wanted) and self._one_part_of(mine, wanted):
             return
         if isinstance(wanted, Ref) and self._outside(wanted):
             self._set_row(wanted, self._from_outside(k, mine))
@@ -422,6 +507,12 @@ class _Fit(NamedTuple):
 
     def _refuse(self, what: str) -> None:
         raise CompileError(f"compile: step {self.t} {what}:\n  {self.node.describe()}")
+
+
+def sum_of(like: Statement, parts: list[Operand]) -> Statement:
+    """The sum of some gradients outside of time, in the shape of a step of a statement."""
+    constants = {"places": None, "shape": like.shape, "dtype": like.dtype}
+    return Statement(add_up, constants, like.shape, like.dtype, node=like.node, operands=parts)
 
 
 def shifted(operand: Operand, later: int) -> Operand:

@@ -45,8 +45,8 @@ def _items(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _members(value: Any, path: str, seen: set[int]) -> Iterator[tuple[str, Any]]:
-    """The tensors and generators in the attributes of a module, with its own dotted names."""
-    if isinstance(value, Tensor | np.random.Generator):
+    """The tensors, arrays and generators in the attributes of a module, with its own dotted names."""
+    if isinstance(value, Tensor | Array | np.random.Generator):
         yield path, value
     elif isinstance(value, dict):
         for key, part in value.items():
@@ -100,7 +100,7 @@ def _flatten(value: Any, found: list[Any], static: list[Any], seen: set[int], in
         if id(value) not in seen:
             seen.add(id(value))
             found.append(value)
-    elif isinstance(value, np.random.Generator) or (not inside and is_leaf(value)):
+    elif isinstance(value, Array | np.random.Generator) or (not inside and is_leaf(value)):
         found.append(value)
     elif isinstance(value, dict):
         for part in value.values():
@@ -114,8 +114,6 @@ def _flatten(value: Any, found: list[Any], static: list[Any], seen: set[int], in
             static.append(getattr(value, "training", None))
             for part in vars(value).values():
                 _flatten(part, found, static, seen, True)
-    elif isinstance(value, Array):
-        static.append(id(value))
     else:
         static.append(value)
 

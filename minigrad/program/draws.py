@@ -149,6 +149,7 @@ class Draws(NamedTuple):
 
     steps: Any  # None: once
     statements: list[Statement]
+    backwards: bool = False
 
 
 def in_order(
@@ -166,11 +167,11 @@ def in_order(
             for t, same in itertools.groupby(group, key=lambda one: one[1][1])  # type: ignore[index]
         ]
         first = steps[0][1]
-        regular = [t for t, _ in steps] == list(range(int(first[0].shape[0])))
-        if not regular or any(same != first for _, same in steps):
+        order, ts = [t for t, _ in steps], list(range(int(first[0].shape[0])))
+        if order not in (ts, ts[::-1]) or any(same != first for _, same in steps):
             raise CompileError(
                 "compile: random numbers are drawn in another order in some of the steps:\n  "
                 f"{first[0].node.describe() if first[0].node is not None else ''}"
             )
-        found.append(Draws(first[0].shape[0], first))
+        found.append(Draws(first[0].shape[0], first, order != ts))
     return found

@@ -124,7 +124,7 @@ class CLoop:
         if not place.is_plain:
             raise UnsupportedError("a cut in a part of an array")
         return [
-            f"if (({c_size(s.steps)} - t) % {s.period} == 0)",
+            f"if (t && ({c_size(s.steps)} - t) % {s.period} == 0)",
             f"    for (int i = 0; i < {size}; i++) ({place.pointer})[i] = 0;",
         ]
 

@@ -231,7 +231,8 @@ class NumpyEmitter:
         if draws.steps is None:
             self.run += noted(first, [f"{first.name} = {self._call_of(first)}"])
             return
-        if len(draws.statements) == 1 and first.constants["method"] in AT_ONCE:
+        at_once = first.constants["method"] in AT_ONCE and not draws.backwards
+        if at_once and len(draws.statements) == 1:
             whole = dict(first.constants)
             whole["args"] = ((draws.steps, *first.shape[1:]),)
             options = {k: v for k, v in whole["options"].items() if k != "size"}
@@ -240,7 +241,8 @@ class NumpyEmitter:
             return
         for s in draws.statements:
             self.run.append(f"{s.name} = np.empty({literal_shape(s.shape)}, np.{s.dtype})")
-        self.run.append(f"for t in range({draws.steps}):")
+        steps = f"range({draws.steps})"
+        self.run.append(f"for t in {f'reversed({steps})' if draws.backwards else steps}:")
         for s in draws.statements:
             self.run += noted(s, [f"    {s.name}[t] = {self._call_of(s)}"])
 
@@ -308,7 +310,8 @@ class NumpyEmitter:
         out = self._steps(s, 0, skipped, left)
         self.run += noted(s, lines(Call(s, x, out, 1, self._function)))
         if s.period:
-            first = plus(f"{s.steps} % {s.period}", self.storage.padding.get(s, (0, 0))[0])
+            first = f"({s.steps} % {s.period} or {s.period})"
+            first = plus(first, self.storage.padding.get(s, (0, 0))[0])
             self.run.append(f"{s.name}_all[{first} :: {s.period}] = 0")
 
     def _view_outside(self, s: Statement) -> None:
@@ -344,7 +347,7 @@ class NumpyEmitter:
                 found = [f"if {low}t{high}:", *[f"    {line}" for line in found]]
             body += found
             if s.period:
-                body.append(f"if ({s.steps} - t) % {s.period} == 0:")
+                body.append(f"if t and ({s.steps} - t) % {s.period} == 0:")
                 body.append(f"    {s.name}[t][...] = 0")
         if not body:
             return

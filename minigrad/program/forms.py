@@ -291,7 +291,7 @@ def _filled(call: Call) -> list[str]:
 def _counted(call: Call) -> list[str]:
     c = call.s.constants
     return call.assigned(
-        f"np.arange({c['n']}, dtype=np.{c['dtype']}).reshape{literal_shape(c['shape'])}"
+        f"np.arange({c['n']}, dtype=np.{c['dtype']}).reshape({literal_shape(c['shape'])})"
     )
 
 
@@ -310,7 +310,7 @@ def _shaped(call: Call) -> list[str]:
     c, (x,) = call.s.constants, call.s.operands
     text = call.x[0]
     if x.statement.shape != c["shape"]:  # type: ignore[union-attr]
-        text = f"{text}.reshape{literal_shape(c['shape'])}"
+        text = f"{text}.reshape({literal_shape(c['shape'])})"
     if x.statement.dtype != c["dtype"]:  # type: ignore[union-attr]
         text = f"{text}.astype(np.{c['dtype']})"
     return call.assigned(text)

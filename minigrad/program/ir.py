@@ -87,7 +87,8 @@ class Statement:
     op: None for an argument.  shape: of one step.  steps: how many there are; None outside of time.
     absent: how many steps at the start and at the end do not have it.  before, after: its values in
     steps that it does not have, counted from the first step (−1, ...) and from the end (0, ...).
-    period: every so many steps, counted back from the end, it is 0: a gradient that is cut there.
+    period: every so many steps, counted back from the end, it is 0 (a gradient that is cut there),
+    but not in the first one: what it starts from is no step.
     """
 
     op: Primitive | None

@@ -16,7 +16,7 @@ from minigrad.program.errors import CompileError
 from minigrad.program.labels import window_of
 from minigrad.scope import Scope, caller, recorded
 from minigrad.source import Source
-from minigrad.tensor import Tensor
+from minigrad.tensor import Array, Tensor, constant
 
 _SILENT = Tensor(np.zeros(()))  # stands for inputs whose rule is not to run now
 
@@ -67,6 +67,7 @@ class Joint(Traced):
             found = super().rules(node, dy, inputs)
         else:
             found = [(x, self._rule(node, dy, inputs, k)) for k, x in enumerate(inputs)]
+        found = [(x, constant(dx) if isinstance(dx, Array) else dx) for x, dx in found]
         for x, dx in found:
             if dx is not None:
                 self.answers[getattr(dx, "value", dx)] = x
@@ -97,7 +98,7 @@ class Joint(Traced):
             if rule is not None and x.requires_grad:
                 self._input = k
                 with self.recorded(node):
-                    call = rule_as_operation(op, rule, k if op.joint else None)
+                    call = rule_as_operation(op, rule, k)
                     dx = call(dy, node, *node.inputs, **node.constants)
                     grads[k] = fit(dx, x, node, None)
                 self._input = None
@@ -107,20 +108,26 @@ class Joint(Traced):
 _operations: dict[Any, Primitive] = {}
 
 
-def rule_as_operation(op: Primitive, rule: Callable[..., Any], which: int | None) -> Primitive:
-    """A rule as a primitive of its own; it is made once, and not registered."""
+def rule_as_operation(op: Primitive, rule: Callable[..., Any], which: int) -> Primitive:
+    """The rule of an input as a primitive of its own; it is made once, and not registered."""
     if (rule, which) not in _operations:
-        taken = rule if which is None else _part(rule, which)
-        made = op.with_forward(taken, ["dy", "y", *op.inputs])
+        made = op.with_forward(_part(rule, which, op.joint is not None), ["dy", "y", *op.inputs])
         made.name = made.__name__ = rule.__name__
         made.elementwise, made.joint, made.rules = False, None, [None] * len(made.inputs)
         _operations[rule, which] = made
     return _operations[rule, which]
 
 
-def _part(rule: Callable[..., Any], which: int) -> Callable[..., Any]:
-    def part(*arrays: Any, **constants: Any) -> Any:
-        return rule(*arrays, **constants)[which]
+def _part(rule: Callable[..., Any], which: int, joint: bool) -> Callable[..., Any]:
+    """The rule for one input; its dtype does not depend on what the rule decides."""
+
+    def part(dy: Any, y: Any, *arrays: Any, **constants: Any) -> Any:
+        found = rule(dy, y, *arrays, **constants)
+        found = found[which] if joint else found
+        dtype = getattr(arrays[which], "dtype", None)
+        return (
+            found if dtype is None or found is None else np.asarray(found).astype(dtype, copy=False)
+        )
 
     return part
 

@@ -1,0 +1,62 @@
+"""Every cell of the project is compiled in every use; `python -m tests.compiled` prints the table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests import compiled
+
+REFUSED = {  # with a line and a reason; all else compiles
+    ("zoneout", "truncate"),
+    ("demo stack", "truncate"),
+    ("paper coRNN", "truncate"),
+    ("demo adaptive", "lengths"),
+    ("paper adaptive", "lengths"),
+    ("demo adaptive", "two directions"),
+    ("paper adaptive", "two directions"),
+    ("paper fast weights", "clip_edges"),
+}
+
+
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+
+
+def check(cell: str, use: str) -> None:
+    with np.errstate(all="ignore"):
+        found = compiled.outcome(cell, compiled.USES[use], "numpy")
+    wanted = "refused" if (cell, use) in REFUSED else "numpy"
+    assert found.mark == wanted, found.why
+    if wanted == "refused":
+        assert ".py:" in found.why
+
+
+@pytest.mark.parametrize("cell", compiled.CELLS)
+def test_every_cell_compiles(cell: str) -> None:
+    check(cell, "several losses")
+
+
+@pytest.mark.parametrize("use", compiled.USES)
+def test_every_use_compiles(use: str) -> None:
+    check("LSTM", use)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("use", [use for use in compiled.USES if use != "several losses"])
+@pytest.mark.parametrize("cell", compiled.CELLS)
+def test_every_cell_compiles_in_every_use(cell: str, use: str) -> None:
+    check(cell, use)
+
+
+@pytest.mark.parametrize("name", compiled.LOSSES)
+def test_every_loss_compiles(name: str) -> None:
+    assert compiled.loss_outcome(compiled.LOSSES[name], "numpy").mark == "numpy"
+
+
+@pytest.mark.parametrize("name", dict(compiled.activations()))
+def test_every_activation_compiles(name: str) -> None:
+    with np.errstate(all="ignore"):
+        found = compiled.activation_outcome(dict(compiled.activations())[name], "numpy")
+    assert found.mark == "numpy", found.why
