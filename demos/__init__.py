@@ -10,11 +10,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 HERE = Path(__file__).parent
 NAMES = (
-    "stock_price",
+    "sunspots",
     "feed_forward",
+    "stock_price",
     "translation",
     "sentiment",
     "speech",
+    "next_word",
     "language_model",
     "vanishing_and_exploding",
     "long_memory",

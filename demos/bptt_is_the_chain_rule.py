@@ -14,6 +14,7 @@ import numpy as np
 
 import minigrad as mg
 from demos import cli
+from demos.cli import say
 
 
 def loss_of(W, xs: np.ndarray):
@@ -76,7 +77,7 @@ WAYS = {
 }
 
 
-def main(args) -> None:
+def main(args) -> cli.Table:
     T, H = (5, 3) if args.quick else (args.T, 6)
     rng = np.random.default_rng(args.seed)
     W, xs = rng.normal(size=(H, H)) / np.sqrt(H), rng.normal(size=(T, 4, H))
@@ -85,33 +86,29 @@ def main(args) -> None:
         start = time.perf_counter()
         dW = way(W, xs)
         apart = np.abs(dW - exact).max() / np.abs(exact).max()
-        rows.append(
-            [
-                name,
-                f"{dW[0, 0]:+.12f}",
-                f"{apart:.0e}",
-                f"{1000 * (time.perf_counter() - start):.1f}",
-            ]
-        )
-    cli.table([f"∂loss/∂W, T = {T}, H = {H}", "W[0, 0]", "relative error", "ms"], rows)
+        milliseconds = 1000 * (time.perf_counter() - start)
+        rows.append((say(name), float(dW[0, 0]), float(apart), milliseconds))
+    columns = {"W[0, 0]": "{:+.12f}", say("relative error"): "{:.0e}", "ms": "{:.1f}"}
+    found = cli.Table(f"∂loss/∂W, T = {T}, H = {H}", columns, rows)
+    print(found)
 
     weight = mg.tensor(W, requires_grad=True, name="W")
     graph = mg.Graph(loss_of(weight, xs))
     parts = graph.grad_by_step("W", norms=True)
-    print(f"\n|what each step adds to ∂loss/∂W|, t = 0 ... {T - 1}:  {cli.bars(parts)}")
+    text = "|what each step adds to ∂loss/∂W|, t = 0 ... {}:  {}"
+    print("\n" + say(text, T - 1, cli.bars(parts)))
     total = graph.grad_by_step("W").sum(axis=0)
-    print(
-        f"the parts of all steps add up to the gradient: relative error {np.abs(total / exact - 1).max():.0e}"
-    )
-    print("\nThe first three stops of the backward loop, which does nothing else:")
+    text = "the parts of all steps add up to the gradient: relative error {:.0e}"
+    print(say(text, np.abs(total / exact - 1).max()))
+    print("\n" + say("The first three stops of the backward loop, which does nothing else:"))
     for step in list(graph.backward_steps())[:3]:
         print(f"  {step}")
     args.out.graph("graph.svg", graph, view="ops", backward=True)
+    return found
 
+
+STEPS = {"type": cli.positive, "default": 40, "metavar": "T", "help": "steps"}
+OPTIONS = (("-T", STEPS),)
 
 if __name__ == "__main__":
-    steps = (
-        "-T",
-        {"type": cli.positive, "default": 40, "metavar": "T", "help": "steps (default 40)"},
-    )
-    cli.run(main, "bptt_is_the_chain_rule", __doc__, steps)
+    cli.run(main, "bptt_is_the_chain_rule", __doc__, OPTIONS)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import gzip
 import importlib
+import itertools
+import os
 import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import minigrad as mg
+from demos.vietnamese import DOCUMENTATION, TEXTS
 from minigrad.columns import columns
 from minigrad.render import frames
 
@@ -26,32 +29,82 @@ class UsageError(Exception):
     """A request that cannot be met: the message is printed and the exit status is 2."""
 
 
-def run(
-    main: Callable[[argparse.Namespace], None],
-    name: str,
-    doc: str,
-    *options: tuple[Any, dict[str, Any]],
-) -> None:
-    """Parse the common options and the demo's own, seed the generators, make the folder, run, say how long it took.
+class Table(NamedTuple):
+    """What a demo has found.
 
-    main gets the options, and in `args.out` an `Out`.  options: pairs (flag, keywords of add_argument).
+    title: what the rows are about.  columns: each heading, and how its numbers are written, as
+    "{:.3f}".  rows: a name, and for each column a number, a word, or None where there is nothing.
+    """
+
+    title: str
+    columns: dict[str, str]
+    rows: list[tuple[Any, ...]]
+
+    def __str__(self) -> str:
+        def written(value: Any, form: str) -> str:
+            return form.format(value) if isinstance(value, int | float) else value or ""
+
+        forms = self.columns.values()
+        rows = [[name, *map(written, values, forms)] for name, *values in self.rows]
+        lines = columns([[self.title, *self.columns], *rows], headings=1, rule="─")
+        return "\n" + textwrap.indent(lines, "  ")
+
+
+language = "vi" if os.environ.get("LANG", "").startswith("vi") else "en"
+
+
+def say(text: str, *values: Any, **named: Any) -> str:
+    """The text in the language of the run, with its fields filled in as `str.format` does."""
+    text = TEXTS.get(text, text) if language == "vi" else text
+    return text.format(*values, **named)
+
+
+def speak(chosen: str) -> None:
+    """Say everything from now on in English ("en") or Vietnamese ("vi")."""
+    global language
+    language = chosen
+
+
+def parser_of(name: str, doc: str, options: Sequence[tuple[Any, Any]]) -> argparse.ArgumentParser:
+    """The common options and a demo's own: pairs (flag, keywords of add_argument).
+
+    usual: among the keywords, what the help calls the default.
     """
     parser = argparse.ArgumentParser(
         f"python -m demos.{name}",
-        description=doc,
+        description=DOCUMENTATION.get(name, doc) if language == "vi" else doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for flag, keywords in options:
-        parser.add_argument(flag, **keywords)
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="start of all random numbers (default 0)"
-    )
-    parser.add_argument(
-        "--out", default="out", metavar="DIR", help="folder for the pictures (default out/)"
-    )
-    parser.add_argument(
-        "--quick", action="store_true", help="seconds instead of a minute: to see that it runs"
-    )
+        given = dict(keywords)
+        usual = given.pop("usual", given.get("default"))
+        default = "" if usual is None else say(" (default {})", usual)
+        parser.add_argument(flag, **given | {"help": say(given["help"]) + default})
+    seeds = say("start of all random numbers (default 0)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=seeds)
+    folder = say("folder for the pictures (default out/)")
+    parser.add_argument("--out", default="out", metavar="DIR", help=folder)
+    short = say("seconds instead of a minute: to see that it runs")
+    parser.add_argument("--quick", action="store_true", help=short)
+    spoken = say("language of what is printed (default: that of LANG)")
+    parser.add_argument("--lang", choices=["en", "vi"], default=language, help=spoken)
+    return parser
+
+
+def run(
+    main: Callable[[argparse.Namespace], Any],
+    name: str,
+    doc: str,
+    options: Sequence[tuple[Any, dict[str, Any]]] = (),
+) -> None:
+    """Parse the options, seed the generators, make the folder, run, say how long it took.
+
+    main gets the options, and in `args.out` an `Out`.  options: pairs (flag, keywords of
+    add_argument).
+    """
+    asked = [b for a, b in itertools.pairwise(sys.argv) if a == "--lang"]
+    speak("vi" if (asked or [language])[-1] == "vi" else "en")
+    parser = parser_of(name, doc, options)
     args = parser.parse_args()
     start = time.perf_counter()
     try:
@@ -60,9 +113,10 @@ def run(
         main(args)
     except UsageError as refusal:
         parser.exit(2, f"{parser.prog}: {refusal}\n")
-    print(
-        f"\n{time.perf_counter() - start:.0f} s; written: {', '.join(args.out.written) or 'nothing'}"
-    )
+    if args.quick:
+        print("\n" + say("--quick: the numbers of so short a run are no results"))
+    written = ", ".join(args.out.written) or say("nothing")
+    print("\n" + say("{:.0f} s; written: {}", time.perf_counter() - start, written))
     for line in dict.fromkeys(args.out.missing):
         print(line)
 
@@ -70,8 +124,41 @@ def run(
 def positive(text: str) -> int:
     """An option's value that has to be a whole number above 0."""
     if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"a whole number above 0 is needed, found {text!r}")
+        raise argparse.ArgumentTypeError(say("a whole number above 0 is needed, found {!r}", text))
     return int(text)
+
+
+def updates(usual: Any) -> tuple[str, dict[str, Any]]:
+    """The option --updates N."""
+    about = {"metavar": "N", "help": "steps of training", "usual": usual}
+    return "--updates", {"type": positive, **about}
+
+
+def scale(text: str) -> float:
+    """An option's value that has to be a number other than 0, NaN and infinity."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < abs(number) < np.inf:
+        problem = "a number other than 0, finite, is needed, found {!r}"
+        raise argparse.ArgumentTypeError(say(problem, text))
+    return number
+
+
+def check_finite(what: str, values: Any, back: bool = False) -> None:
+    """Refuse a run whose numbers have left the range: which, and from which step (axis 0) on.
+
+    back: the steps are walked from the last one to the first.
+    """
+    values = np.asarray(values)
+    wrong = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    if len(wrong):
+        step = int(wrong[-1] if back else wrong[0])
+        problem = "{} is not finite from step {} on; take a smaller scale, gain or number of steps"
+        if back:
+            problem = "{} is not finite from step {} back; take a smaller scale, gain or length"
+        raise UsageError(say(problem, what, step))
 
 
 class Out:
@@ -87,9 +174,8 @@ class Out:
             probe.touch()
             probe.unlink()
         except OSError as error:
-            raise UsageError(
-                f"--out {folder}: cannot write there ({error.strerror}); name another folder"
-            ) from None
+            problem = "--out {}: cannot write there ({}); name another folder"
+            raise UsageError(say(problem, folder, error.strerror)) from None
 
     def path(self, name: str) -> Path:
         """Where a file of this demo goes: its name with the demo's in front."""
@@ -100,7 +186,7 @@ class Out:
         try:
             self.written.append(str(graph.render(self.path(name), **options)))
         except RuntimeError as error:
-            self.missing.append(f"not drawn: {self.path(name)}: {error}")
+            self.missing.append(say("not drawn: {}: {}", self.path(name), error))
 
     def frames(self, folder: str, graph: Any, **options: Any) -> None:
         """A flip-book of a backward pass in a folder of its own."""
@@ -108,7 +194,7 @@ class Out:
         try:
             self.written += frames(graph, book.folder, **options)
         except RuntimeError as error:
-            self.missing.append(f"not drawn: {folder}: {error}")
+            self.missing.append(say("not drawn: {}: {}", folder, error))
 
     def plot(
         self, name: str, draw: Callable[[Any], None], size: tuple[float, float] = (7, 3.5)
@@ -117,9 +203,8 @@ class Out:
         try:
             matplotlib = importlib.import_module("matplotlib.figure")
         except ImportError:
-            self.missing.append(
-                "curves are not drawn without matplotlib; install it:  pip install -e '.[plot]'"
-            )
+            need = "curves are not drawn without matplotlib; install it:  pip install -e '.[plot]'"
+            self.missing.append(say(need))
             return
         figure = matplotlib.Figure(figsize=size, layout="constrained")
         draw(figure.subplots())
@@ -127,14 +212,15 @@ class Out:
         self.written.append(str(self.path(name)))
 
     def words(self, name: str, lines: Sequence[Sequence[tuple[str, float]]], title: str) -> None:
-        """Draw lines of words, each on a shade between 0 and 1."""
+        """Draw lines of words, each on a shade: orange up to 1, blue down to −1."""
 
         def draw(axes: Any) -> None:
             axes.axis("off")
             for k, line in enumerate(lines):
                 x = 0.0
                 for word, shade in line:
-                    box = {"color": (1, 0.45, 0.2, 0.8 * float(shade)), "pad": 2}
+                    colour = (1, 0.45, 0.2) if shade > 0 else (0.2, 0.5, 1)
+                    box = {"color": (*colour, 0.8 * abs(float(shade))), "pad": 2}
                     axes.text(x, -k, word, family="monospace", va="center", bbox=box)
                     x += 0.0084 * len(word) + 0.016
             axes.set(xlim=(0, 1), ylim=(-len(lines) + 0.4, 0.6), title=title)
@@ -169,13 +255,11 @@ def progress(items: Iterable[Any], what: str, total: int | None = None) -> Itera
     yield from tqdm(items, what, total, mininterval=0.1 if shown else 5, leave=True)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print columns, the first one to the left; floats with three decimals."""
-    text = [
-        [f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows
-    ]
-    lines = columns([header, *text], headings=1, rule="─")
-    print("\n" + textwrap.indent(lines, "  "))
+def curve(values: Any) -> str:
+    """A curve as one line of text, from its least value to its greatest."""
+    values = np.asarray(values, np.float64)
+    heights = (values - values.min()) / (np.ptp(values) or 1.0)
+    return "".join(BLOCKS[1 + round(7 * float(height))] for height in heights)
 
 
 def bars(values: Any, width: int = 60, scale: tuple[float, float] | None = None) -> str:

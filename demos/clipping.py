@@ -17,6 +17,7 @@ import numpy as np
 import minigrad as mg
 import nn
 from demos import cli
+from demos.cli import say
 from demos.tasks import TASKS
 
 HIDDEN, BATCH, RATE, MOMENTUM, T = 32, 32, 0.02, 0.9, 20
@@ -81,30 +82,34 @@ def train(way: str, updates: int, seed: int) -> tuple[list[float], list[float]]:
 def result(losses: list[float]) -> str:
     """What training came to."""
     if not losses[-1] < 1e6:
-        return f"diverged after {len(losses)} updates"
+        return say("diverged after {} updates", len(losses))
     end = float(np.mean(losses[-100:]))
     if end > 0.9 * ALWAYS_THE_MEAN:
-        return f"{end:.3f}: no better than a constant"
-    return f"{end:.3f}: " + ("solved" if end < 0.3 * ALWAYS_THE_MEAN else "learning")
+        return say("no better than a constant")
+    return say("solved") if end < 0.3 * ALWAYS_THE_MEAN else say("learning")
 
 
-def main(args) -> None:
+def main(args) -> cli.Table:
     updates = args.updates or (10 if args.quick else 1500)
     runs = {way: train(way, updates, args.seed) for way in LIMITS}
     rows = [
-        [way, f"{max(norms):.3g}", f"{max(losses):.3g}", result(losses)]
+        (say(way), max(norms), max(losses), float(np.mean(losses[-100:])), result(losses))
         for way, (losses, norms) in runs.items()
     ]
-    end = f"loss at the end (always the mean: {ALWAYS_THE_MEAN:.3f})"
-    cli.table(["clipping", "largest norm used", "largest loss", end], rows)
-    if args.quick:
-        print("--quick: after 10 updates these numbers are no results")
+    columns = {
+        say("largest norm used"): "{:.3g}",
+        say("largest loss"): "{:.3g}",
+        say("loss at the end (always the mean: {:.3f})", ALWAYS_THE_MEAN): "{:.3f}",
+        "": "",
+    }
+    found = cli.Table(say("clipping"), columns, rows)
+    print(found)
 
     def draw(axes) -> None:
         for way, (losses, _) in runs.items():
-            axes.semilogy(np.minimum(losses, 1e6), label=way, alpha=0.8)
+            axes.semilogy(np.minimum(losses, 1e6), label=say(way), alpha=0.8)
         axes.axhline(ALWAYS_THE_MEAN, color="black", lw=0.8, ls=":")
-        axes.set(xlabel="step of training", ylabel="loss")
+        axes.set(xlabel=say("step of training"), ylabel=say("loss"))
         axes.legend()
 
     args.out.plot("loss.png", draw)
@@ -114,11 +119,10 @@ def main(args) -> None:
     args.out.graph(
         "crossing.svg", graph.clip_edges(max_norm=LIMITS["crossing"]), view="cells", backward=True
     )
+    return found
 
+
+OPTIONS = (cli.updates(1500),)
 
 if __name__ == "__main__":
-    updates = (
-        "--updates",
-        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 1500)"},
-    )
-    cli.run(main, "clipping", __doc__, updates)
+    cli.run(main, "clipping", __doc__, OPTIONS)

@@ -25,6 +25,7 @@ import numpy as np
 import minigrad as mg
 import nn
 from demos import cli
+from demos.cli import say
 from minigrad.debugger import Debugger
 
 BAD_PASS = 31
@@ -98,21 +99,20 @@ def explosive(T: int, seed: int) -> mg.Tensor:
 
 def explain(commands: dict[str, str]) -> None:
     """Print what the commands that follow are for."""
-    print("\n".join(f"  {command:18}{meaning}" for command, meaning in commands.items()), "\n")
+    print("\n".join(f"  {command:18}{say(text)}" for command, text in commands.items()), "\n")
 
 
-def main(args) -> None:
+def main(args) -> cli.Table:
     T = args.T or 30
     if T < 12:
-        raise cli.UsageError(
-            f"-T {T}: at least 12 steps are needed for this gradient to exceed 100"
-        )
+        problem = "-T {}: at least 12 steps are needed for this gradient to exceed 100"
+        raise cli.UsageError(say(problem, T))
     with mg.record() as run:
         train(60, args.seed)
     print(run, "\n")
     explain(HISTORY)
     with Debugger(["loss > 10 * median(loss)"], [*HISTORY], io.StringIO(), sys.stdout):
-        print(f"the loss at the end: {train(60, args.seed):.3g}\n")
+        print(say("the loss at the end: {:.3g}", train(60, args.seed)) + "\n")
     with np.errstate(invalid="ignore"):
         lost = poisoned(T, args.seed)
     hunt = {command.format(t=T // 2): meaning for command, meaning in HUNT.items()}
@@ -132,9 +132,14 @@ def main(args) -> None:
     args.out.graph(
         "after.svg", graph.clip_edges(max_norm=1), view="cells", steps="0:3,-3:", backward=True
     )
+    graphs = {say("as it is"): graph, say("clipped"): graph.clip_edges(max_norm=1)}
+    rows = [(name, float(one.gradient_flow()["h"].total.max())) for name, one in graphs.items()]
+    return cli.Table(say("the explosion"), {say("largest |dh|"): "{:.3g}"}, rows)
 
+
+INTERACTIVE = {"action": "store_true", "help": "type the commands yourself"}
+STEPS = {"type": cli.positive, "metavar": "T", "help": "steps", "usual": 30}
+OPTIONS = (("-T", STEPS), ("--interactive", INTERACTIVE))
 
 if __name__ == "__main__":
-    steps = ("-T", {"type": cli.positive, "metavar": "T", "help": "steps (default 30)"})
-    interactive = ("--interactive", {"action": "store_true", "help": "type the commands yourself"})
-    cli.run(main, "debugger_tour", __doc__, steps, interactive)
+    cli.run(main, "debugger_tour", __doc__, OPTIONS)

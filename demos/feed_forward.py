@@ -8,11 +8,14 @@ Then a task where the window would have to be built first: repeat the coin that 
 throw at a time.  Without memory nobody can do better than guess.
 """
 
+import itertools
+
 import numpy as np
 
 import minigrad as mg
 import nn
 from demos import cli
+from demos.cli import say
 from demos.stock_price import Forecaster, series
 from demos.tasks import TASKS
 from demos.training import descend
@@ -20,9 +23,23 @@ from demos.training import descend
 WINDOW, HIDDEN, BATCH = 40, 16, 32
 
 
-def feed_forward(inputs: int, outputs: int) -> nn.Module:
-    """Two layers:  o = tanh(x W + b) W + b.  Nothing goes from one step to the next."""
-    return nn.Sequential(nn.Linear(inputs, HIDDEN), np.tanh, nn.Linear(HIDDEN, outputs))
+class FeedForward(nn.Module):
+    """h⁽¹⁾ = tanh(x W⁽¹⁾ + b⁽¹⁾), and h⁽²⁾ = h⁽¹⁾ W⁽²⁾ + b⁽²⁾ is the output.
+
+    Nothing goes from one step to the next.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        sizes = (inputs, HIDDEN, outputs)
+        self.layers = [nn.Linear(*pair) for pair in itertools.pairwise(sizes)]
+
+    def forward(self, h):
+        for number, layer in zip("¹²", self.layers, strict=True):
+            h = layer(h)
+            if number == "¹":
+                h = np.tanh(h)
+            h.name = f"h⁽{number}⁾"
+        return h
 
 
 class Recurrent(nn.Module):
@@ -35,7 +52,7 @@ class Recurrent(nn.Module):
         return self.head(self.rnn(xs)[0])
 
 
-def forecast(updates: int, rng: np.random.Generator) -> list[list]:
+def forecast(updates: int, rng: np.random.Generator) -> list[tuple]:
     """Rows of the table of share ranges: each network, its mean squared error on the last fifth of the days."""
     values = series("range")
     cut = int(0.8 * (len(values) - WINDOW))
@@ -43,11 +60,12 @@ def forecast(updates: int, rng: np.random.Generator) -> list[list]:
     unit = (values - mean) / scale
     X, y = np.lib.stride_tricks.sliding_window_view(unit, WINDOW)[:-1], unit[WINDOW:, None]
     networks = {
-        "two layers, today": (feed_forward(1, 1), X[:, -1:]),
-        "two layers, 40 days side by side": (feed_forward(WINDOW, 1), X),
-        "RNN, 40 days one after the other": (Forecaster(), X.T[..., None]),
+        say("two layers, today"): (FeedForward(1, 1), X[:, -1:]),
+        say("two layers, 40 days side by side"): (FeedForward(WINDOW, 1), X),
+        say("RNN, 40 days one after the other"): (Forecaster(), X.T[..., None]),
     }
-    rows = [["same as today", float(np.mean((X[cut:, -1:] - y[cut:]) ** 2)) * scale**2]]
+    same = float(np.mean((X[cut:, -1:] - y[cut:]) ** 2) * scale**2)
+    rows = [(say("same as today"), same)]
     for name, (net, xs) in networks.items():
         days = (lambda xs, k: xs[:, k]) if xs.ndim == 3 else (lambda xs, k: xs[k])
 
@@ -57,16 +75,15 @@ def forecast(updates: int, rng: np.random.Generator) -> list[list]:
 
         descend(net, loss, updates, 0.003, name)
         with mg.no_grad():
-            rows.append(
-                [name, nn.mse_loss(net(days(xs, slice(cut, None))), y[cut:]).item() * scale**2]
-            )
+            error = nn.mse_loss(net(days(xs, slice(cut, None))), y[cut:]).item()
+        rows.append((name, float(error * scale**2)))
     return rows
 
 
-def echo(updates: int, rng: np.random.Generator) -> tuple[list[list], mg.Graph, mg.Graph]:
+def echo(updates: int, rng: np.random.Generator) -> tuple[list[tuple], mg.Graph, mg.Graph]:
     """Rows of the table of repeated coins, and the graphs of both networks on four throws."""
     task, rows, graphs = TASKS["echo"], [], []
-    for name, net in (("two layers", feed_forward(1, 2)), ("RNN", Recurrent(1, 2))):
+    for name, net in ((say("two layers"), FeedForward(1, 2)), ("RNN", Recurrent(1, 2))):
 
         def loss(net=net, T=12, B=BATCH):
             xs, coins, counts = task.batch(T, B, rng)
@@ -75,23 +92,33 @@ def echo(updates: int, rng: np.random.Generator) -> tuple[list[list], mg.Graph, 
         descend(net, loss, updates, 0.01, name)
         xs, coins, counts = task.batch(12, 500, rng)
         with mg.no_grad():
-            right = np.mean(net(xs).data[counts].argmax(axis=-1) == coins)
-        rows.append([name, f"{100 * right:.1f} %"])
+            right = float(np.mean(net(xs).data[counts].argmax(axis=-1) == coins))
+        rows.append((name, right))
         graphs.append(mg.Graph(loss(T=4, B=1)))
     return rows, graphs[0], graphs[1]
 
 
-def main(args) -> None:
+def main(args) -> list[cli.Table]:
     rng = np.random.default_rng(args.seed)
-    cli.table(["next day's log range", "MSE"], forecast(30 if args.quick else 1500, rng))
+    rows = forecast(args.updates or (30 if args.quick else 1500), rng)
+    forecasts = cli.Table(say("next day's log range"), {"MSE": "{:.3f}"}, rows)
+    print(forecasts)
     rows, without, recurrent = echo(30 if args.quick else 400, rng)
-    cli.table(["the coin of three steps ago", "right"], [["guessing", "50.0 %"], *rows])
-    print(
-        "\n  Where the past matters and is not laid out in a window, a network needs a state: memory."
+    columns = {say("right"): "{:.1%}"}
+    coins = cli.Table(say("the coin of three steps ago"), columns, [(say("guessing"), 0.5), *rows])
+    print(coins)
+    text = (
+        "Where the past matters and is not laid out in a window, a network needs a state: memory."
     )
-    args.out.graph("two-layers.svg", without, view="ops")
+    print("\n  " + say(text))
+    layers = mg.Graph(nn.mse_loss(FeedForward(3, 1)(np.zeros((1, 3))), np.zeros((1, 1))))
+    args.out.graph("layers.svg", layers, view="affine")
+    args.out.graph("two-layers.svg", without, view="affine")
     args.out.graph("rnn.svg", recurrent, view="ops")
+    return [forecasts, coins]
 
+
+OPTIONS = (cli.updates(1500),)
 
 if __name__ == "__main__":
-    cli.run(main, "feed_forward", __doc__)
+    cli.run(main, "feed_forward", __doc__, OPTIONS)

@@ -11,6 +11,7 @@ plain arguments: `experiment`.
 """
 
 import statistics
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,8 @@ import numpy as np
 import minigrad as mg
 import nn
 from demos import cli
-from demos.sweep import OPTIONS, Failed, chosen_map, grid, sweep
+from demos.cli import say
+from demos.sweep import REPETITION, Failed, chosen_map, grid, sweep
 from demos.tasks import TASKS, Task, digits, load_cell
 from demos.training import descend
 
@@ -26,9 +28,9 @@ HIDDEN, BATCH = 32, 32
 CELLS = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
 STEPS = {"adding": [10, 40], "copying": [5, 20], "digits": [64]}
 CHANCE = {
-    "adding": "always the mean: MSE 0.167",
-    "copying": "guessing: 12 % right",
-    "digits": "guessing: 10 % right",
+    "adding": "MSE (always the mean: 0.167)",
+    "copying": "right (guessing: 12 %)",
+    "digits": "right (guessing: 10 %)",
 }
 
 
@@ -119,27 +121,16 @@ def score(net: Net, task: Task, sample: tuple) -> float:
     return float(np.mean(o.data.argmax(axis=-1) == targets))
 
 
-def cells_of(rows: list[Row], task: str) -> list[str]:
-    """What the table says of the runs of one cell and T: medians, and extremes in brackets."""
-    first = rows[0]
-    flows = spread([row.ratio for row in rows], "×{:.2f}")
-    verdicts = "/".join(dict.fromkeys(row.verdict for row in rows))
-    if task == "adding":
-        scores = spread([row.score for row in rows], "{:.3f}", "MSE ")
-    else:
-        scores = spread([100 * row.score for row in rows], "{:.0f}") + " % right"
-    return [f"{first.state} {flows}, {verdicts}", scores]
+def judged(rows: Sequence[Row], task: str) -> tuple:
+    """What the table says of the runs of one cell and T: of the scores median, least, greatest."""
+    ratio = statistics.median(row.ratio for row in rows)
+    words = "/".join(dict.fromkeys(say(row.verdict) for row in rows))
+    scores = [row.score for row in rows]
+    ends = (min(scores), max(scores)) if len(rows) > 1 else ()
+    return rows[0].state, ratio, words, statistics.median(scores), *ends
 
 
-def spread(values: list[float], form: str, before: str = "") -> str:
-    """The median of some values, and least and greatest if there are several."""
-    text = before + form.format(statistics.median(values))
-    if len(values) == 1:
-        return text
-    return f"{text} ({form.format(min(values))} … {form.format(max(values))})"
-
-
-def main(args) -> None:
+def main(args) -> cli.Table:
     names = [*CELLS, *([args.cell] if args.cell else [])]
     steps = args.T or ([5] if args.quick else STEPS[args.task])
     steps = [64] if args.task == "digits" else steps
@@ -155,14 +146,20 @@ def main(args) -> None:
     )
     with chosen_map(args.jobs, args.dask) as map:
         results = sweep(experiment, points, map)
+    form = "{:.3f}" if args.task == "adding" else "{:.0%}"
+    columns = {say("state"): "", say("a step back, trained"): "×{:.2f}", "": ""}
+    columns |= {say(CHANCE[args.task]): form}
+    if args.seeds > 1:
+        columns |= {say("least"): form, say("greatest"): form}
     rows = []
     for k in range(0, len(points), args.seeds):
         found = [row for row in results[k : k + args.seeds] if not isinstance(row, Failed)]
         title = f"{points[k]['cell'].rpartition(':')[2]}, T = {points[k]['T']}"
-        rows.append([title, *(cells_of(found, args.task) if found else ["failed", ""])])
+        nothing = (None,) * (len(columns) - 1)
+        rows.append((title, *(judged(found, args.task) if found else (say("failed"), *nothing))))
     task, sample, _ = setting(args.task, steps[-1], args.seed)
-    header = [f"{args.task}: {task.about}", "one step back, after training", CHANCE[args.task]]
-    cli.table(header, rows)
+    table = cli.Table(f"{say(args.task)}: {say(task.about)}", columns, rows)
+    print(table)
     for result in results:
         if isinstance(result, Failed):
             print(result)
@@ -172,20 +169,19 @@ def main(args) -> None:
         net.load_state_dict(results[-1].weights)
     graph = mg.Graph(task.loss(net(xs[:, :1], counts), targets[:, :1]))
     args.out.graph(f"{args.task}.svg", graph, view="cells", backward=True)
+    return table
 
+
+TASK = {"choices": ["adding", "copying", "digits"], "default": "adding", "help": "which task"}
+STEPS_OF = {"type": cli.positive, "nargs": "+", "metavar": "T", "help": "numbers of steps to try"}
+CELL = {"metavar": "module:Class", "help": "a cell of yours, made as Class(D, H)"}
+OPTIONS = (
+    ("--task", TASK),
+    ("--T", STEPS_OF),
+    cli.updates(600),
+    ("--cell", CELL),
+    *REPETITION,
+)
 
 if __name__ == "__main__":
-    task = (
-        "--task",
-        {"choices": ["adding", "copying", "digits"], "default": "adding", "help": "default adding"},
-    )
-    steps = (
-        "--T",
-        {"type": cli.positive, "nargs": "+", "metavar": "T", "help": "numbers of steps to try"},
-    )
-    updates = (
-        "--updates",
-        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 600)"},
-    )
-    cell = ("--cell", {"metavar": "module:Class", "help": "a cell of yours, made as Class(D, H)"})
-    cli.run(main, "long_memory", __doc__, task, steps, updates, cell, *OPTIONS)
+    cli.run(main, "long_memory", __doc__, OPTIONS)

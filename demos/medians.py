@@ -1,62 +1,72 @@
-"""`python -m demos.medians NAME ...`: runs demos with the seeds 0, 1, 2 and prints their first tables with medians."""
+"""`python -m demos.medians NAME ...`: demos with the seeds 0 to 4, and the medians of what they find.
 
-import re
+Options of the demos may follow, as --quick; --jobs N runs so many at once, each in a process of its
+own.  The result of a demo is the table (or the tables) that its `main` returns.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
 import statistics
-import subprocess
 import sys
 import tempfile
+from pathlib import Path
+from typing import Any
 
-from demos import refuse_unknown
+import minigrad as mg
+from demos import cli, refuse_unknown
+from demos.sweep import Failed, chosen_map, grid, sweep
 
-SEEDS = (0, 1, 2)
-NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*\.?\d*")
-
-
-def rows(name: str, seed: int, *options: str) -> list[str]:
-    """The lines of a demo's first table."""
-    with tempfile.TemporaryDirectory() as folder:
-        words = [
-            sys.executable,
-            "-m",
-            f"demos.{name}",
-            "--seed",
-            str(seed),
-            "--out",
-            folder,
-            *options,
-        ]
-        text = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True).stdout
-    lines = text.splitlines()
-    start = next(k for k, line in enumerate(lines) if "──" in line)
-    return lines[
-        start - 1 : next((k for k in range(start, len(lines)) if not lines[k]), len(lines))
-    ]
+SEEDS = range(5)
 
 
-def median(lines: tuple[str, ...]) -> str:
-    """One line for several that differ in their numbers only: each number the median, with as many decimals."""
+def tables(name: str, seed: int, words: tuple[str, ...] = ()) -> list[cli.Table]:
+    """What a demo finds with a seed; what it prints is dropped, and its pictures too."""
+    suffix = ".__main__" if name == "custom_cells" else ""
+    demo = importlib.import_module(f"demos.{name}{suffix}")
+    args = cli.parser_of(name, "", demo.OPTIONS).parse_args([*words, "--seed", str(seed)])
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        args.out = cli.Out(Path(folder), name)
+        mg.seed(seed)
+        found = demo.main(args)
+    return [found] if isinstance(found, cli.Table) else found
 
-    def middle(column: tuple[str, ...]) -> str:
-        if len(set(column)) == 1:
-            return column[0]
-        value = statistics.median(float(text.replace(",", "")) for text in column)
-        decimals = len(column[0].partition(".")[2])
-        return f"{value:{'+' if column[0][0] in '+-' else ''}.{decimals}f}".rjust(len(column[0]))
 
-    columns = zip(*(NUMBER.findall(line) for line in lines), strict=True)
-    found = iter([middle(column) for column in columns])
-    return NUMBER.sub(lambda match: next(found), lines[0])
+def median(runs: list[cli.Table]) -> cli.Table:
+    """Of tables that differ in their values only: of numbers the median, of words all there are."""
+    rows = zip(*(table.rows for table in runs), strict=True)
+    return runs[0]._replace(rows=[tuple(map(_middle, zip(*same, strict=True))) for same in rows])
+
+
+def _middle(values: tuple[Any, ...]) -> Any:
+    if all(isinstance(value, int | float) for value in values):
+        return statistics.median(values)
+    return " / ".join(dict.fromkeys(value for value in values if value is not None)) or None
 
 
 def main() -> None:
     """Run what the command line names."""
-    names = [word for word in sys.argv[1:] if not word.startswith("-")]
-    options = [word for word in sys.argv[1:] if word.startswith("-")]
+    words, jobs = sys.argv[1:], 1
+    if "--jobs" in words:
+        place = words.index("--jobs")
+        jobs = int(words[place + 1])
+        del words[place : place + 2]
+    count = next((k for k, word in enumerate(words) if word.startswith("-")), len(words))
+    names, options = words[:count], tuple(words[count:])
     for name in names:
         refuse_unknown(name)
-        print(f"\n{name}, medians over the seeds {', '.join(map(str, SEEDS))}")
-        for lines in zip(*(rows(name, seed, *options) for seed in SEEDS), strict=True):
-            print(median(lines), flush=True)
+    with chosen_map(jobs, None) as map:
+        for name in names:
+            runs = sweep(tables, grid(name=[name], seed=SEEDS, words=[options]), map)
+            found = [run for run in runs if not isinstance(run, Failed)]
+            print(f"\n{name}: medians over {len(found)} seeds")
+            for same in zip(*found, strict=True):
+                print(median(list(same)), flush=True)
+            for run in runs:
+                if isinstance(run, Failed):
+                    print(run)
 
 
 if __name__ == "__main__":

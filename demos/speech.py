@@ -13,15 +13,11 @@ import numpy as np
 import minigrad as mg
 import nn
 from demos import cli
+from demos.cli import say
 from demos.training import descend
 
-HIDDEN, BATCH, STACKED, BLANK, ZERO = (
-    48,
-    32,
-    2,
-    10,
-    -1e30,
-)  # ZERO: log 0, finite so that differences stay numbers
+HIDDEN, BATCH, STACKED, BLANK = 48, 32, 2, 10
+ZERO = -1e30  # log 0, finite so that differences stay numbers
 
 
 class CTCCell(nn.Cell):
@@ -115,13 +111,14 @@ def align(log_p: np.ndarray, out: cli.Out, name: str, said: list[int]) -> None:
 
     def draw(axes) -> None:
         axes.imshow(np.exp(log_p.T), aspect="auto", cmap="magma_r", vmin=0, vmax=1)
-        axes.set_yticks(range(11), [*range(10), "blank"])
-        axes.set(xlabel="step of two frames", title=f"said: {' '.join(map(str, said))}")
+        axes.set_yticks(range(11), [*range(10), say("blank")])
+        title = say("said: {}", " ".join(map(str, said)))
+        axes.set(xlabel=say("step of two frames"), title=title)
 
     out.plot(f"alignment-{name}.png", draw)
 
 
-def main(args) -> None:
+def main(args) -> cli.Table:
     rng = np.random.default_rng(args.seed)
     digits, names = recordings()
     order = np.random.default_rng(0).permutation(len(digits))
@@ -130,7 +127,8 @@ def main(args) -> None:
     )
     xs, lengths, labels = strings(test, test_names, 20 if args.quick else 300, rng)
     rows = []
-    for name, both in (("both directions", True), ("one direction", False)):
+    for both in (True, False):
+        name = say("both directions") if both else say("one direction")
         net = Listener(13 * STACKED, both)
 
         def loss(net=net):  # strings joined anew for every step
@@ -142,27 +140,21 @@ def main(args) -> None:
             log_p = net(xs, lengths).data
         heard = [written(log_p[:, b], lengths[b]) for b in range(len(labels))]
         errors = np.array(list(map(distance, heard, labels)))
-        rows.append(
-            [
-                name,
-                f"{100 * np.mean(errors == 0):.1f} %",
-                f"{100 * errors.sum() / sum(map(len, labels)):.1f} %",
-            ]
-        )
-        align(log_p[: lengths[0], 0], args.out, name.split()[0], labels[0])
-    cli.table(
-        [f"{len(labels)} strings of 3 to 5 digits", "exactly right", "errors in digits"], rows
-    )
+        wrong = float(errors.sum() / sum(map(len, labels)))
+        rows.append((name, float(np.mean(errors == 0)), wrong))
+        align(log_p[: lengths[0], 0], args.out, "both" if both else "one", labels[0])
+    columns = {say("exactly right"): "{:.1%}", say("errors in digits"): "{:.1%}"}
+    found = cli.Table(say("{} strings of 3 to 5 digits", len(labels)), columns, rows)
+    print(found)
     log_p = mg.log_softmax(
         mg.tensor(np.zeros((5, 1, 11)), requires_grad=True, name="scores"), axis=-1
     )
     short = ctc_loss(log_p, np.array([5]), [[7, 7]])
     args.out.graph("ctc.svg", mg.Graph(short), view="ops", backward=True)
+    return found
 
+
+OPTIONS = (cli.updates(330),)
 
 if __name__ == "__main__":
-    updates = (
-        "--updates",
-        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 330)"},
-    )
-    cli.run(main, "speech", __doc__, updates)
+    cli.run(main, "speech", __doc__, OPTIONS)

@@ -1,13 +1,19 @@
 """Vanilla RNN: how widely will a share trade tomorrow?
 
-A vanilla RNN reads 40 days of IBM and forecasts the next day's range, log(log(high/low) + 0.001).  It is trained by
-gradients that come out of an explicit graph of the unrolled network: no code here or in `nn` does backpropagation
-through time, the one backward loop does it by walking that graph.  The demo draws the graph of a short window, forward
-and backward, and shows how large the gradient still is t steps back.
+A vanilla RNN reads 40 days of IBM and forecasts the next day's range, log(log(high/low) + 0.001).
+It is trained by gradients that come out of an explicit graph of the unrolled network: no code here
+or in `nn` does backpropagation through time, the one backward loop does it by walking that graph.
+The demo draws the graph of a short window, forward and backward.
 
-The last 20 % of the days are the test.  The range can be forecast: it clusters.  The RNN beats "same as today" by a
-third and about ties a linear regression on ten days.  The price cannot: --target price shows that "same as today" is
-not beaten there, by nobody in the table.
+The last 20 % of the days are the test.  The range can be forecast: it clusters.  The RNN beats
+"same as today" by a third and about ties a linear regression on ten days.  The price cannot:
+--target price shows that "same as today" is not beaten there, by nobody in the table.
+
+Does it forget distant days?  A second table says by how much the forecast moves when one day of the
+window is exchanged for another, and beside it the weight that a linear regression on all 40 days
+gives to that day: what there is to remember.  It does: the tenth day back counts a quarter of what
+the regression gives it, the fortieth nothing.  For this series that costs little, since the
+regression gains nothing by those days either; `long_memory` has tasks where it costs everything.
 """
 
 import numpy as np
@@ -15,8 +21,10 @@ import numpy as np
 import minigrad as mg
 import nn
 from demos import cli
+from demos.cli import say
 
 WINDOW, HIDDEN, BATCH, RATE, MAX_NORM = 40, 16, 32, 0.003, 1.0
+DAYS = (1, 2, 3, 5, 10, 20, 40)
 
 
 class Forecaster(nn.Module):
@@ -26,9 +34,7 @@ class Forecaster(nn.Module):
         self.rnn = nn.RNN(1, HIDDEN)
         self.head = nn.Linear(HIDDEN, 1)
         for W in (self.rnn.l0.W_xh, self.head.W):
-            W.data = (
-                0.4 * W.data
-            )  # one column or row alone: a smaller start did better in validation
+            W.data = 0.4 * W.data  # one column or row alone: better so in validation
 
     def forward(self, xs):
         """xs (T, B, 1) -> forecast (B, 1)."""
@@ -45,24 +51,22 @@ def series(target: str) -> np.ndarray:
     return np.log(np.log(high / low) + 0.001) if target == "range" else np.diff(np.log(adjusted))
 
 
+def regression(X: np.ndarray, y: np.ndarray, cut: int, days: int) -> tuple[np.ndarray, np.ndarray]:
+    """A line through the last `days` of each window: forecasts of the test days, and its weights."""
+    A = np.column_stack([X[:, -days:], np.ones(len(X))])
+    weights = np.linalg.lstsq(A[:cut], y[:cut], rcond=None)[0]
+    return A[cut:] @ weights, weights[:-1]
+
+
 def baselines(X: np.ndarray, y: np.ndarray, cut: int, target: str) -> dict[str, np.ndarray]:
     """Forecasts of the test days that cost nothing.  X (days, 40), y (days,)."""
-
-    def line(days: int) -> np.ndarray:
-        A = np.column_stack([X[:, -days:], np.ones(len(X))])
-        return A[cut:] @ np.linalg.lstsq(A[:cut], y[:cut], rcond=None)[0]
-
-    same = (
-        X[cut:, -1] if target == "range" else np.zeros(len(y) - cut)
-    )  # the same price: a return of 0
-    mean = np.full(len(y) - cut, y[:cut].mean())
-    drift = "training mean" if target == "range" else "training mean (drift)"
-    return {
-        "same as today": same,
-        drift: mean,
-        "line through today": line(1),
-        "linear, 10 days": line(10),
-    }
+    same = np.zeros(len(y) - cut)  # the same price: a return of 0
+    if target == "range":
+        same = X[cut:, -1]
+    drift = say("training mean") if target == "range" else say("training mean (drift)")
+    lines = {1: say("line through today"), 10: say("linear, 10 days"), 40: say("linear, 40 days")}
+    found = {say("same as today"): same, drift: np.full(len(y) - cut, y[:cut].mean())}
+    return found | {name: regression(X, y, cut, days)[0] for days, name in lines.items()}
 
 
 def train(
@@ -75,7 +79,7 @@ def train(
         for batch in np.array_split(rng.permutation(len(X)), len(X) // BATCH + 1)
     ]
     optimizer = nn.Adam(net.parameters(), lr=RATE)
-    for k, batch in enumerate(cli.progress(steps, "training")):
+    for k, batch in enumerate(cli.progress(steps, say("training"))):
         optimizer.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * k / len(steps)))
         loss = nn.mse_loss(net(X[batch].T[..., None]), y[batch, None])
         optimizer.zero_grad()
@@ -84,13 +88,30 @@ def train(
         optimizer.step()
 
 
-def state_gradients(graph: mg.Graph) -> np.ndarray:
-    """‖∂loss/∂h_t‖ for each step t, read off while the backward pass walks by."""
-    norms = {}
-    for step in graph.backward_steps():
-        if step.node.role is not None and step.node.role.kind == "state":
-            norms[step.t] = float(np.linalg.norm(step.grad))
-    return np.array([norms[t] for t in sorted(norms) if t >= 0])
+def moved(net: Forecaster, X: np.ndarray) -> list[float]:
+    """By how much the forecast moves when the day so many days back is another one: root mean square
+    of the move over that of the exchange."""
+    moves = []
+    with mg.no_grad():
+        before = net(X.T[..., None]).data
+        for days in DAYS:
+            other = X.copy()
+            other[:, -days] = np.roll(X[:, -days], 7)
+            move = net(other.T[..., None]).data - before
+            exchange = other[:, -days] - X[:, -days]
+            moves.append(float(np.sqrt(np.mean(move**2) / np.mean(exchange**2))))
+    return moves
+
+
+def remembered(net: Forecaster, X: np.ndarray, y: np.ndarray, cut: int) -> cli.Table:
+    """What the RNN makes of days further and further back, and what a regression does."""
+    weights = np.abs(regression(X, y, cut, WINDOW)[1])
+    rows = [
+        ("RNN", *moved(net, X[cut:].astype(np.float32))),
+        (say("linear, 40 days"), *(float(weights[-days]) for days in DAYS)),
+    ]
+    columns = {say("day −{}", days): "{:.3f}" for days in DAYS}
+    return cli.Table(say("the forecast moves by"), columns, rows)
 
 
 def show(net: Forecaster, X: np.ndarray, y: np.ndarray, out: cli.Out) -> None:
@@ -101,20 +122,21 @@ def show(net: Forecaster, X: np.ndarray, y: np.ndarray, out: cli.Out) -> None:
         out.graph(f"{view}.svg", short, view=view)
         out.graph(f"{view}-backward.svg", short, view=view, backward=True)
     whole = mg.Graph(nn.mse_loss(net(X[:1].T[..., None]), y[:1, None]))
-    out.graph("page.html", whole, title=f"{WINDOW} days back from a forecast")
-    norms = state_gradients(mg.Graph(nn.mse_loss(net(X[:BATCH].T[..., None]), y[:BATCH, None])))
-    factor = (norms[0] / norms[-1]) ** (1 / (len(norms) - 1))
-    print(
-        f"\n‖dloss/dh_t‖, t = 0 … {len(norms) - 1}   {cli.bars(norms)}   {norms[0]:.1e} … {norms[-1]:.1e}"
-    )
+    title = say("{} days back from a forecast", WINDOW)
+    out.graph("page.html", whole, title=title, lang=cli.language)
+    graph = mg.Graph(nn.mse_loss(net(X[:BATCH].T[..., None]), y[:BATCH, None]))
+    path = graph.gradient_flow(jacobians=False).paths[0]
+    norms = path.total
+    ends = f"{norms[0]:.1e} … {norms[-1]:.1e}"
+    print(f"\n‖∂loss/∂h_t‖, t = 0 … {len(norms) - 1}   {cli.bars(norms)}   {ends}")
     left = 100 * norms[0] / norms[-1]
-    print(
-        f"one step back multiplies it by {factor:.2f}; of the last day's gradient the first day gets {left:.2g} %"
-    )
+    text = "one step back multiplies it by {:.2f}; {:.2g} % of the last day's reaches the first day"
+    print(say(text, path.mean_ratio, left))
 
     def draw(axes) -> None:
         axes.semilogy(norms, ".-")
-        axes.set(xlabel="t (days; the forecast is made after the last)", ylabel="‖∂loss/∂h_t‖")
+        label = say("t (days; the forecast is made after the last)")
+        axes.set(xlabel=label, ylabel="‖∂loss/∂h_t‖")
         axes.grid(alpha=0.3)
 
     out.plot("gradient.png", draw)
@@ -124,16 +146,18 @@ def conclusion(errors: dict[str, float], target: str) -> str:
     """What the table says, in a sentence."""
     ours = list(errors.values())[-1]
     if target == "price":
-        best = min(errors.values()) / errors["same as today"] - 1
-        return f'The best is {100 * best:+.1f} % from "tomorrow = today", which is noise: prices are not forecast here.'
-    against = 100 * (ours / errors["linear, 10 days"] - 1)
-    how = "worse" if against > 0 else "better"
+        best = 100 * (min(errors.values()) / errors[say("same as today")] - 1)
+        text = 'The best is {:+.1f} % from "tomorrow = today": prices are not forecast here.'
+        return say(text, best)
+    against = 100 * (ours / errors[say("linear, 10 days")] - 1)
+    how = say("worse") if against > 0 else say("better")
     if abs(against) < 5:
-        how = "about a tie"
-    return f"Against the linear regression on ten days the RNN is {against:+.1f} %: {how}."
+        how = say("about a tie")
+    text = "Against the linear regression on ten days the RNN is {:+.1f} %: {}."
+    return say(text, against, how)
 
 
-def main(args) -> None:
+def main(args) -> list[cli.Table]:
     values = series(args.target)
     X, y = np.lib.stride_tricks.sliding_window_view(values, WINDOW)[:-1], values[WINDOW:]
     cut = int(0.8 * len(y))
@@ -144,35 +168,30 @@ def main(args) -> None:
     train(net, X_unit[:cut], y_unit[:cut], epochs, np.random.default_rng(args.seed))
     with mg.no_grad():
         ours = net(X_unit[cut:].T[..., None]).data[:, 0] * scale + mean
-    forecasts = baselines(X, y, cut, args.target) | {f"RNN, {HIDDEN} states, {WINDOW} days": ours}
+    name = say("RNN, {} states, {} days", HIDDEN, WINDOW)
+    forecasts = baselines(X, y, cut, args.target) | {name: ours}
     errors = {
         name: float(np.mean((forecast - y[cut:]) ** 2)) for name, forecast in forecasts.items()
     }
-    unit = 1 if args.target == "range" else 1e-4
-    what = "log range" if args.target == "range" else "log price, in units of 1e-4"
-    persistence = errors["same as today"]
-    rows = [
-        [name, error / unit, f"{100 * (error / persistence - 1):+.1f} %"]
-        for name, error in errors.items()
-    ]
-    cli.table(
-        [f"next day's {what}: {len(y) - cut} test days", "MSE", "against same as today"], rows
-    )
+    unit, what = 1.0, say("log range")
+    if args.target == "price":
+        unit, what = 1e-4, say("log price, in units of 1e-4")
+    persistence = errors[say("same as today")]
+    rows = [(name, error / unit, 100 * (error / persistence - 1)) for name, error in errors.items()]
+    columns = {"MSE": "{:.3f}", say("against same as today"): "{:+.1f} %"}
+    title = say("next day's {}: {} test days", what, len(y) - cut)
+    found = cli.Table(title, columns, rows)
+    print(found)
     print(f"\n  {conclusion(errors, args.target)}")
+    forgotten = remembered(net, X_unit, y_unit, cut)
+    print(forgotten)
     show(net, X_unit[cut:], y_unit[cut:], args.out)
+    return [found, forgotten]
 
+
+CHOICES = {"choices": ["range", "price"], "default": "range", "help": "what to forecast"}
+EPOCHS = {"type": cli.positive, "metavar": "N", "help": "passes over the training days"}
+OPTIONS = (("--target", CHOICES), ("--epochs", EPOCHS | {"usual": 20}))
 
 if __name__ == "__main__":
-    target = (
-        "--target",
-        {"choices": ["range", "price"], "default": "range", "help": "what to forecast"},
-    )
-    epochs = (
-        "--epochs",
-        {
-            "type": cli.positive,
-            "metavar": "N",
-            "help": "passes over the training days (default 20)",
-        },
-    )
-    cli.run(main, "stock_price", __doc__, target, epochs)
+    cli.run(main, "stock_price", __doc__, OPTIONS)

@@ -86,16 +86,18 @@ def chosen_map(jobs: int, dask: str | None) -> Iterator[Map]:
     try:
         distributed = importlib.import_module("distributed")
     except ImportError:
-        raise cli.UsageError("--dask needs the extra: pip install 'minigrad-bptt[dask]'") from None
+        need = "--dask needs the extra: pip install 'minigrad-bptt[dask]'"
+        raise cli.UsageError(cli.say(need)) from None
     try:
         client = distributed.Client(dask, timeout=10)
     except (OSError, ValueError) as error:
-        raise cli.UsageError(f"--dask {dask}: no scheduler answers there: {error}") from None
+        problem = "--dask {}: no scheduler answers there: {}"
+        raise cli.UsageError(cli.say(problem, dask, error)) from None
     with client:
         yield partial(client.map, pure=False)
 
 
-OPTIONS = (
+REPETITION = (
     (
         "--seeds",
         {
@@ -111,7 +113,7 @@ OPTIONS = (
             "type": cli.positive,
             "default": 1,
             "metavar": "N",
-            "help": "so many processes at once (default 1)",
+            "help": "so many processes at once",
         },
     ),
     ("--dask", {"metavar": "ADDRESS", "help": "run on the dask cluster of this scheduler"}),

@@ -84,11 +84,10 @@ def load_cell(name: str, sizes: tuple[int, int]) -> nn.Cell:
         kind = getattr(importlib.import_module(module), attribute)
         cell = kind(*sizes)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise cli.UsageError(
-            f"--cell {name}: write module:Class, where Class(D, H) is an nn.Cell; {error}"
-        ) from None
+        problem = "--cell {}: write module:Class, where Class(D, H) is an nn.Cell; {}"
+        raise cli.UsageError(cli.say(problem, name, error)) from None
     finally:
         sys.path.pop(0)
     if not isinstance(cell, nn.Cell):
-        raise cli.UsageError(f"--cell {name}: {attribute} is not an nn.Cell")
+        raise cli.UsageError(cli.say("--cell {}: {} is not an nn.Cell", name, attribute))
     return cell

@@ -11,6 +11,7 @@ import numpy as np
 import minigrad as mg
 import nn
 from demos import cli
+from demos.cli import say
 
 INPUT, HIDDEN, BATCH = 2, 16, 8
 
@@ -29,25 +30,21 @@ def bias(graph: mg.Graph, window: int) -> tuple[float, float]:
     return float(np.sqrt(max(0.0, 1 + ratio**2 - 2 * ratio * np.cos(np.radians(angle))))), angle
 
 
-def main(args) -> None:
+def main(args) -> cli.Table:
     T = args.T or (8 if args.quick else 64)
     rng = np.random.default_rng(args.seed)
     windows = [2**k for k in range(T.bit_length()) if 2**k < T] + [T]
     graphs = {gain: graph_of(gain, T, rng) for gain in (0.5, 1.0)}
     found = {gain: [bias(graph, k) for k in windows] for gain, graph in graphs.items()}
     rows = [
-        [
-            f"window k = {k}",
-            *(
-                cell
-                for gain in found
-                for cell in (f"{found[gain][n][0]:.3f}", f"{found[gain][n][1]:.0f}°")
-            ),
-        ]
+        (say("window k = {}", k), *(value for gain in found for value in found[gain][n]))
         for n, k in enumerate(windows)
     ]
-    header = [f"bias, T = {T}", "gain 0.5: error", "angle", "gain 1.0: error", "angle"]
-    cli.table(header, rows)
+    columns = {}
+    for gain in found:
+        columns |= {say("gain {}: error", gain): "{:.3f}", say("gain {}: angle", gain): "{:.0f}°"}
+    table = cli.Table(say("bias, T = {}", T), columns, rows)
+    print(table)
 
     def draw(axes) -> None:
         for gain, values in found.items():
@@ -56,15 +53,17 @@ def main(args) -> None:
                 [max(error, 1e-8) for error, _ in values],
                 "o-",
                 base=2,
-                label=f"gain {gain}",
+                label=say("gain {}", gain),
             )
-        axes.set(xlabel="window k", ylabel="|truncated − full| / |full|", yscale="log")
+        axes.set(xlabel=say("window k"), ylabel="|truncated − full| / |full|", yscale="log")
         axes.legend()
 
     args.out.plot("bias.png", draw)
     args.out.graph("cut.svg", graph_of(1.0, 6, rng).truncate(3), view="cells", backward=True)
+    return table
 
+
+OPTIONS = (("-T", {"type": cli.positive, "metavar": "T", "help": "steps", "usual": 64}),)
 
 if __name__ == "__main__":
-    steps = ("-T", {"type": cli.positive, "metavar": "T", "help": "steps (default 64)"})
-    cli.run(main, "truncation", __doc__, steps)
+    cli.run(main, "truncation", __doc__, OPTIONS)

@@ -2,29 +2,42 @@
 
 Every step back multiplies the gradient by W_hh and by φ′.  The inputs are ordinary numbers, N(0, 1)
 times --scale, and the cells are as they come: vanilla RNNs whose W_hh has gain 0.5, 1 and 3, an
-LSTM and a GRU, and the same two with one bias changed, so that they keep their state.  The backward
-pass of each is walked once, and what every step does to ‖∂loss/∂state‖ is measured and drawn on
-one scale, that of the data.  The RNN of gain 3 is drawn once more with its gradients clipped at
-every boundary between steps.
+LSTM (whose forget bias is 1) and a GRU, and the same two with one bias changed, so that they forget
+or keep their state.  The backward pass of each is walked once, and what every step does to
+‖∂loss/∂state‖ is measured and drawn on one scale, that of the data.  The RNN of gain 3 is drawn
+once more with its gradients clipped at every boundary between steps.
 
 Then an RNN, an LSTM and a GRU are trained to say at the end what sign the first number had, and
 measured again: which of them has learnt to keep a gradient?
 
---frames DIR makes a flip-book of one backward pass, a picture for each step back.  --cell
-module:Class adds the strip of your own cell, made as Class(D, H).  --quick trains hardly at all:
-its trained rows are no results.
+--gain G adds an RNN of another gain, --cell module:Class the strip of your own cell, made as
+Class(D, H).  --frames DIR makes a flip-book of one backward pass, a picture for each step back.
 """
+
+from typing import Any
 
 import numpy as np
 
 import minigrad as mg
 import nn
 from demos import cli
+from demos.cli import say
 from demos.tasks import load_cell
 from demos.training import descend
 
-INPUT, HIDDEN, BATCH = 2, 16, 4
+INPUT, HIDDEN, BATCH, LONGEST = 2, 16, 4, 2000
 TRAINED = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
+CAPTIONS = {
+    "RNN 0.5": "a row of cups, each hands on a drop: nothing reaches the first",
+    "RNN 1": "a long scroll: what was read first is forgotten first",
+    "RNN 3": "a row of cups, each gets too much: they overflow",
+    "LSTM": "a clever notebook: it keeps some notes and drops others",
+    "LSTM, b_f = 0": "a notebook that drops half of its notes at every step",
+    "LSTM, b_f = 2": "a valve on each cup, open: what matters is kept",
+    "GRU": "a notebook of two parts, notes that matter and notes for now",
+    "GRU, b_z = 4": "a valve on each cup, nearly shut: what is in it stays",
+    "RNN 3 clipped": "cups of limited size: none gets more than it can hold",
+}
 
 
 def rnn(gain: float) -> nn.Cell:
@@ -34,8 +47,8 @@ def rnn(gain: float) -> nn.Cell:
     return cell
 
 
-def lstm(forget_bias: float = 0.0) -> nn.Cell:
-    """An LSTM; a forget bias of 2 opens its forget gates to f ≈ σ(2) = 0.88."""
+def lstm(forget_bias: float = 1.0) -> nn.Cell:
+    """An LSTM; it comes with a forget bias of 1, and one of 2 opens its gates to f ≈ σ(2) = 0.88."""
     return with_bias(nn.LSTMCell(INPUT, HIDDEN), forget_bias)
 
 
@@ -90,28 +103,28 @@ def trained(name: str, args, T: int) -> tuple[mg.Graph, float]:
     return graph, right
 
 
-def state_of(graph: mg.Graph) -> object:
+def state_of(title: str, graph: mg.Graph) -> Any:
     """The path to show: the memory c of an LSTM, else the state."""
-    paths = graph.gradient_flow(jacobians=False).paths
-    return next((path for path in paths if path.state == "c"), paths[0])
+    with np.errstate(over="ignore", invalid="ignore"):
+        paths = graph.gradient_flow(jacobians=False).paths
+    path = next((path for path in paths if path.state == "c"), paths[0])
+    cli.check_finite(f"{title}: ‖∂loss/∂{path.state}‖", path.total, back=True)
+    return path
 
 
 def verdict(path, clipped: bool) -> str:
     """The path in a few words."""
     if clipped:
-        return f"crossings ≤ {path.crossing[:-1].max():.2g}"
-    return f"{path.verdict} (×{path.mean_ratio:.2f} a step)"
-
-
-def ends(path) -> list[str]:
-    """The gradient at the first and the last step."""
-    return [f"{path.total[k]:.1e}" for k in (0, -1)]
+        return say("crossings ≤ {:.2g}", path.crossing[:-1].max())
+    return say("{} (×{:.2f} a step)", say(path.verdict), path.mean_ratio)
 
 
 def untrained(args, T: int) -> dict[str, mg.Graph]:
     """The graphs of the cells as they come, and of those with one bias changed."""
-    cells = {f"RNN {gain:g}": rnn(gain) for gain in (0.5, 1, 3)}
-    cells |= {"LSTM": lstm(), "LSTM, b_f = 2": lstm(2), "GRU": gru(), "GRU, b_z = 4": gru(4)}
+    gains = dict.fromkeys((0.5, 1, 3, *([args.gain] if args.gain else [])))
+    cells = {f"RNN {gain:g}": rnn(gain) for gain in gains}
+    cells |= {"LSTM, b_f = 0": lstm(0), "LSTM": lstm(), "LSTM, b_f = 2": lstm(2)}
+    cells |= {"GRU": gru(), "GRU, b_z = 4": gru(4)}
     if args.cell:
         cells[args.cell.rpartition(":")[2]] = load_cell(args.cell, (INPUT, HIDDEN))
     graphs = {title: graph_of(cell, T, args.seed, args.scale) for title, cell in cells.items()}
@@ -119,46 +132,75 @@ def untrained(args, T: int) -> dict[str, mg.Graph]:
     return graphs
 
 
-def main(args) -> None:
-    T = args.T or (8 if args.quick else 30)
+def check_length(T: int) -> None:
+    """Refuse lengths with nothing to see."""
     if T < 2:
-        problem = "at least 2 steps are needed, for something to flow between them"
-        raise cli.UsageError(f"-T {T}: {problem}")
-    graphs, scores = untrained(args, T), dict[str, float]()
+        problem = "-T {}: at least 2 steps are needed, for something to flow between them"
+        raise cli.UsageError(say(problem, T))
+    if T > LONGEST:
+        problem = "-T {}: more than {} steps take minutes, and their picture cannot be read"
+        raise cli.UsageError(say(problem, T, LONGEST))
+
+
+def captioned(title: str) -> str:
+    """A strip's title, and the picture in words that explains it."""
+    return f"{title}   {say(CAPTIONS[title])}" if title in CAPTIONS else title
+
+
+def main(args) -> list[cli.Table]:
+    T = args.T or (8 if args.quick else 30)
+    check_length(T)
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows is told below
+        graphs, scores = untrained(args, T), dict[str, float]()
+    paths = {title: state_of(title, graph) for title, graph in graphs.items()}
     for name in TRAINED:
-        graphs[f"{name} trained"], scores[f"{name} trained"] = trained(name, args, T)
-    paths = {title: state_of(graph) for title, graph in graphs.items()}
+        title = say("{} trained", name)
+        graphs[title], scores[title] = trained(name, args, T)
+        paths[title] = state_of(title, graphs[title])
     sizes = np.concatenate([path.total[path.total > 0] for path in paths.values()])
     scale = sizes.min(), sizes.max()
     words = {title: verdict(path, "clip" in title) for title, path in paths.items()}
-    words |= {title: f"{words[title]}, {right:.0%} right" for title, right in scores.items()}
     rows = [
-        [title, path.state, cli.bars(path.total, 30, scale), *ends(path), words[title]]
+        (
+            f"{title} {path.state}",
+            cli.bars(path.total, 30, scale),
+            *path.total[[0, -1]],
+            words[title],
+        )
         for title, path in paths.items()
     ]
-    bars = f"‖∂loss/∂state‖ over t, log scale {scale[0]:.0e} to {scale[1]:.0e}"
-    cli.table(["", "", bars, "at t = 0", f"at t = {T - 1}", ""], rows)
-    print("\n" + " | ".join(f"{title} {text}" for title, text in words.items()))
-    if args.quick:
-        print("--quick: the trained rows have seen 5 updates and are no results")
+    bars = say("‖∂loss/∂state‖ over t, log scale {:.0e} to {:.0e}", *scale)
+    forms = {bars: "", say("at t = 0"): "{:.1e}", say("at t = {}", T - 1): "{:.1e}", "": ""}
+    found = cli.Table(say("input scale {:g}", args.scale), forms, rows)
+    print(found)
+    rows = [(title, float(paths[title].mean_ratio), right) for title, right in scores.items()]
+    columns = {say("a step back"): "×{:.2f}", say("right"): "{:.0%}"}
+    learnt = cli.Table(say("the sign of the first of {} numbers", T), columns, rows)
+    print(learnt)
 
     def draw(axes) -> None:
         for title, path in paths.items():
             axes.semilogy(path.t, path.total, ".-", label=title)
-        axes.set(xlabel="t", ylabel="‖∂loss/∂state‖", title="from the loss, at the right, to t = 0")
+        title = say("from the loss, at the right, to t = 0")
+        axes.set(xlabel="t", ylabel="‖∂loss/∂state‖", title=title)
         axes.legend(fontsize="small")
         axes.grid(alpha=0.3)
 
-    args.out.plot("curves.png", draw)
-    args.out.graph("flow.svg", mg.compare(graphs))
+    args.out.plot("curves.png", draw, (8, 5))
+    args.out.graph("flow.svg", mg.compare({captioned(k): graph for k, graph in graphs.items()}))
     if args.frames:
         book = graph_of(rnn(0.5), min(T, 12), args.seed, args.scale)
         args.out.frames(args.frames, book, view="cells")
+    return [found, learnt]
 
+
+OPTIONS = (
+    ("-T", {"type": cli.positive, "metavar": "T", "help": "steps", "usual": 30}),
+    ("--frames", {"metavar": "DIR", "help": "folder for a flip-book of one backward pass"}),
+    ("--cell", {"metavar": "module:Class", "help": "a cell of yours, made as Class(D, H)"}),
+    ("--scale", {"type": cli.scale, "default": 1.0, "metavar": "S", "help": "of the inputs"}),
+    ("--gain", {"type": cli.scale, "metavar": "G", "help": "of W_hh of one more RNN"}),
+)
 
 if __name__ == "__main__":
-    steps = ("-T", {"type": cli.positive, "metavar": "T", "help": "steps (default 30)"})
-    frames = ("--frames", {"metavar": "DIR", "help": "folder for a flip-book of one backward pass"})
-    cell = ("--cell", {"metavar": "module:Class", "help": "a cell of yours, made as Class(D, H)"})
-    size = ("--scale", {"type": float, "default": 1.0, "help": "of the inputs (default 1)"})
-    cli.run(main, "vanishing_and_exploding", __doc__, steps, frames, cell, size)
+    cli.run(main, "vanishing_and_exploding", __doc__, OPTIONS)

@@ -11,6 +11,7 @@ import numpy as np
 import minigrad as mg
 import nn
 from demos import cli, custom_cells
+from demos.cli import say
 from demos.tasks import TASKS
 from demos.training import descend
 
@@ -53,12 +54,11 @@ def picture(cell: nn.Cell, out: cli.Out, name: str) -> None:
     out.graph(f"{name}-rolled.svg", graph, view="ops", time="rolled")
 
 
-def main(args) -> None:
+def main(args) -> cli.Table:
     names = [args.name] if args.name else list(custom_cells.CELLS)
     if args.name not in (None, *custom_cells.CELLS):
-        raise cli.UsageError(
-            f"there is no cell {args.name!r}; there are: {', '.join(custom_cells.CELLS)}"
-        )
+        known = ", ".join(custom_cells.CELLS)
+        raise cli.UsageError(say("there is no cell {!r}; there are: {}", args.name, known))
     rows, updates = [], args.updates or (20 if args.quick else 300)
     for name in names:
         kind = cell_class(name)
@@ -68,29 +68,20 @@ def main(args) -> None:
         picture(kind(2, 3), args.out, name)
         cell = kind(TASKS["adding"].inputs, HIDDEN)
         loss = train(cell, updates, np.random.default_rng(args.seed))
-        rows.append([kind.__name__, sum(p.size for p in cell.parameters()), loss])
-    loss = train(
-        nn.RNNCell(2, HIDDEN),
-        args.updates or (20 if args.quick else 300),
-        np.random.default_rng(args.seed),
-    )
-    rows.append(
-        ["nn.RNNCell, to compare", sum(p.size for p in nn.RNNCell(2, HIDDEN).parameters()), loss]
-    )
-    cli.table(
-        [f"adding problem, T = {STEPS}", "parameters", "MSE"],
-        [*rows, ["the mean, always", 0, 1 / 6]],
-    )
+        rows.append((kind.__name__, sum(p.size for p in cell.parameters()), loss))
+    cell = nn.RNNCell(2, HIDDEN)
+    loss = train(cell, updates, np.random.default_rng(args.seed))
+    size = sum(p.size for p in cell.parameters())
+    rows += [(say("nn.RNNCell, to compare"), size, loss), (say("the mean, always"), 0, 1 / 6)]
+    columns = {say("parameters"): "{}", "MSE": "{:.3f}"}
+    found = cli.Table(say("adding problem, T = {}", STEPS), columns, rows)
+    print(found)
+    return found
 
+
+NAME = {"nargs": "?", "metavar": "NAME", "help": "which cell (default: all, one after the other)"}
+OPTIONS = (("name", NAME), cli.updates(300))
 
 if __name__ == "__main__":
     listing = "\n".join(f"  {name:16}{cell}" for name, cell in custom_cells.CELLS.items())
-    name = (
-        "name",
-        {"nargs": "?", "metavar": "NAME", "help": "which cell (default: all, one after the other)"},
-    )
-    updates = (
-        "--updates",
-        {"type": cli.positive, "metavar": "N", "help": "steps of training (default 300)"},
-    )
-    cli.run(main, "custom_cells", f"{custom_cells.__doc__}\ncells:\n{listing}", name, updates)
+    cli.run(main, "custom_cells", f"{custom_cells.__doc__}\ncells:\n{listing}", OPTIONS)

@@ -1,6 +1,8 @@
 import ast
+import importlib
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +16,12 @@ import nn
 from demos import bptt_is_the_chain_rule as chain_rule
 from demos import cli, custom_cells
 from demos.language_model import NGrams
-from demos.medians import median
+from demos.medians import median, tables
 from demos.speech import BLANK, ctc_loss, distance
 from demos.tasks import TASKS, digits
+from demos.vietnamese import DOCUMENTATION, TEXTS
 from tests import figures
+from tests.demos import spoken
 
 ROOT = Path(demos.__file__).parent.parent
 
@@ -31,20 +35,23 @@ def run(*words, cwd=ROOT, **environment):
 
 
 SAYS = {
-    "stock_price": ["same as today", "linear, 10 days", "RNN", "‖dloss/dh_t‖"],
+    "sunspots": ["autoregression, 9 years", "RNN, 8 states", "strongest rhythm"],
+    "stock_price": ["same as today", "linear, 10 days", "RNN", "‖∂loss/∂h_t‖", "day −40"],
     "feed_forward": ["memory", "RNN"],
-    "translation": ["exactly right", "with attention"],
-    "sentiment": ["naive Bayes", "GRU", "LSTM"],
+    "translation": ["exactly right", "with attention", "18 words", "weekday (read first)"],
+    "sentiment": ["naive Bayes", "GRU", "LSTM", "vanilla RNN", "undecided", "256 states"],
+    "next_word": ["Hôm nay trời rất ___", "pairs: one word", "RNN: all words before"],
     "speech": ["both directions", "errors in digits"],
-    "language_model": ["3-gram", "bits per character", "temperature"],
+    "language_model": ["3-gram", "1 × LSTM", "2 × LSTM", "bits per character", "temperature"],
     "vanishing_and_exploding": [
-        "RNN 0.5 vanishing",
-        "RNN 3 exploding",
-        "LSTM vanishing",
-        "LSTM, b_f = 2 healthy",
-        "GRU, b_z = 4 healthy",
-        "no results",
-        "clipped crossings ≤ 1",
+        "RNN 0.5 h",
+        "exploding (×",
+        "vanishing (×",
+        "healthy (×",
+        "LSTM, b_f = 2 c",
+        "GRU, b_z = 4 h",
+        "crossings ≤ 1",
+        "LSTM trained",
     ],
     "long_memory": ["RNN", "LSTM", "GRU"],
     "clipping": ["none", "norm", "value", "crossing"],
@@ -64,7 +71,7 @@ SAYS = {
 def test_every_demo_runs_and_writes_what_it_says(name, tmp_path):
     done = run(f"demos.{name}", "--quick", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
-    for words in SAYS[name]:
+    for words in (*SAYS[name], "the numbers of so short a run are no results"):
         assert words in done.stdout
     written = done.stdout.rpartition("written: ")[2].splitlines()[0].split(", ")
     assert written == ["nothing"] or all(Path(path).stat().st_size > 500 for path in written)
@@ -103,7 +110,7 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["demos", "stocks"], "no demo 'stocks'; there are: stock_price"),
+        (["demos", "stocks"], "no demo 'stocks'; there are: sunspots"),
         (["demos.stocks"], "no demo 'stocks'"),
         (["demos.stock_price", "--out", "README.md"], "cannot write there"),
         (["demos.stock_price", "--epochs", "0"], "a whole number above 0 is needed, found '0'"),
@@ -111,6 +118,18 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
         (["demos.stock_price", "--target", "luck"], "invalid choice"),
         (["demos.custom_cells", "nothing"], "there is no cell 'nothing'; there are: minimal_gated"),
         (["demos.vanishing_and_exploding", "-T", "1"], "at least 2 steps are needed"),
+        (["demos.vanishing_and_exploding", "-T", "9999"], "more than 2000 steps take minutes"),
+        (["demos.vanishing_and_exploding", "--scale", "1e400"], "a number other than 0, finite"),
+        (["demos.vanishing_and_exploding", "--scale", "nan"], "a number other than 0, finite"),
+        (["demos.vanishing_and_exploding", "--gain", "0"], "found '0'"),
+        (
+            ["demos.vanishing_and_exploding", "--quick", "--scale", "1e39"],
+            "‖∂loss/∂h‖ is not finite from step 6 back",
+        ),
+        (
+            ["demos.vanishing_and_exploding", "-T", "1500", "--scale", "1e-30"],
+            "‖∂loss/∂h‖ is not finite from step 1072 back",
+        ),
         (["demos.vanishing_and_exploding", "--cell", "nowhere:Cell"], "write module:Class"),
         (["demos.vanishing_and_exploding", "--cell", "pathlib:Path"], "--cell pathlib:Path"),
     ],
@@ -215,26 +234,92 @@ def test_a_cell_is_small_documented_and_correct(name):
     assert ys.shape == (4, 2, 4)
 
 
-def test_tables_and_curves_of_text(capsys):
-    cli.table(["name", "value"], [["a", 1.0], ["long", "x"]])
-    assert capsys.readouterr().out.splitlines() == [
+def test_tables_and_curves_of_text():
+    columns = {"value": "{:.3f}", "": ""}
+    table = cli.Table("name", columns, [("a", 1.0, "x"), ("long", None, "y")])
+    assert str(table).splitlines() == [
         "",
         "  name  value",
-        "  ────  ─────",
-        "  a     1.000",
-        "  long      x",
+        "  ────  ─────  ─",
+        "  a     1.000  x",
+        "  long         y",
     ]
     assert cli.bars([1, 10, 1000]) == "▁▃█"
     assert cli.bars([1.0, 1.1]) == "▁▁"
+    assert cli.curve([-1, 0, 1]) == "▁▅█"
+    assert cli.curve([2, 2]) == "▁▁"
+
+
+def test_medians_are_taken_of_numbers_and_words_are_listed():
+    def table(mse, percent, word):
+        rows = [("RNN", mse, percent, word), ("guessing", 0.5, None, None)]
+        return cli.Table("of three", {"MSE": "{:.3f}", "%": "{:+.1f}", "": ""}, rows)
+
+    found = median([table(0.11, 3.0, "a"), table(0.13, -1.0, "b"), table(0.115, -2.5, "a")])
+    assert found.rows == [("RNN", 0.115, -1.0, "a / b"), ("guessing", 0.5, None, None)]
 
 
 @pytest.mark.slow
-def test_medians_are_taken_number_by_number():
-    lines = ("RNN  0.110  +3.0 %", "RNN  0.130  -1.0 %", "RNN  0.115  -2.5 %")
-    assert median(lines) == "RNN  0.115  -1.0 %"
+def test_medians_of_a_demo():
     done = run("demos.medians", "feed_forward", "--quick")
     assert done.returncode == 0, done.stderr
+    assert "medians over 5 seeds" in done.stdout
     assert "same as today" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_demo_returns_what_it_prints():
+    (found, rhythm) = tables("sunspots", 0, ("--quick",))
+    assert [row[0] for row in found.rows][-1] == "RNN, 8 states"
+    assert all(0 < row[1] < 10 for row in found.rows)
+    assert rhythm.rows[0][1] == pytest.approx(11.2, abs=0.2)  # the sun's
+
+
+def test_every_text_is_said_in_vietnamese_too():
+    texts = spoken.texts()
+    assert texts == set(TEXTS)
+    for text in texts:
+        fields = re.findall(r"{.*?}", text)
+        assert re.findall(r"{.*?}", TEXTS[text]) == fields, text
+    assert spoken.unsaid() == []
+    assert set(DOCUMENTATION) == set(demos.NAMES)
+
+
+@pytest.mark.parametrize("name", demos.NAMES)
+def test_help_is_in_the_language_of_the_user(name, monkeypatch):
+    inner = ".__main__" if name == "custom_cells" else ""
+    module = importlib.import_module(f"demos.{name}{inner}")
+    help_of = {}
+    for language in ("en", "vi"):
+        monkeypatch.setattr(cli, "language", language)
+        help_of[language] = cli.parser_of(name, module.__doc__, module.OPTIONS).format_help()
+    assert DOCUMENTATION[name].splitlines()[0] in help_of["vi"]
+    assert "thư mục cho các hình" in " ".join(help_of["vi"].split())
+    assert module.__doc__.splitlines()[0] in help_of["en"]
+
+
+def test_the_language_is_that_of_the_environment_or_of_the_option():
+    assert "thư mục" in run("demos.sunspots", "--help", LANG="vi_VN.UTF-8").stdout
+    done = run("demos.sunspots", "--lang", "en", "--help", LANG="vi_VN.UTF-8")
+    assert "folder for the pictures" in " ".join(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_a_demo_speaks_vietnamese(tmp_path):
+    done = run("demos.feed_forward", "--quick", "--lang", "vi", "--out", str(tmp_path))
+    assert "đồng xu của ba bước trước" in done.stdout
+    assert "không phải là kết quả" in done.stdout
+    assert not {"the", "of", "same", "right", "guessing"} & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("values", [[1.0, np.inf, 2.0, np.nan], [[1.0, 2.0], [3.0, np.inf]]])
+def test_numbers_that_leave_the_range_are_told_with_their_step(values):
+    with pytest.raises(cli.UsageError, match="h is not finite from step 1 on; take a smaller"):
+        cli.check_finite("h", values)
+    last = len(values) - 1 if len(values) == 2 else 3
+    with pytest.raises(cli.UsageError, match=f"from step {last} back"):
+        cli.check_finite("h", values, back=True)
+    cli.check_finite("h", [0.0, 1.0])
 
 
 def test_four_ways_to_the_gradient_agree():

@@ -1,0 +1,59 @@
+"""What the demos say in Vietnamese: each text by its English original, and what `--help` tells."""
+
+from pathlib import Path
+
+LINES = Path(__file__).with_suffix(".txt").read_text(encoding="utf-8").splitlines()
+SAID = [line for line in LINES if line and line[0] != "#"]
+TEXTS = dict(zip(SAID[::2], SAID[1::2], strict=True))
+DOCUMENTATION = {
+    "sunspots": """Mạng RNN đầu tiên: năm tới có bao nhiêu vết đen mặt trời?
+
+Vết đen mặt trời đến rồi đi trong khoảng mười một năm.  Con số của một năm không cho biết chúng đang
+tăng hay giảm; một trạng thái ẩn có trí nhớ thì biết.  Mạng của sách giáo khoa, `nn.VanillaRNN` với
+tám trạng thái, đọc lần lượt từng năm từ 1700 và sau mỗi năm nói năm tới sẽ ra sao.  Một phần năm
+cuối là phần kiểm tra.  RNN hơn hẳn mạng không có trí nhớ; tự hồi quy chín năm còn tốt hơn nó.""",
+    "feed_forward": """Mạng truyền thẳng: điều mà một mạng không có trí nhớ không làm được.
+
+Một mạng hai tầng chỉ thấy một ngày dự đoán kém hơn RNN đọc bốn mươi ngày; bày cả bốn mươi ngày ra
+trước nó thì nó làm được: cửa sổ cũng là trí nhớ, có độ dài cố định.  Rồi một bài toán mỗi bước chỉ
+thấy một đồng xu: không có trạng thái thì chỉ còn cách đoán mò.""",
+    "stock_price": """Vanilla RNN: ngày mai cổ phiếu sẽ dao động rộng bao nhiêu?
+
+Một Vanilla RNN đọc 40 ngày của IBM và dự đoán biên độ giá ngày kế tiếp.  Biên độ dự đoán được, giá
+thì không (--target price).  Bảng thứ hai cho thấy mạng quên những ngày xa: dự đoán thay đổi bao
+nhiêu khi một ngày trong cửa sổ bị thay bằng ngày khác.""",
+    "translation": """LSTM mã hoá và giải mã: dịch câu từ tiếng Anh sang tiếng Việt, từ ngắn đến dài.
+
+Các câu dài dần: ai làm gì; lúc mấy giờ; vào thứ mấy; rồi hai mệnh đề.  Vanilla RNN dịch được câu
+ngắn nhất, câu dài hơn thì đoán mò phần còn lại.  LSTM giữ được câu dài gấp đôi; với attention thì
+độ dài không còn quan trọng.""",
+    "sentiment": """GRU: câu nhận xét này khen hay chê?
+
+Một GRU với 32 trạng thái đọc các từ; bên cạnh nó là Bayes ngây thơ, Vanilla RNN và LSTM.  Dữ liệu
+chỉ có hai lớp, không có lớp trung tính; câu nào mạng không chắc thì được đếm là "không chắc".""",
+    "speech": """RNN hai chiều: chuỗi chữ số được đọc lên, ghi lại bằng CTC.
+
+Mạng nghe cả hai hướng được so với mạng chỉ nghe quá khứ.""",
+    "next_word": """Từ kế tiếp: "Hôm nay trời rất ___".
+
+Ai chỉ thấy chữ "rất" thì không biết từ gì sẽ đến: "đẹp", "ngon", hay "giỏi"?  Ai nhớ "Hôm nay trời"
+thì biết.  Một Vanilla RNN đọc từng từ của 440 câu tiếng Việt viết riêng cho dự án này.""",
+    "language_model": """RNN sâu: chữ cái nào đến tiếp theo trong Shakespeare?
+
+Hai LSTM xếp chồng được so với một LSTM có số tham số tương đương và với các n-gram.  Trong một phút
+huấn luyện, chiều sâu không mang lại gì: điều đó được nói thẳng.""",
+    "vanishing_and_exploding": """Biến mất và nổ gradient: gradient ra sao trên đường lùi qua thời gian.
+
+Mỗi bước lùi nhân gradient với W_hh và với φ′.  Các ô để nguyên như khi được tạo: Vanilla RNN với độ
+khuếch đại 0.5, 1 và 3, LSTM, GRU; rồi LSTM và GRU với một bias được đổi; rồi RNN bị cắt gradient.
+Cuối cùng là ba mạng đã được huấn luyện.""",
+    "long_memory": """Trí nhớ dài: ô nào còn học được điều đã thấy T bước trước?""",
+    "clipping": """Cắt gradient: ba cách chữa gradient nổ, trên một bài toán giải được.
+
+Không giới hạn thì mạng kết thúc không hơn một hằng số; với bất kỳ cách nào trong ba cách thì nó giải
+được bài toán.""",
+    "truncation": """Cắt cụt (truncation): gradient chỉ nhìn lại k bước thì sai bao nhiêu?""",
+    "custom_cells": """Các ô của mười ba bài báo: kiểm tra, vẽ và huấn luyện.""",
+    "debugger_tour": """Trình gỡ lỗi: tìm một lô dữ liệu hỏng, một NaN, rồi dạo qua một vụ nổ gradient.""",
+    "bptt_is_the_chain_rule": """BPTT là quy tắc chuỗi: bốn con đường đến gradient, một đáp số.""",
+}
