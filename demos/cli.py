@@ -19,6 +19,8 @@ import numpy as np
 import minigrad as mg
 from demos.vietnamese import DOCUMENTATION, TEXTS
 from minigrad.columns import columns
+from minigrad.language import language
+from minigrad.language import say as library
 from minigrad.render import frames
 
 DATA = Path(__file__).parent / "data"
@@ -50,19 +52,11 @@ class Table(NamedTuple):
         return "\n" + textwrap.indent(lines, "  ")
 
 
-language = "vi" if os.environ.get("LANG", "").startswith("vi") else "en"
-
-
 def say(text: str, *values: Any, **named: Any) -> str:
-    """The text in the language of the run, with its fields filled in as `str.format` does."""
-    text = TEXTS.get(text, text) if language == "vi" else text
+    """The text in the language in force, with its fields filled in as `str.format` does."""
+    if language() == "vi":
+        text = TEXTS.get(text) or library.get(text, text)
     return text.format(*values, **named)
-
-
-def speak(chosen: str) -> None:
-    """Say everything from now on in English ("en") or Vietnamese ("vi")."""
-    global language
-    language = chosen
 
 
 def parser_of(name: str, doc: str, options: Sequence[tuple[Any, Any]]) -> argparse.ArgumentParser:
@@ -72,7 +66,7 @@ def parser_of(name: str, doc: str, options: Sequence[tuple[Any, Any]]) -> argpar
     """
     parser = argparse.ArgumentParser(
         f"python -m demos.{name}",
-        description=DOCUMENTATION.get(name, doc) if language == "vi" else doc,
+        description=DOCUMENTATION.get(name, doc) if language() == "vi" else doc,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     for flag, keywords in options:
@@ -87,7 +81,7 @@ def parser_of(name: str, doc: str, options: Sequence[tuple[Any, Any]]) -> argpar
     short = say("seconds instead of a minute: to see that it runs")
     parser.add_argument("--quick", action="store_true", help=short)
     spoken = say("language of what is printed (default: that of LANG)")
-    parser.add_argument("--lang", choices=["en", "vi"], default=language, help=spoken)
+    parser.add_argument("--lang", choices=["en", "vi"], default=language(), help=spoken)
     return parser
 
 
@@ -102,8 +96,9 @@ def run(
     main gets the options, and in `args.out` an `Out`.  options: pairs (flag, keywords of
     add_argument).
     """
-    asked = [b for a, b in itertools.pairwise(sys.argv) if a == "--lang"]
-    speak("vi" if (asked or [language])[-1] == "vi" else "en")
+    for flag, value in itertools.pairwise(sys.argv):
+        if flag == "--lang":
+            os.environ["MINIGRAD_LANG"] = value  # before anything is said
     parser = parser_of(name, doc, options)
     args = parser.parse_args()
     start = time.perf_counter()

@@ -123,7 +123,7 @@ def show(net: Forecaster, X: np.ndarray, y: np.ndarray, out: cli.Out) -> None:
         out.graph(f"{view}-backward.svg", short, view=view, backward=True)
     whole = mg.Graph(nn.mse_loss(net(X[:1].T[..., None]), y[:1, None]))
     title = say("{} days back from a forecast", WINDOW)
-    out.graph("page.html", whole, title=title, lang=cli.language)
+    out.graph("page.html", whole, title=title)
     graph = mg.Graph(nn.mse_loss(net(X[:BATCH].T[..., None]), y[:BATCH, None]))
     path = graph.gradient_flow(jacobians=False).paths[0]
     norms = path.total

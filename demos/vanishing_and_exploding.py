@@ -36,7 +36,7 @@ CAPTIONS = {
     "LSTM, b_f = 2": "a valve on each cup, open: what matters is kept",
     "GRU": "a notebook of two parts, notes that matter and notes for now",
     "GRU, b_z = 4": "a valve on each cup, nearly shut: what is in it stays",
-    "RNN 3 clipped": "cups of limited size: none gets more than it can hold",
+    "RNN 3, norm ≤ 1": "cups of limited size: none gets more than it can hold",
 }
 
 
@@ -128,7 +128,7 @@ def untrained(args, T: int) -> dict[str, mg.Graph]:
     if args.cell:
         cells[args.cell.rpartition(":")[2]] = load_cell(args.cell, (INPUT, HIDDEN))
     graphs = {title: graph_of(cell, T, args.seed, args.scale) for title, cell in cells.items()}
-    graphs["RNN 3 clipped"] = graphs["RNN 3"].clip_edges(max_norm=1)
+    graphs["RNN 3, norm ≤ 1"] = graphs["RNN 3"].clip_edges(max_norm=1)
     return graphs
 
 
@@ -159,7 +159,7 @@ def main(args) -> list[cli.Table]:
         paths[title] = state_of(title, graphs[title])
     sizes = np.concatenate([path.total[path.total > 0] for path in paths.values()])
     scale = sizes.min(), sizes.max()
-    words = {title: verdict(path, "clip" in title) for title, path in paths.items()}
+    words = {title: verdict(path, "≤" in title) for title, path in paths.items()}
     rows = [
         (
             f"{title} {path.state}",

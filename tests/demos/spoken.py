@@ -28,7 +28,7 @@ TABLES = [
     bptt_is_the_chain_rule.WAYS,
     clipping.LIMITS,
     [task.about for task in tasks.TASKS.values()],
-    ["name a digit read pixel by pixel", "vanishing", "healthy", "exploding"],
+    ["name a digit read pixel by pixel"],
 ]
 
 

@@ -291,7 +291,7 @@ def test_help_is_in_the_language_of_the_user(name, monkeypatch):
     module = importlib.import_module(f"demos.{name}{inner}")
     help_of = {}
     for language in ("en", "vi"):
-        monkeypatch.setattr(cli, "language", language)
+        monkeypatch.setenv("MINIGRAD_LANG", language)
         help_of[language] = cli.parser_of(name, module.__doc__, module.OPTIONS).format_help()
     assert DOCUMENTATION[name].splitlines()[0] in help_of["vi"]
     assert "thư mục cho các hình" in " ".join(help_of["vi"].split())
