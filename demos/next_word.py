@@ -7,7 +7,8 @@ and one of triples, which sees two.
 
 The 440 sentences were written for this project: short, everyday, about weather, food, people and
 places; they come with it, under its licence.  A word is what stands between two spaces, a syllable.
-A fifth of the sentences is the test.  So small a text teaches what goes with what, not the language.
+A fifth of the sentences is the test.  There the triples do at least as well: few sentences need more
+than two words, and 350 of them teach a network little.  What it has learnt is seen in the gap.
 """
 
 import math
@@ -22,7 +23,7 @@ from demos import cli
 from demos.cli import say
 from demos.training import descend
 
-WIDTH, HIDDEN, BATCH, UNKNOWN = 48, 64, 32, "?"
+WIDTH, HIDDEN, BATCH, UNKNOWN = 24, 48, 32, "?"
 BEGINNINGS = (
     "Hôm nay trời rất",
     "Đêm qua trời rất",
@@ -38,7 +39,7 @@ class Reader(nn.Module):
 
     def __init__(self, words: int) -> None:
         self.embedding = nn.Embedding(words, WIDTH)
-        self.dropout = nn.Dropout(0.5)
+        self.dropout = nn.Dropout(0.3)
         self.rnn = nn.RNN(WIDTH, HIDDEN)
         self.head = nn.Linear(HIDDEN, words)
 

@@ -144,7 +144,7 @@ def check_length(T: int) -> None:
 
 def captioned(title: str) -> str:
     """A strip's title, and the picture in words that explains it."""
-    return f"{title}   {say(CAPTIONS[title])}" if title in CAPTIONS else title
+    return f"{title}: {say(CAPTIONS[title])}" if title in CAPTIONS else title
 
 
 def main(args) -> list[cli.Table]:
@@ -187,7 +187,8 @@ def main(args) -> list[cli.Table]:
         axes.grid(alpha=0.3)
 
     args.out.plot("curves.png", draw, (8, 5))
-    args.out.graph("flow.svg", mg.compare({captioned(k): graph for k, graph in graphs.items()}))
+    strips = mg.compare({captioned(title): graph for title, graph in graphs.items()})
+    args.out.graph("flow.svg", strips, steps="0:4,-4:" if T > 12 else "all")
     if args.frames:
         book = graph_of(rnn(0.5), min(T, 12), args.seed, args.scale)
         args.out.frames(args.frames, book, view="cells")

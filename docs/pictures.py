@@ -4,6 +4,7 @@ import contextlib
 import doctest
 import io
 import linecache
+import os
 import re
 import shutil
 import sys
@@ -19,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 import minigrad as mg  # noqa: E402
 import nn  # noqa: E402
 from demos.custom_cells.minimal_gated import MinimalGatedCell  # noqa: E402
-from demos.vanishing_and_exploding import graph_of, gru, lstm, rnn  # noqa: E402
+from demos.vanishing_and_exploding import captioned, graph_of, gru, lstm, rnn  # noqa: E402
 from docs import page_pictures  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
@@ -224,11 +225,15 @@ def main() -> None:
     for name, (graph, options) in pictures.items():
         print(graph.render(FOLDER / f"{name}.png", **options))
     print(compiled().render(FOLDER / "plan.png"))
-    cells = {f"RNN, gain {gain}": rnn(gain) for gain in (0.5, 1.0, 3.0)}
-    cells |= {"LSTM": lstm(), "LSTM, forget bias 2": lstm(2), "GRU, update bias 4": gru(4)}
+    cells = {f"RNN {gain:g}": rnn(gain) for gain in (0.5, 1, 3)}
+    cells |= {"LSTM": lstm(), "LSTM, b_f = 2": lstm(2), "GRU, b_z = 4": gru(4)}
     strips = {title: graph_of(cell, 12, 0) for title, cell in cells.items()}
-    strips["RNN, gain 3.0, clipped"] = strips["RNN, gain 3.0"].clip_edges(max_norm=1)
-    print(mg.compare(strips).render(FOLDER / "compare.png"))
+    strips["RNN 3, norm ≤ 1"] = strips["RNN 3"].clip_edges(max_norm=1)
+    for language, name in (("en", "compare"), ("vi", "compare-vi")):
+        os.environ["MINIGRAD_LANG"] = language
+        captions = {captioned(title): graph for title, graph in strips.items()}
+        print(mg.compare(captions).render(FOLDER / f"{name}.png"))
+    os.environ["MINIGRAD_LANG"] = "en"
     page_pictures.main()
 
 

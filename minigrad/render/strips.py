@@ -54,7 +54,7 @@ class Comparison:
         for k, (title, one) in enumerate(plans.items()):
             canvas = replace(one, scale=scale).canvas()
             left, bottom, right, top = canvas.box
-            for n, line in enumerate(wrapped(look.shorten(title, 60), right - left, 14)):
+            for n, line in enumerate(wrapped(look.shorten(title, 90), right - left, 14)):
                 y -= 18
                 whole.items.append(text_item(f"title{k}_{n}", (0.0, y + 8), line, 14))
             whole = whole.beside(canvas, -left, y - 6 - top, f"g{k}_")
