@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import GradTable, backward_steps, begin
+from minigrad.backward import backward_steps, begin
+from minigrad.grad_table import GradTable
 from minigrad.gradcheck import gradcheck
 from minigrad.graph import Graph
 from minigrad.norms import array_of, norm
@@ -95,7 +96,7 @@ class Survey:
             node, dy = step.node, array_of(step.grad)
             self.arrives[node] = _size(dy)
             if self.arrives[node]:
-                going = [dx for dx in step.contributions() if dx is not None]
+                going = [dx for dx in step.sparse_input_grads() if dx is not None]
                 self.sends[node] = not going or any(_size(array_of(dx)) for dx in going)
             if _fills_padding(node) and dy.ndim > 1:
                 rows = _rows_of_padding(np.asarray(node.arrays[0], bool), dy)

@@ -139,7 +139,7 @@ def _sizes(graph: Graph) -> tuple[dict[Tensor, float], dict[Edge, float]]:
     with np.errstate(all="ignore"):
         for step in backward_steps(graph, pending):
             arrived[step.node] = norm(step.grad)
-            for k, (y, dx) in enumerate(zip(step.inputs, step.contributions())):
+            for k, (y, dx) in enumerate(zip(step.inputs, step.sparse_input_grads())):
                 if dx is not None:
                     sent[Edge(y, step.node, k)] = norm(dx)
         arrived |= {leaf: norm(dx) for leaf, dx in pending.grads.items()}

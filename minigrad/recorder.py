@@ -24,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import naming
-from minigrad.backward import GradTable, Step, walk
+from minigrad.backward import Step, driver
+from minigrad.grad_table import GradTable
 from minigrad.graph import Graph
 from minigrad.norms import norm
 from minigrad.reports import curves
@@ -208,14 +209,14 @@ class Recorder(Run):
     def __enter__(self) -> Recorder:
         if self.path is not None:
             self._journal = Journal.create(journal_path(self.path), self.program)
-        self._outside = walk.get()
+        self._outside = driver.get()
         self._around = _open_recorder.get()
         self._tokens: tuple[Token[Any], Token[Any]]
-        self._tokens = walk.set(self.drive), _open_recorder.set(self)
+        self._tokens = driver.set(self.drive), _open_recorder.set(self)
         return self
 
     def __exit__(self, *error: object) -> None:
-        walk.reset(self._tokens[0])
+        driver.reset(self._tokens[0])
         _open_recorder.reset(self._tokens[1])
         self._note_updates()
         if self._journal is not None and self.path is not None:

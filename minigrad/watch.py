@@ -27,7 +27,7 @@ def watch(graph: Graph, keys: Mapping[Any, Any], seeds: Any = None) -> Iterator[
     missing, sums = Counter(keys.values()), dict[Any, Any]()
     for step in backward_steps(graph, begin(graph, seeds)):
         places = wanted.get(step.node, ())
-        parts = step.contributions() if any(k is not None for k, _ in places) else ()
+        parts = step.sparse_input_grads() if any(k is not None for k, _ in places) else ()
         for position, key in places:
             dx = step.grad if position is None else parts[position]
             if isinstance(dx, Scatter) and position is not None:

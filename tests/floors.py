@@ -30,7 +30,7 @@ FLOORS = [
     ["operators", "tensor"],
     ["changes", "primitive", "naming", "timesteps"],
     ["ops", "graph", "states"],
-    ["history", "backward"],
+    ["history", "fitting", "grad_table", "backward"],
     [
         *("reports", "functional", "anomaly", "clip", "edges", "edits", "watch", "flow"),
         *("measures", "gradcheck", "explain", "pickling", "running"),

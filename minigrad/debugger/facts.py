@@ -264,7 +264,7 @@ class StepInfo(NamedTuple):
         if step is None:
             return not is_finite(self.node)
         try:
-            grads = step.contributions()
+            grads = step.sparse_input_grads()
         except Exception:
             return False  # the pass itself raises it next
         pairs = zip(step.inputs, grads, strict=True)

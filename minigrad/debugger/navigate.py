@@ -15,7 +15,13 @@ from minigrad.backward import Step, step_line
 from minigrad.debugger.prompt import Answer, CommandError, Move, Prompt, Quit, command
 from minigrad.debugger.stops import add_breakpoint
 
-_ENGINE = ("minigrad.backward", "minigrad.tensor", "minigrad.debugger.*", "bdb")
+_ENGINE = (
+    "minigrad.backward",
+    "minigrad.grad_table",
+    "minigrad.tensor",
+    "minigrad.debugger.*",
+    "bdb",
+)
 
 
 @command("step [N]", example="step 5")
@@ -158,7 +164,7 @@ def _inside_rule(step: Step, error: Exception | None, stdin: Any, stdout: Any) -
     try:
         with np.printoptions(threshold=24, edgeitems=2, precision=6):
             if error is None:
-                debugger.runcall(step.contributions)
+                debugger.runcall(step.sparse_input_grads)
             else:
                 debugger.reset()
                 debugger.interaction(None, error.__traceback__)

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import GradTable, Step, backward_steps
+from minigrad.backward import Step, backward_steps
+from minigrad.grad_table import GradTable
 from minigrad.graph import Graph
 from minigrad.norms import array_of
 from minigrad.tensor import Tensor

@@ -17,7 +17,7 @@ import numpy as np
 
 from minigrad import graph as core
 from minigrad import naming
-from minigrad.backward import GradTable, Step, backward_steps, walk
+from minigrad.backward import Step, backward_steps, driver
 from minigrad.checkup import checkup
 from minigrad.debugger import change, navigate, passes, program, show, stops  # noqa: F401
 from minigrad.debugger.conditions import Condition
@@ -27,6 +27,7 @@ from minigrad.debugger.session import Session
 from minigrad.debugger.texts import callers
 from minigrad.differences import Difference, row_difference
 from minigrad.edits import clip_gradient
+from minigrad.grad_table import GradTable
 from minigrad.norms import is_finite, norm
 from minigrad.public import Graph
 from minigrad.recorder import Run, open_recorder
@@ -75,8 +76,8 @@ class Debugger(Prompt):
 
     def __enter__(self) -> Debugger:
         outer = open_recorder()
-        driver = self.drive if outer is None else partial(outer.observe, self.drive)
-        self._token: Token[Any] = walk.set(driver)
+        drive = self.drive if outer is None else partial(outer.observe, self.drive)
+        self._token: Token[Any] = driver.set(drive)
         self.recorder.__enter__()
         own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         self._handles = own and threading.current_thread() is threading.main_thread()
@@ -86,7 +87,7 @@ class Debugger(Prompt):
 
     def __exit__(self, *error: object) -> None:
         self.recorder.__exit__(*error)
-        walk.reset(self._token)
+        driver.reset(self._token)
         if self._handles:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -131,7 +132,7 @@ class Debugger(Prompt):
         )
         self.stack, self.selected = _program_frames(sys._getframe(1)), 0
         self.edits, self.stood, self.failure, self._announced = [], [], None, False
-        plain = walk.set(backward_steps)  # a pass that is started from the prompt is not stepped
+        plain = driver.set(backward_steps)  # a pass that is started from the prompt is not stepped
         try:
             yield from self._stopping_steps(pending)
         except Quit:
@@ -140,7 +141,7 @@ class Debugger(Prompt):
                 _end_from_a_thread()
             raise
         finally:
-            walk.reset(plain)
+            driver.reset(plain)
             self.stack = []
             del self.session, self.info  # they hold the graph
 

@@ -60,7 +60,7 @@ def inputs(prompt: Prompt, text: str) -> Answer:
     """What flows into the node, and the gradients that go on to it (this runs the rule)."""
     step, node = prompt.session.step, prompt.find(text)
     here = step is not None and step.node is node
-    grads: Sequence[Any] = step.contributions() if here and step else [None] * len(node.inputs)
+    grads: Sequence[Any] = step.sparse_input_grads() if here and step else [None] * len(node.inputs)
     lines = []
     for x, dx in zip(prompt.session.graph.inputs(node), grads, strict=True):
         name = prompt.info.title(x)
@@ -101,7 +101,7 @@ def _parts(prompt: Prompt, step: Step, node: Tensor) -> list[str]:
     expression = naming.expression(prompt.session.graph, step.node)
     return [
         f"{_size(dx)} from {expression}{at}"
-        for x, dx in zip(step.inputs, step.contributions(), strict=True)
+        for x, dx in zip(step.inputs, step.sparse_input_grads(), strict=True)
         if x is node and dx is not None
     ]
 

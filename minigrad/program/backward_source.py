@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import naming
-from minigrad.backward import GradTable, InputGrads, backward_steps, fit, seeds
+from minigrad.backward import backward_steps, seeds
+from minigrad.fitting import fit
+from minigrad.grad_table import GradTable, InputGrads
 from minigrad.graph import Graph
 from minigrad.ops.indexing import getitem
 from minigrad.primitive import Scatter

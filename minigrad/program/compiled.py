@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.backward import backward_steps, begin, walk
+from minigrad.backward import backward_steps, begin, driver
 from minigrad.graph import Graph
 from minigrad.program.align import tensors
 from minigrad.program.arguments import flat, leaves, names_of_gradients, plain_values
@@ -126,14 +126,14 @@ class Step:
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """The loss and the gradients by name, `(loss, grads)`; `(loss, grads, aux)` where there is more."""
         bound = self._bound(args, keywords)
-        if walk.get() is not backward_steps:
+        if driver.get() is not backward_steps:
             return self._returned(self.eager(bound))
         return self._returned(self._run(bound))
 
     def backward(self, *args: Any, **keywords: Any) -> Any:
         """Run the step and add the gradients to `.grad` of the parameters; returns the loss, or (loss, aux)."""
         bound = self._bound(args, keywords)
-        eager = walk.get() is not backward_steps
+        eager = driver.get() is not backward_steps
         result = self.eager(bound) if eager else self._run(bound)
         named = {name: path for path, name in names_of_gradients(bound).items()}
         given = leaves(bound)
@@ -245,7 +245,7 @@ class Step:
         if graphs is not None:
             graphs.append(graph)
         table = begin(graph)
-        for _ in walk.get()(graph, table):
+        for _ in driver.get()(graph, table):
             pass
         named = names_of_gradients(bound)
         given = leaves(bound)

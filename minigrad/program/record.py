@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad import edits
-from minigrad.backward import InputGrads, Traced, backward_steps, fit, seeds
+from minigrad.backward import backward_steps, seeds
+from minigrad.fitting import fit
+from minigrad.grad_table import InputGrads, Traced
 from minigrad.graph import Graph
 from minigrad.primitive import Primitive
 from minigrad.program.errors import CompileError

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from minigrad.backward import backward_steps, walk
+from minigrad.backward import backward_steps, driver
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, render
 from minigrad.render.options import ALLOWED, Options, checked
@@ -96,13 +96,13 @@ def graph_of(program: str, number: int, own: Sequence[str] = ()) -> Graph | None
             raise FoundError
         return backward_steps(graph, pending)
 
-    token = walk.set(noted)
+    token = driver.set(noted)
     try:
         loss = run_program(program, own).get("loss")
     except FoundError:
         loss = None
     finally:
-        walk.reset(token)
+        driver.reset(token)
     if len(passes) >= number:  # also where the program has caught what ends it
         return passes[number - 1]
     return Graph(loss) if isinstance(loss, Tensor) and number == 1 else None

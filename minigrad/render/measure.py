@@ -63,7 +63,7 @@ def measure_each(
     graph = pictures[0].graph
     steps = backward_steps(graph, begin(graph, _seed(pictures[0])))
     for step in itertools.islice(steps, limit):
-        contributions = step.contributions()
+        contributions = step.sparse_input_grads()
         for meter in meters:
             meter.note(step, contributions)
     return [meter.norms() for meter in meters]

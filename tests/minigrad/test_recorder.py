@@ -17,7 +17,7 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad import recorder
-from minigrad.backward import backward_steps, walk
+from minigrad.backward import backward_steps, driver
 
 ROOT = Path(mg.__file__).parents[1]
 
@@ -73,7 +73,7 @@ def test_a_pass_is_the_same_whether_it_is_recorded_or_not() -> None:
     plain = gradient()
     with mg.record():
         assert np.array_equal(gradient(), plain)
-    assert walk.get() is backward_steps
+    assert driver.get() is backward_steps
 
 
 def test_a_file_holds_the_same_columns(tmp_path: Path) -> None:

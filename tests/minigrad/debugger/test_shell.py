@@ -399,9 +399,9 @@ def test_outside_of_the_debugger_passes_are_plain_again() -> None:
     graph, w = chain()
     with mg.Breakpoint("norm > 1e9"):
         graph.backward()
-    assert mg.backward.walk.get() is mg.backward.backward_steps
+    assert mg.backward.driver.get() is mg.backward.backward_steps
     talk(graph, "quit")
-    assert mg.backward.walk.get() is mg.backward.backward_steps
+    assert mg.backward.driver.get() is mg.backward.backward_steps
     assert w.grad is not None
 
 

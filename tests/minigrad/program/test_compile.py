@@ -302,7 +302,7 @@ def test_hooks_are_refused() -> None:
 
 
 def test_a_debugger_or_another_driver_sees_the_eager_pass() -> None:
-    from minigrad.backward import backward_steps, walk
+    from minigrad.backward import backward_steps, driver
 
     net, xs, ys = lstm()
     step = mg.compile(steps.every, backend="numpy")
@@ -314,11 +314,11 @@ def test_a_debugger_or_another_driver_sees_the_eager_pass() -> None:
             seen.append(one.node)
             yield one
 
-    token = walk.set(watched)
+    token = driver.set(watched)
     try:
         step(net, xs, ys)
     finally:
-        walk.reset(token)
+        driver.reset(token)
     assert seen
 
 
