@@ -33,10 +33,10 @@ def backward_steps(
     start, index: where in `graph.order` to begin, and how many steps went before (to go on from a
     snapshot).
     """
-    grads, owned, rewired = table.grads, table.owned, graph.rewired
+    grads, owned, rewired, plain = table.grads, table.owned, graph.rewired, table.plain
     for node in graph.order[start:]:
         dy = grads.pop(node, None)
-        if type(dy) is Array and not node._hooks and node.call is None and table.plain:
+        if plain and type(dy) is Array and not node._hooks and node.call is None:
             dy.setflags(False)  # type: ignore[call-arg]  # positional: half the time of write=False
         else:
             dy = table.complete(node, dy)
@@ -52,14 +52,14 @@ def backward_steps(
             step._input_grads = found
             table.forget_siblings(node)
         for x, dx in found:
-            if dx is None:
-                continue
-            if x not in grads:
-                grads[x] = dx
-            elif x in owned and type(dx) is Array:
-                np.add(grads[x], dx, grads[x])
-            else:
-                grads[x] = table.join(x, grads[x], dx)
+            before = grads.get(x)
+            if before is None:
+                if dx is not None:
+                    grads[x] = dx
+            elif type(dx) is Array and x in owned:
+                np.add(before, dx, before)
+            elif dx is not None:
+                grads[x] = table.join(x, before, dx)
         index += 1
     table.grads = {x: table.complete(x, grads.pop(x)) for x in graph.leaves if x in grads}
 

@@ -87,38 +87,51 @@ class GradTable:
         The gradient is None where the input needs none.  y, arrays: the result and the operands
         that the rules get, by default the arrays of the call.
         """
-        op: Primitive = node.op
         if y is None:
             y, arrays = node._array, node.arrays
+        op: Primitive = node.op
         try:
-            if node.call is not None:
-                dy = self.gathered(node, dy)
-                if dy is None:
-                    return [(x, None) for x in inputs]
-            if op.joint is not None:
-                return self._joint_rule(node, dy, inputs, y, arrays)
-            found: InputGrads = []
-            arguments, constants = (dy, y, *arrays), node.constants
-            for x, rule in zip(inputs, op.rules):
-                dx = None
+            if op.joint is not None or node.call is not None or node.constants or self.guards:
+                return self._any_rules(node, dy, inputs, y, arrays)
+            if len(inputs) == 2:  # written out: a loop over two rules costs half as much again
+                (a, b), (x, z), (one, two) = arrays, inputs, op.rules
+                da = db = None
                 if x._requires_grad:
-                    if rule is None:
-                        raise op.missing_rule(len(found))
-                    if self.guards and op.elementwise:
-                        rule = guarded(rule)
-                    dx = rule(*arguments, **constants) if constants else rule(*arguments)
-                    array = x._array
-                    if (
-                        type(dx) is not Array
-                        or dx.shape != array.shape
-                        or dx.dtype is not array.dtype
-                    ):
-                        dx = fit(dx, x, node, op.rules[len(found)])
-                found.append((x, dx))
-            return found
+                    one = one or op.missing_rule(0)
+                    da = fit(one(dy, y, a, b), x, node, one)
+                if z._requires_grad:
+                    two = two or op.missing_rule(1)
+                    db = fit(two(dy, y, a, b), z, node, two)
+                return [(x, da), (z, db)]
+            if len(inputs) == 1:
+                (a,), (x,), (one,) = arrays, inputs, op.rules
+                one = one or op.missing_rule(0)
+                return [(x, fit(one(dy, y, a), x, node, one) if x._requires_grad else None)]
+            return self._any_rules(node, dy, inputs, y, arrays)
         except Exception as error:
             error.add_note(naming.describe(self.graph, node, "in the backward pass of "))
             raise
+
+    def _any_rules(
+        self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any, arrays: Any
+    ) -> InputGrads:
+        """Run the rules of any node: one for all inputs, or one for each."""
+        op: Primitive = node.op
+        if node.call is not None:
+            dy = self.gathered(node, dy)
+            if dy is None:
+                return [(x, None) for x in inputs]
+        if op.joint is not None:
+            return self._joint_rule(node, dy, inputs, y, arrays)
+        found: InputGrads = []
+        for k, x in enumerate(inputs):
+            dx = None
+            if x._requires_grad:
+                rule = op.rules[k] or op.missing_rule(k)
+                run = guarded(rule) if self.guards and op.elementwise else rule
+                dx = fit(run(dy, y, *arrays, **node.constants), x, node, rule)
+            found.append((x, dx))
+        return found
 
     def _joint_rule(
         self, node: Tensor, dy: Any, inputs: Sequence[Tensor], y: Any, arrays: Any

@@ -20,7 +20,7 @@ import types
 from collections.abc import Callable
 from sys import _getframe
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, NoReturn, overload
 
 import numpy as np
 
@@ -217,12 +217,14 @@ class Primitive(Generic[P, R]):
             raise TypeError(problem) from None
         return rule
 
-    def missing_rule(self, k: int) -> NotImplementedError:
-        """What to say when input number `k` needs a gradient and has no rule."""
+    def missing_rule(self, k: int) -> NoReturn:
+        """Say that input number `k` needs a gradient and has no rule."""
         name = self.inputs[k]
         rule = f"def {self.name}_d{name}(dy, y, {', '.join(self.inputs)}): ..."
         problem = f"{self.name} has no gradient rule for its input {name!r}"
-        return NotImplementedError(f"{problem}; write one below it:  @{self.name}.gradient  {rule}")
+        raise NotImplementedError(
+            f"{problem}; write one below it:  @{self.name}.gradient  {rule}"
+        )
 
     # calls
 

@@ -121,8 +121,10 @@ def matmul_da(dy, y, a, b):
 
 @matmul.gradient
 def matmul_db(dy, y, a, b):
-    if a.ndim == b.ndim == 2:  # of one row an outer product, for which matmul takes no BLAS
-        return a.T * dy if len(a) == 1 else a.T @ dy
+    if a.ndim == b.ndim == 2:
+        if len(a) == 1:  # an outer product: np.dot lets BLAS do it, np.matmul does not
+            return np.dot(a.T, dy)
+        return a.T @ dy
     if a.ndim == 1:
         return (a * np.expand_dims(dy, -1)).swapaxes(-1, -2) if b.ndim > 1 else dy * a
     if b.ndim == 1:
