@@ -47,7 +47,9 @@ def summed(dx: Any, x: Tensor, node: Tensor, rule: Rule) -> Any:
     """A gradient of x, summed over the axes along which the forward broadcast x."""
     result = None if node.op.variadic else node.shape
     axes = stretched_axes(dx.shape, x.shape, result)
-    if result is None and axes:  # axes of einsum meet by letter: their lengths are those of some input
+    if (
+        result is None and axes
+    ):  # axes of einsum meet by letter: their lengths are those of some input
         lengths = {n for y in (node, *node.inputs) for n in y.shape}
         axes = axes if all(dx.shape[k] in lengths for k in axes) else None
     if axes is None:

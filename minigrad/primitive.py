@@ -222,9 +222,7 @@ class Primitive(Generic[P, R]):
         name = self.inputs[k]
         rule = f"def {self.name}_d{name}(dy, y, {', '.join(self.inputs)}): ..."
         problem = f"{self.name} has no gradient rule for its input {name!r}"
-        raise NotImplementedError(
-            f"{problem}; write one below it:  @{self.name}.gradient  {rule}"
-        )
+        raise NotImplementedError(f"{problem}; write one below it:  @{self.name}.gradient  {rule}")
 
     # calls
 

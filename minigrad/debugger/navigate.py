@@ -15,13 +15,8 @@ from minigrad.backward import Step, step_line
 from minigrad.debugger.prompt import Answer, CommandError, Move, Prompt, Quit, command
 from minigrad.debugger.stops import add_breakpoint
 
-_ENGINE = (
-    "minigrad.backward",
-    "minigrad.grad_table",
-    "minigrad.tensor",
-    "minigrad.debugger.*",
-    "bdb",
-)
+_PASS = ("minigrad.backward", "minigrad.grad_table")
+_ENGINE = (*_PASS, "minigrad.tensor", "minigrad.debugger.*", "bdb")
 
 
 @command("step [N]", example="step 5")
@@ -145,7 +140,7 @@ class _RuleDebugger(pdb.Pdb):
     def print_stack_entry(self, frame_lineno: Any, prompt_prefix: str = "\n-> ") -> None:
         """The frame, and which node it is about."""
         super().print_stack_entry(frame_lineno, prompt_prefix)
-        if frame_lineno[0].f_globals.get("__name__") == "minigrad.backward":
+        if frame_lineno[0].f_globals.get("__name__") in _PASS:
             self.message(f"   {self.about}")
 
 

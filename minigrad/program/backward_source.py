@@ -314,7 +314,7 @@ class _Pass(GradTable):
                 dx.op = op.with_forward(rule, ["dy", "y", *op.inputs])  # the rule as an operation
                 dx.inputs, dx.arrays, dx.constants = arguments, arrays, node.constants
                 dx.call = Call(found, k) if op.joint else None
-                grads[k] = fit(dx, x, node, None)
+                grads[k] = fit(dx, x, node, rule)
         return [*zip(inputs, grads, strict=True)]
 
     def _write(self, node: Tensor, x: Tensor, one: _Contribution, value: Value) -> None:

@@ -102,7 +102,7 @@ class Joint(Traced):
                 with self.recorded(node):
                     call = rule_as_operation(op, rule, k)
                     dx = call(dy, node, *node.inputs, **node.constants)
-                    grads[k] = fit(dx, x, node, None)
+                    grads[k] = fit(dx, x, node, rule)
                 self._input = None
         return grads
 
