@@ -48,7 +48,10 @@ class GradTable:
         """The gradient that the step of x has.  dy: what has arrived; None if nothing has."""
         if dy is not None:
             dy = self.arrived(x, dy)
-        return dy if x.call is None else self._of_sibling(x, dy)
+        if dy is None and x.call is not None and id(x.call.outputs) in self.siblings:
+            if x in self.graph.first_outputs:  # other outputs of the call wait for their rule
+                return self.own(np.zeros(x.shape, x.dtype), x)
+        return dy
 
     def arrived(self, x: Tensor, dy: Any) -> Any:
         """The gradient of x, whole and locked, after its hooks."""
@@ -152,16 +155,6 @@ class GradTable:
 
     # calls with several outputs: their rule runs once, at the output that the loop reaches last
 
-    def _of_sibling(self, x: Tensor, dy: Any) -> Any:
-        """The gradient of one of several outputs; zeros where the last one needs a step anyway."""
-        outputs = x.call.outputs  # type: ignore[union-attr]  # called for siblings only
-        group = self.siblings.get(id(outputs))
-        if group is None:
-            group = self.siblings[id(outputs)] = [None] * len(outputs)
-        if dy is None and self.graph.is_first_output(x) and any(d is not None for d in group):
-            return self.own(np.zeros(x.shape, x.dtype), x)
-        return dy
-
     def gathered(self, node: Tensor, dy: Any) -> Any:
         """The gradient that the rules get: for the output reached last, those of all, as a tuple.
 
@@ -169,13 +162,16 @@ class GradTable:
         """
         if node.call is None or isinstance(dy, tuple):
             return dy
-        group = self.siblings[id(node.call.outputs)]
-        group[node.call.which] = dy
-        return tuple(group) if self.graph.is_first_output(node) else None
+        outputs, which = node.call
+        group = self.siblings.get(id(outputs))
+        if group is None:
+            group = self.siblings[id(outputs)] = [None] * len(outputs)
+        group[which] = dy
+        return tuple(group) if node in self.graph.first_outputs else None
 
     def forget_siblings(self, node: Tensor) -> None:
         """Let the gradients of all outputs of a call go, once its rule has run."""
-        if self.graph.is_first_output(node):
+        if node in self.graph.first_outputs:
             del self.siblings[id(node.call.outputs)]  # type: ignore[union-attr]
 
 

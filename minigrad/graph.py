@@ -218,13 +218,14 @@ class Graph:
         return [inputs[k] for k in sorted(taken)]
 
     @cached_property
-    def _first_siblings(self) -> set[Tensor]:
+    def first_outputs(self) -> set[Tensor]:
+        """Of each call with several outputs, the earliest that is in the graph."""
         siblings = {id(node.call.outputs): node for node in self.order if node.call is not None}
         return set(siblings.values())
 
     def is_first_output(self, node: Tensor) -> bool:
-        """Whether the node is the earliest of those outputs of its call that are in the graph."""
-        return node.call is None or node in self._first_siblings
+        """Whether the rule of a node runs there: not if it waits for an earlier output."""
+        return node.call is None or node in self.first_outputs
 
     @cached_property
     def guards_infinities(self) -> bool:
