@@ -48,9 +48,10 @@ class GradTable:
         """The gradient that the step of x has.  dy: what has arrived; None if nothing has."""
         if dy is not None:
             dy = self.arrived(x, dy)
-        if dy is None and x.call is not None and id(x.call.outputs) in self.siblings:
-            if x in self.graph.first_outputs:  # other outputs of the call wait for their rule
-                return self.own(np.zeros(x.shape, x.dtype), x)
+        if dy is None and x in self.graph.first_outputs:
+            assert x.call is not None
+            if id(x.call.outputs) in self.siblings:  # others of the call wait for their rule
+                dy = self.own(np.zeros(x.shape, x.dtype), x)
         return dy
 
     def arrived(self, x: Tensor, dy: Any) -> Any:

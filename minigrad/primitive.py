@@ -74,7 +74,7 @@ class Scatter:
         return buffer
 
 
-class Primitive(Generic[P, R]):
+class Primitive(Generic[R, P]):
     """A function on arrays that, called with tensors, gives a tensor that knows how it was made.
 
     Call it with tensors, arrays or numbers.  Positional arguments beyond the inputs fill the
@@ -397,12 +397,12 @@ class Primitive(Generic[P, R]):
     def __repr__(self) -> str:
         return f"<primitive {self.name}({self.signature})>"
 
-    def __get__(self, owner: Any, kind: Any = None) -> Primitive[P, R]:
+    def __get__(self, owner: Any, kind: Any = None) -> Primitive[R, P]:
         """The primitive itself, also as an attribute of a class; `help` takes it for a function."""
         return self
 
 
-class NumPyPrimitive(Primitive[P, R]):
+class NumPyPrimitive(Primitive[R, P]):
     """A primitive that is called with NumPy's arguments.
 
     `adapter(op, *args, **keywords)` sorts them out and calls `op.record(*inputs, **constants)`.
@@ -487,7 +487,7 @@ def node(
 
 
 @overload
-def primitive(forward: Callable[P, Any], /) -> Primitive[P, Tensor]: ...
+def primitive(forward: Callable[P, Any], /) -> Primitive[Tensor, P]: ...
 @overload
 def primitive(
     *,
@@ -497,7 +497,7 @@ def primitive(
     differentiable: bool = ...,
     elementwise: bool = ...,
     linear: bool = ...,
-) -> Callable[[Callable[..., Any]], Primitive[P, R]]: ...
+) -> Callable[[Callable[..., Any]], Primitive[R, P]]: ...
 @overload
 def primitive(
     *,
@@ -509,7 +509,7 @@ def primitive(
     linear: bool = ...,
     edit: bool = ...,
     blocks: bool = ...,
-) -> Callable[[Callable[P, Any]], Primitive[P, Tensor]]: ...
+) -> Callable[[Callable[P, Any]], Primitive[Tensor, P]]: ...
 def primitive(forward: Any = None, *, numpy: Any = None, **traits: Any) -> Any:
     """Make a differentiable function of tensors out of a function on arrays.
 

@@ -338,7 +338,7 @@ mg.empty(2) -> np.empty
 mg.full((2,), 1.0) -> np.full
 mg.eye(3) -> np.eye
 mg.arange(3) -> np.arange
-mg.linspace(0, 1, 5) -> = np.linspace(0, 1, 5)
+mg.linspace(0, 1, 5) -> np.linspace
 mg.zeros_like(t) -> np.zeros_like
 mg.ones_like(t) -> np.ones_like
 mg.rand(2, 3) -> mg.generator().random
@@ -386,11 +386,11 @@ mg.cumsum(t, dim=0) -> axis=
 mg.logsumexp(t, dim=1) -> axis=
 mg.flip(t, dims=(0,)) -> axis=
 mg.squeeze(t, dim=0) -> axis=
-mg.median(t, dim=1) -> axis=
+mg.median(t, dim=1) -> np.median
 mg.relu(t) -> = np.maximum(A, 0)
 mg.relu(t, inplace=True) -> leave it out
 mg.sigmoid(input=t) -> it takes (x)
-mg.add(t, b) -> = A + B
+mg.add(t, b) -> a + b
 mg.mul(t, b) -> a * b
 mg.matmul(t, s) -> = A @ S
 mg.mm(t, s) -> a @ b
@@ -402,15 +402,15 @@ mg.clamp(t, 0, 1) -> np.clip
 mg.gather(t, 1, k) -> np.take_along_axis
 mg.masked_fill(t, m, 0) -> np.where
 mg.topk(t, 2) -> np.argsort
-mg.norm(t) -> = np.linalg.norm(A)
+mg.norm(t) -> np.linalg.norm
 mg.linalg.norm(t) -> np.linalg.norm
 mg.unsqueeze(t, 0) -> np.expand_dims
 mg.permute(t, (1, 0)) -> np.transpose
 mg.transpose(t, 0, 1) -> = A
-mg.tril(s) -> = np.tril(S)
+mg.tril(s) -> np.tril
 mg.allclose(t, b) -> np.allclose
-mg.isclose(t, t) -> = M | True
-mg.equal(t, t) -> = M | True
+mg.isclose(t, t) -> np.isclose
+mg.equal(t, t) -> np.array_equal
 mg.numel(t) -> t.size
 mg.erf(t) -> @mg.primitive
 mg.abs(t) -> = abs(A)

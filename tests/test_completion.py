@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import inspect
 import pydoc
+import re
 from importlib.util import find_spec
+from operator import attrgetter
 
+import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad import ops
+from minigrad.ops import protocol
 
 PROGRAM = """
 import minigrad as mg
@@ -30,6 +35,29 @@ def test_after_mg_come_its_names_and_modules() -> None:
     assert names >= set(mg.__all__)
     others = names - set(mg.__all__)
     assert {name for name in others if find_spec(f"minigrad.{name}") is None} == set()
+
+
+def test_what_is_not_among_its_names_is_not_there_and_says_what_to_write() -> None:
+    public = {name for name, value in vars(mg).items() if not inspect.ismodule(value)}
+    assert {name for name in public if not name.startswith("_")} <= set(mg.__all__)
+    for name in ops.differentiable.keys() - set(mg.__all__):
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'; write .") as caught:
+            getattr(mg, name)
+        remedy = str(caught.value).partition("; write ")[2]
+        for path in re.findall(r"np\.([\w.]+)", remedy):
+            assert attrgetter(path)(np) in protocol.table, remedy
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        *("mg.tanh(t)", "mg.sigmoid(t)", "mg.sum(t, 0)", "mg.where(t > 0, t, t)", "mg.gelu(t)"),
+        *("mg.matmul(t, t)", "mg.concatenate([t, t])", "mg.std(t)", "mg.einsum('i->', t)"),
+        *("mg.split(t, 1)[0]", "mg.unstack(t)[0]", "mg.maximum(t, 0)", "mg.log(t)", "t[0]"),
+    ],
+)
+def test_an_editor_knows_that_operations_give_tensors(call: str) -> None:
+    assert offered(f"{call}.") == offered("t.")
 
 
 def test_after_a_tensor_come_its_attributes_with_their_results() -> None:

@@ -36,7 +36,7 @@ _ONE_AND_TOP: dict[Any, Any] = {
 }
 
 
-@primitive
+@primitive(elementwise=True)
 def sigmoid(x: Operand) -> Any:
     """Logistic function:  y = σ(x) = 1 / (1 + e⁻ˣ)."""
     one, top = _ONE_AND_TOP.get(getattr(x, "dtype", None), (1.0, 40.0))
@@ -49,7 +49,7 @@ def sigmoid_dx(dy, y, x):
     return dy * (y - y * y)
 
 
-@primitive
+@primitive(elementwise=True)
 def relu(x: Operand) -> Any:
     """y = max(x, 0), with derivative 0 at 0."""
     return np.maximum(x, 0)
@@ -60,7 +60,7 @@ def relu_dx(dy, y, x):
     return np.where(x <= 0, 0, dy)  # a NaN passes on what it gets
 
 
-@primitive
+@primitive(elementwise=True)
 def softplus(x: Operand) -> Any:
     """y = ln(1 + eˣ)."""
     return np.logaddexp(x, 0)

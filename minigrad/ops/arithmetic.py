@@ -101,7 +101,7 @@ def power_db(dy, y, a, b):
     return dy * y * np.log(np.where(a == 0, 1, a))
 
 
-@primitive
+@primitive(elementwise=False)  # editors cannot infer the result under a bare decorator
 def matmul(a: Operand, b: Operand) -> Any:
     """Matrix product over the last two axes, batched over the others:  y = a b.
 

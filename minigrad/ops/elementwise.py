@@ -87,7 +87,7 @@ def tanh_dx(dy, y, x):
     return dy * (1 - y * y)
 
 
-def unary(name: str, equation: str, dx: Rule, linear: bool = False) -> Primitive[[Operand], Tensor]:
+def unary(name: str, equation: str, dx: Rule, linear: bool = False) -> Primitive[Tensor, [Operand]]:
     """NumPy's function of that name of one number, and its rule: (dy, y, x)."""
     function = getattr(np, name)
 
@@ -99,7 +99,7 @@ def unary(name: str, equation: str, dx: Rule, linear: bool = False) -> Primitive
 
 def binary(
     name: str, equation: str, da: Rule, db: Rule, linear: bool = False
-) -> Primitive[[Operand, Operand], Tensor]:
+) -> Primitive[Tensor, [Operand, Operand]]:
     """NumPy's function of that name of two numbers, and the rule of each: (dy, y, a, b)."""
     function = getattr(np, name)
 

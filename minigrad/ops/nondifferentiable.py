@@ -58,7 +58,7 @@ __all__ = [
 P = ParamSpec("P")
 
 
-def without_gradient(name: str, like: Callable[P, Any]) -> Primitive[P, Tensor]:
+def without_gradient(name: str, like: Callable[P, Any]) -> Primitive[Tensor, P]:
     """NumPy's function of that name, whose result never has a history.
 
     like: a function whose parameters checkers and `help` show.
@@ -71,7 +71,7 @@ def without_gradient(name: str, like: Callable[P, Any]) -> Primitive[P, Tensor]:
     forward.__name__ = forward.__qualname__ = name
     forward.__doc__ = f"As `numpy.{name}`; the result has no history."
     elementwise = isinstance(function, np.ufunc)
-    op: Primitive[P, Tensor] = Primitive(forward, differentiable=False, elementwise=elementwise)
+    op: Primitive[Tensor, P] = Primitive(forward, differentiable=False, elementwise=elementwise)
     op.shown = like
     return op
 

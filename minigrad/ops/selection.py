@@ -20,7 +20,7 @@ def chosen(dy: Any, y: Any, a: Any, b: Any) -> Any:
     return np.where(y == a, np.where(a == b, 0.5 * dy, dy), lost)
 
 
-def choice(name: str, equation: str) -> Primitive[[Operand, Operand], Tensor]:
+def choice(name: str, equation: str) -> Primitive[Tensor, [Operand, Operand]]:
     """NumPy's function of that name, which takes one of two numbers."""
     return binary(
         name,
@@ -36,7 +36,7 @@ fmax = choice("fmax", "The greater of two, where a NaN counts as missing")
 fmin = choice("fmin", "The smaller of two, where a NaN counts as missing")
 
 
-@primitive
+@primitive(elementwise=True)
 def where(condition: Operand, x: Operand, y: Operand) -> Any:
     """Elements of x where the condition holds, of y elsewhere."""
     return np.where(condition, x, y)

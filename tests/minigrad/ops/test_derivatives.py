@@ -47,7 +47,7 @@ def a(*shape):
 
 def unary(name, *inputs):
     return [
-        (getattr(np, name, None) or getattr(mg, name), x)
+        (getattr(np, name, None) or getattr(mg.ops, name), x)
         for x in inputs or (n(2, 3), n(), n(0), n(4))
     ]
 
@@ -499,8 +499,8 @@ COMPOSED = {
         (np.vecdot, n(2, 3), n(3)),
         (lambda a, b: np.vecdot(a, b, axis=0), n(2, 3), n(2, 3)),
     ],
-    "matvec": [(mg.matvec, n(2, 2, 3), n(3))],
-    "vecmat": [(mg.vecmat, n(2), n(2, 2, 3))],
+    "matvec": [(mg.ops.matvec, n(2, 2, 3), n(3))],
+    "vecmat": [(mg.ops.vecmat, n(2), n(2, 2, 3))],
     "kron": [(np.kron, n(2, 2), n(2, 3)), (np.kron, n(2), n(3)), (np.kron, n(2, 1, 2), n(2))],
     "cross": [
         (np.cross, n(2, 3), n(3)),
