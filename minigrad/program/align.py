@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from minigrad.backward import add_up
 from minigrad.edits import cut
+from minigrad.grad_table import add_up
 from minigrad.graph import Graph
 from minigrad.ops.elementwise import positive
 from minigrad.program.clock import Clock, site
