@@ -116,6 +116,15 @@ def run(
         print(line)
 
 
+COMPILE: tuple[str, dict[str, Any]] = (  # args.compile is None where nobody says
+    "--compile",
+    {
+        "action": argparse.BooleanOptionalAction,
+        "help": "train by a program that mg.compile writes, as is usual",
+    },
+)
+
+
 def positive(text: str) -> int:
     """An option's value that has to be a whole number above 0."""
     if not text.isdecimal() or int(text) == 0:

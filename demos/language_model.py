@@ -21,6 +21,7 @@ import minigrad as mg
 import nn
 from demos import cli
 from demos.cli import say
+from demos.training import stepper
 
 EMBEDDING, WINDOW, BATCH = 48, 50, 16
 SIZES = ((192, 1), (128, 2))  # states of a layer, and layers; the last one writes
@@ -72,22 +73,29 @@ class NGrams:
         return -sum(logs) / len(logs)
 
 
-def train(net: Writer, ids: np.ndarray, updates: int, what: str) -> None:
+def window_loss(net, xs, ys, state):
+    """The loss of a window, and the state that the next one starts from."""
+    scores, state = net(xs, state)
+    return nn.cross_entropy(scores, ys), state
+
+
+def train(net: Writer, ids: np.ndarray, updates: int, what: str, compiled: bool) -> None:
     """Adam on windows in the order of the text, in 16 places at once; a place that ends begins again."""
     length = len(ids) // BATCH
     streams = ids[: length * BATCH].reshape(BATCH, length).T
-    optimizer, state, start = nn.Adam(net.parameters(), lr=0.005), None, 0
+    optimizer, start = nn.Adam(net.parameters(), lr=0.005), 0
+    step, zeros = stepper(window_loss, compiled), net.rnn.initial_state(BATCH)
+    state = zeros
     for k in cli.progress(range(updates), what):
         optimizer.param_groups[0]["lr"] = 0.005 * (1 - 0.95 * k / updates)
         if start + WINDOW >= length:
-            state, start = None, 0
-        scores, state = net(streams[start : start + WINDOW], state)
-        loss = nn.cross_entropy(scores, streams[start + 1 : start + WINDOW + 1])
+            state, start = zeros, 0
+        xs, ys = (streams[start + k : start + k + WINDOW] for k in (0, 1))
         optimizer.zero_grad()
-        loss.backward()
+        _, state = step(net, xs, ys, state)
         mg.clip_grad_norm_(net, 1.0)
         optimizer.step()
-        state, start = nn.detach_state(state), start + WINDOW
+        start += WINDOW
 
 
 def bits(net: Writer, ids: np.ndarray) -> float:
@@ -127,11 +135,12 @@ def main(args) -> cli.Table:
     cut = int(0.95 * len(text))
     held = text[cut:]
     rows = [(f"{n}-gram", NGrams(text[:cut], n).bits(held), None) for n in (1, 3, 5)]
-    usual = 320 if args.text == "shakespeare" else 200
+    usual, compiled = 320 if args.text == "shakespeare" else 200, args.compile is not False
+    usual *= 3 if compiled else 1
     for hidden, layers in SIZES:
         net = Writer(len(alphabet), hidden, layers)
         name = say("{} × LSTM of {} states", layers, hidden)
-        train(net, ids[:cut], args.updates or (4 if args.quick else usual), name)
+        train(net, ids[:cut], args.updates or (4 if args.quick else usual), name, compiled)
         rows.append((name, bits(net, ids[cut:]), sum(p.size for p in net.parameters())))
     columns = {say("bits per character"): "{:.3f}", say("parameters"): "{:,}"}
     found = cli.Table(say("{:,} letters never seen", len(held)), columns, rows)
@@ -147,7 +156,7 @@ def main(args) -> cli.Table:
 
 
 TEXT = {"choices": list(FILES), "default": "shakespeare", "help": "what to read"}
-OPTIONS = (("--text", TEXT), cli.updates(320))
+OPTIONS = (("--text", TEXT), cli.updates("960, 320 without --compile"), cli.COMPILE)
 
 if __name__ == "__main__":
     cli.run(main, "language_model", __doc__, OPTIONS)

@@ -22,7 +22,7 @@ from demos import cli
 from demos.cli import say
 from demos.sweep import REPETITION, Failed, chosen_map, grid, sweep
 from demos.tasks import TASKS, Task, digits, load_cell
-from demos.training import descend
+from demos.training import follow, stepper
 
 HIDDEN, BATCH = 32, 32
 CELLS = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
@@ -87,17 +87,26 @@ def network(task: Task, cell: str) -> Net:
     return Net(CELLS[cell](*sizes) if cell in CELLS else load_cell(cell, sizes), task.outputs)
 
 
-def experiment(task: str, T: int, cell: str, seed: int, updates: int, show: bool = False) -> Row:
+def experiment(
+    task: str,
+    T: int,
+    cell: str,
+    seed: int,
+    updates: int,
+    show: bool = False,
+    compiled: bool = False,
+) -> Row:
     """Train one cell on one task of T steps; the same arguments give the same row everywhere."""
     mg.seed(seed)
     chosen, sample, rng = setting(task, T, seed)
     net = network(chosen, cell)
 
-    def loss():
-        xs, targets, counts = chosen.batch(T, BATCH, rng)
+    def loss(net, xs, targets, counts):
         return chosen.loss(net(xs, counts), targets)
 
-    descend(net, loss, updates, 0.005, f"{cell}, T = {T}" if show else "")
+    run = stepper(loss, compiled)
+    title = f"{cell}, T = {T}" if show else ""
+    follow(net, lambda: run(net, *chosen.batch(T, BATCH, rng)), updates, 0.005, title)
     weights = {name: np.array(value) for name, value in net.state_dict().items()}
     return Row(*flow(net, chosen, sample), score(net, chosen, sample), weights)
 
@@ -143,6 +152,7 @@ def main(args) -> cli.Table:
         seed=range(args.seed, args.seed + args.seeds),
         updates=[args.updates or (5 if args.quick else 600)],
         show=[args.jobs == 1 and args.dask is None],
+        compiled=[args.compile is not False],
     )
     with chosen_map(args.jobs, args.dask) as map:
         results = sweep(experiment, points, map)
@@ -179,6 +189,7 @@ OPTIONS = (
     ("--task", TASK),
     ("--T", STEPS_OF),
     cli.updates(600),
+    cli.COMPILE,
     ("--cell", CELL),
     *REPETITION,
 )

@@ -8,13 +8,15 @@ through time.  A network that hears both directions is compared with one that he
 The recordings name no speakers, so those of the test are heard in training too.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 import minigrad as mg
 import nn
 from demos import cli
 from demos.cli import say
-from demos.training import descend
+from demos.training import follow, stepper
 
 HIDDEN, BATCH, STACKED, BLANK = 48, 32, 2, 10
 ZERO = -1e30  # log 0, finite so that differences stay numbers
@@ -28,12 +30,11 @@ class CTCCell(nn.Cell):
     said the first s of them by t; skip (B, S): 0 where s may follow s − 2, log 0 elsewhere.
     """
 
-    def __init__(self, skip: np.ndarray) -> None:
-        self.skip = skip
+    def __init__(self, skip: np.ndarray, start: np.ndarray) -> None:
+        self.skip, self.start = skip, start
 
     def initial_state(self, batch_size=None):
-        start = np.where(np.arange(self.skip.shape[1]) == 0, 0, ZERO)  # nothing said yet
-        return mg.tensor(np.broadcast_to(start, self.skip.shape), dtype=np.float32, name="a_init")
+        return mg.tensor(self.start, name="a_init")
 
     def forward(self, x, a_prev):
         one = np.pad(a_prev[:, :-1], ((0, 0), (1, 0)), constant_values=ZERO)
@@ -42,18 +43,42 @@ class CTCCell(nn.Cell):
         return a, a
 
 
-def ctc_loss(log_p, lengths: np.ndarray, labels: list[list[int]]):
-    """−log P(labels | sound), a mean over the batch.  log_p (T, B, 11), lengths (B)."""
+class Labels(NamedTuple):
+    """What is said, as the CTC cell reads it: labels with blanks between (B, S), `skip` of the cell,
+    where it starts (nothing is said yet), and the two ends of each row (B, 2).
+    """
+
+    extended: np.ndarray
+    skip: np.ndarray
+    start: np.ndarray
+    ends: np.ndarray
+
+
+def laid_out(labels: list[list[int]]) -> Labels:
+    """The labels of a batch as arrays."""
     S = 2 * max(map(len, labels)) + 1
     extended = np.full((len(labels), S), BLANK)
     for row, digits in zip(extended, labels):
         row[1 : 2 * len(digits) : 2] = digits
     skip = np.full(extended.shape, ZERO, np.float32)
     skip[:, 2:][(extended[:, 2:] != BLANK) & (extended[:, 2:] != extended[:, :-2])] = 0
-    xs = np.take_along_axis(log_p, np.broadcast_to(extended, (len(log_p), *extended.shape)), axis=2)
-    _, a = nn.Unroll(CTCCell(skip))(xs, lengths=lengths)
+    start = np.full(extended.shape, ZERO, np.float32)
+    start[:, 0] = 0
     ends = np.array([[2 * len(digits), 2 * len(digits) - 1] for digits in labels])
-    return -mg.logsumexp(np.take_along_axis(a, ends, axis=1), axis=1).mean()
+    return Labels(extended, skip, start, ends)
+
+
+def ctc_loss(log_p, lengths: np.ndarray, labels: Labels):
+    """−log P(labels | sound), a mean over the batch.  log_p (T, B, 11), lengths (B)."""
+    rows = np.arange(len(lengths))[:, None]
+    xs = log_p[:, rows, labels.extended]
+    _, a = nn.Unroll(CTCCell(labels.skip, labels.start))(xs, lengths=lengths)
+    return -mg.logsumexp(a[rows, labels.ends], axis=1).mean()
+
+
+def spoken_loss(net, xs, lengths, labels):
+    """The loss of a batch of sounds."""
+    return ctc_loss(net(xs, lengths), lengths, labels)
 
 
 class Listener(nn.Module):
@@ -131,11 +156,14 @@ def main(args) -> cli.Table:
         name = say("both directions") if both else say("one direction")
         net = Listener(13 * STACKED, both)
 
-        def loss(net=net):  # strings joined anew for every step
-            sounds, T, digits = strings(seen, seen_names, BATCH, rng)
-            return ctc_loss(net(sounds, T), T, digits)
+        step = stepper(spoken_loss, args.compile is not False)
 
-        descend(net, loss, args.updates or (3 if args.quick else 330), 0.008, name, max_norm=5.0)
+        def backward(net=net, step=step):  # strings joined anew for every step
+            sounds, T, digits = strings(seen, seen_names, BATCH, rng)
+            return step(net, sounds, T, laid_out(digits))
+
+        updates = args.updates or (3 if args.quick else 330)
+        follow(net, backward, updates, 0.008, name, max_norm=5.0)
         with mg.no_grad():
             log_p = net(xs, lengths).data
         heard = [written(log_p[:, b], lengths[b]) for b in range(len(labels))]
@@ -149,12 +177,12 @@ def main(args) -> cli.Table:
     log_p = mg.log_softmax(
         mg.tensor(np.zeros((5, 1, 11)), requires_grad=True, name="scores"), axis=-1
     )
-    short = ctc_loss(log_p, np.array([5]), [[7, 7]])
+    short = ctc_loss(log_p, np.array([5]), laid_out([[7, 7]]))
     args.out.graph("ctc.svg", mg.Graph(short), view="ops", backward=True)
     return found
 
 
-OPTIONS = (cli.updates(330),)
+OPTIONS = (cli.updates(330), cli.COMPILE)
 
 if __name__ == "__main__":
     cli.run(main, "speech", __doc__, OPTIONS)

@@ -69,8 +69,18 @@ def baselines(X: np.ndarray, y: np.ndarray, cut: int, target: str) -> dict[str, 
     return found | {name: regression(X, y, cut, days)[0] for days, name in lines.items()}
 
 
+def loss_fn(net, xs, targets):
+    """The mean squared error of the forecasts."""
+    return nn.mse_loss(net(xs), targets)
+
+
 def train(
-    net: Forecaster, X: np.ndarray, y: np.ndarray, epochs: int, rng: np.random.Generator
+    net: Forecaster,
+    X: np.ndarray,
+    y: np.ndarray,
+    epochs: int,
+    rng: np.random.Generator,
+    compiled: bool,
 ) -> None:
     """Adam on the mean squared error; gradients clipped to a total norm of 1 after each pass."""
     steps = [
@@ -78,12 +88,15 @@ def train(
         for _ in range(epochs)
         for batch in np.array_split(rng.permutation(len(X)), len(X) // BATCH + 1)
     ]
-    optimizer = nn.Adam(net.parameters(), lr=RATE)
+    optimizer, step = nn.Adam(net.parameters(), lr=RATE), mg.compile(loss_fn)
     for k, batch in enumerate(cli.progress(steps, say("training"))):
         optimizer.param_groups[0]["lr"] = RATE * 0.5 * (1 + np.cos(np.pi * k / len(steps)))
-        loss = nn.mse_loss(net(X[batch].T[..., None]), y[batch, None])
+        xs, targets = X[batch].T[..., None], y[batch, None]
         optimizer.zero_grad()
-        loss.backward()
+        if compiled:
+            step.backward(net, xs, targets)  # as the next line, by a program
+        else:
+            loss_fn(net, xs, targets).backward()
         mg.clip_grad_norm_(net, MAX_NORM)
         optimizer.step()
 
@@ -165,7 +178,8 @@ def main(args) -> list[cli.Table]:
     X_unit, y_unit = (X - mean) / scale, (y - mean) / scale
     net = Forecaster()
     epochs = args.epochs or (1 if args.quick else 20)
-    train(net, X_unit[:cut], y_unit[:cut], epochs, np.random.default_rng(args.seed))
+    rng = np.random.default_rng(args.seed)
+    train(net, X_unit[:cut], y_unit[:cut], epochs, rng, args.compile is not False)
     with mg.no_grad():
         ours = net(X_unit[cut:].T[..., None]).data[:, 0] * scale + mean
     name = say("RNN, {} states, {} days", HIDDEN, WINDOW)
@@ -191,7 +205,7 @@ def main(args) -> list[cli.Table]:
 
 CHOICES = {"choices": ["range", "price"], "default": "range", "help": "what to forecast"}
 EPOCHS = {"type": cli.positive, "metavar": "N", "help": "passes over the training days"}
-OPTIONS = (("--target", CHOICES), ("--epochs", EPOCHS | {"usual": 20}))
+OPTIONS = (("--target", CHOICES), ("--epochs", EPOCHS | {"usual": 20}), cli.COMPILE)
 
 if __name__ == "__main__":
     cli.run(main, "stock_price", __doc__, OPTIONS)

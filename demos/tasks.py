@@ -40,7 +40,7 @@ def adding(T: int, B: int, rng: np.random.Generator) -> tuple[Any, Any, slice]:
     values, marks = rng.random((T, B)), np.zeros((T, B))
     for low, high in ((0, T // 2), (T // 2, T)):
         marks[rng.integers(low, high, B), np.arange(B)] = 1
-    return np.stack([values, marks], 2), (values * marks).sum(0)[None, :, None], slice(T - 1, T)
+    return np.stack([values, marks], 2), (values * marks).sum(0)[None, :, None], slice(-1, None)
 
 
 def copying(
@@ -52,7 +52,7 @@ def copying(
     return (
         np.eye(symbols + 2)[np.concatenate([shown, blanks, ask])],
         shown,
-        slice(T + length, T + 2 * length),
+        slice(-length, None),
     )
 
 

@@ -17,7 +17,7 @@ from demos import bptt_is_the_chain_rule as chain_rule
 from demos import cli, custom_cells
 from demos.language_model import NGrams
 from demos.medians import median, tables
-from demos.speech import BLANK, ctc_loss, distance
+from demos.speech import BLANK, ctc_loss, distance, laid_out
 from demos.tasks import TASKS, digits
 from demos.vietnamese import DOCUMENTATION, TEXTS
 from tests import figures
@@ -178,7 +178,7 @@ def test_ctc_sums_over_all_ways_to_lay_labels_along_the_sound():
             p += np.exp(sum(log_p[t, b, k] for t, k in enumerate(way))) if said == label else 0
         expected.append(-np.log(p))
     scores = mg.tensor(log_p, requires_grad=True)
-    loss = ctc_loss(scores, lengths, labels)
+    loss = ctc_loss(scores, lengths, laid_out(labels))
     assert loss.item() == pytest.approx(np.mean(expected), rel=1e-5)
     loss.backward()
     assert np.isfinite(scores.grad.data).all()
