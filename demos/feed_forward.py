@@ -112,7 +112,8 @@ def main(args) -> list[cli.Table]:
     )
     print("\n  " + say(text))
     layers = mg.Graph(nn.mse_loss(FeedForward(3, 1)(np.zeros((1, 3))), np.zeros((1, 1))))
-    args.out.graph("layers.svg", layers, view="affine")
+    letters = {f"layers.{k}.{p}": f"{p}⁽{n}⁾" for k, n in enumerate("¹²") for p in "Wb"}
+    args.out.graph("layers.svg", layers, view="affine", labels=letters)
     args.out.graph("two-layers.svg", without, view="affine")
     args.out.graph("rnn.svg", recurrent, view="ops")
     return [forecasts, coins]

@@ -11,8 +11,8 @@ The last 20 % of the days are the test.  The range can be forecast: it clusters.
 
 Does it forget distant days?  A second table says by how much the forecast moves when one day of the
 window is exchanged for another, and beside it the weight that a linear regression on all 40 days
-gives to that day: what there is to remember.  It does: the tenth day back counts a quarter of what
-the regression gives it, the fortieth nothing.  For this series that costs little, since the
+gives to that day: what there is to remember.  It does: the tenth day back counts half of what
+the regression gives it, the fortieth a third.  For this series that costs little, since the
 regression gains nothing by those days either; `long_memory` has tasks where it costs everything.
 """
 

@@ -47,6 +47,13 @@ def deep(T: int) -> mg.Graph:
     return mg.Graph((ys[-1] ** 2).mean())
 
 
+def vanilla(T: int) -> mg.Graph:
+    """The textbook's network with a loss at every step."""
+    X = np.random.default_rng(0).standard_normal((T, 1, 3))
+    outputs, _ = nn.VanillaRNN(3, 4, 2)(X)
+    return mg.Graph(sum(nn.mse_loss(o, np.zeros((1, 2), np.float32)) for o in outputs))
+
+
 def losses(T: int) -> mg.Graph:
     """An LSTM with an output and a loss at every step."""
     ys, _ = nn.LSTM(2, 4)(np.random.default_rng(0).standard_normal((T, 1, 2)))
@@ -202,6 +209,7 @@ def main() -> None:
         "minimal-gated": (last_step(MinimalGatedCell(2, 4), 3), {"time": "rolled"}),
         "deep": (deep(3), {"view": "cells", "backward": True}),
         "long": (last_step(nn.RNNCell(2, 4), 500), {"view": "cells", "backward": True}),
+        "vanilla": (vanilla(4), {"view": "cells", "time": "both", "count_from": 1}),
         "losses": (losses(4), {"view": "cells", "backward": True}),
         "bidirectional": (bidirectional(3), {"view": "cells"}),
         "mirror": (mirror(multiplication()), {}),

@@ -28,6 +28,7 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = reference.SOURCE
 ORDER = [
     "tutorial",
+    "lesson",
     "draw",
     "page",
     "clip",
