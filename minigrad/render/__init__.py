@@ -95,7 +95,7 @@ def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOpt
     with _uncollected():
         graphviz_run.check(path, graphviz_run.PAGES)
         if is_page(path):
-            return make_page({"": graph}, checked("page", **options)).save(path)
+            return make_page([{"": graph}], checked("page", **options)).save(path)
         pixels = not str(path).lower().endswith((".pdf", ".svg", ".ps"))
         return save(path, lambda: draw(graph, checked(**options), pixels))
 
@@ -103,7 +103,7 @@ def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOpt
 def page(graph: Graph, **options: Unpack[PictureOptions]) -> Page:
     """The graph as a page that one plays, for a notebook; `render("x.html")` writes it to a file."""
     with _uncollected():
-        return make_page({"": graph}, checked("page", **options))
+        return make_page([{"": graph}], checked("page", **options))
 
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:

@@ -10,17 +10,18 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from html import escape
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
 from minigrad.render.options import Options
-from minigrad.render.tape import joint_scale, tape
+from minigrad.render.tape import Tape, joint_scale, tape
+from minigrad.render.words import words
 
 TEMPLATE = Path(__file__).with_name("page.html")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -48,20 +49,76 @@ def is_page(path: Any) -> bool:
     return isinstance(path, str | PathLike) and Path(path).suffix[1:].lower() in graphviz_run.PAGES
 
 
-def make_page(graphs: Mapping[str, Graph], options: Options) -> Page:
-    """The page of one graph, or of several on one scale of colours."""
-    tapes = {title: tape(graph, options) for title, graph in graphs.items()}
-    books = [{**data, "title": title} for title, (data, _) in tapes.items()]
-    scale = options.scale or joint_scale(book["scale"] for book in books)
+class Knob(NamedTuple):
+    """A slider: the name of a setting, its values, and the number of the one that is shown first."""
+
+    name: str
+    values: tuple[Any, ...]
+    at: int = 0
+
+
+def make_page(
+    settings: Sequence[Mapping[str, Graph]], options: Options, knobs: Sequence[Knob] = ()
+) -> Page:
+    """The page of one graph, or of several on one scale of colours.
+
+    settings: the graphs by title, for each combination of the values of the knobs, the last knob
+    fastest.  A graph that stands in several settings is held once; so are the texts and shapes of
+    graphs that differ in their numbers only.
+    """
+    graphs = {id(graph): graph for setting in settings for graph in setting.values()}
+    number = {key: k for k, key in enumerate(graphs)}
+    tapes = [tape(graph, options) for graph in graphs.values()]
+    books: dict[str, int] = {}
+    told, start = [], 0
+    for one in tapes:
+        book = books.setdefault(json.dumps(one.book, separators=(",", ":")), len(books))
+        told.append({**one.told, "book": book, "base": start})
+        start += sum(array.size for array in one.arrays)
+    title = options.title or " · ".join(filter(None, settings[0])) or "minigrad"
+    scale = options.scale or joint_scale(one.scale for one in tapes)
     data = {
-        "graphs": [{**book, "scale": list(scale)} for book in books],
-        "title": options.title, "lang": options.lang, "view": options.view,
-        "end": options.backward, "looks": {k: one._asdict() for k, one in look.LOOKS.items()},
-        "ramp": [look.ramp(k / 63) for k in range(64)], "not_finite": look.NOT_FINITE,
+        "books": [json.loads(book) for book in books], "tapes": told,
+        "settings": [
+            [[title, number[id(graph)]] for title, graph in one.items()] for one in settings
+        ],
+        "knobs": [
+            {"name": knob.name, "values": list(map(_shown, knob.values)), "at": knob.at}
+            for knob in knobs
+        ],
+        "scale": list(scale), "limits": _joint_limits(tapes), "title": title,
+        "view": options.view, "end": options.backward, "words": words(options.lang),
+        "looks": {kind: _styled(one) for kind, one in look.LOOKS.items()},
+        "ramp": [_painted(look.ramp(k / 63)) for k in range(64)],
+        "zero": _painted("#FFFFFF"), "not_finite": _painted(look.NOT_FINITE),
     }  # fmt: skip
-    packed = [a.astype("<f4").tobytes() for _, arrays in tapes.values() for a in arrays]
-    titles = [options.title, *graphs]
-    return Page(_filled(next(filter(None, titles), "minigrad"), options.lang, data, packed))
+    packed = [a.astype("<f4").tobytes() for one in tapes for a in one.arrays]
+    return Page(_filled(title, options.lang, data, packed))
+
+
+def _styled(one: look.Look) -> dict[str, Any]:
+    """How one kind of box looks, in the attributes of SVG, with the colour of its text."""
+    style = {"fill": one.fill, "stroke": one.border, "stroke-width": one.pen, "ink": one.ink}
+    if one.shape == "none":
+        style |= {"fill": "none", "stroke": "none"}
+    if one.dashed:
+        style["stroke-dasharray"] = "4 3"
+    return {"shape": one.shape, "font": one.font, "style": style}
+
+
+def _painted(colour: str) -> list[str]:
+    """A colour, and that of the text on it."""
+    return [colour, look.ink_on(colour)]
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def _joint_limits(tapes: Sequence[Tape]) -> list[int]:
+    """The decades of all strips."""
+    known = [one.limits for one in tapes if one.told["backward"]] or [(-1, 0)]
+    return [min(lo for lo, _ in known), max(hi for _, hi in known)]
 
 
 def _filled(title: str, lang: str, data: dict[str, Any], numbers: list[bytes]) -> str:

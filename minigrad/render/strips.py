@@ -72,7 +72,7 @@ class Comparison:
 
     def page(self, **options: Unpack[PictureOptions]) -> Page:
         """All graphs in one page, played side by side on one scale of colours."""
-        return make_page(self.graphs, checked("page", **{"view": "cells", **options}))
+        return make_page([self.graphs], checked("page", **{"view": "cells", **options}))
 
 
 def compare(graphs: Mapping[str, Graph]) -> Comparison:

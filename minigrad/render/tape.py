@@ -7,70 +7,42 @@ to 1e-60 is still told apart from zero.
 
 from __future__ import annotations
 
-import inspect
+import itertools
 import math
-import textwrap
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from minigrad import flow, naming
-from minigrad.cached import cached_property
+from minigrad import naming
 from minigrad.graph import Graph
 from minigrad.render import look
 from minigrad.render.arrange import Layout, Rect
+from minigrad.render.infos import Infos, PageTexts
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, decades, measure_each
 from minigrad.render.names import Names
 from minigrad.render.options import Options, shown_steps
 from minigrad.render.picture import Box, Column, Link, Part, Picture, Tile
-from minigrad.render.read import Reading, op_name, read
+from minigrad.render.read import Reading, read
 from minigrad.render.routes import Routes
 from minigrad.render.rows import set_rows
+from minigrad.render.series import Teller, limits, series
 from minigrad.render.splines import Path
-from minigrad.render.texts import Texts
-from minigrad.source import Source
-from minigrad.tensor import Array, Tensor
+from minigrad.render.words import note, words
+from minigrad.tensor import Array
 
 HELD = 250_000  # operations; of a longer graph a page holds only the last steps
 ENTRIES = 40_000  # numbers of small arrays that a page tells in full
 LARGEST = 8  # entries of an array that is told in full
 BLOCKS = 4_000  # operations up to which a view of the blocks is made beside the others
+NEVER = 1e7  # an order that no pass comes to
 UNREACHED = 1e9  # in place of a norm: no gradient reaches it
+HEAD = 6.0  # the length of an arrowhead
 GLOBAL = "g"  # the column of what spans many
 Ref = tuple[int | str, int]  # a column, counted from the one that refers to it, and a box in it
-
-
-class PageTexts(Texts):
-    """The texts of a picture whose numbers are not known yet: there is room for them."""
-
-    def cell_lines(self, box: Box) -> list[str]:
-        """A line for the gradient of each state."""
-        row, lines = box.tile.row, []
-        if self.several and row.timed and row.name != box.label:
-            lines.append(look.shorten(row.name.split(".")[-1]))
-        return lines + [self.room(name) for name in box.lanes]
-
-    def room(self, name: str) -> str:
-        """The widest text of the norm of a state's gradient."""
-        return f"‖∂L/∂{self.name(name)}{look.subscript(self.last)}‖ = 8.8·10⁻⁸⁸"
-
-    @cached_property
-    def last(self) -> int:
-        """The largest number of a step."""
-        return max((tile.t for tile in self.picture.tiles), default=0)
-
-    def heading(self, tile: Tile) -> str:
-        """The step alone."""
-        if not tile.row.timed or not self.picture.graph.axes:
-            return self.untimed_heading(tile)
-        words = ["t = 88888"]
-        if tile.row.name and self.several_axes:
-            words.insert(0, look.shorten(tile.row.name))
-        return "   ".join(words)
 
 
 @dataclass(eq=False)
@@ -82,32 +54,99 @@ class Template:
     rows: list[list[float]] = field(default_factory=list)
 
 
-def tape(graph: Graph, options: Options) -> tuple[dict[str, Any], list[Array]]:
-    """All that a page holds of one graph, and its numbers, template by template."""
+@dataclass(frozen=True)
+class Tape:
+    """All that a page holds of one graph: texts and shapes, what is told of it, and numbers.
+
+    book: what graphs of the same program share.  told: what holds for this one alone.
+    """
+
+    book: dict[str, Any]
+    told: dict[str, Any]
+    arrays: list[Array]
+    scale: list[float]
+    limits: tuple[int, int]
+    operations: int
+
+
+def tape(graph: Graph, options: Options) -> Tape:
+    """The views of a graph, its texts, and the numbers of every step, template by template."""
     reading = read(graph)
     set_rows(reading)
     pictures, names, notes = _pictures(reading, options)
     has_pass = _has_pass(graph) and any(picture.boxes for picture in pictures)
     keep = _entries(pictures[0])
     norms = measure_each(pictures, keep=keep) if has_pass else [None] * len(pictures)
+    word = words(options.lang)
     if not has_pass:
-        notes.append(_why_no_pass(graph, pictures[0]))
-    texts = _Infos(reading, names, options)
-    views, arrays = {}, list[Array]()
-    for picture, found in zip(pictures, norms, strict=True):
-        if picture.boxes:
-            view = _View(picture, found, options, texts, keep)
-            views[picture.view] = view.as_data()
-            arrays += view.arrays()
-    notes += [note for picture in pictures[:1] for note in picture.notes]
-    data = {
-        "summary": repr(graph), "scale": _scale(norms, options), "first": options.count_from,
-        "notes": list(dict.fromkeys(notes)), "backward": has_pass, "views": views,
-        "infos": texts.infos, "lines": texts.lines, "rules": texts.rules,
-        "parameters": _parameters(graph, norms[0]), "flow": _flow(graph) if has_pass else [],
+        notes.append(_why_no_pass(graph, pictures[0], word))
+    texts = Infos(reading, names, options, word)
+    views = {
+        picture.view: _View(picture, found, options, texts, keep)
+        for picture, found in zip(pictures, norms, strict=True)
+        if picture.boxes
+    }
+    teller = _teller(texts, options, word)
+    first, measured = pictures[0], norms[0]
+    notes += [note(text, options.lang) for text in first.notes]
+    told = {
+        "summary": _summary(graph, word), "notes": list(dict.fromkeys(notes)),
+        "backward": has_pass, "parameters": _parameters(graph, measured),
+        "series": series(first, measured, teller) if measured else [],
         "at": _opens_at(reading, texts, options),
     }  # fmt: skip
-    return data, arrays
+    book = {
+        "views": _placed({name: view.as_data() for name, view in views.items()}),
+        "infos": texts.infos, "programs": texts.programs(), "rules": texts.rules,
+    }  # fmt: skip
+    return Tape(
+        book,
+        told,
+        [array for view in views.values() for array in view.arrays()],
+        _scale(norms, options),
+        limits(first, measured, teller) if measured else (-1, 0),
+        sum(node.op is not None for node in graph.nodes),
+    )
+
+
+def _placed(views: dict[str, Any]) -> dict[str, Any]:
+    """The views, with the place of each template's numbers among all of the graph's."""
+    start = 0
+    for template in (one for view in views.values() for one in view["templates"]):
+        template["start"] = start
+        start += template["count"] * template["width"]
+    return views
+
+
+def _summary(graph: Graph, word: dict[str, str]) -> str:
+    """How large a graph is."""
+    return word["summary" if graph.axes else "summary.untimed"].format(
+        steps=sum(map(len, _steps(graph).values())),
+        operations=sum(node.op is not None for node in graph.nodes),
+        parameters=len(graph.parameters),
+    )
+
+
+def _teller(texts: Infos, options: Options, word: dict[str, str]) -> Teller:
+    """How what is told of the states names things."""
+    labels, first = options.labels or {}, options.count_from
+
+    def operation(box: Box) -> str:
+        node = box.parts[-1].node
+        return look.shorten(naming.expression(texts.graph, node).removeprefix("mg."), 40)
+
+    def when(box: Box) -> str:
+        return _when(box.tile.column, first)
+
+    def lane(name: str) -> str:
+        return labels.get(name, name)
+
+    return Teller(lambda box: texts.order[box.parts[-1]], operation, when, lane, word)
+
+
+def _when(column: Column, first: int) -> str:
+    """The step of a column, or the steps of nested axes."""
+    return ", ".join(f"{t + first:g}" for t in column[1:] if t != math.inf)
 
 
 # pictures
@@ -124,13 +163,11 @@ def _pictures(reading: Reading, options: Options) -> tuple[list[Picture], Names,
         longest = max(len(axis) for axis in _steps(graph).values())
         kept = max(1, longest * HELD // operations)
         steps = f"-{kept}:"
-        notes.append(
-            f"{operations} operations are more than a page holds: it has the last {kept} of "
-            f"{longest} steps; mg.Graph(loss).truncate(k) or a shorter run shows others"
-        )
-    shown, note = shown_steps(reading, "ops", steps)
+        sentence = words(options.lang)["too long"]
+        notes.append(sentence.format(operations=operations, kept=kept, steps=longest))
+    shown, left_out = shown_steps(reading, "ops", steps)
     found = [
-        make_picture(names, shown, view, options.blocks, [note] if note else [])
+        make_picture(names, shown, view, options.blocks, [left_out] if left_out else [])
         for view in _views(graph, options)
     ]
     return [found[0], *_different(found, options.view)], names, notes
@@ -168,13 +205,13 @@ def _has_pass(graph: Graph) -> bool:
     return any(y.size == 1 and y._requires_grad for y in graph.outputs)
 
 
-def _why_no_pass(graph: Graph, picture: Picture) -> str:
+def _why_no_pass(graph: Graph, picture: Picture, word: dict[str, str]) -> str:
     if not picture.boxes:
-        return "there is no operation in this graph"
-    shapes = " and ".join(look.shape(y.shape) or "a number" for y in graph.outputs)
+        return word["no operation"]
     if any(y._requires_grad for y in graph.outputs):
-        return f"the output is {shapes}: only a number has a backward pass; add .sum() or a loss"
-    return "nothing here requires a gradient: there is no backward pass to play"
+        shapes = ", ".join(look.shape(y.shape) or word["number"] for y in graph.outputs)
+        return word["no scalar"].format(shapes=shapes)
+    return word["no gradient"]
 
 
 def _entries(picture: Picture) -> int:
@@ -206,27 +243,7 @@ def _parameters(graph: Graph, norms: Norms | None) -> list[dict[str, Any]]:
     ]
 
 
-def _flow(graph: Graph) -> list[dict[str, Any]]:
-    """The verdict on each state, as the reports give it."""
-    if not graph.axes:
-        return []
-    found = flow.gradient_flow(graph, jacobians=False)
-    return [
-        {
-            "state": path.state,
-            "row": path.axis,
-            "verdict": path.verdict,
-            "ratio": _finite(path.mean_ratio),
-        }
-        for path in found.paths
-    ]
-
-
-def _finite(number: float) -> float | None:
-    return float(number) if math.isfinite(number) else None
-
-
-def _opens_at(reading: Reading, infos: _Infos, options: Options) -> int | None:
+def _opens_at(reading: Reading, infos: Infos, options: Options) -> int | None:
     """Where the page opens: at the first highlighted node, or at the last of the steps asked for."""
     known = set(reading.graph.nodes)
     for node in options.highlight:
@@ -250,111 +267,6 @@ def _log(norm: float | None) -> float:
     return math.log10(norm) if norm > 0 else (norm and math.nan) or -math.inf
 
 
-# texts that nodes share
-
-
-class _Infos:
-    """Texts about nodes, each held once: names, expressions, source lines and gradient rules."""
-
-    def __init__(self, reading: Reading, names: Names, options: Options) -> None:
-        self.graph, self.losses = reading.graph, names.losses
-        self.names = options.labels or {}
-        self.infos: list[dict[str, Any]] = []
-        self.lines: list[dict[str, Any]] = []
-        self.rules: list[dict[str, str]] = []
-        self.index: dict[Any, int] = {}
-        self.line_of: dict[Any, int] = {}
-        self.rule_of: dict[Any, int] = {}
-        self.order = {value.key: k for k, value in enumerate(reading.values)}
-
-    def info(self, box: Box, label: str) -> int:
-        """The number of the texts about a box; boxes of different steps share them."""
-        if not box.parts:
-            return -1
-        node, part = box.parts[-1]
-        shape = node.shape if part is None else node.shape[1:]
-        known: tuple[Any, ...] = (
-            box.lanes,
-            label,
-            len(box.parts),
-            node.site,
-            node.name,
-            shape,
-            node.scope,
-        )
-        if not node.source.text:
-            known = (*known, self.numbers(node))
-        if known not in self.index:
-            self.index[known] = len(self.infos)
-            self.infos.append(self.described(box, node, shape))
-        return self.index[known]
-
-    def numbers(self, node: Tensor) -> tuple[str, ...]:
-        """The numbers in an expression that is rebuilt, since there is no source text."""
-        inputs = self.graph.inputs(node)
-        return tuple(repr(x.data) for x in inputs if x.op is None and x.size == 1)
-
-    def described(self, box: Box, node: Tensor, shape: tuple[int, ...]) -> dict[str, Any]:
-        """All that is the same in every step."""
-        name = self.losses.get(node) or naming.label(self.graph, node)
-        if box.lanes:
-            name = box.lanes[-1]
-        expression = naming.expression(self.graph, node) if node.op is not None else ""
-        user = node._scope.called_from if node._scope is not None else None
-        return {
-            "name": look.shorten(self.names.get(name, name), 60),
-            "timed": bool(box.lanes) or node.time is not None,
-            "op": op_name(node), "expression": look.shorten(expression, 300),
-            "operations": len(box.parts), "shape": look.shape(shape), "dtype": str(node.dtype),
-            "size": math.prod(shape), "scope": node.scope,
-            "source": str(node.source) if node.source.line else "",
-            "user": str(user) if user is not None and user.line else "",
-            "lines": self.lines_of(box), "rule": self.rule(node),
-        }  # fmt: skip
-
-    def lines_of(self, box: Box) -> list[int]:
-        """The lines of the program that make a box, that of its last operation first."""
-        nodes = [node for node in reversed(box.nodes) if node.op is not None]
-        return list(dict.fromkeys(self.line(node) for node in nodes))
-
-    def line(self, node: Tensor) -> int:
-        """The number of a line of the program."""
-        source: Source = node.source
-        key = source.file, source.line
-        text = source.text
-        if not text:
-            variable = naming.label(self.graph, node)
-            text = f"{variable} = {naming.expression(self.graph, node)}"
-            key = text, source.line
-        if key not in self.line_of:
-            self.line_of[key] = len(self.lines)
-            function = source.code.co_qualname if source.code is not None else ""
-            found = {"text": look.shorten(text, 200), "line": source.line, "function": function}
-            self.lines.append(found)
-        return self.line_of[key]
-
-    def rule(self, node: Tensor) -> int:
-        """The number of the text of an operation's gradient rules."""
-        if node.op is None:
-            return -1
-        if node.op not in self.rule_of:
-            self.rule_of[node.op] = len(self.rules)
-            rules = [rule for rule in (*node.op.rules, node.op.joint) if rule is not None]
-            text = "\n".join(filter(None, map(_source_of, rules)))
-            self.rules.append({"op": node.op.name, "text": text})
-        return self.rule_of[node.op]
-
-
-def _source_of(rule: Any) -> str:
-    """A rule as it was written, without its decorator."""
-    try:
-        text = textwrap.dedent(inspect.getsource(inspect.unwrap(rule)))
-    except (OSError, TypeError):
-        return ""
-    lines = [line for line in text.splitlines() if not line.startswith("@")]
-    return "\n".join(lines) if len(lines) <= 14 else ""
-
-
 # one view
 
 
@@ -362,7 +274,7 @@ class _View:
     """One view of a graph: templates, and which column looks like which."""
 
     def __init__(
-        self, picture: Picture, norms: Norms | None, options: Options, infos: _Infos, keep: int
+        self, picture: Picture, norms: Norms | None, options: Options, infos: Infos, keep: int
     ) -> None:
         self.picture, self.norms, self.infos, self.keep = picture, norms, infos, keep
         self.first = options.count_from
@@ -385,6 +297,11 @@ class _View:
         self.frames: dict[int | str, list[tuple[Tile, Rect]]] = defaultdict(list)
         for tile, frame in layout.frames.items() if self.texts.framed else ():
             self.frames[self.at[tile.column]].append((tile, frame))
+        self.due = {box: NEVER for box in picture.boxes if not _is_made(box)}
+        for link in picture.links:
+            if link.source in self.due and _is_made(link.target):
+                order = float(infos.order[link.target.parts[-1]])
+                self.due[link.source] = min(self.due[link.source], order)
         self.top = self.highest()
         self.templates: dict[str, Template] = {}
         self.placed: list[list[Any]] = []
@@ -454,7 +371,8 @@ class _View:
         numbers += [_log(self.norm(link)) for link in links]
         template.rows.append(numbers)
         key = ",".join(f"{c:g}" for c in column)
-        self.placed.append([number, round(x, 1), t, key, int(k == GLOBAL)])
+        when = _when(column, self.first) if t is not None else ""
+        self.placed.append([number, round(x, 1), t, key, when, int(k == GLOBAL)])
 
     def is_timed(self, k: int | str) -> bool:
         """Whether a column is a time step."""
@@ -465,20 +383,21 @@ class _View:
         """A box relative to its column."""
         rect = self.rect(box)
         label = self.texts.labels[box]
-        if box.kind == "cell" and box.lanes:
-            label = "\n".join(label.split("\n")[: -len(box.lanes)])
+        states = len(box.lanes) if box.kind == "cell" else 0  # a line for the gradient of each
+        lines = label.split("\n")[: -states or None]
+        inside, rows = self.texts.mask_of((box,))
+        if inside < rows:
+            lines.append(self.infos.word["rows"].format(n=inside, all=rows))
+        label = "\n".join(lines + [""] * states)
         if t is not None:
             label = label.replace(look.subscript(t), "\x00")
-        inside, rows = self.texts.mask_of((box,))
         found = {
             "kind": box.kind, "label": label, "info": self.infos.info(box, label), "at": self.place(rect, x),
             "lanes": [self.texts.name(lane) for lane in box.lanes], "row": box.tile.row.name,
-            "stop": int(bool(box.parts) and box.parts[-1].node.op is not None),
+            "stop": int(_is_made(box)),
             "tags": [self.tag(tag, x) for tag in box.tags],
             "values": self.value_count(box),
         }  # fmt: skip
-        if inside < rows:
-            found["rows"] = f"{inside} of {rows}"
         if self.picture.outputs.intersection(box.parts):
             found["output"] = 1
         return found
@@ -502,21 +421,28 @@ class _View:
         found: dict[str, Any] = {
             "from": self.relative(self.ref[link.source], k),
             "to": self.relative(self.ref[link.target], k),
-            "path": self.path(self.layout.links[link], x),
+            **self.path(self.layout.links[link], x),
         }
         lane = link.lane or self.layout.lanes.get(link, "")
         if lane:
             found["lane"] = self.picture.kind_of_state(lane)
-        words = {"mark": link.mark, "sign": link.sign}
+        marks = {"mark": link.mark, "sign": link.sign}
         if link.lane and link.source.tile != link.target.tile:
-            words["text"] = self.texts.name(link.lane)
-        found |= {key: text for key, text in words.items() if text}
+            marks["text"] = self.texts.name(link.lane)
+        found |= {key: text for key, text in marks.items() if text}
+        if link.sign:
+            found["sign_at"] = self.sign_place(link, x)
         if "mark" in found or "text" in found:
             px, py = self.layout.captions[link]
             found["text_at"] = [round(px - x, 1), round(self.top - py, 1)]
         if link.hidden or link.source.kind == "stub" or link.target.kind == "stub":
             found["dashed"] = 1
         return found
+
+    def sign_place(self, link: Link, x: float) -> list[float]:
+        """Where the sign of an operand stands: beside the arrowhead."""
+        (tx, ty), (dx, dy) = _tip([(px - x, self.top - py) for px, py in self.layout.links[link]])
+        return [round(tx - 5 * dx + 8 * dy, 1), round(ty - 5 * dy - 8 * dx, 1)]
 
     def relative(self, ref: Ref, k: int | str) -> Ref:
         """A box as a column refers to it."""
@@ -525,10 +451,13 @@ class _View:
             return column - k, slot
         return column, slot
 
-    def path(self, path: Path, x: float) -> list[float]:
-        """A spline relative to its column, as one row of numbers."""
+    def path(self, path: Path, x: float) -> dict[str, Any]:
+        """A spline relative to its column: how far it reaches, and as SVG with the arrowhead of
+        either direction."""
         points = _simple([(px - x, self.top - py) for px, py in path])
-        return [round(c, 1) for point in points for c in point]
+        xs = [px for px, _ in points]
+        span = [round(min(xs), 1), round(max(xs), 1)]
+        return {"span": span, "f": _arrow(points), "b": _arrow(points[::-1])}
 
     def frame(self, tile: Tile, frame: Rect, x: float) -> dict[str, Any]:
         """A frame with its heading, without the step."""
@@ -536,9 +465,18 @@ class _View:
         inside, rows = self.texts.mask_of(self.picture.tiles[tile])
         found: dict[str, Any] = {"at": self.place(frame, x), "text": text}
         if tile.row.timed and self.picture.graph.axes:
-            found["timed"] = 1
+            found |= {"timed": 1, "told": self.told_in(tile, frame)}
         if inside < rows:
             found["rows"] = f"{inside} of {rows}"
+        return found
+
+    def told_in(self, tile: Tile, frame: Rect) -> list[int]:
+        """The boxes whose states a heading tells, as many as there is room for."""
+        found, room = [], frame.width - 16 - look.text_width(self.texts.heading(tile), 12)
+        for box in self.picture.tiles[tile]:
+            room -= sum(14 + look.text_width(self.texts.room(name), 12) for name in box.lanes)
+            if box.lanes and box.kind != "cell" and room > 0:
+                found.append(self.ref[box][1])
         return found
 
     # numbers
@@ -572,10 +510,12 @@ class _View:
         return found + (grad.tolist() if grad is not None else [math.nan] * count)
 
     def order(self, box: Box, slot: tuple[int, int]) -> float:
-        """When a box is made, as the difference to the step before: so most numbers are alike."""
-        if not box.parts:
-            return 0.0
-        when = float(self.infos.order[box.parts[-1]])
+        """When a box is made, as the difference to the step before: so most numbers are alike.
+
+        What no operation makes has the order of the first one that takes it: when a pass has come
+        there, it is done with it.
+        """
+        when = self.due[box] if box in self.due else float(self.infos.order[box.parts[-1]])
         before = self.before.get(slot, 0.0)
         self.before[slot] = when
         return when - before
@@ -586,17 +526,45 @@ class _View:
         """Templates and columns; the numbers are in `arrays`, one block for each template."""
         bottom = max([self.top - self.rect(box).corners[1] for box in self.picture.boxes])
         frames = [self.top - frame.corners[1] for frame in self.layout.frames.values()]
-        templates = [
-            {**one.shape, "count": len(one.rows), "width": len(one.rows[0])}
-            for one in self.templates.values()
+        templates = [self.template(one) for one in self.templates.values()]
+        spans = [(x, templates[number]["span"]) for number, x, *_ in self.placed]
+        return {
+            "height": round(max([bottom, *frames]) + 16, 1),
+            "span": [round(min(x + left for x, (left, _) in spans), 1),
+                     round(max(x + right for x, (_, right) in spans), 1)],
+            "templates": templates, "columns": self.placed,
+        }  # fmt: skip
+
+    def template(self, one: Template) -> dict[str, Any]:
+        """A template with how far it reaches, and the place of each of its numbers."""
+        places = itertools.count()
+        boxes = [
+            {
+                **box, "order": next(places), "norm": (norm := next(places)),
+                "states": [next(places) if len(box["lanes"]) > 1 else norm for _ in box["lanes"]],
+                "tags": [{**tag, "norm": next(places)} for tag in box["tags"]],
+                "value": _skip(places, 2 * box["values"] or 3) if box["info"] >= 0 else -1,
+            }
+            for box in one.shape["boxes"]
+        ]  # fmt: skip
+        links = [{**link, "norm": next(places)} for link in one.shape["links"]]
+        rects = [thing["at"] for thing in (*boxes, *one.shape["frames"])]
+        span = [
+            min([x - w / 2 for x, _, w, _ in rects] + [0]),
+            max([x + w / 2 for x, _, w, _ in rects] + [0]),
         ]
-        height = round(max([bottom, *frames]) + 16, 1)
-        return {"height": height, "templates": templates, "columns": self.placed}
+        sizes = {"count": len(one.rows), "width": len(one.rows[0])}
+        return {**one.shape, "boxes": boxes, "links": links, "span": span, **sizes}
 
     def arrays(self) -> list[Array]:
         """The numbers of each template, quantity by quantity."""
         with np.errstate(over="ignore"):
             return [np.array(one.rows, np.float32).T for one in self.templates.values()]
+
+
+def _is_made(box: Box) -> bool:
+    """Whether an operation makes it: a pass stops there."""
+    return bool(box.parts) and box.parts[-1].node.op is not None
 
 
 def _array(part: Part) -> Array:
@@ -609,6 +577,33 @@ def _range(array: Array) -> list[float]:
         return [math.nan] * 3
     with np.errstate(all="ignore"):
         return [float(np.mean(array, dtype=np.float64)), float(array.min()), float(array.max())]
+
+
+def _skip(places: Iterator[int], count: int) -> int:
+    """The first of so many places."""
+    first, *_ = itertools.islice(places, count)
+    return first
+
+
+def _tip(points: Path) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The end of a spline, and the direction in which it gets there."""
+    tip = points[-1]
+    before = next((p for p in reversed(points) if math.dist(p, tip) > 0.5), points[0])
+    length = math.dist(before, tip) or 1.0
+    return tip, ((tip[0] - before[0]) / length, (tip[1] - before[1]) / length)
+
+
+def _arrow(points: Path) -> list[str]:
+    """A spline and the arrowhead at its end, as paths of SVG."""
+    (tx, ty), (dx, dy) = _tip(points)
+    bx, by = tx - HEAD * dx, ty - HEAD * dy
+    corners = [(tx, ty), (bx - 2.7 * dy, by + 2.7 * dx), (bx + 2.7 * dy, by - 2.7 * dx)]
+    first, *rest = map(_pair, (*points[:-1], (bx, by)))
+    return [f"M{first}C{' '.join(rest)}", f"M{'L'.join(map(_pair, corners))}Z"]
+
+
+def _pair(point: tuple[float, float]) -> str:
+    return ",".join(f"{c:.1f}".removesuffix(".0") for c in point)
 
 
 def _simple(path: Path) -> Path:

@@ -51,12 +51,12 @@ def test_the_policy_allows_this_script_and_no_network(tmp_path: Path) -> None:
 
 def test_columns_that_look_alike_share_a_template(tmp_path: Path) -> None:
     data, numbers = held(mg.Graph(recurrent("LSTM", 30)).render(tmp_path / "x.html"))
-    for view in data["graphs"][0]["views"].values():
+    for view in data["books"][0]["views"].values():
         assert len(view["columns"]) >= 30
         assert len(view["templates"]) <= 5
     widths = [
         template["count"] * template["width"]
-        for view in data["graphs"][0]["views"].values()
+        for view in data["books"][0]["views"].values()
         for template in view["templates"]
     ]
     assert sum(widths) == len(numbers)
@@ -111,17 +111,17 @@ def test_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     )
     path = tmp_path / "x.html"
     assert command.main([str(script), "-o", str(path), "--lang", "vi"]) == 0
-    assert held(str(path))[0]["lang"] == "vi"
+    assert held(str(path))[0]["words"]["play"] == "▶ chạy"
     assert str(path) in capsys.readouterr().out
 
 
 def test_it_opens_at_a_highlighted_node(tmp_path: Path) -> None:
     graph = mg.Graph(recurrent("RNN", 6))
     path = graph.render(tmp_path / "x.html", highlight=graph.find(name="h", t=3), steps="2:5")
-    marked = held(path)[0]["graphs"][0]["at"]
+    marked = held(path)[0]["tapes"][0]["at"]
     assert marked is not None
-    earlier = held(graph.render(tmp_path / "y.html", steps="0:2"))[0]["graphs"][0]["at"]
+    earlier = held(graph.render(tmp_path / "y.html", steps="0:2"))[0]["tapes"][0]["at"]
     assert 0 < earlier < marked
-    assert held(graph.render(tmp_path / "z.html"))[0]["graphs"][0]["at"] is None
+    assert held(graph.render(tmp_path / "z.html"))[0]["tapes"][0]["at"] is None
     with pytest.raises(ValueError, match="highlight"):
         graph.render(tmp_path / "x.html", highlight=mg.tensor(1.0))

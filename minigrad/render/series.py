@@ -1,0 +1,193 @@
+"""What a page says of each state over time: how fast its gradient changes, why, and where it fades.
+
+Between two steps the gradient of a state takes many ways.  The strongest one, the widest path in
+the picture of the operations, tells what each operation on it does: its local factor is the norm
+that it hands on along the path over the norm that it has received; what joins from elsewhere is
+the factor of the other paths.  The product of all is the ratio of the two states' norms.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from minigrad import flow, states
+from minigrad.graph import Graph
+from minigrad.render import look
+from minigrad.render.measure import Norms
+from minigrad.render.picture import Box, Link, Picture
+
+FADED = 1e-3  # of the peak: from where on a page says that hardly anything is left
+UNCHANGED = 0.005  # the logarithm of a factor that is not told
+Factors = list[tuple[str, float]]  # what an operation is called, and the logarithm of its factor
+
+
+@dataclass
+class Series:
+    """One state of one row: the boxes that make it with their norms, in the order of the pass."""
+
+    row: str
+    lane: str
+    boxes: list[Box] = field(default_factory=list)
+    norms: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Teller:
+    """How a page tells things: when a box is made, what makes it, its step, its states, words."""
+
+    order: Callable[[Box], float]
+    operation: Callable[[Box], str]
+    when: Callable[[Box], str]
+    lane: Callable[[str], str]
+    word: Mapping[str, str]
+
+
+def series(picture: Picture, norms: Norms, tell: Teller) -> list[dict[str, Any]]:
+    """What is told of each state, first the states h, then the memories c; without states one
+    series for the whole pass."""
+    found = states_over_time(picture, norms, tell)
+    several = len({one.row for one in found}) > 1
+    verdicts = _verdicts(picture.graph)
+    into = defaultdict[Box, list[Link]](list)
+    for link in picture.links:
+        into[link.target].append(link)
+    told = []
+    for one in sorted(found, key=lambda one: look.is_memory(one.lane)):
+        alike = [path for path in verdicts if path.state == one.lane]
+        exact = [path for path in alike if path.axis == one.row]
+        path = next(iter(alike if len(alike) == 1 else exact), None)
+        factors = mean_factors(one, norms, into, tell)
+        name = f"‖∂L/∂{one.lane}ₜ‖" + (f"  {one.row}" if several else "")
+        told.append(
+            {
+                "row": one.row, "lane": one.lane, "name": name,
+                **_verdict(path, factors, tell), **_fading(one, tell),
+            }
+        )  # fmt: skip
+    return told or [{"row": "", "lane": "", "name": tell.word["nodes"], "peak": None}]
+
+
+def _verdict(path: Any, factors: Factors, tell: Teller) -> dict[str, str]:
+    """How the gradient changes from step to step, and why."""
+    if path is None:
+        return {}
+    verdict = tell.word[path.verdict]
+    if math.isfinite(path.mean_ratio):
+        verdict += " " + tell.word["each"].format(r=look.figure(path.mean_ratio))
+    told = [one for one in factors if abs(one[1]) > UNCHANGED or "@" in one[0]]
+    why = [f"{text} ×{look.figure(10**log)}" for text, log in told]
+    return {"verdict": verdict, "why": "= " + " · ".join(why) if why else ""}
+
+
+def _fading(one: Series, tell: Teller) -> dict[str, Any]:
+    """The peak of the norms, and from where on less than a thousandth of it is left."""
+    peak = max((n for n in one.norms if 0 < n < math.inf), default=None)
+    if peak is None:
+        return {"peak": None}
+    kept = max(k for k, n in enumerate(one.norms) if not n < FADED * peak)
+    found = {"peak": math.log10(peak), "faded": tell.word["never"]}
+    if kept + 1 < len(one.boxes):
+        box = one.boxes[kept + 1]
+        found |= {"low": tell.order(box), "faded": tell.word["below"].format(t=tell.when(box))}
+    return found
+
+
+def limits(picture: Picture, norms: Norms, tell: Teller) -> tuple[int, int]:
+    """The decades that hold all norms of the states; of all boxes where there are no states."""
+    told = states_over_time(picture, norms, tell)
+    sizes = [n for one in told for n in one.norms] or [
+        norms.of.get(box, 0.0) for box in picture.boxes
+    ]
+    known = [n for n in sizes if 0 < n < math.inf] or [0.1]
+    highest = math.ceil(math.log10(max(known)) + 1e-9)
+    return min(math.floor(math.log10(min(known))), highest - 1), highest
+
+
+def states_over_time(picture: Picture, norms: Norms, tell: Teller) -> list[Series]:
+    """Every state that is made at two steps or more."""
+    found: dict[tuple[str, str], Series] = {}
+    made = [box for box in picture.boxes if box.parts and box.parts[-1].node.op is not None]
+    timed = [box for box in made if box.tile.row.timed and picture.graph.axes]
+    for box in sorted(timed, key=lambda box: -tell.order(box)):
+        for name, part in box.states:
+            key = box.tile.row.name, tell.lane(name)
+            one = found.setdefault(key, Series(*key))
+            one.boxes.append(box)
+            one.norms.append(norms.parts.get(part, 0.0))
+    return [one for one in found.values() if len(one.boxes) > 1]
+
+
+def _verdicts(graph: Graph) -> Sequence[Any]:
+    """The flow of each state that crosses steps of the outermost time."""
+    outermost = graph.chosen_axes(None)
+    if not any(state.axis in outermost for state in states.find(graph)):
+        return ()
+    return flow.gradient_flow(graph, jacobians=False).paths
+
+
+# why
+
+
+def mean_factors(
+    one: Series, norms: Norms, into: Mapping[Box, Sequence[Link]], tell: Teller
+) -> Factors:
+    """What each operation does to the gradient from one step to the one before, on average."""
+    sums: dict[str, float] = defaultdict(float)
+    count = 0
+    for later, earlier in pairwise(one.boxes):
+        path = strongest_path(later, earlier, norms, into, tell.order)
+        if not path:
+            continue
+        count += 1
+        rest = math.log10(norms.of[earlier] / norms.of[later])
+        for box, handed_on in path:
+            factor = math.log10(handed_on / norms.of[box])
+            sums[tell.operation(box)] += factor
+            rest -= factor
+        sums[tell.word["others"]] += rest
+    return [(text, total / count) for text, total in sums.items()]
+
+
+def strongest_path(
+    later: Box,
+    earlier: Box,
+    norms: Norms,
+    into: Mapping[Box, Sequence[Link]],
+    order: Callable[[Box], float],
+) -> list[tuple[Box, float]]:
+    """The way on which most of the gradient goes back from one box to an earlier one.
+
+    It is the widest one: its least norm is the largest.  Given as its boxes, each with the norm
+    that it hands on; empty if there is no way, or one whose norms are zero or not finite.
+    """
+    widest = {later: math.inf}
+    came: dict[Box, tuple[Box, float]] = {}
+    ahead = [(-order(later), 0, later)]
+    first = order(earlier)
+    while ahead:
+        _, _, box = heapq.heappop(ahead)
+        if box is earlier:
+            break
+        for link in into.get(box, ()):
+            source, size = link.source, norms.of.get(link, 0.0)
+            if not 0 < size < math.inf or not source.parts or order(source) < first:
+                continue
+            if source not in widest:
+                heapq.heappush(ahead, (-order(source), len(widest), source))
+            width = min(widest[box], size)
+            if width > widest.get(source, 0.0):
+                widest[source] = width
+                came[source] = box, size
+    path: list[tuple[Box, float]] = []
+    box = earlier
+    while box in came:
+        path.append(came[box])
+        box = came[box][0]
+    finite = all(0 < norms.of.get(one, 0.0) < math.inf for one in (later, earlier, *widest))
+    return path[::-1] if finite and box is later else []
