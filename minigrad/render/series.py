@@ -80,8 +80,7 @@ def _verdict(path: Any, factors: Factors, tell: Teller) -> dict[str, str]:
     verdict = tell.word[path.verdict]
     if math.isfinite(path.mean_ratio):
         verdict += " " + tell.word["each"].format(r=look.figure(path.mean_ratio))
-    told = [one for one in factors if abs(one[1]) > UNCHANGED or "@" in one[0]]
-    why = [f"{text} ×{look.figure(10**log)}" for text, log in told]
+    why = [f"{text} ×{look.figure(10**log)}" for text, log in factors]
     return {"verdict": verdict, "why": "= " + " · ".join(why) if why else ""}
 
 
@@ -137,8 +136,12 @@ def _verdicts(graph: Graph) -> Sequence[Any]:
 def mean_factors(
     one: Series, norms: Norms, into: Mapping[Box, Sequence[Link]], tell: Teller
 ) -> Factors:
-    """What each operation does to the gradient from one step to the one before, on average."""
+    """What each operation does to the gradient from one step to the one before, on average.
+
+    Of those that leave it as it is only products with matrices are told.
+    """
     sums: dict[str, float] = defaultdict(float)
+    products: set[str] = set()
     count = 0
     for later, earlier in pairwise(one.boxes):
         path = strongest_path(later, earlier, norms, into, tell.order)
@@ -148,10 +151,14 @@ def mean_factors(
         rest = math.log10(norms.of[earlier] / norms.of[later])
         for box, handed_on in path:
             factor = math.log10(handed_on / norms.of[box])
-            sums[tell.operation(box)] += factor
+            text = tell.operation(box)
+            sums[text] += factor
+            if box.kind == "matmul":
+                products.add(text)
             rest -= factor
         sums[tell.word["others"]] += rest
-    return [(text, total / count) for text, total in sums.items()]
+    means = [(text, total / count) for text, total in sums.items()]
+    return [one for one in means if abs(one[1]) > UNCHANGED or one[0] in products]
 
 
 def strongest_path(
