@@ -10,10 +10,14 @@ once more with its gradients clipped at every boundary between steps.
 Then an RNN, an LSTM and a GRU are trained to say at the end what sign the first number had, and
 measured again: which of them has learnt to keep a gradient?
 
+sliders.html is a page in which one plays the passes of an RNN and of an LSTM side by side, with
+sliders for the gain, the scale of the inputs and the forget bias.
+
 --gain G adds an RNN of another gain, --cell module:Class the strip of your own cell, made as
 Class(D, H).  --frames DIR makes a flip-book of one backward pass, a picture for each step back.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +30,7 @@ from demos.tasks import load_cell
 from demos.training import descend
 
 INPUT, HIDDEN, BATCH, LONGEST = 2, 16, 4, 2000
+GAINS, SCALES, BIASES = (0.5, 0.8, 1.0, 1.5, 3.0), (0.01, 0.1, 0.3, 1.0, 3.0), (0.0, 1.0, 2.0, 4.0)
 TRAINED = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
 CAPTIONS = {
     "RNN 0.5": "a row of cups, each hands on a drop: nothing reaches the first",
@@ -147,6 +152,20 @@ def captioned(title: str) -> str:
     return f"{title}: {say(CAPTIONS[title])}" if title in CAPTIONS else title
 
 
+def sliders(T: int, seed: int) -> Any:
+    """An RNN and an LSTM side by side, at each gain, input scale and forget bias."""
+
+    @cache
+    def graph(cell: Any, setting: float, scale: float) -> mg.Graph:
+        mg.seed(seed)
+        return graph_of(cell(setting), T, seed, scale)
+
+    def both(gain: float, input_scale: float, forget_bias: float) -> dict[str, mg.Graph]:
+        return {"RNN": graph(rnn, gain, input_scale), "LSTM": graph(lstm, forget_bias, input_scale)}
+
+    return mg.compare(both, gain=GAINS, input_scale=SCALES, forget_bias=BIASES)
+
+
 def main(args) -> list[cli.Table]:
     T = args.T or (8 if args.quick else 30)
     check_length(T)
@@ -189,6 +208,7 @@ def main(args) -> list[cli.Table]:
     args.out.plot("curves.png", draw, (8, 5))
     strips = mg.compare({captioned(title): graph for title, graph in graphs.items()})
     args.out.graph("flow.svg", strips, steps="0:4,-4:" if T > 12 else "all")
+    args.out.graph("sliders.html", sliders(min(T, 30), args.seed))
     if args.frames:
         book = graph_of(rnn(0.5), min(T, 12), args.seed, args.scale)
         args.out.frames(args.frames, book, view="cells")

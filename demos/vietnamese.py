@@ -46,7 +46,8 @@ huấn luyện, chiều sâu không mang lại gì: điều đó được nói t
 
 Mỗi bước lùi nhân gradient với W_hh và với φ′.  Các ô để nguyên như khi được tạo: Vanilla RNN với độ
 khuếch đại 0.5, 1 và 3, LSTM, GRU; rồi LSTM và GRU với một bias được đổi; rồi RNN bị cắt gradient.
-Cuối cùng là ba mạng đã được huấn luyện.""",
+Cuối cùng là ba mạng đã được huấn luyện.  sliders.html là một trang có thanh trượt cho độ khuếch đại,
+cỡ của đầu vào và bias của cổng quên.""",
     "long_memory": """Trí nhớ dài: ô nào còn học được điều đã thấy T bước trước?""",
     "clipping": """Cắt gradient: ba cách chữa gradient nổ, trên một bài toán giải được.
 

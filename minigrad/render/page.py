@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
 from minigrad.render.options import Options
-from minigrad.render.tape import Tape, joint_scale, tape
+from minigrad.render.tape import HELD, Tape, joint_scale, tape
 from minigrad.render.words import words
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -68,6 +68,12 @@ def make_page(
     """
     graphs = {id(graph): graph for setting in settings for graph in setting.values()}
     number = {key: k for k, key in enumerate(graphs)}
+    operations = sum(node.op is not None for graph in graphs.values() for node in graph.nodes)
+    if knobs and operations > HELD:
+        raise ValueError(
+            f"{len(settings)} settings have {operations} operations, more than the {HELD} that a "
+            "page holds; give fewer values, or graphs of fewer steps"
+        )
     tapes = [tape(graph, options) for graph in graphs.values()]
     books: dict[str, int] = {}
     told, start = [], 0

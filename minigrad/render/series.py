@@ -29,10 +29,14 @@ Factors = list[tuple[str, float]]  # what an operation is called, and the logari
 
 @dataclass
 class Series:
-    """One state of one row: the boxes that make it with their norms, in the order of the pass."""
+    """One state of one row: the boxes that make it with their norms, in the order of the pass.
+
+    memory: it is one that is only added to and scaled, as the c of an LSTM.
+    """
 
     row: str
     lane: str
+    memory: bool
     boxes: list[Box] = field(default_factory=list)
     norms: list[float] = field(default_factory=list)
 
@@ -49,7 +53,7 @@ class Teller:
 
 
 def series(picture: Picture, norms: Norms, tell: Teller) -> list[dict[str, Any]]:
-    """What is told of each state, first the states h, then the memories c; without states one
+    """What is told of each state, first the memories c, then the states h; without states one
     series for the whole pass."""
     found = states_over_time(picture, norms, tell)
     several = len({one.row for one in found}) > 1
@@ -58,7 +62,7 @@ def series(picture: Picture, norms: Norms, tell: Teller) -> list[dict[str, Any]]
     for link in picture.links:
         into[link.target].append(link)
     told = []
-    for one in sorted(found, key=lambda one: look.is_memory(one.lane)):
+    for one in sorted(found, key=lambda one: not one.memory):
         alike = [path for path in verdicts if path.state == one.lane]
         exact = [path for path in alike if path.axis == one.row]
         path = next(iter(alike if len(alike) == 1 else exact), None)
@@ -116,7 +120,7 @@ def states_over_time(picture: Picture, norms: Norms, tell: Teller) -> list[Serie
     for box in sorted(timed, key=lambda box: -tell.order(box)):
         for name, part in box.states:
             key = box.tile.row.name, tell.lane(name)
-            one = found.setdefault(key, Series(*key))
+            one = found.setdefault(key, Series(*key, name in picture.memories))
             one.boxes.append(box)
             one.norms.append(norms.parts.get(part, 0.0))
     return [one for one in found.values() if len(one.boxes) > 1]

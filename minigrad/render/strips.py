@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from minigrad.backward import backward_steps, begin
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
 from minigrad.render.draw import canvas_of, fitted, page_size, plan, save
 from minigrad.render.options import Options, PictureOptions, checked
-from minigrad.render.page import Page, is_page, make_page
+from minigrad.render.page import Knob, Page, is_page, make_page
 from minigrad.render.paint import Canvas, Drawing, text_item, wrapped
 from minigrad.render.texts import colour_bar
+
+SETTINGS = 400  # of the sliders of one page
 
 
 class Comparison:
@@ -75,9 +79,94 @@ class Comparison:
         return make_page([self.graphs], checked("page", **{"view": "cells", **options}))
 
 
-def compare(graphs: Mapping[str, Graph]) -> Comparison:
-    """Strips one above another, on one scale of colours: `compare({"RNN": graph,
-    ...}).render(path)`."""
+class Sweep:
+    """Graphs at each setting of a grid: a page with a slider for each setting."""
+
+    def __init__(self, make: Callable[..., Any], grid: Mapping[str, Iterable[Any]]) -> None:
+        self.knobs = [Knob(name, tuple(values)) for name, values in grid.items()]
+        for knob in self.knobs:
+            if not knob.values or isinstance(grid[knob.name], str):
+                raise ValueError(
+                    f"compare: {knob.name}= takes the values of a slider, as [0.5, 1, 2]; "
+                    f"found {grid[knob.name]!r}"
+                )
+        count = math.prod(len(knob.values) for knob in self.knobs)
+        if count > SETTINGS:
+            sizes = " × ".join(str(len(knob.values)) for knob in self.knobs)
+            raise ValueError(
+                f"compare: {sizes} values are {count} settings, more than the {SETTINGS} that a "
+                "page holds; give fewer values"
+            )
+        combinations = itertools.product(*(knob.values for knob in self.knobs))
+        self.settings = [self.made(make, values) for values in combinations]
+        if len({tuple(setting) for setting in self.settings}) > 1:
+            titles = [list(setting) for setting in self.settings]
+            raise ValueError(
+                "compare: the function must give graphs of the same titles at every setting; "
+                f"found {titles[0]} and {next(t for t in titles if t != titles[0])}"
+            )
+
+    def made(self, make: Callable[..., Any], values: Sequence[Any]) -> dict[str, Graph]:
+        """The graphs by title at one setting."""
+        setting = {knob.name: value for knob, value in zip(self.knobs, values, strict=True)}
+        made = make(**setting)
+        graphs = {"": made} if isinstance(made, Graph) else made
+        fine = isinstance(graphs, Mapping) and all(isinstance(g, Graph) for g in graphs.values())
+        if not fine or not graphs:
+            raise ValueError(
+                f"compare: the function must give an mg.Graph, or mg.Graphs by title; at {setting} "
+                f"it gave {made!r}"
+            )
+        return dict(graphs)
+
+    def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
+        """Write the page; returns its path.  A path of a picture is refused: pictures have no
+        sliders."""
+        graphviz_run.check(path, graphviz_run.PAGES)
+        if not is_page(path):
+            raise ValueError(f"compare: sliders are on a page, as 'x.html'; found {str(path)!r}")
+        return self.page(**options).save(path)
+
+    def page(self, **options: Unpack[PictureOptions]) -> Page:
+        """The page with its sliders, which opens at the middle of each."""
+        knobs = [knob._replace(at=(len(knob.values) - 1) // 2) for knob in self.knobs]
+        asked = checked("page", **{"view": "cells", **options})
+        return make_page(self.settings, asked, knobs)
+
+
+@overload
+def compare(graphs: Mapping[str, Graph], /) -> Comparison: ...
+@overload
+def compare(
+    graphs: Callable[..., Graph | Mapping[str, Graph]], /, **grid: Iterable[Any]
+) -> Sweep: ...
+def compare(graphs: Any, /, **grid: Iterable[Any]) -> Comparison | Sweep:
+    """Several graphs on one scale of colours, as strips or side by side; or sliders.
+
+    `compare({"RNN": graph, ...}).render(path)` draws strips one above another, and in a file that
+    ends in .html a page that plays all at once.
+
+    `compare(make, gain=[0.5, 1, 2], scale=[0.1, 1]).render("x.html")` is a page with a slider for
+    each setting: `make(gain=..., scale=...)` is called once for each combination, and gives a
+    graph, or graphs by title to stand side by side.  All are recorded, so the page needs no
+    program behind it; a graph that `make` gives again (from a cache) is held once.  Raises
+    ValueError for a grid of more than 400 settings or 250 000 operations.
+
+    >>> import minigrad as mg
+    >>> def power(w):
+    ...     w, h = mg.tensor(w, requires_grad=True, name="w"), mg.tensor(0.9)
+    ...     for t in range(3):
+    ...         with mg.time_step(t): h = w * h
+    ...     return mg.Graph(h)
+    >>> len(compare(power, w=[0.5, 1.0, 2.0]).settings)
+    3
+    """
+    if callable(graphs) and not isinstance(graphs, Mapping):
+        if not grid:
+            raise ValueError("compare: a function needs the values of its settings, as gain=[1, 2]")
+        return Sweep(graphs, grid)
+    if grid:
+        raise TypeError(f"compare: {next(iter(grid))}= takes a function of it in place of graphs")
     return Comparison(graphs)
 
 

@@ -66,7 +66,6 @@ class Tape:
     arrays: list[Array]
     scale: list[float]
     limits: tuple[int, int]
-    operations: int
 
 
 def tape(graph: Graph, options: Options) -> Tape:
@@ -105,7 +104,6 @@ def tape(graph: Graph, options: Options) -> Tape:
         [array for view in views.values() for array in view.arrays()],
         _scale(norms, options),
         limits(first, measured, teller) if measured else (-1, 0),
-        sum(node.op is not None for node in graph.nodes),
     )
 
 

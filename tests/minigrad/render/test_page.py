@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -18,7 +19,10 @@ import pytest
 import minigrad as mg
 from minigrad.render import __main__ as command
 from minigrad.render.page import TEMPLATE
+from minigrad.render.words import WORDS
 from tests.minigrad.render.networks import recurrent
+
+VERDICTS = ("vanishing", "exploding", "healthy", "cut", "cancels", "not finite", "unknown")
 
 
 def held(path: str) -> tuple[dict[str, Any], Any]:
@@ -38,6 +42,28 @@ def test_the_script_is_javascript() -> None:
     )
     done = subprocess.run([node, "--check", "-"], input=script.encode(), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_the_template_stays_readable() -> None:
+    lines = TEMPLATE.read_text(encoding="utf-8").splitlines()
+    assert len(lines) < 900
+    assert max(map(len, lines)) <= 120
+
+
+def test_every_word_is_there_in_both_languages_and_used() -> None:
+    for english, vietnamese in WORDS.values():
+        assert english.strip()
+        assert vietnamese.strip()
+        filled = [set(re.findall(r"{\w+}", text)) for text in (english, vietnamese)]
+        assert filled[0] == filled[1]
+    render = Path(TEMPLATE).parent
+    written = [path.read_text("utf-8") for path in render.iterdir() if path.is_file()]
+    code = "\n".join(text for text in written if "WORDS = {" not in text)
+    asked = set(re.findall(r'\bsay\("([^"]+)"[,)]', code))
+    assert asked <= WORDS.keys()
+    quoted = set(re.findall(r'"([^"\n]*)"', code)) | set(re.findall(r'id: "(\w+)"', code))
+    kept = {f"help.{name}" for name in quoted} | quoted | set(VERDICTS)
+    assert WORDS.keys() <= kept
 
 
 def test_the_policy_allows_this_script_and_no_network(tmp_path: Path) -> None:
@@ -125,3 +151,56 @@ def test_it_opens_at_a_highlighted_node(tmp_path: Path) -> None:
     assert held(graph.render(tmp_path / "z.html"))[0]["tapes"][0]["at"] is None
     with pytest.raises(ValueError, match="highlight"):
         graph.render(tmp_path / "x.html", highlight=mg.tensor(1.0))
+
+
+def power(w: float, steps: int = 3) -> mg.Graph:
+    """h = w h, so many times."""
+    weight, h = mg.tensor(w, requires_grad=True, name="w"), mg.tensor(0.9)
+    for t in range(steps):
+        with mg.time_step(t):
+            h = weight * h
+    return mg.Graph(h)
+
+
+def test_settings_share_what_is_alike_and_hold_a_graph_once(tmp_path: Path) -> None:
+    cached = functools.cache(power)
+    sweep = mg.compare(lambda w, other: {"power": cached(w)}, w=[0.5, 1, 2], other=["a", "b"])
+    data, _ = held(sweep.render(tmp_path / "x.html"))
+    assert len(data["books"]) == 1
+    assert len(data["tapes"]) == 3
+    assert [one[0][1] for one in data["settings"]] == [0, 0, 1, 1, 2, 2]
+    assert [knob["name"] for knob in data["knobs"]] == ["w", "other"]
+    assert [knob["values"] for knob in data["knobs"]] == [["0.5", "1", "2"], ["a", "b"]]
+
+
+def test_a_page_of_settings_is_bounded(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="21 × 21 values are 441 settings"):
+        mg.compare(power, w=range(21), steps=range(21))
+    long = mg.compare(lambda k: power(0.5, 130_000), k=[1, 2])
+    with pytest.raises(ValueError, match="260000 operations"):
+        long.render(tmp_path / "x.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "grid", "message"),
+    [
+        (power, {}, "needs the values"),
+        (power, {"w": []}, "w= takes the values"),
+        (power, {"w": "0.5"}, "w= takes the values"),
+        (lambda w: w, {"w": [0.5]}, "must give an mg.Graph"),
+        (lambda w: {}, {"w": [0.5]}, "must give an mg.Graph"),
+        (lambda w: {str(w): power(w)}, {"w": [0.5, 1]}, "same titles"),
+    ],
+)
+def test_what_is_no_grid_is_refused(make: Any, grid: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        mg.compare(make, **grid)
+
+
+def test_sliders_are_on_pages_only(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="sliders are on a page"):
+        mg.compare(power, w=[0.5]).render(tmp_path / "x.svg")
+    with pytest.raises(TypeError, match="w= takes a function"):
+        mg.compare({"a": power(0.5)}, w=[0.5])  # type: ignore[call-overload]
+    assert "iframe" in mg.compare(power, w=[0.5]).page()._repr_html_()

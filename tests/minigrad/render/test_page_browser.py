@@ -229,6 +229,96 @@ def test_two_graphs_stand_at_one_step_on_one_scale(browser: Any, tmp_path: Path)
         assert "≤ 0.001" in page.text(".stage:nth-of-type(2)")
 
 
+def test_sliders_show_the_graph_of_each_setting(browser: Any, tmp_path: Path) -> None:
+    def make(gain: float, scale: float) -> dict[str, mg.Graph]:
+        mg.seed(0)
+        cell = nn.RNNCell(2, 4)
+        cell.W_hh.data = gain * cell.W_hh.data
+        xs = scale * np.random.default_rng(0).standard_normal((5, 1, 2))
+        ys, _ = nn.Unroll(cell)(xs)
+        return {"RNN": mg.Graph((ys[-1] ** 2).mean()), "clipped": mg.Graph(ys[-1].sum())}
+
+    gains, scales = [0.5, 1.0, 3.0], [0.1, 1.0]
+    path = mg.compare(make, gain=gains, scale=scales).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        page.press("Shift+ArrowRight", "Shift+ArrowRight", "Shift+ArrowRight")
+        sliders = page.tab.locator("#knobs input")
+        for i, gain in enumerate(gains):
+            for k, scale in enumerate(scales):
+                sliders.nth(0).fill(str(i))
+                sliders.nth(1).fill(str(k))
+                assert page.text("#knobs").split() == ["gain", f"{gain:g}", "scale", f"{scale:g}"]
+                graph = make(gain, scale)["RNN"]
+                (state,) = graph.states
+                expected = norm(mg.grad(graph.outputs[0], [state.nodes[(2,)]])[0])
+                assert dict(told(page))["h2"] == pytest.approx(expected, rel=2e-3)
+                assert page.look("location.hash") == f"#at=2&gain={gain:g}&scale={scale:g}"
+                assert page.look("stages.map((stage) => stage.stop.t)") == [2, 2]
+    with opened(browser, path, at="#at=1&gain=3") as page:
+        assert page.text("#knobs").split()[:2] == ["gain", "3"]
+        assert "t = 1 " in page.text("#status")
+
+
+def test_other_nodes_of_a_step_are_looked_at_by_keys(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 4)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        page.press("End")
+        seen = set()
+        for _ in range(page.look("here().stop.column.vertices.length")):
+            page.press("ArrowDown")
+            seen.add(page.text("#panel h2"))
+            assert page.text("#said").split(",")[0] in page.text("#panel h2")
+        assert len(seen) >= 5
+        page.press("ArrowDown", "ArrowUp", "Escape")
+        assert page.look("here().chosen") is None
+
+
+def test_the_strip_says_where_and_why_a_gradient_fades(browser: Any, tmp_path: Path) -> None:
+    mg.seed(0)
+    ys, _ = nn.RNN(2, 8)(np.random.default_rng(0).standard_normal((30, 1, 2)))
+    graph = mg.Graph((ys[-1] ** 2).mean())
+    (state,) = graph.states
+    sizes = [norm(g) for g in mg.grad(graph.outputs[0], list(state.nodes.values()))]
+    faded = max(t for t, size in enumerate(sizes) if size < max(sizes) / 1000)
+    with opened(browser, graph.render(tmp_path / "x.html")) as page:
+        assert "tanh(a) ×0." in page.text(".why")
+        assert f"from t = {faded} back" in page.text(".caption")
+        page.tab.click(".caption .link")
+        assert f"t = {faded} " in page.text("#status")
+        page.press("p")
+        assert page.tab.locator(".why, .verdict, .link").count() == 0
+
+
+def test_a_drag_and_the_wheel_move_the_picture(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 20)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        box = page.tab.locator(".stage svg").bounding_box()
+        x, y = box["x"] + 300, box["y"] + 40
+        before = page.look("here().camera.x * here().camera.k")
+        page.tab.mouse.move(x, y)
+        page.tab.mouse.down()
+        page.tab.mouse.move(x + 150, y, steps=5)
+        page.tab.mouse.up()
+        after = page.look("here().camera.x * here().camera.k")
+        assert before - after == pytest.approx(150, abs=2)
+        scale = page.look("here().camera.k")
+        page.tab.mouse.wheel(0, -300)
+        page.tab.wait_for_timeout(100)
+        assert page.look("here().camera.k") > scale
+        page.press("0")
+        assert page.look("here().camera.k") == page.look("here().fit")
+
+
+def test_lecture_mode(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("RNN", 6)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        page.press("l")
+        assert page.look("document.body.classList.contains('lecture')")
+        assert page.look("parseFloat(getComputedStyle(document.body).fontSize)") >= 18
+        page.press("l")
+        assert not page.look("document.body.classList.contains('lecture')")
+
+
 def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
     evil = "</script><b id=evil>]]>&lt;\"'\\"
     w = mg.tensor(np.ones((2, 2)), requires_grad=True, name=evil)
