@@ -31,6 +31,7 @@ from minigrad.render.routes import Routes
 from minigrad.render.rows import set_rows
 from minigrad.render.series import Teller, limits, series
 from minigrad.render.splines import Path
+from minigrad.render.typeset import pieces
 from minigrad.render.words import note, words
 from minigrad.tensor import Array
 
@@ -390,7 +391,7 @@ class _View:
         if t is not None:
             label = label.replace(look.subscript(t), "\x00")
         found = {
-            "kind": box.kind, "label": label, "info": self.infos.info(box, label), "at": self.place(rect, x),
+            "kind": box.kind, "label": _typeset(label), "info": self.infos.info(box, label), "at": self.place(rect, x),
             "lanes": [self.texts.name(lane) for lane in box.lanes], "row": box.tile.row.name,
             "stop": int(_is_made(box)),
             "tags": [self.tag(tag, x) for tag in box.tags],
@@ -404,7 +405,7 @@ class _View:
         """A tag; in a cell it has no place."""
         rect = self.layout.tags.get(tag)
         return {
-            "label": self.texts.tag(tag), "name": tag.name,
+            "label": _typeset(self.texts.tag(tag)), "name": tag.name,
             "grad": int(tag.parameter._requires_grad),
             "at": self.place(rect, x) if rect is not None else None,
         }  # fmt: skip
@@ -558,6 +559,15 @@ class _View:
         """The numbers of each template, quantity by quantity."""
         with np.errstate(over="ignore"):
             return [np.array(one.rows, np.float32).T for one in self.templates.values()]
+
+
+def _typeset(text: str) -> str:
+    """A text in which a \x01 stands before and behind what hangs below the line."""
+    lines = [
+        "".join(f"\x01{piece.text}\x01" if piece.below else piece.text for piece in pieces(line))
+        for line in text.split("\n")
+    ]
+    return "\n".join(lines)
 
 
 def _is_made(box: Box) -> bool:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from minigrad.language import say
+
 LANGUAGES = ("en", "vi")
+
+VERDICTS = ("vanishing", "exploding", "healthy", "cut", "cancels", "not finite", "unknown")
 
 # key of a word: English, Vietnamese; {a} is filled in when it is shown
 WORDS = {
@@ -88,13 +92,6 @@ WORDS = {
         "never below a thousandth of its peak",
         "không bao giờ dưới một phần nghìn của đỉnh",
     ),
-    "vanishing": ("vanishing", "triệt tiêu"),
-    "exploding": ("exploding", "bùng nổ"),
-    "healthy": ("healthy", "ổn định"),
-    "cut": ("cut", "bị cắt"),
-    "cancels": ("cancels", "triệt tiêu lẫn nhau"),
-    "not finite": ("not finite", "không hữu hạn"),
-    "unknown": ("unknown", "không rõ"),
     # predict, then reveal
     "question": (
         "{name} is {norm}. One step earlier, at t = {t}, the gradient is …",
@@ -158,4 +155,5 @@ def note(text: str, lang: str) -> str:
 def words(lang: str) -> dict[str, str]:
     """All words in one language."""
     number = LANGUAGES.index(lang)
-    return {key: texts[number] for key, texts in WORDS.items()}
+    found = {key: texts[number] for key, texts in WORDS.items()}
+    return found | {name: name if lang == "en" else say[name] for name in VERDICTS}
