@@ -19,7 +19,8 @@ class Changes:
     """Changes of leaves and of attributes, made together by `commit`.
 
     Each method checks its values and computes what will be set; it changes nothing.  `commit` runs
-    no line of Python, so an interrupt or a warning that is an error finds all changes made, or none.
+    no line of Python, so that after an interrupt, or a warning that is an error, either all changes
+    are made or none.
 
     >>> import minigrad as mg
     >>> a, b = mg.tensor(1.0), mg.tensor(2.0)

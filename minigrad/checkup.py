@@ -135,8 +135,8 @@ def checkup(
     Parameters that get no gradient, and the line of the cut; parameters that several layers share;
     steps that the loss ignores; where a gradient dies; gates and units saturated or dead in more
     than 95 % of their entries; a softmax over time or the batch; padding that is read; the
-    program's own rules against finite differences; history of an earlier loss; two dtypes; numbers that are
-    not finite.  Nothing where all is well.
+    program's own rules against finite differences; history of an earlier loss; two dtypes; numbers
+    that are not finite.  Nothing where all is well.
 
     parameters: a module, an optimiser, or parameters (a list, or a dict by name) of which the loss
     should depend on all; by default those of the modules and optimisers in the variables of

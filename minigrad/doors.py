@@ -1,4 +1,4 @@
-"""Doors out of the graph: which call takes a tensor's numbers, and what to write to keep the history.
+"""Doors out of the graph: which call takes a tensor's numbers, and what keeps the history.
 
 NumPy and Python ask a tensor for its numbers through `__array__` and `__float__`, and do not say
 what for.  The instruction of the caller says it: `a[i] = t` is another one than `float(t)`.

@@ -91,7 +91,7 @@ def _why_none(graph: Graph, x: Tensor) -> str:
 
 
 def _culprit(path: list[Link], kind: str, huge: float) -> Link | None:
-    """The operation where the gradient first became what it is; of a finite one, where it grew most."""
+    """Where the gradient first became NaN, infinite or zero; or else, where it grew most."""
     if kind in ("finite", "huge"):
         return min(path, key=_growth, default=None)
     return next((link for link in path if _kind(link.sends, huge) == kind), None)

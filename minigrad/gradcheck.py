@@ -1,9 +1,10 @@
-"""Compare gradients with central differences, in float64.  Imports `functional`, `flow` (watch) and the engine."""
+"""Compare gradients with central differences, in float64."""
 
 from __future__ import annotations
 
 import functools
 import itertools
+import operator
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -20,16 +21,20 @@ from minigrad.scope import recorded
 from minigrad.tensor import Array, Tensor
 from minigrad.watch import watch
 
-DIRECTIONS = 3  # random ones in each input
-ENTRIES = 1000  # of the worst input, among which the wrong one is looked for
+DIRECTIONS = 3  # random directions that are compared in each input
+ENTRIES = 1000  # entries of the worst input that are compared after a failure, to name one
 
 
 class GradcheckError(AssertionError):
-    """A gradient that disagrees with central differences, or a function that is not deterministic."""
+    """A gradient differs from the central difference, or two calls of the function differ."""
 
 
 class Entry(NamedTuple):
-    """One derivative that was compared: of which input, at which index (`at`; None: along a random direction), when."""
+    """One derivative that was compared.
+
+    name: of which input.  at: the index of the entry, or None for a random direction.  t: the time
+    step in which the input was used, where it is known.
+    """
 
     name: str
     at: tuple[int, ...] | None
@@ -39,17 +44,22 @@ class Entry(NamedTuple):
 
     @property
     def error(self) -> float:
-        """The difference; relative where the derivative is greater than 1."""
+        """The difference of the two numbers, relative where the derivative is greater than 1."""
         difference = abs(self.analytic - self.numeric) / max(1.0, abs(self.numeric))
         return difference if np.isfinite(difference) else np.inf
 
     def __str__(self) -> str:
-        where = f"{self.name}{list(self.at) if self.at else ''}{'' if self.t is None else f', t = {self.t}'}"
-        return f"{self.error:.0e} at {where}: analytic {self.analytic:.10g}, numeric {self.numeric:.10g}"
+        where = self.name
+        if self.at:
+            where += str(list(self.at))
+        if self.t is not None:
+            where += f", t = {self.t}"
+        both = f"analytic {self.analytic:.10g}, numeric {self.numeric:.10g}"
+        return f"{self.error:.0e} at {where}: {both}"
 
 
 class Report(NamedTuple):
-    """What a check found: the worst entry of all that were compared, and how many those were."""
+    """The result of a check: the entry with the greatest error, and how many were compared."""
 
     worst: Entry
     checked: int
@@ -70,13 +80,15 @@ def gradcheck(
 ) -> Report:
     """Check the gradients of fn(*inputs) against  (f(x + εv) − f(x − εv)) / 2ε  in float64.
 
-    inputs: one argument or a tuple of them: arrays, tensors, or nested tuples, lists and dicts; every floating one is
-    checked, as a float64 copy.  A function without parameters uses the given tensors by itself: the parameters of a
-    module, as in `gradcheck(lambda: loss(net(x)), net)`; they hold float64 copies while the check runs.
-    full: compare every entry; otherwise random directions, and on failure entries of the worst input, to name one.
+    inputs: one argument or a tuple of arguments; each may be an array, a tensor, or a nested tuple,
+    list or dict.  Every floating array is checked, as a float64 copy.  If fn has no parameters, it
+    uses the given tensors by itself, such as the parameters of a module in
+    `gradcheck(lambda: loss(net(x)), net)`; they hold float64 copies while the check runs.
+    full: compare every entry.  Otherwise random directions are compared and, after a failure, the
+    entries of the worst input, so that the error names one.
     sample: compare only so many of the inputs, drawn with the seed.
-    Raises GradcheckError with the worst entry (input, index, time step, analytic, numeric) when the error is above the
-    tolerance (relative where the derivative is greater than 1), or when two calls of fn give different numbers.
+    Raises GradcheckError with the worst entry (input, index, time step, analytic, numeric) if its
+    error is above the tolerance, or if two calls of fn give different numbers.
 
     >>> import minigrad as mg, numpy as np
     >>> mg.gradcheck(lambda x, w: np.tanh(x @ w), (np.eye(2), np.ones((2, 3)))).checked
@@ -85,16 +97,16 @@ def gradcheck(
     with _float64(fn, inputs) as (arguments, leaves):
         loss, again = (_evaluated(fn, arguments) for _ in range(2))
         if not np.array_equal(loss.data, again.data, equal_nan=True):
+            both = f"{loss.item():.10g} and {again.item():.10g}"
             raise GradcheckError(
-                f"the function is not deterministic: two calls gave {loss.item():.10g} and {again.item():.10g}; "
+                f"the function is not deterministic: two calls gave {both}; "
                 "seed its random numbers inside it, or switch dropout off"
             )
-        found = (
-            grad(loss, [*leaves.values()], allow_unused=True)
-            if loss.requires_grad
-            else [None] * len(leaves)
-        )
-        grads = {name: 0.0 if dx is None else dx.data for name, dx in zip(leaves, found)}
+        grads = dict.fromkeys(leaves, np.zeros(()))
+        if loss.requires_grad:
+            for name, dx in zip(leaves, grad(loss, [*leaves.values()], allow_unused=True)):
+                if dx is not None:
+                    grads[name] = dx.data
 
         def value() -> float:
             return _evaluated(fn, arguments).item()
@@ -105,15 +117,12 @@ def gradcheck(
 
         chosen = _drawn(leaves, sample, seed)
         compared = [entry(*direction) for direction in _directions(chosen, None if full else seed)]
-        worst = max(
-            compared, key=lambda entry: entry.error, default=Entry("nothing", None, None, 0.0, 0.0)
-        )
-        if worst.error > tolerance and not full:  # look for the entry that is wrong
+        worst = _worst(compared)
+        if worst.error > tolerance and not full:  # compare every entry, to name the wrong one
             entries = itertools.islice(_directions({worst.name: leaves[worst.name]}, None), ENTRIES)
-            single = max(
-                (entry(*direction) for direction in entries), key=lambda entry: entry.error
-            )
-            worst = max(single, worst, key=lambda entry: entry.error > tolerance)
+            single = _worst([entry(*direction) for direction in entries])
+            if single.error > tolerance:
+                worst = single
         worst = _with_time_step(worst, Graph(loss), leaves, eps)
     if worst.error > tolerance:
         raise GradcheckError(f"gradients disagree with central differences, worst {worst}")
@@ -131,31 +140,36 @@ def gradgradcheck(fn: Function, inputs: Any, **options: Any) -> Report:
     @functools.wraps(fn)
     def gradients(*arguments: Any) -> list[Tensor]:
         leaves = [x for x in real_leaves(arguments if arguments else inputs) if x.requires_grad]
-        nothing = 0.0 * sum(sum_of(x) for x in leaves)  # so that each has a gradient, be it 0
-        total = _projected(fn(*arguments)) + nothing
+        zero = 0.0 * sum(sum_of(x) for x in leaves)  # every leaf gets a gradient, though it be 0
+        total = _projected(fn(*arguments)) + zero
         return [dx for dx in grad(total, leaves, create_graph=True) if dx is not None]
 
     return gradcheck(gradients, inputs, **options)
 
 
+def _worst(entries: list[Entry]) -> Entry:
+    """The entry with the greatest error."""
+    nothing = Entry("nothing", None, None, 0.0, 0.0)
+    return max(entries, key=lambda entry: entry.error, default=nothing)
+
+
 def _evaluated(fn: Function, arguments: Any) -> Tensor:
-    """The one number that is checked; derivatives that fn takes inside have a history."""
+    """The number that is checked.  Derivatives that fn takes itself have a history."""
     with recorded(enabled=True, building=True):
         return _projected(call(fn, arguments))
 
 
 def _projected(outputs: Any) -> Tensor:
-    """Σ w · y over all outputs with fixed random w: one number that every element matters to."""
+    """Σ w · y over all outputs, with fixed random w: one number that depends on every element."""
     ys, rng = real_leaves(outputs), np.random.default_rng(2)
     if not ys:
         raise TypeError("gradcheck: the function gave no floating tensor")
-    return functools.reduce(
-        lambda a, b: a + b, [sum_of(y * rng.standard_normal(y.shape)) for y in ys]
-    )
+    terms = [sum_of(y * rng.standard_normal(y.shape)) for y in ys]
+    return functools.reduce(operator.add, terms)
 
 
 def _drawn(leaves: dict[str, Tensor], count: int | None, seed: int) -> dict[str, Tensor]:
-    """So many of the leaves, drawn at random; all of them without a count."""
+    """`count` of the leaves, drawn at random; all leaves if count is None."""
     if count is None or count >= len(leaves):
         return leaves
     chosen = np.random.default_rng(seed).choice(len(leaves), max(1, count), replace=False)
@@ -163,21 +177,25 @@ def _drawn(leaves: dict[str, Tensor], count: int | None, seed: int) -> dict[str,
 
 
 def _directions(leaves: dict[str, Tensor], seed: int | None) -> Iterator[tuple[str, Any, Any]]:
-    """(name, index, v): some random directions in each input, or without a seed each of its entries."""
+    """(name, index, v): random directions in each input; without a seed, each of its entries."""
     rng = np.random.default_rng(seed)
     for name, x in leaves.items():
-        for at in np.ndindex(x.shape) if seed is None else [None] * DIRECTIONS:
-            v = np.zeros(x.shape) if at is not None else np.asarray(rng.standard_normal(x.shape))
-            if at is not None:
+        if seed is None:
+            for at in np.ndindex(x.shape):
+                v = np.zeros(x.shape)
                 v[at] = 1
-            yield name, at, v / np.maximum(np.linalg.norm(v), 1e-300)
+                yield name, at, v
+        else:
+            for _ in range(DIRECTIONS):
+                v = np.asarray(rng.standard_normal(x.shape))
+                yield name, None, v / np.maximum(np.linalg.norm(v), 1e-300)
 
 
 def _slope(x: Tensor, change: Any, value: Callable[[], float]) -> float:
-    """Half of what the value changes by, while x is moved by the change, there and back."""
+    """(value at x + change  −  value at x − change) / 2.  Afterwards x is as before."""
     here, values = x._array, []
     for moved in (here + change, here - change, here):
-        x._array = np.asarray(moved)  # a sum of 0-d arrays is no array
+        x._array = np.asarray(moved)  # the sum of two 0-d arrays is a NumPy scalar
         x._array.setflags(write=False)
         values.append(value() if moved is not here else 0.0)
     return (values[0] - values[1]) / 2
@@ -185,7 +203,10 @@ def _slope(x: Tensor, change: Any, value: Callable[[], float]) -> float:
 
 @contextmanager
 def _float64(fn: Function, inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]]]:
-    """The inputs with float64 tensors that require grad, and those by name; what was in place is put back."""
+    """The inputs as float64 tensors that require grad, and these tensors by name.
+
+    Tensors that the function uses by itself get their arrays back at the end.
+    """
     named = _named(fn, inputs)
     if parameters(fn) != []:
         named = {
@@ -205,7 +226,7 @@ def _float64(fn: Function, inputs: Any) -> Iterator[tuple[Any, dict[str, Tensor]
 
 
 def _named(fn: Function, inputs: Any) -> dict[str, Any]:
-    """The leaves of the inputs by name: the argument's and the path in it, or the tensor's own."""
+    """The leaves of the inputs by name: the argument and the path in it, or the tensor's name."""
     if parameters(fn) == []:
         return unique(
             (getattr(x, "name", None) or path or "input", x) for path, x in flatten(inputs)
@@ -217,7 +238,10 @@ def _named(fn: Function, inputs: Any) -> dict[str, Any]:
 
 
 def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: float) -> Entry:
-    """The entry with the time step that is most wrong: each step's use of the input changed alone, and replayed."""
+    """The entry with the time step whose use of the input has the greatest error.
+
+    For each step, the graph is replayed with the input changed in that step alone.
+    """
     if entry.at is None:
         return entry
     x, errors = leaves[entry.name], dict[Any, float]()
@@ -235,17 +259,14 @@ def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: 
 
 
 def _replay(graph: Graph, leaf: Tensor, change: Any, time: Any) -> float:
-    """The output of a graph when one leaf is changed where it is used at one time step, and nowhere else."""
+    """The output of a graph if one leaf is changed, but only where one time step uses it."""
     values: dict[Tensor, Any] = {}
     for node in graph.nodes:
-        arrays = [
-            values[x] if isinstance(value, Array) else value
-            for x, value in zip(node.inputs, node.arrays)
-        ]
-        if node.time is not None and node.time.steps == time:
-            arrays = [
-                array + change if x is leaf else array for x, array in zip(node.inputs, arrays)
-            ]
+        inside = node.time is not None and node.time.steps == time
+        arrays = []
+        for x, value in zip(node.inputs, node.arrays):
+            value = values[x] if isinstance(value, Array) else value
+            arrays.append(value + change if inside and x is leaf else value)
         result = node.op.forward(*arrays, **node.constants) if node.op else node._array
         values[node] = result[node.call.which] if node.call else result
     return float(values[graph.outputs[0]])

@@ -23,8 +23,8 @@ def _renamed(pairs: str, text: str) -> dict[str, str]:
 
 OF_TENSORS = {
     **_each(
-        "absolute arccos arccosh arcsin arcsinh arctan arctanh ceil cos cosh deg2rad exp2 expm1 fix "
-        "floor isfinite isinf isnan isneginf isposinf log10 log1p log2 logical_not nan_to_num "
+        "absolute arccos arccosh arcsin arcsinh arctan arctanh ceil cos cosh deg2rad exp2 expm1 "
+        "fix floor isfinite isinf isnan isneginf isposinf log10 log1p log2 logical_not nan_to_num "
         "negative positive rad2deg sign signbit sin sinc sinh tan trunc count_nonzero angle imag "
         "fliplr flipud rot90 tril triu diag diagflat unique median nanmean nansum "
         "isreal nonzero argwhere amax amin corrcoef cov histogram hsplit vsplit dsplit partition "
@@ -32,9 +32,9 @@ OF_TENSORS = {
         "write np.{}(t)",
     ),
     **_each(
-        "arctan2 bitwise_and bitwise_or bitwise_xor copysign fmax fmin fmod gcd lcm heaviside hypot "
-        "kron ldexp logaddexp logaddexp2 logical_and logical_or logical_xor nextafter remainder "
-        "float_power floor_divide inner outer vdot cross isclose allclose",
+        "arctan2 bitwise_and bitwise_or bitwise_xor copysign fmax fmin fmod gcd lcm heaviside "
+        "hypot kron ldexp logaddexp logaddexp2 logical_and logical_or logical_xor nextafter "
+        "remainder float_power floor_divide inner outer vdot cross isclose allclose",
         "write np.{}(a, b)",
     ),
     **_each("cholesky det matrix_power slogdet svd qr solve lstsq", "write np.linalg.{}(t)"),

@@ -58,7 +58,8 @@ def grad_by_step(
     targets = [edge.target for edge in uses]
     chosen = [_one_axis(graph, targets, what, name) for name in names]
     if len({len(own.chain) for own in chosen}) > 1:
-        raise ValueError(f"{what}; axes of one depth can be added up, found {', '.join(names)}")  # type: ignore[arg-type]
+        found = ", ".join(str(name) for name in names)
+        raise ValueError(f"{what}; axes of one depth can be added up, found {found}")
     keys = {edge: _step_of_one(edge.target, chosen) for edge in uses if _is_on(edge, chosen)}
     rows = _joint_rows(graph, chosen)
     shape = tuple(len(row) for row in rows)

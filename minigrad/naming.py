@@ -155,7 +155,7 @@ def name_of(graph: Links, node: Tensor, roles: bool = True) -> str:
 
 
 def argument_name(graph: Links, leaf: Tensor) -> str:
-    """What the program calls an array that it hands to an operation: q in `q * np.log(p)`, or ""."""
+    """The program's name of an array that is an operand: q in `q * np.log(p)`; "" without one."""
     import ast  # for the debugger, not for training
 
     for edge in graph.users.get(leaf, ()):

@@ -111,10 +111,10 @@ class Operators(Generic[Result]):
     def __ge__(self, other: Operand) -> Result:
         return functions["greater_equal"](self, other)
 
-    def __eq__(self, other: Operand) -> Result:  # type: ignore[override]  # elementwise, as in NumPy
+    def __eq__(self, other: Operand) -> Result:  # type: ignore[override]  # elementwise
         return functions["equal"](self, other)
 
-    def __ne__(self, other: Operand) -> Result:  # type: ignore[override]  # elementwise, as in NumPy
+    def __ne__(self, other: Operand) -> Result:  # type: ignore[override]  # elementwise
         return functions["not_equal"](self, other)
 
     __hash__ = object.__hash__

@@ -50,7 +50,8 @@ registry: dict[str, Primitive] = {}  # every primitive, by module and qualified 
 class Scatter:
     """The gradient of an indexing: `value` belongs at `index` of an otherwise zero array.
 
-    The backward loop adds it into one buffer, so that T slices of one array cost T slices and not T whole arrays.
+    The backward loop adds it into one buffer, so that T slices of one array cost T slices and not
+    T whole arrays.
     """
 
     __slots__ = ("index", "value")
@@ -63,11 +64,10 @@ class Scatter:
         return self.add_into(np.zeros(x.shape, x.dtype))
 
     def add_into(self, buffer: Array) -> Array:
-        """buffer[index] += value, where an element chosen twice gets both."""
+        """buffer[index] += value, where an element that is chosen twice gets both values."""
         parts = self.index if isinstance(self.index, tuple) else (self.index,)
-        if any(
-            isinstance(part, Array | list) and np.asarray(part).dtype.kind != "b" for part in parts
-        ):
+        arrays = [np.asarray(part) for part in parts if isinstance(part, Array | list)]
+        if any(part.dtype.kind != "b" for part in arrays):
             np.add.at(buffer, self.index, self.value)
         else:
             buffer[self.index] += self.value
@@ -125,7 +125,10 @@ class Primitive(Generic[R, P]):
         self._register()
 
     def _register(self) -> None:
-        """Enter the primitive under its qualified name; refuse a second one of a module."""
+        """Enter the primitive under its qualified name.
+
+        Raises TypeError if another primitive of a module has that name.
+        """
         known = registry.get(self.qualified_name)
         if known is not None and self._is_permanent() and not self._same_line(known):
             raise TypeError(
@@ -135,22 +138,22 @@ class Primitive(Generic[R, P]):
         registry[self.qualified_name] = self
 
     def _is_permanent(self) -> bool:
-        """Whether others find it by its name: not made inside a function, or at a prompt."""
+        """Whether its name finds it: not if it was made inside a function, or at a prompt."""
         return self.__module__ != "__main__" and "<locals>" not in self.qualified_name
 
     def _same_line(self, other: Primitive) -> bool:
-        """Whether both were made by the same line: its module was loaded anew."""
+        """Whether the same line made both, because its module was loaded anew."""
         codes = [getattr(inspect.unwrap(op.forward), "__code__", None) for op in (self, other)]
         places = [code and (code.co_filename, code.co_firstlineno) for code in codes]
         return places[0] == places[1]
 
     @property
     def qualified_name(self) -> str:
-        """Module and name, by which a saved graph finds it again: `minigrad.ops.elementwise.tanh`."""
+        """Module and name, as in `minigrad.ops.elementwise.tanh`; a saved graph refers to it."""
         return f"{self.__module__}.{self.__qualname__}"
 
     def with_forward(self, forward: Callable[..., Any], inputs: list[str]) -> Primitive:
-        """A primitive beside this one, not registered, that runs another function."""
+        """A copy of this primitive that runs another function; it is not registered."""
         other: Primitive = new(Primitive)
         for name in Primitive.__slots__:
             if name != "__weakref__":
@@ -227,9 +230,10 @@ class Primitive(Generic[R, P]):
     # calls
 
     def record(self, *args: Any, **constants: Any) -> Any:
-        """Compute the forward and record the call: a tensor, or a tuple where the forward gives one.
+        """Compute the forward and record the call.
 
-        What every operation costs, it costs here: few frames, and no work that is not needed.
+        Returns a tensor, or a tuple of tensors if the forward returns a tuple.  All operations
+        pass through here, so it is written for speed: few calls, and nothing computed in vain.
         """
         now = recording.get()
         if constants or len(args) != self.arity:
@@ -310,18 +314,15 @@ class Primitive(Generic[R, P]):
     def _bind(
         self, args: tuple[Any, ...], constants: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Sort the arguments of a call into inputs and constants; an input may also come by name."""
+        """Sort the arguments into inputs and constants, where an input is given by its name."""
         names = [*self.inputs, *self.constants]
         given = dict(zip(names, args))
+        takes = f"it takes ({self.signature})"
         if len(args) > len(names) or not given.keys().isdisjoint(constants):
-            raise TypeError(
-                f"{self.name}: too many positional arguments ({len(args)}); it takes ({self.signature})"
-            )
+            raise TypeError(f"{self.name}: too many positional arguments ({len(args)}); {takes}")
         given |= constants
         if missing := [name for name in self.inputs if name not in given]:
-            raise TypeError(
-                f"{self.name}: input {missing[0]!r} is missing; it takes ({self.signature})"
-            )
+            raise TypeError(f"{self.name}: input {missing[0]!r} is missing; {takes}")
         return tuple([given.pop(name) for name in self.inputs]), given
 
     def _constant(self, name: str, value: Any) -> Any:
@@ -335,7 +336,8 @@ class Primitive(Generic[R, P]):
             return value
         if value._requires_grad and self.differentiable:
             raise TypeError(
-                f"{self.name}: {name} has no gradient, and {value!r} requires grad; pass {name}.detach()"
+                f"{self.name}: {name} has no gradient, and {value!r} requires grad; "
+                f"pass {name}.detach()"
             )
         return value._array
 
@@ -351,13 +353,13 @@ class Primitive(Generic[R, P]):
         return tuple(inputs), tuple(values), needs_grad
 
     def _value(self, k: int, args: tuple[Any, ...]) -> Any:
-        """Input number `k`, which is no tensor: a number as it is, so that it never widens; an array; a list in the
-        dtype of the floating tensors beside it, which it must not widen either.
+        """What the forward gets for input number `k`, which is not a tensor.
+
+        Numbers stay Python numbers and lists take the dtype of the floating tensors in the call,
+        so that neither promotes float32 to float64.
         """
         x = args[k]
-        if (
-            isinstance(x, SCALARS) and not self.variadic
-        ):  # NumPy's joining functions know no numbers
+        if isinstance(x, SCALARS) and not self.variadic:  # np.concatenate rejects numbers
             return x.item() if isinstance(x, np.generic) else x
         try:
             floating = [t.dtype for t in args if isinstance(t, Tensor) and t.dtype.kind == "f"]
@@ -369,7 +371,7 @@ class Primitive(Generic[R, P]):
             raise TypeError(f"{self.name}: input {self.input_name(k)}: {error}") from None
 
     def input_name(self, k: int) -> str:
-        """How messages call input number `k`."""
+        """The name of input number `k` in messages."""
         return repr(self.inputs[k]) if k < len(self.inputs) else f"number {k}"
 
     def _describe_call(
@@ -398,7 +400,7 @@ class Primitive(Generic[R, P]):
         return f"<primitive {self.name}({self.signature})>"
 
     def __get__(self, owner: Any, kind: Any = None) -> Primitive[R, P]:
-        """The primitive itself, also as an attribute of a class; `help` takes it for a function."""
+        """The primitive itself; because of this method, `help` shows a primitive as a function."""
         return self
 
 
@@ -455,7 +457,7 @@ def node(
     now: Recording,
     frame: FrameType,
 ) -> Tensor:
-    """The tensor of one result, with its history where a gradient may be asked for."""
+    """The tensor of one result; with its history if a gradient may flow through it."""
     if type(data) is not Array:
         data = np.asarray(data)
     data.setflags(False)  # positional: half the time of write=False

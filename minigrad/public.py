@@ -176,7 +176,9 @@ class Graph(graph.Graph):
         return render.to_dot(self, **options)
 
     def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
-        """Draw into a file whose suffix says the format (svg, png, pdf, gv, html, ...); returns the path.
+        """Draw into a file; its suffix says the format (svg, png, pdf, gv, html, ...).
+
+        Returns the path.
 
         "x.html" is a page in which one plays the backward pass; lang="vi" writes Vietnamese there.
 

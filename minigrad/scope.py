@@ -118,8 +118,8 @@ class Recording:
         return Recording(**{**values, **changes})
 
 
-recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=Recording())  # noqa: B039
 _NOTHING = Recording()
+recording: ContextVar[Recording] = ContextVar("minigrad.recording", default=_NOTHING)
 
 
 class Entry:

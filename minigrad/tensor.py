@@ -1,7 +1,8 @@
-"""The tensor: an array, and how and where it was made.  Imports `scope` and `source`.
+"""The tensor: an array, and how and where it was made.
 
-A tensor is a node of the computation graph.  It points at its inputs, never at its users, so there are no reference
-cycles: dropping the loss frees the graph at once.  Arrays are read-only for life; `t.data = array` rebinds.
+A tensor is a node of the computation graph.  It refers to its inputs and never to its users, so
+there are no reference cycles: dropping the loss frees the graph at once.  Arrays are read-only for
+life; `t.data = array` gives the tensor another array.
 """
 
 from __future__ import annotations
@@ -27,9 +28,8 @@ from minigrad.source import Source
 Array = np.ndarray
 serials = itertools.count()
 _default_dtype: np.dtype[Any] = np.dtype(np.float32)
-_generator: np.random.Generator | None = (
-    None  # made when first asked for: numpy.random costs start-up 15 ms
-)
+# made at its first use: importing numpy.random would add 15 ms to the start
+_generator: np.random.Generator | None = None
 
 
 def set_default_dtype(dtype: DTypeLike) -> None:
@@ -78,7 +78,10 @@ class Call(NamedTuple):
 
 
 class Site(NamedTuple):
-    """The line of the program that made a node, the same in every step: scope, instruction, operation, output."""
+    """The line of the program that made a node; nodes of different steps share it.
+
+    op: the operation.  output: which output it is, of an operation with several.
+    """
 
     scope: str
     code: CodeType | None
@@ -87,8 +90,16 @@ class Site(NamedTuple):
     output: int | None
 
 
+def _of_array(name: str) -> Any:
+    """A property that reads an attribute of the tensor's array, without a frame of Python."""
+    return property(attrgetter(f"_array.{name}"), doc="As in NumPy.")
+
+
 class Handle:
-    """Removes the hook it was returned for, and no other: a hook registered twice is two hooks."""
+    """What `register_hook` returns: `handle.remove()` removes that hook, and no other one.
+
+    A function that is registered twice is two hooks.
+    """
 
     def __init__(self, tensor: Tensor, hook: Callable[[Any], Any]) -> None:
         self.tensor, self.hook = tensor, hook
@@ -107,35 +118,23 @@ class Handle:
 
 
 class Tensor(Operators["Tensor"], Habits):
-    """An array with a history.  Make one with `minigrad.tensor`; operations make the others.
+    """An array with a history.  `minigrad.tensor` makes leaves; operations make all other tensors.
 
-    Attributes that one reads: `data grad shape dtype ndim size T requires_grad is_leaf name`; the history: `op inputs
-    constants`; the place: `t time scope source`.
+    The array: `data shape dtype ndim size T`.  The gradient: `grad requires_grad is_leaf`.  The
+    history: `op inputs constants`.  The place: `name t time scope source`.
+
+    >>> import minigrad as mg
+    >>> x = mg.tensor([1.0, 2.0], requires_grad=True)
+    >>> y = (x * x).sum()
+    >>> y.backward()
+    >>> x.grad
+    tensor([2., 4.])
     """
 
     __slots__ = (
-        *(
-            "_array",
-            "_grad",
-            "_requires_grad",
-            "_hooks",
-            "_scope",
-            "_code",
-            "_instruction",
-            "__weakref__",
-        ),
-        *(
-            "name",
-            "op",
-            "inputs",
-            "constants",
-            "arrays",
-            "call",
-            "role",
-            "serial",
-            "time",
-            "walked",
-        ),
+        *("_array", "_grad", "_requires_grad", "_hooks", "_scope", "_code", "_instruction"),
+        *("name", "op", "inputs", "constants", "arrays", "call", "role", "serial", "time"),
+        *("walked", "__weakref__"),
     )
 
     def __init__(
@@ -155,7 +154,7 @@ class Tensor(Operators["Tensor"], Habits):
         self.requires_grad = requires_grad
 
     def _begin(self, array: Array, frame: FrameType | None, name: str | None = None) -> Tensor:
-        """Become a leaf on an array, which is locked, made here and now."""
+        """Become a leaf with this array, which is locked; the place is the present one."""
         now = recording.get()
         array.setflags(write=False)
         self._array = array
@@ -169,23 +168,28 @@ class Tensor(Operators["Tensor"], Habits):
         self.op: Any = None  # None in a leaf
         self.inputs: tuple[Tensor, ...] = ()
         self.constants: dict[str, Any] = {}
-        self.arrays: Any = ()  # the input arrays of that very call: a rebound input does not change the gradient
-        self.call: Call | None = None  # set where one call has several outputs
-        self.role: Role | None = None  # told by the unroller
+        # the arrays of the call, so that an input that gets other data does not change the gradient
+        self.arrays: Any = ()
+        self.call: Call | None = None  # for one of several outputs
+        self.role: Role | None = None  # for the recurrence; `mark` sets it
         self.serial: float = next(serials)  # creation order; reversed, it is a topological order
-        self.walked: float  # the loss whose training pass came by here; not set before
+        # serial number of the last loss that ran backward through this node; unset before the first
+        self.walked: float
         return self
 
     # what it is
 
-    shape: tuple[int, ...] = property(attrgetter("_array.shape"), doc="As in NumPy.")  # type: ignore[assignment]
-    dtype: np.dtype[Any] = property(attrgetter("_array.dtype"), doc="As in NumPy.")  # type: ignore[assignment]
-    ndim: int = property(attrgetter("_array.ndim"), doc="As in NumPy.")  # type: ignore[assignment]
-    size: int = property(attrgetter("_array.size"), doc="As in NumPy.")  # type: ignore[assignment]
+    shape: tuple[int, ...] = _of_array("shape")
+    dtype: np.dtype[Any] = _of_array("dtype")
+    ndim: int = _of_array("ndim")
+    size: int = _of_array("size")
 
     @property
     def data(self) -> Array:
-        """The read-only array.  Assigning rebinds: same shape, cast to this dtype; only leaves can be rebound."""
+        """The read-only array.
+
+        A leaf can be assigned another one of the same shape; it is cast to this dtype.
+        """
         return self._array
 
     @data.setter
@@ -198,7 +202,10 @@ class Tensor(Operators["Tensor"], Habits):
 
     @property
     def grad(self) -> Tensor | None:
-        """∂loss/∂self, a tensor, or None.  Leaves accumulate; assignable from an array of the same shape."""
+        """∂loss/∂self, a tensor, or None before the first backward pass.
+
+        Each backward pass adds to it.  An array of the same shape, or None, can be assigned.
+        """
         return self._grad
 
     @grad.setter
@@ -209,7 +216,7 @@ class Tensor(Operators["Tensor"], Habits):
 
     @property
     def requires_grad(self) -> bool:
-        """Whether gradients flow here.  Settable on leaves of floating dtype."""
+        """Whether gradients flow here.  It can be set for leaves of floating dtype."""
         return self._requires_grad
 
     @requires_grad.setter
@@ -227,33 +234,33 @@ class Tensor(Operators["Tensor"], Habits):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether no recorded operation made it."""
+        """Whether this is an input of the program: no recorded operation made it."""
         return self.op is None
 
     @property
     def t(self) -> int | None:
-        """The step of the outermost time axis in which it was made, or None."""
+        """The step of the outermost time axis in which this tensor was made, or None."""
         return self.time[0].t if self.time else None
 
     @property
     def coordinates(self) -> dict[str, int]:
-        """Its step on each axis around it, outermost first: {"time": 3, "rk4": 1}."""
+        """The step on each axis around this tensor, outermost first: {"time": 3, "rk4": 1}."""
         return {axis.name: t for axis, t, _ in self.time or ()}
 
     @property
     def site(self) -> Site:
-        """What is equal for all nodes that the same line of the program makes in different steps."""
+        """The line of the program that made this node; equal for its nodes in other steps."""
         output = self.call.which if self.call else None
         return Site(self.scope, self._code, self._instruction, self.op, output)
 
     @property
     def scope(self) -> str:
-        """The dotted path of the module scopes it was made in; "" outside of all."""
+        """The dotted path of the module scopes around this tensor; "" outside of all scopes."""
         return self._scope.path if self._scope else ""
 
     @property
     def source(self) -> Source:
-        """The place in the program outside the engine where it was made."""
+        """The line of the user's program that made this tensor."""
         return Source(self._code, self._instruction)
 
     def mark(
@@ -267,7 +274,8 @@ class Tensor(Operators["Tensor"], Habits):
     ) -> None:
         """Say what this tensor is to the recurrence of the innermost open axis: see `Role`.
 
-        kind: "input", "state" or "mask".  time: the step it belongs to, by default the one it was made in.
+        kind: "input", "state" or "mask".  time: the step that the tensor belongs to, by default
+        the step in which it was made.
         """
         self.time = time or self.time
         now = recording.get().time
@@ -278,7 +286,7 @@ class Tensor(Operators["Tensor"], Habits):
         self.role = Role(kind, name, axis, leaf, memory, outer)
 
     def describe(self, before: str = "") -> str:
-        """Where and what it is, for error messages: op, shapes, time step, scope, the forward line."""
+        """What this tensor is, for error messages: op, shapes, time step, scope, forward line."""
         shapes = ", ".join(str(x.shape) for x in self.inputs)
         place = f" at {place_text(self.time)}" if self.time else ""
         text = f"{before}{self.op.name if self.op else 'leaf'}({shapes}) -> {self.shape}{place}"
@@ -294,7 +302,7 @@ class Tensor(Operators["Tensor"], Habits):
         return self._read("item()").item()
 
     def _read(self, how: str) -> Array:
-        """The array, for Python to compute with; whoever records a program is told."""
+        """The array, for Python to compute with; tells `Recording.on_read` about it."""
         if (on_read := recording.get().on_read) is not None:
             on_read(self, how)
         return self._array
@@ -316,7 +324,17 @@ class Tensor(Operators["Tensor"], Habits):
         return leaf
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Handle:
-        """Call `hook(grad)` when this tensor's gradient is complete; what it returns, if not None, replaces it."""
+        """Call `hook(grad)` when the gradient of this tensor is complete.
+
+        If the hook returns something other than None, that replaces the gradient.
+
+        >>> import minigrad as mg
+        >>> x = mg.tensor(2.0, requires_grad=True)
+        >>> handle = x.register_hook(lambda grad: 10 * grad)
+        >>> (3 * x).backward()
+        >>> x.grad.item()
+        30.0
+        """
         if not self._requires_grad:
             raise ValueError(
                 f"register_hook: {self!r} does not require grad, so no gradient will arrive"
@@ -334,8 +352,8 @@ class Tensor(Operators["Tensor"], Habits):
     ) -> None:
         """Add ∂self/∂leaf to `.grad` of every leaf: `Graph(self).backward(...)`, always unedited.
 
-        grad: ∂loss/∂self, needed unless self has one element.  create_graph: the gradients have a history too.
-        retain_grads: interior nodes get `.grad` as well.
+        grad: ∂loss/∂self, needed unless self has one element.  create_graph: the gradients have a
+        history too.  retain_grads: interior nodes get `.grad` as well.
         """
         if others:
             raise unknown_keyword("Tensor.backward", others)
@@ -359,7 +377,7 @@ class Tensor(Operators["Tensor"], Habits):
         return new
 
     def __reduce__(self) -> Any:
-        """Pickles are leaves without history, which require grad if this one is a leaf that does."""
+        """A pickled tensor is a leaf without history; it requires grad if this leaf does."""
         return Tensor, (self._array, self.op is None and self._requires_grad, None, self.name)
 
     # how it looks
@@ -368,20 +386,18 @@ class Tensor(Operators["Tensor"], Habits):
         if self.ndim and self.size <= 24:
             parts = [np.array2string(self._array, precision=4, separator=", ", prefix="tensor(")]
         elif self.ndim:
-            parts = [
-                f"shape={self.shape}, norm={np.linalg.norm(self._array.astype(np.float64)):.4g}"
-            ]
+            norm = np.linalg.norm(self._array.astype(np.float64))
+            parts = [f"shape={self.shape}, norm={norm:.4g}"]
         else:
             parts = [f"{self.item():.6g}" if self.dtype.kind == "f" else str(self.item())]
-        parts += [] if self.dtype == np.float32 else [f"dtype={self.dtype}"]
-        parts += [f"name={self.name!r}"] if self.name else []
-        parts += (
-            [f"op={self.op.name}"]
-            if self.op
-            else ["requires_grad=True"]
-            if self._requires_grad
-            else []
-        )
+        if self.dtype != np.float32:
+            parts.append(f"dtype={self.dtype}")
+        if self.name:
+            parts.append(f"name={self.name!r}")
+        if self.op:
+            parts.append(f"op={self.op.name}")
+        elif self._requires_grad:
+            parts.append("requires_grad=True")
         return f"tensor({', '.join(parts)})"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
@@ -463,7 +479,7 @@ class Tensor(Operators["Tensor"], Habits):
 
 
 def _as_pickled(x: Any) -> Tensor:
-    """What unpickling would make of x."""
+    """The tensor that unpickling would make of x."""
     kind, arguments, *state = x.__reduce__()
     made: Any = kind(*arguments)
     for values in state:
@@ -484,7 +500,10 @@ def assign_grads(ready: Iterable[tuple[Tensor, Tensor]]) -> None:
 
 
 def fitted(value: Any, x: Tensor, what: str) -> Tensor:
-    """What a user gives for `x` as a tensor of its shape and dtype; a tensor keeps its history."""
+    """A value that a user gives for x, as a tensor with the dtype of x; a tensor keeps its history.
+
+    what: the beginning of the message of the ValueError that is raised for another shape.
+    """
     value = value if isinstance(value, Tensor) else Tensor(value, dtype=x.dtype)
     if value.shape != x.shape:
         where = x.describe() if x.op else f"{x.name or 'a leaf'}, made in {x.source}"
@@ -495,11 +514,8 @@ def fitted(value: Any, x: Tensor, what: str) -> Tensor:
 def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
     """A new array of real numbers; Python numbers and lists of them get the default dtype."""
     array = np.array(data._array if isinstance(data, Tensor) else data)
-    if (
-        dtype is None
-        and array.dtype.kind != "b"
-        and not isinstance(data, (Array, np.generic, Tensor))
-    ):
+    has_dtype = isinstance(data, Array | np.generic | Tensor) or array.dtype.kind == "b"
+    if dtype is None and not has_dtype:
         dtype = _default_dtype
     if dtype is not None and array.dtype.kind in "biuf":
         array = array.astype(dtype, copy=False)
@@ -511,7 +527,7 @@ def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
 
 
 def _frozen(value: Any) -> bool:
-    """Whether it is an array that nobody can change: neither through it nor through one that it is a view of."""
+    """Whether nobody can change this array, nor the array that it is a view of."""
     if not isinstance(value, Array) or value.flags.writeable:
         return False
     return value.base is None or (isinstance(value.base, Array) and not value.base.flags.writeable)
@@ -522,8 +538,8 @@ def tensor(
 ) -> Tensor:
     """A leaf: a read-only copy of `data` (array, number, nested list, tensor).
 
-    Arrays keep their dtype; Python numbers and lists become `get_default_dtype()`.  Raises TypeError when a tensor of
-    another dtype than a floating one should require grad.
+    Arrays keep their dtype; Python numbers and lists become `get_default_dtype()`.  Raises
+    TypeError for requires_grad=True where the dtype is not a floating one.
 
     >>> import minigrad as mg
     >>> mg.tensor([1.0, 2.0], requires_grad=True, name="w")
@@ -533,15 +549,12 @@ def tensor(
 
 
 def constant(value: Any) -> Tensor:
-    """A leaf without gradient for an operand that is not a tensor; the line of the operation is not its source."""
-    leaf: Tensor = object.__new__(
-        Tensor
-    )  # without looking for the caller: twice as fast as `Tensor(value)`
-    if type(value) in (
-        int,
-        float,
-    ):  # computed with as a number; what the default dtype cannot hold is kept in float64
-        return leaf._begin(
-            np.array(value, _default_dtype if -6e4 < value < 6e4 else np.float64), None
-        )
+    """A leaf without gradient for an operand that is not a tensor.
+
+    Twice as fast as `Tensor(value)`, because it does not look up the caller.
+    """
+    leaf: Tensor = object.__new__(Tensor)
+    if type(value) in (int, float):
+        dtype = _default_dtype if -6e4 < value < 6e4 else np.float64  # float16 ends at 65504
+        return leaf._begin(np.array(value, dtype), None)
     return leaf._begin(value if _frozen(value) else _own_array(value), None)

@@ -9,16 +9,6 @@ from tests.floors import ROOT
 
 FOLDERS = ("minigrad", "nn", "demos", "benchmarks", "docs", "tests")
 
-# Files that still have some, and how many.  The list only gets shorter.
-ALLOWED = {
-    "minigrad/backward.py": 2,
-    "minigrad/ops/composite.py": 2,
-    "minigrad/ops/linalg.py": 1,
-    "minigrad/ops/products.py": 1,
-    "minigrad/ops/reductions.py": 1,
-    "minigrad/tensor.py": 1,
-}
-
 
 def found_in(text: str) -> Iterator[tuple[int, str]]:
     """The lines of a Python file with such an idiom, and what is wrong with them."""

@@ -121,7 +121,8 @@ def one_hot(
 
     num_classes: by default one more than the greatest index.  dtype: by default the default dtype,
     so that `one_hot(tokens, V) @ W` has the dtype of W.  The result has no history.  Raises
-    TypeError unless the indices are whole numbers, ValueError for one outside of 0 … num_classes − 1.
+    TypeError unless the indices are whole numbers, and ValueError for one outside of
+    0 … num_classes − 1.
 
     >>> import minigrad as mg
     >>> mg.one_hot([2, 0], 3)

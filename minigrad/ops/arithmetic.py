@@ -105,7 +105,8 @@ def power_db(dy, y, a, b):
 def matmul(a: Operand, b: Operand) -> Any:
     """Matrix product over the last two axes, batched over the others:  y = a b.
 
-    Shapes: (..., n, k) @ (..., k, m) → (..., n, m); a vector is a row on the left and a column on the right.
+    Shapes: (..., n, k) @ (..., k, m) → (..., n, m).  A vector on the left is a row, and one on the
+    right is a column.
     """
     return np.matmul(a, b)
 

@@ -230,7 +230,9 @@ def gradient(
     """
     y = as_tensor(f)
     axes = range(y.ndim) if axis is None else [k % y.ndim for k in np.atleast_1d(axis).tolist()]
-    steps = varargs if len(varargs) == len(axes) else (varargs or (1.0,)) * len(axes)
+    steps = varargs or (1.0,)
+    if len(steps) == 1:
+        steps *= len(axes)
     if len(steps) != len(axes):
         found = f"found {len(varargs)} spacings for {len(axes)} axes"
         raise TypeError(f"gradient: one spacing is needed for each axis or one for all, {found}")

@@ -231,9 +231,10 @@ copysign = binary(
 
 @primitive(elementwise=True)
 def share(a: Operand, r: Operand) -> Any:
-    """y = a / r, and 0 where r is 0: the first derivative of a length, by convention 0 at the origin.
+    """y = a / r, and 0 where r is 0.  This is the derivative of a length r by a coordinate a.
 
-    Its own derivative there is not finite, so that no second derivative is invented.
+    At the origin, where a length has no derivative, it is 0 by convention.  The derivative of
+    `share` itself is not finite there, so that no second derivative is invented.
     """
     origin = r == 0
     return np.where(origin, 0, a / np.where(origin, 1, r))
@@ -252,7 +253,7 @@ def share_dr(dy, y, a, r):
 
 
 def part_of(a: Any, r: Any) -> Any:
-    """`share` in a rule: of arrays an array."""
+    """`share` for rules, which get arrays or tensors: of arrays it makes an array."""
     return share(a, r) if isinstance(a, Tensor) or isinstance(r, Tensor) else share.forward(a, r)
 
 

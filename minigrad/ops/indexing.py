@@ -31,7 +31,7 @@ def getitem_dx(dy, y, x, index):
 
 
 def frozen_index(index: Any) -> Any:
-    """An index that the graph may keep: copies of tensors, and of arrays and lists, which may change."""
+    """The index with copies of its arrays, lists and tensors, which the user may change later."""
     if isinstance(index, tuple):
         return tuple(frozen_index(part) for part in index)
     return np.array(index) if isinstance(index, Tensor | np.ndarray | list) else index

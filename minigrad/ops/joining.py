@@ -50,7 +50,7 @@ def stack_dxs(dy, y, *xs, axis=0):
 
 
 def all_given(dy: Any, y: Any) -> Any:
-    """The gradients of all outputs, zeros for those that do not reach the loss: they take no memory."""
+    """The gradients of all outputs; of those that do not reach the loss, zeros without memory."""
     return [
         np.broadcast_to(np.zeros((), v.dtype), v.shape) if d is None else d
         for d, v in zip(dy, y, strict=True)

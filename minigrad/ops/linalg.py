@@ -1,6 +1,7 @@
 """Linear algebra on the last two axes, batched over the others.
 
-`cholesky` and `eigh` read the lower triangle only, as NumPy's do; so their gradients are lower triangular too.
+`cholesky` and `eigh` read the lower triangle only, as NumPy's do; so their gradients are lower
+triangular too.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ class Eigh(NamedTuple):
 
 
 def lower(a):
-    """What counts when only the lower triangle is read: both gradients of a pair in the lower one."""
+    """The gradient of an input of which only the lower triangle is read.
+
+    The entries a[i, j] and a[j, i] are one number: the lower one gets the gradients of both.
+    """
     return np.tril(a + mT(a)) - a * np.eye(a.shape[-1], dtype=a.dtype)
 
 
@@ -131,7 +135,7 @@ def cholesky_da(dy, y, a):
 
 
 def eigh_like_numpy(op: Primitive, a: Operand, UPLO: str = "L") -> Eigh:
-    """Eigenvalues in ascending order and eigenvectors (columns) of symmetric matrices:  a v = v diag(w).
+    """Eigenvalues w, ascending, and eigenvectors v in columns:  a v = v diag(w),  a symmetric.
 
     UPLO: "L" or "U", the triangle that is read.
     """
@@ -163,7 +167,10 @@ def eigvalsh(a: Operand, UPLO: str = "L") -> Tensor:
 def norm_like_numpy(
     op: Primitive, x: Operand, ord: Any = None, axis: Axes = None, keepdims: bool = False
 ) -> Tensor:
-    """Norm of a vector (ord 1, 2, inf, −inf or any p > 0) or of a matrix ("fro", "nuc", ±1, ±2, ±inf)."""
+    """Norm of a vector or a matrix.
+
+    ord: of a vector 1, 2, inf, −inf or any p > 0; of a matrix "fro", "nuc", ±1, ±2 or ±inf.
+    """
     x = as_tensor(x)
     axes = tuple(range(x.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
     if ord is None or (ord == "fro" and len(axes) == 2) or (ord == 2 and len(axes) == 1):
@@ -185,9 +192,10 @@ def norm_like_numpy(
 
 
 def of_singular_values(x: Tensor, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Tensor:
-    """Their sum ("nuc"), the greatest (2) or the smallest (−2)."""
+    """The sum of the singular values ("nuc"), the greatest (2) or the smallest (−2)."""
     s = svdvals(np.moveaxis(x, axes, (-2, -1)))
-    y = np.sum(s, -1) if ord == "nuc" else s[..., 0 if ord == 2 else -1]
+    which = 0 if ord == 2 else -1
+    y = np.sum(s, -1) if ord == "nuc" else s[..., which]
     return np.expand_dims(y, tuple(k % x.ndim for k in axes)) if keepdims else y
 
 

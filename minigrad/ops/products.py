@@ -26,7 +26,8 @@ __all__ = [
 ]
 __all__ += ["vdot", "vecdot", "vecmat"]
 
-LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # the module `string` would cost start-up 2 ms
+# written out, because importing the module `string` would add 2 ms to the start
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 LARGE = 4096  # elements from which matrix products are worth the search for them
 
 
@@ -208,7 +209,10 @@ def cross(
     axisc: int = -1,
     axis: int | None = None,
 ) -> Tensor:
-    """Vector product of vectors of length 3 along an axis of a, of b and of the result (axis: all)."""
+    """Vector product of vectors of length 3.
+
+    axisa, axisb, axisc: the axis of the vectors in a, in b and in the result.  axis: all three.
+    """
     if axis is not None:
         axisa = axisb = axisc = axis
     x, z = np.moveaxis(as_tensor(a), axisa, -1), np.moveaxis(as_tensor(b), axisb, -1)

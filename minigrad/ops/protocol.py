@@ -27,10 +27,12 @@ by_name: dict[str, Callable[..., Any]] = {}  # every function of ours
 table: dict[Any, Callable[..., Any]] = {}  # NumPy's function → ours
 quick: dict[Any, Callable[..., Any]] = {}  # the same, with fewer frames
 direct_calls: set[Any] = set()  # (function, positional arguments, keywords) that mean ours as well
-PLAIN = (  # about shapes and dtypes, or for people: they run on the arrays and give what NumPy gives
-    "shape ndim size zeros_like ones_like empty_like allclose array_equal array_equiv result_type can_cast "
-    "min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal imag nonzero flatnonzero argwhere "
-    "array2string array_repr array_str save savez savez_compressed savetxt may_share_memory shares_memory"
+# functions about shapes and dtypes, or for people: they run on the arrays, and give arrays
+PLAIN = (
+    "shape ndim size zeros_like ones_like empty_like allclose array_equal array_equiv result_type "
+    "can_cast min_scalar_type common_type iscomplexobj isrealobj iscomplex isreal imag nonzero "
+    "flatnonzero argwhere array2string array_repr array_str save savez savez_compressed savetxt "
+    "may_share_memory shares_memory"
 )
 METHODS = {  # (universal function, method) → ours
     ("add", "reduce"): "sum",
@@ -55,7 +57,8 @@ ALIASES = (
     "real positive",
     "real_if_close positive",
 )
-RENAMED = {"newshape": "shape"}  # what NumPy 2.0 calls a parameter, and what later versions do
+RENAMED = {"newshape": "shape"}  # a parameter's name in NumPy 2.0, and in later versions
+OUT = "out= would change an array that the graph still needs; use the result"
 
 
 def fill(
@@ -101,9 +104,8 @@ def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's function itself, called with arrays in place of tensors."""
 
     def call(*args: Any, **keywords: Any) -> Any:
-        return function(
-            *arrays_of(args), **{name: arrays_of(value) for name, value in keywords.items()}
-        )
+        keywords = {name: arrays_of(value) for name, value in keywords.items()}
+        return function(*arrays_of(args), **keywords)
 
     return call
 
@@ -111,25 +113,19 @@ def on_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
 def call_ufunc(
     ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], keywords: dict[str, Any]
 ) -> Any:
-    """NumPy called a universal function on a tensor."""
-    ours = quick.get(ufunc)
-    if ours is None or method != "__call__":
-        pass
-    elif not keywords or keywords.keys() <= parameters(table[ufunc]).keys():
-        return ours(*inputs, **keywords)
-    name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
+    """Answer a call of a universal function, or of a method such as `np.add.reduce`, on a tensor.
+
+    Raises TypeError for a function or a keyword that has no gradient here.
+    """
+    called = method == "__call__"
+    if called and ufunc in table and keywords.keys() <= parameters(table[ufunc]).keys():
+        return quick[ufunc](*inputs, **keywords)
+    name = ufunc.__name__ if called else f"{ufunc.__name__}.{method}"
     if keywords.get("out") is not None:
-        refuse(
-            name,
-            inputs,
-            "out= would change an array that the graph still needs; use the result, as in a = a + t",
-        )
-    if method == "__call__" and ufunc in table:
-        refuse(
-            name,
-            inputs,
-            f"the keywords {', '.join(keywords)} of a universal function are not supported",
-        )
+        refuse(name, inputs, f"{OUT}, as in a = a + t")
+    if called and ufunc in table:
+        given = ", ".join(keywords)
+        refuse(name, inputs, f"the keywords {given} of a universal function are not supported")
     if method == "outer" and ufunc in table and not keywords:
         a, b = inputs
         return table[ufunc](functions["reshape"](a, np.shape(a) + (1,) * np.ndim(b)), b)
@@ -144,9 +140,13 @@ def call_ufunc(
 
 
 def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """NumPy called one of its other functions on something with a tensor in it."""
+    """Answer a call of any other function of NumPy that has a tensor among its arguments.
+
+    Arguments go by position as far as NumPy's signature and ours agree, and else by name.  Raises
+    TypeError for a function or a keyword that has no gradient here.
+    """
     if function is np.where and len(args) + len(keywords) == 1:
-        function = np.nonzero  # which is what NumPy makes of a condition alone
+        function = np.nonzero  # `np.where(condition)` is the same
     call = (function, len(args), *keywords)
     if call in direct_calls:
         return quick[function](*args, **keywords)
@@ -155,40 +155,42 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
     if ours is None:
         refuse(name, (*args, *keywords.values()))
     theirs, known = parameters(function), parameters(ours)
-    if (
-        len(args) <= agreement(function)
-        and keywords.keys() <= known.keys()
-        and "out" not in keywords
-    ):
+    alike = len(args) <= agreement(function) and keywords.keys() <= known.keys()
+    if alike and "out" not in keywords:
         direct_calls.add(call)
         return ours(*args, **keywords)
     keywords = {RENAMED.get(key, key): value for key, value in keywords.items()}
-    if not any(
-        p.kind is p.VAR_POSITIONAL for p in theirs.values()
-    ):  # all but the first by name: orders differ
-        named = list(zip(theirs.values(), args))
-        keywords = {
-            **{p.name: x for p, x in named[1:] if p.kind is not p.POSITIONAL_ONLY},
-            **keywords,
-        }
-        args = tuple(x for k, (p, x) in enumerate(named) if not k or p.kind is p.POSITIONAL_ONLY)
-    keywords = {
-        key: value for key, value in keywords.items() if not default(value, theirs.get(key))
-    }
+    if not any(p.kind is p.VAR_POSITIONAL for p in theirs.values()):
+        args, named = by_position_and_name(theirs, args)
+        keywords = {**named, **keywords}
+    keywords = {key: x for key, x in keywords.items() if not default(x, theirs.get(key))}
     if "out" in keywords:
-        refuse(name, args, "out= would change an array that the graph still needs; use the result")
+        refuse(name, args, OUT)
     if keywords.keys() - known.keys() and not any(p.kind is p.VAR_KEYWORD for p in known.values()):
         unknown = ", ".join(sorted(keywords.keys() - known.keys()))
         refuse(name, args, f"{unknown} is not supported; supported: {', '.join(known)}")
     return ours(*args, **keywords)
 
 
+def by_position_and_name(
+    theirs: Mapping[str, inspect.Parameter], args: tuple[Any, ...]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Positional arguments of NumPy's function: the first one, and the others by their names."""
+    first, named = [], {}
+    for k, (parameter, x) in enumerate(zip(theirs.values(), args)):
+        if k == 0 or parameter.kind is parameter.POSITIONAL_ONLY:
+            first.append(x)
+        else:
+            named[parameter.name] = x
+    return tuple(first), named
+
+
 def default(value: Any, parameter: inspect.Parameter | None) -> bool:
     """Whether an argument only says what NumPy would do without it."""
     expected = parameter.default if parameter else inspect.Parameter.empty
-    return (
-        value is expected or (isinstance(value, str) and value == expected) or value is np._NoValue
-    )
+    if value is expected or value is np._NoValue:
+        return True
+    return isinstance(value, str) and value == expected
 
 
 @cache
@@ -211,7 +213,7 @@ def agreement(function: Any) -> int:
 
 
 def refuse(name: str, values: Iterable[Any], why: str = "") -> NoReturn:
-    """Say which function of NumPy cannot be differentiated, what it was called with, where, and what to do."""
+    """Raise TypeError: which function of NumPy cannot be differentiated, where, what to write."""
     found = ", ".join(f"{x.dtype} {x.shape}" for x in tensors(values))
     frame = caller(sys._getframe(), doors.NUMPY)
     place = Source(frame.f_code, frame.f_lasti) if frame else "unknown line"
@@ -219,8 +221,8 @@ def refuse(name: str, values: Iterable[Any], why: str = "") -> NoReturn:
     if remedy:
         why = f"{remedy}; t.data where no gradient is needed"
     why = why or (
-        "it has no gradient rule here; write it with functions that have one, give it one with @mg.primitive, or pass "
-        "t.data where no gradient is needed"
+        "it has no gradient rule here; write it with functions that have one, "
+        "give it one with @mg.primitive, or pass t.data where no gradient is needed"
     )
     raise TypeError(f"np.{name} on a tensor ({found}), {place}: {why}")
 

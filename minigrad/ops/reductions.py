@@ -103,7 +103,10 @@ def prod_da(dy, y, a, axis=None, keepdims=False):
 
 
 def product_of_others(a: Any, axis: Any) -> Any:
-    """For each element the product of all the others over the axis, zeros and all; takes n² memory."""
+    """For each element the product of the other elements over the axis; takes n² memory.
+
+    Unlike Π a / a, it is right where elements are 0.
+    """
     axes = tuple(range(a.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
     last = tuple(range(-len(axes), 0))
     moved = np.moveaxis(a, axes, last)

@@ -15,7 +15,7 @@ __all__ = ["clip", "fmax", "fmin", "maximum", "minimum", "nan_to_num", "select",
 
 
 def chosen(dy: Any, y: Any, a: Any, b: Any) -> Any:
-    """The gradient of a: all of dy where a was taken, half where both were equal, NaN where y is."""
+    """The gradient of a: dy where a was taken, dy / 2 where a equals b, NaN where y is NaN."""
     lost = np.where(np.isnan(y), np.nan, 0)
     return np.where(y == a, np.where(a == b, 0.5 * dy, dy), lost)
 
