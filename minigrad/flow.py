@@ -343,7 +343,8 @@ def _made(state: Tensor) -> Tensor:
     if state.op is None or state.op.name != "where" or np.shape(state.arrays[0]) != one_per_row:
         return state
     steps = state.time.steps if state.time else ()
-    here = [x for x in state.inputs[1:] if x.op and x.time and x.time.steps == steps]
+    depth = len(steps)  # an inner loop may have made it
+    here = [x for x in state.inputs[1:] if x.op and x.time and x.time.steps[:depth] == steps]
     return here[0] if len(here) == 1 else state
 
 
