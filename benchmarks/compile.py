@@ -1,22 +1,22 @@
 """Compiled training steps of custom cells (LSTM, GRU, an odd one), beside PyTorch, JAX and NumPy by hand.
 
 One step is the forward pass, the loss (the mean square of the last h) and all gradients.  PyTorch's
-custom cell is written in the same operations; its fused layers, `torch.compile` and JAX's
-jit + scan run where they are installed.  Ratios are to PyTorch's eager custom cell.
+custom cell is written in the same operations; its fused layers, `torch.compile`, JAX's jit + scan,
+autograd and MyGrad run where they are installed.  Ratios are to PyTorch's eager custom cell.
 """
 
 import os
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import minigrad as mg
-from benchmarks.measure import peer, race, table
+from benchmarks.measure import Times, peer, race, table, verdict
 
 SIZES = [(50, 1, 16, 32), (50, 16, 32, 64), (100, 32, 64, 128)]  # (T, B, D, H)
-TARGETS = {"numpy": (None, None, None), "c": (0.03, 0.25, 0.5)}
+HAND, CUSTOM, FUSED = (1.1, 1.1, 1.25), (0.03, 0.25, 0.5), (1, 1, 1.1)  # what is aimed at
 GATES = {"lstm": 4, "gru": 3, "odd": 2}
 STATES = {"lstm": 2, "gru": 1, "odd": 2}
 
@@ -218,12 +218,97 @@ class Tuned:
         return {"W_xh": dW_xh, "W_hh": self.h[:-1].reshape(T * B, H).T @ flat, "b_h": flat.sum(0)}
 
 
-def contestants(cell: str, size: tuple[int, int, int, int], backends: list[str]) -> dict[str, Any]:
-    """Everybody who can take part here, at one size."""
+class Plain:
+    """The same LSTM in NumPy, step by step, as one writes it down from the textbook."""
+
+    def __init__(self, p: dict[str, np.ndarray], xs: np.ndarray, H: int) -> None:
+        self.p, self.xs, self.H = p, xs, H
+
+    def __call__(self) -> dict[str, np.ndarray]:
+        """One step; the gradients."""
+        W_xh, W_hh, b_h = self.p.values()
+        h = c = np.zeros((self.xs.shape[1], self.H), np.float32)
+        kept = []
+        for x in self.xs:
+            i, f, g, o = np.split(x @ W_xh + h @ W_hh + b_h, 4, axis=1)
+            i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
+            g, before, c_before = np.tanh(g), h, c
+            c = f * c + i * g
+            y = np.tanh(c)
+            h = o * y
+            kept.append((x, before, c_before, i, f, g, o, y))
+        grads = [np.zeros_like(p) for p in (W_xh, W_hh, b_h)]
+        dh, dc = 2 * h / np.float32(h.size), np.zeros_like(h)
+        for x, before, c_before, i, f, g, o, y in reversed(kept):
+            do, dc = dh * y, dc + dh * o * (1 - y * y)
+            gates = (dc * g * i * (1 - i), dc * c_before * f * (1 - f), dc * i * (1 - g * g))
+            da = np.concatenate([*gates, do * o * (1 - o)], axis=1)
+            grads[0] += x.T @ da
+            grads[1] += before.T @ da
+            grads[2] += da.sum(0)
+            dh, dc = da @ W_hh.T, dc * f
+        return dict(zip(self.p, grads, strict=True))
+
+
+def autograd_step(cell: str, p: dict[str, np.ndarray], xs: np.ndarray, s0: np.ndarray) -> Any:
+    """HIPS autograd."""
+    anp, grad = peer("autograd.numpy"), peer("autograd").grad
+
+    class Autograd:
+        tanh = anp.tanh
+
+        @staticmethod
+        def sigmoid(x: Any) -> Any:
+            return 1 / (1 + anp.exp(-x))
+
+        @staticmethod
+        def split(x: Any, n: int) -> Any:
+            return anp.split(x, n, -1)
+
+    def loss(weights: Any) -> Any:
+        state = (s0,) * STATES[cell]
+        for x in xs:
+            state = one_step(Autograd, cell, weights, x, state)
+        return (state[0] * state[0]).mean()
+
+    run = grad(loss)
+    return lambda: run(p)
+
+
+def mygrad_step(cell: str, p: dict[str, np.ndarray], xs: np.ndarray, s0: np.ndarray) -> Any:
+    """MyGrad."""
+    my = peer("mygrad")
+
+    class MyGrad:
+        tanh = my.tanh
+
+        @staticmethod
+        def sigmoid(x: Any) -> Any:
+            return 1 / (1 + my.exp(-x))
+
+        @staticmethod
+        def split(x: Any, n: int) -> Any:
+            H = x.shape[-1] // n
+            return [x[..., k * H : (k + 1) * H] for k in range(n)]
+
+    def run() -> None:
+        weights = {name: my.tensor(v) for name, v in p.items()}
+        state = (s0,) * STATES[cell]
+        for x in xs:
+            state = one_step(MyGrad, cell, weights, x, state)
+        (state[0] * state[0]).mean().backward()
+
+    return run
+
+
+def contestants(
+    cell: str, size: tuple[int, int, int, int], dtype: Any, peers: bool, compiling: dict[str, float]
+) -> dict[str, Any]:
+    """Everybody who can take part here, at one size; `compiling` gets seconds beyond three eager passes."""
     T, B, D, H = size
-    p = parameters(cell, D, H)
-    xs = np.random.default_rng(1).standard_normal((T, B, D)).astype(np.float32)
-    s0 = np.full((B, H), 0.1 if cell == "odd" else 0, np.float32)
+    p = {name: w.astype(dtype) for name, w in parameters(cell, D, H).items()}
+    xs = np.random.default_rng(1).standard_normal((T, B, D)).astype(dtype)
+    s0 = np.full((B, H), 0.1 if cell == "odd" else 0, dtype)
     weights = {name: mg.tensor(v, requires_grad=True, name=name) for name, v in p.items()}
     state, loss_fn = (s0,) * STATES[cell], loss_of(cell)
 
@@ -232,22 +317,101 @@ def contestants(cell: str, size: tuple[int, int, int, int], backends: list[str])
             w.grad = None
         loss_fn(weights, xs, state).backward()
 
+    eager()
+    start = time.perf_counter()
+    eager()
+    once = time.perf_counter() - start
     runs: dict[str, Callable[[], object]] = {"minigrad eager": eager}
-    for backend in backends:
+    for backend in ("numpy", "c"):
         step = mg.compile(loss_fn, backend=backend)
         start = time.perf_counter()
         step(weights, xs, state)
-        print(f"  {cell} {size}: {backend} compiled in {time.perf_counter() - start:.2f} s")
+        compiling[backend] = time.perf_counter() - start - 3 * once
         runs[f"minigrad {backend}"] = lambda step=step: step(weights, xs, state)
-    if cell == "lstm":
+    if cell == "lstm" and dtype == np.float32:
         runs["numpy, tuned by hand"] = Tuned(p, xs, H)
+        runs["numpy, plain"] = Plain(p, xs, H)
     if peer("torch"):
         runs["torch, custom cell"] = torch_step(cell, p, xs, s0)
-        if cell != "odd":
+        if cell != "odd" and dtype == np.float32:
             runs["torch, fused layer"] = torch_fused(cell, xs, H)
-    if peer("jax"):
-        runs["jax, jit + scan"] = jax_scan(cell, p, xs, s0)
+    if peers and dtype == np.float32:
+        if peer("jax"):
+            runs["jax, jit + scan"] = jax_scan(cell, p, xs, s0)
+        if peer("autograd"):
+            runs["autograd"] = autograd_step(cell, p, xs, s0)
+        if peer("mygrad"):
+            runs["mygrad"] = mygrad_step(cell, p, xs, s0)
     return runs
+
+
+def torch_compiled(size: tuple[int, int, int, int]) -> str:
+    """torch.compile of the custom LSTM's step: its time, or why there is none."""
+    torch = peer("torch")
+    T, B, D, H = size
+    p = {name: torch.tensor(v, requires_grad=True) for name, v in parameters("lstm", D, H).items()}
+    xs, zeros = torch.randn(T, B, D), torch.zeros(B, H)
+
+    @torch.compile
+    def step(x: Any, h: Any, c: Any, W_xh: Any, W_hh: Any, b_h: Any) -> Any:
+        i, f, g, o = (x @ W_xh + h @ W_hh + b_h).chunk(4, -1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+    def run() -> None:
+        h = c = zeros
+        for x in xs:
+            h, c = step(x, h, c, *p.values())
+        (h * h).mean().backward()
+
+    start = time.perf_counter()
+    try:
+        run()
+    except Exception as error:
+        return f"fails: {str(error).strip().splitlines()[0][:80]}"
+    compiled = time.perf_counter() - start
+    times = race({"torch.compile": run, "eager": torch_step("lstm", *_arrays("lstm", size))}, 5)
+    ratio = times["torch.compile"].best / times["eager"].best
+    return f"{ratio:.2f} of the eager custom cell; compiling took {compiled:.0f} s"
+
+
+def _arrays(cell: str, size: tuple[int, int, int, int]) -> tuple[Any, ...]:
+    T, B, D, H = size
+    xs = np.random.default_rng(1).standard_normal((T, B, D)).astype(np.float32)
+    return parameters(cell, D, H), xs, np.zeros((B, H), np.float32)
+
+
+class Race(NamedTuple):
+    """One line-up: a cell, a size, a dtype, how often, and whether slow peers take part."""
+
+    cell: str
+    size: tuple[int, int, int, int]
+    dtype: Any
+    repeats: int
+    peers: bool = True
+
+
+def races(quick: bool) -> list[Race]:
+    """All line-ups."""
+    sizes = SIZES[:1] if quick else SIZES
+    found = [Race(cell, size, np.float32, 3 if quick else 20) for cell in GATES for size in sizes]
+    found += [Race("lstm", size, np.float64, 3 if quick else 20) for size in sizes]
+    if not quick:
+        found += [Race("lstm", (T, 16, 32, 64), np.float32, 3, False) for T in (1000, 10_000)]
+    return found
+
+
+def verdicts(times: dict[str, Times], size: tuple[int, int, int, int]) -> list[str]:
+    """The aims of this project, kept or missed at one size of the LSTM."""
+    place = SIZES.index(size)
+    numpy, c = times["minigrad numpy"].best, times["minigrad c"].best
+    found = [(f"{size} NumPy / tuned by hand", numpy / times["numpy, tuned by hand"].best, HAND)]
+    if "torch, custom cell" in times:
+        found.append((f"{size} C / torch, custom", c / times["torch, custom cell"].best, CUSTOM))
+        found.append((f"{size} C / torch, fused", c / times["torch, fused layer"].best, FUSED))
+    if "jax, jit + scan" in times:
+        found.append((f"{size} C / jax", c / times["jax, jit + scan"].best, (1, 1, 1)))
+    return [f"  {what}: {verdict(ratio, aims[place])}" for what, ratio, aims in found]
 
 
 def main(quick: bool = False) -> None:
@@ -255,19 +419,21 @@ def main(quick: bool = False) -> None:
     os.environ.setdefault(
         "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     )
-    backends = ["numpy", "c"]
-    rows = []
-    for cell in GATES:
-        for size in SIZES[:2] if quick else SIZES:
-            times = race(contestants(cell, size, backends), 3 if quick else 40)
-            base = times.get("torch, custom cell", times["minigrad eager"]).best
-            for name, t in times.items():
-                rows.append(
-                    [f"{cell} {size}  {name}", f"{t.best * 1e3:.3f}", f"{t.best / base:.3f}"]
-                )
-    base = "torch's custom cell" if peer("torch") else "minigrad's eager step"
-    table(
-        "One training step, milliseconds (best of many, one thread)",
-        ["", "best", f"/ {base}"],
-        rows,
-    )
+    rows, kept, compiling = [], [], []
+    for one in races(quick):
+        seconds: dict[str, float] = {}
+        times = race(contestants(one.cell, one.size, one.dtype, one.peers, seconds), one.repeats)
+        base = times.get("torch, custom cell", times["minigrad eager"]).best
+        title = f"{one.cell} {one.size}{' float64' if one.dtype == np.float64 else ''}"
+        for name, t in times.items():
+            rows.append([f"{title}  {name}", f"{t.best * 1e3:.3f}", f"{t.best / base:.3f}"])
+        compiling.append([title, *(f"{seconds[backend]:.2f}" for backend in seconds)])
+        if one.cell == "lstm" and one.size in SIZES and one.dtype == np.float32:
+            kept += verdicts(times, one.size)
+    base_name = "torch's custom cell" if peer("torch") else "minigrad's eager step"
+    heading = ["", "best", f"/ {base_name}"]
+    table("One training step, milliseconds (best of many, one thread)", heading, rows)
+    table("Compiling, seconds beyond three eager passes", ["", "NumPy", "C"], compiling)
+    print("\n".join(kept))
+    if peer("torch") and not quick:
+        print(f"  torch.compile, {SIZES[1]}: {torch_compiled(SIZES[1])}")
