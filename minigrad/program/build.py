@@ -109,7 +109,7 @@ def keep(source: str) -> str:
     place = cache.folder()
     if place is not None:
         file = place / name
-        if file.exists() or cache.write(file, source.encode()):
+        if cache.holds(file, source.encode()) or cache.write(file, source.encode()):
             return str(file)
     file_name = f"<{name}>"
     linecache.cache[file_name] = (len(source), None, source.splitlines(keepends=True), file_name)

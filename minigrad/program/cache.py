@@ -43,6 +43,14 @@ def key(*texts: str) -> str:
     return digest.hexdigest()[:32]
 
 
+def holds(path: Path, content: bytes) -> bool:
+    """Whether a file is there and is whole."""
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
 def write(path: Path, content: bytes) -> bool:
     """Write a file in one step, so that another process sees all of it or nothing; False if not."""
     try:

@@ -17,6 +17,7 @@ from minigrad.graph import Graph
 from minigrad.program.align import tensors
 from minigrad.program.arguments import flat, leaves, names_of_gradients, plain_values
 from minigrad.program.build import Built, build
+from minigrad.program.clock import site
 from minigrad.program.draws import GLOBAL, Rewinder
 from minigrad.program.errors import CompileError, WrongProgramError
 from minigrad.program.labels import steps_of, window_of
@@ -48,6 +49,7 @@ class Variant:
             )
         self.lengths, self.aux = specialised.lengths, specialised.recording.aux
         self.window = specialised.recording.window
+        self.sites = {site(node) for node in specialised.recording.made}
         self._outside = plain_values(step.loss_fn)
         self.names = names_of_gradients(bound)
         self.paths = list(leaves(bound))
@@ -212,7 +214,7 @@ class Step:
             self.variants.remove(variant)  # it was made of a step too short to be cut
             self._latest = None
             return self._first(bound, given)
-        return self._checked(variant, given, sizes, wanted)
+        return self._checked(variant, given, sizes, wanted, graphs[0])
 
     def _first(self, bound: dict[str, Any], given: Given) -> Result:
         """Run eagerly, make a program, and compare the two."""
@@ -224,17 +226,30 @@ class Step:
         sizes = variant.sizes(given)
         if sizes is None:
             raise CompileError("compile: sequences that go together have different lengths")
-        result = self._checked(variant, given, sizes, wanted)
+        result = self._checked(variant, given, sizes, wanted, graphs[0])
         self.variants.append(variant)
         self._latest = variant
         return result
 
     def _checked(
-        self, variant: Variant, given: Given, sizes: dict[str, int], wanted: Result
+        self,
+        variant: Variant,
+        given: Given,
+        sizes: dict[str, int],
+        wanted: Result,
+        graph: Graph,
     ) -> Result:
-        """Run the program; raise where it differs from the engine."""
+        """Run the program; raise where it differs from the engine, with the first line that it lacks."""
         found = variant.run(given, sizes)
-        compare(found, wanted, self.exact)
+        try:
+            compare(found, wanted, self.exact)
+        except WrongProgramError as error:
+            other = (x for x in graph.nodes if x.op is not None and site(x) not in variant.sites)
+            unknown = next(other, None)
+            if unknown is None:
+                raise
+            text = f"{error}\n  the first operation that was not recorded:  {unknown.describe()}"
+            raise WrongProgramError(text) from None
         variant.note_checked(sizes)
         variant.calls += 1
         return found

@@ -229,6 +229,16 @@ def test_a_cache_that_is_not_private_or_cannot_be_written_is_not_used(
 
 
 @needs_compiler
+def test_without_a_cache_the_code_is_built_aside(monkeypatch, tmp_path) -> None:
+    (tmp_path / "a file").write_text("")
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "a file" / "below"))
+    step = mg.compile(steps.every, backend="c")
+    loss, _ = step(*example())
+    assert np.isfinite(loss)
+    assert step.variants[0].built.c_source
+
+
+@needs_compiler
 def test_a_corrupt_entry_is_made_again(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
     mg.compile(steps.every, backend="c")(*example())

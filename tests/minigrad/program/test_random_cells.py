@@ -49,7 +49,7 @@ class RandomCell:
 
     def loss(self, p: dict[str, mg.Tensor], xs: Any, ys: Any) -> Any:
         """The loss of a sequence: at every step, or at the last."""
-        state = [mg.tensor(np.zeros((B, H), np.float32)) for _ in range(self.states)]
+        state = [mg.tensor(np.zeros((B, H), xs.dtype)) for _ in range(self.states)]
         losses = []
         for t, x in mg.timesteps(xs):
             state = self.step(p, x, state)
