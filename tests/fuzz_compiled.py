@@ -71,7 +71,8 @@ def judged(seed: int, way: str) -> tuple[str, float]:
             wanted = eager(cell, weights, xs, ys)
             apart = distance(mine, wanted)
             worst = max(worst, apart)
-            if apart <= (0 if exact else 1e-6 if dtype == np.float32 else 1e-12):
+            limit = 1e-6 if dtype == np.float32 else 1e-12
+            if apart <= (0 if exact else limit):
                 continue
             if exact or dtype == np.float64:
                 return "WRONG", apart
