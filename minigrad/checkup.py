@@ -17,12 +17,14 @@ from minigrad import naming
 from minigrad.backward import backward_steps, begin
 from minigrad.grad_table import GradTable
 from minigrad.gradcheck import gradcheck
-from minigrad.graph import Graph
+from minigrad.graph import Graph, per_graph
+from minigrad.memory import collector_paused
 from minigrad.norms import array_of, norm
 from minigrad.primitive import Primitive
 from minigrad.tensor import Tensor
 
 SATURATED = 0.95  # of the entries
+TOGETHER = 64  # arrays that are looked at in one call
 Test = Callable[[Any], Any]
 LIMITS: dict[
     str, tuple[Test, str, Test | None, str]
@@ -96,8 +98,14 @@ class Survey:
             node, dy = step.node, array_of(step.grad)
             self.arrives[node] = _size(dy)
             if self.arrives[node]:
+<<<<<<< HEAD
                 going = [dx for dx in step.sparse_input_grads() if dx is not None]
                 self.sends[node] = not going or any(_size(array_of(dx)) for dx in going)
+=======
+                going = [dx for dx in step.contributions() if dx is not None]
+                sent = (dx if type(dx) is np.ndarray else array_of(dx) for dx in going)
+                self.sends[node] = not going or any(map(np.count_nonzero, sent))
+>>>>>>> 9f6923e (Recording costs less: states of long sequences are sampled, columns are arrays, compiled steps are recorded from their outputs; history tells what is wrong with a training as a whole; checkup and explain in long graphs)
             if _fills_padding(node) and dy.ndim > 1:
                 rows = _rows_of_padding(np.asarray(node.arrays[0], bool), dy)
                 if rows and any(e.target.time is None for e in graph.users[node]):
@@ -149,14 +157,16 @@ def checkup(
     >>> mg.Graph(np.tanh(w)).checkup({"w": w, "v": v})
     not reached: no gradient reaches v
     """
-    survey = Survey(graph, careful=careful)
-    found = [*_not_finite(survey), *_unreached(survey, _groups(parameters, frame))]
-    if not careful:
-        found += _wrong_rules(survey)
-    found += [*_shared(survey), *_saturated(survey), *_softmax(survey)]
-    if survey.ran:
-        found += [*_ignored(survey), *_dying(survey), *_padding(survey)]
-    found += [*_carried_history(survey), *_dtypes(survey), *_zero(survey)]
+    groups = _groups(parameters, frame)
+    with collector_paused():
+        survey = Survey(graph, careful=careful)
+        found = [*_not_finite(survey), *_unreached(survey, groups)]
+        if not careful:
+            found += _wrong_rules(survey)
+        found += [*_shared(survey), *_saturated(survey), *_softmax(survey)]
+        if survey.ran:
+            found += [*_ignored(survey), *_dying(survey), *_padding(survey)]
+        found += [*_carried_history(survey), *_dtypes(survey), *_zero(survey)]
     return Checkup(found)
 
 
@@ -169,7 +179,7 @@ def _size(array: Any) -> float:
     """Roughly Σ x²: zero only for zeros, not finite only for what is not."""
     square = float(np.vdot(array, array))
     if square == 0:
-        return 1e-300 if array.any() else 0.0
+        return 1e-300 if np.count_nonzero(array) else 0.0
     return square if square < math.inf else norm(array)
 
 
@@ -407,21 +417,25 @@ def _directions_of(users: list[Tensor]) -> str:
 # time
 
 
-def _by_step(survey: Survey) -> Iterator[tuple[str, list[tuple[int, list[Tensor]]]]]:
+Steps = list[tuple[int, list[Tensor]]]  # t, and the nodes of that step
+
+
+@per_graph
+def _by_step(graph: Graph) -> dict[str, Steps]:
     """For each axis its steps in the order of the backward pass, with their nodes."""
-    graph = survey.graph
     steps: dict[Any, dict[int, list[Tensor]]] = {}
     for node in graph.order:
         if node.time is not None:
             steps.setdefault(node.time.axis, {}).setdefault(node.time.t, []).append(node)
-    for name, axis in graph.axes.items():
-        ordered = sorted(steps.get(axis, {}).items(), key=lambda item: -item[1][0].serial)
-        yield name, ordered
+    return {
+        name: sorted(steps.get(axis, {}).items(), key=lambda item: -item[1][0].serial)
+        for name, axis in graph.axes.items()
+    }
 
 
 def _ignored(survey: Survey) -> Iterator[Finding]:
     """Steps behind the last one that the loss reads."""
-    for axis, steps in _by_step(survey):
+    for axis, steps in _by_step(survey.graph).items():
         silent: list[int] = []
         for t, nodes in steps:
             if any(survey.arrives.get(node, 0.0) != 0 for node in nodes):
@@ -435,7 +449,7 @@ def _ignored(survey: Survey) -> Iterator[Finding]:
             yield Finding("ignored", text, line)
 
 
-def _reader(survey: Survey, steps: list[tuple[int, list[Tensor]]]) -> Tensor:
+def _reader(survey: Survey, steps: Steps) -> Tensor:
     """The operation behind the loop that takes only some of the steps; else the loss."""
     below = {steps[0][1][0]}  # what follows from the last step
     for node in survey.graph.nodes:
@@ -448,7 +462,7 @@ def _reader(survey: Survey, steps: list[tuple[int, list[Tensor]]]) -> Tensor:
 
 def _dying(survey: Survey) -> Iterator[Finding]:
     """The operation in which the gradient of a state dies: something arrives, only zeros go on."""
-    for axis, steps in _by_step(survey):
+    for axis, steps in _by_step(survey.graph).items():
         alive = [any(survey.arrives.get(x, 0.0) for x in nodes) for _, nodes in steps]
         if True not in alive or False not in alive[alive.index(True) :]:
             continue
@@ -505,13 +519,21 @@ def _saturated(survey: Survey) -> Iterator[Finding]:
         for test, words in ((below, low), (above, high)):
             if test is None:
                 continue
-            hits = sum(int(np.count_nonzero(test(array_of(node)))) for node in nodes)
-            share = hits / sum(node.size for node in nodes)
+            share = _share(test, nodes)
             if share > SATURATED:
                 scope = f" of {nodes[0].scope}" if nodes[0].scope else ""
                 name = f"{survey.name_of(nodes[0])}{scope}"
                 text = f"{name} is {words} in {100 * share:.4g} % of its entries"
                 yield Finding("saturated", text, survey.place(nodes[0]))
+
+
+def _share(test: Test, nodes: list[Tensor]) -> float:
+    """The share of the entries of all nodes for which a test holds."""
+    hits = 0
+    for k in range(0, len(nodes), TOGETHER):  # a test of many small arrays is mostly calls
+        values = np.concatenate([node._array for node in nodes[k : k + TOGETHER]], axis=None)
+        hits += int(np.count_nonzero(test(values)))
+    return hits / sum(node.size for node in nodes)
 
 
 def _softmax(survey: Survey) -> Iterator[Finding]:
@@ -539,7 +561,7 @@ def _meaning(survey: Survey, node: Tensor, axis: int) -> str:
         for x in survey.graph.nodes
         if x.role is not None and x.role.kind == "state" and x.ndim > 1
     }
-    steps = {len(times) for _, times in _by_step(survey)}
+    steps = {len(times) for _, times in _by_step(survey.graph).items()}
     size = node.shape[axis]
     if node.time is not None:
         return "the batch" if axis == 0 and size in batches - steps else ""

@@ -13,8 +13,9 @@ import numpy as np
 from minigrad import naming
 from minigrad.backward import Step, backward_steps, begin
 from minigrad.graph import Graph
+from minigrad.journal import TEXTS, Row
 from minigrad.norms import array_of
-from minigrad.recorder import TEXTS, Row, Run, read
+from minigrad.runs import Run, read
 from minigrad.tensor import Tensor
 
 

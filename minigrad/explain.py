@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from minigrad import naming
 from minigrad.backward import backward_steps, begin
 from minigrad.graph import Edge, Graph
 from minigrad.history import last_loss
+from minigrad.memory import collector_paused
 from minigrad.norms import norm
 from minigrad.tensor import Tensor
 
@@ -116,10 +117,10 @@ def _account(
 
 def _path(graph: Graph, x: Tensor) -> tuple[list[Link], float | None]:
     """The operations between the loss and x along the edges that send most; and the norm at x."""
-    arrived, sent = _sizes(graph)
+    arrived, sent = _sizes(graph, _above(graph, x))
 
     def weight(edge: Edge) -> tuple[float, ...]:
-        sends, arrives = sent.get(edge, -1.0), arrived.get(edge.target, -1.0)
+        sends, arrives = sent.get(edge[1:], -1.0), arrived.get(edge.target, -1.0)
         return (np.isnan(sends), sends, np.isnan(arrives), arrives)
 
     path, node = list[Link](), x
@@ -127,22 +128,43 @@ def _path(graph: Graph, x: Tensor) -> tuple[list[Link], float | None]:
         edge = max(graph.users[node], key=weight)
         node = edge.target
         line = f"{naming.label(graph, node)} = {naming.expression(graph, node)}  ({node.source})"
-        path.append(Link(node, node.t, arrived.get(node), sent.get(edge), line))
+        path.append(Link(node, node.t, arrived.get(node), sent.get(edge[1:]), line))
     return path[::-1], arrived.get(x)
 
 
-def _sizes(graph: Graph) -> tuple[dict[Tensor, float], dict[Edge, float]]:
-    """The norm of the gradient that arrives at each node, and of that sent along each edge."""
+def _above(graph: Graph, x: Tensor) -> set[Tensor]:
+    """The tensor, and all that is computed from it."""
+    found = {x}
+    for node in graph.nodes:
+        if not found.isdisjoint(graph.inputs(node)):
+            found.add(node)
+    return found
+
+
+def _sizes(graph: Graph, wanted: set[Tensor]) -> tuple[dict[Tensor, float], dict[Any, float]]:
+    """The norm of the gradient that arrives at each wanted node, and of that sent along each edge
+    between two of them, by its target and number."""
     arrived: dict[Tensor, float] = {}
-    sent: dict[Edge, float] = {}
+    sent: dict[Any, float] = {}
     pending = begin(graph)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"), collector_paused():
         for step in backward_steps(graph, pending):
+<<<<<<< HEAD
             arrived[step.node] = norm(step.grad)
             for k, (y, dx) in enumerate(zip(step.inputs, step.sparse_input_grads())):
                 if dx is not None:
                     sent[Edge(y, step.node, k)] = norm(dx)
         arrived |= {leaf: norm(dx) for leaf, dx in pending.grads.items()}
+=======
+            node = step.node
+            if node not in wanted:
+                continue
+            arrived[node] = norm(step.grad)
+            for k, (y, dx) in enumerate(zip(step.inputs, step.contributions())):
+                if dx is not None and y in wanted:
+                    sent[node, k] = norm(dx)
+        arrived |= {leaf: norm(dx) for leaf, dx in pending.grads.items() if leaf in wanted}
+>>>>>>> 9f6923e (Recording costs less: states of long sequences are sampled, columns are arrays, compiled steps are recorded from their outputs; history tells what is wrong with a training as a whole; checkup and explain in long graphs)
     return arrived, sent
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.cached import cached_property
+from minigrad.memory import collector_paused
 from minigrad.paths import Axis, Path, Place, Timeline
 from minigrad.tensor import Tensor
 
@@ -154,10 +155,11 @@ class Graph:
     @cached_property
     def users(self) -> dict[Tensor, tuple[Edge, ...]]:
         """The edges out of each node."""
-        table: dict[Tensor, list[Edge]] = {node: [] for node in self.nodes}
-        for edge in self.edges:
-            table[edge.source].append(edge)
-        return {node: tuple(edges) for node, edges in table.items()}
+        with collector_paused():
+            table: dict[Tensor, list[Edge]] = {node: [] for node in self.nodes}
+            for edge in self.edges:
+                table[edge.source].append(edge)
+            return {node: tuple(edges) for node, edges in table.items()}
 
     def find(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # glibc's mallopt(3)
 _GLIBC_DEFAULT = 128 * 1024
@@ -54,6 +56,18 @@ def memory_policy(*, collector: int | None = 200_000, keep: int | None = 1 << 30
     50000
     """
     return MemoryPolicy(collector, keep)
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Let the cycle collector rest: many small objects that live on make it walk all there are."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _keep_freed_memory(trim: int, mmap: int) -> bool:

@@ -34,7 +34,7 @@ FLOORS = [
     [
         *("reports", "functional", "anomaly", "clip", "edges", "edits", "watch", "flow"),
         *("measures", "gradcheck", "explain", "pickling", "running"),
-        *("recorder", "differences", "checkup"),
+        *("journal", "runs", "recorder", "differences", "checkup"),
     ],
     ["render", "program"],
     ["public", "later"],

@@ -12,8 +12,8 @@ from minigrad.debugger.facts import FIELDS
 from minigrad.debugger.passes import Replay
 from minigrad.debugger.prompt import Move
 from minigrad.debugger.shell import Debugger
-from minigrad.recorder import read
 from minigrad.running import print_error, run_program
+from minigrad.runs import read
 
 REPEATED = ("-b", "-c")  # the options that may also stand behind the program
 

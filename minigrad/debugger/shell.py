@@ -30,7 +30,8 @@ from minigrad.edits import clip_gradient
 from minigrad.grad_table import GradTable
 from minigrad.norms import is_finite, norm
 from minigrad.public import Graph
-from minigrad.recorder import Run, open_recorder
+from minigrad.recorder import open_recorder
+from minigrad.runs import Run
 from minigrad.scope import caller, in_engine
 from minigrad.tensor import Tensor
 
@@ -109,7 +110,7 @@ class Debugger(Prompt):
         new.stdin, new.stdout, new.use_rawinput = self.stdin, self.stdout, self.use_rawinput
         new.cmdqueue, new.displayed, new.can_replay = self.cmdqueue, self.displayed, True
         new.recorder.program = self.recorder.program
-        new.expected, new.replay_to = Run(self.recorder.rows), number
+        new.expected, new.replay_to = Run(self.recorder.table), number
         return new
 
     # one pass

@@ -23,6 +23,7 @@ from minigrad.program.errors import CompileError, WrongProgramError
 from minigrad.program.labels import steps_of, window_of
 from minigrad.program.record import outcome
 from minigrad.program.specialise import specialise
+from minigrad.recorder import driven_plainly, open_recorder
 from minigrad.tensor import Array, Tensor, constant, generator
 
 Given = tuple[list[Any], list[Any]]  # the leaves of the arguments, and what is plain beside them
@@ -127,22 +128,39 @@ class Step:
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
         """The loss and the gradients by name, `(loss, grads)`; `(loss, grads, aux)` where there is more."""
-        bound = self._bound(args, keywords)
-        if driver.get() is not backward_steps:
-            return self._returned(self.eager(bound))
-        return self._returned(self._run(bound))
+        return self._returned(self._result(self._bound(args, keywords)))
 
     def backward(self, *args: Any, **keywords: Any) -> Any:
         """Run the step and add the gradients to `.grad` of the parameters; returns the loss, or (loss, aux)."""
         bound = self._bound(args, keywords)
-        eager = driver.get() is not backward_steps
-        result = self.eager(bound) if eager else self._run(bound)
+        result = self._result(bound)
         named = {name: path for path, name in names_of_gradients(bound).items()}
         given = leaves(bound)
         for name, dx in result.grads.items():
             leaf = given[named[name]]
             leaf._grad = constant(dx if leaf._grad is None else leaf._grad.data + dx)
         return result.loss if result.aux is None else (result.loss, result.aux)
+
+    def _result(self, bound: dict[str, Any]) -> Result:
+        """What the program gives; in a debugger, or in search of anomalies, what the engine gives.
+
+        A recorder gets the loss and the gradients of the program, not of the engine's comparison.
+        """
+        if not driven_plainly():
+            return self.eager(bound)
+        recorder = open_recorder()
+        if recorder is None:
+            return self._run(bound)
+        plain = driver.set(backward_steps)
+        try:
+            result = self._run(bound)
+        finally:
+            driver.reset(plain)
+        given = leaves(bound)
+        paths = {name: path for path, name in names_of_gradients(bound).items()}
+        grads = {given[paths[name]]: dx for name, dx in result.grads.items()}
+        recorder.note_step(result.loss, grads)
+        return result
 
     @property
     def source(self) -> str:

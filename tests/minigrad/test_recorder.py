@@ -238,3 +238,108 @@ def test_columns_are_found_by_name_and_drawn() -> None:
     labels = [line.get_label() for line in ax.get_lines()]
     assert labels[:2] == ["loss", "max |∂loss/∂state|"]
     assert str(mg.record()).startswith("nothing is recorded")
+
+
+def test_a_compiled_step_is_recorded_as_the_same_step_without_a_program_is() -> None:
+    def recorded(compiled: bool) -> recorder.Recorder:
+        mg.seed(0)
+        net = nn.LSTM(2, 4)
+        opt = nn.SGD(net, lr=0.1)
+
+        def loss_fn(net: nn.LSTM, xs: np.ndarray) -> mg.Tensor:
+            return (net(xs)[0] ** 2).mean()
+
+        step = mg.compile(loss_fn, backend="numpy")
+        with mg.record() as run:
+            for k in range(4):
+                opt.zero_grad()
+                xs = np.full((5, 2, 2), 1.0 + k, np.float32)
+                if compiled:
+                    step.backward(net, xs)
+                else:
+                    loss_fn(net, xs).backward()
+                opt.step()
+        return run
+
+    program, engine = recorded(True), recorded(False)
+    assert len(program) == len(engine) == 4
+    for column in ("loss", "grad_norm", "norm", "update", "grad.l0.W_hh", "update.l0.b_h", "lr"):
+        np.testing.assert_allclose(program[column], engine[column], rtol=1e-4)
+    assert mg.first_difference(program, engine, tolerance=1e-4) is None
+    assert "max_norm" not in program.columns
+    assert "4 passes were compiled steps" in str(program)
+    assert "compiled" not in str(engine)
+
+
+def test_of_long_sequences_some_states_are_measured_and_all_where_the_gradient_rises() -> None:
+    mg.seed(0)
+    cell = nn.RNNCell(2, 8)
+    cell.W_hh.data = 1.3 * cell.W_hh.data
+    net, xs = nn.Unroll(cell), 0.01 * np.ones((60, 2, 2), np.float32)
+    measured = 0
+
+    def counting(x: np.ndarray) -> float:
+        nonlocal measured
+        measured += np.shape(x) == (2, 8)
+        return norm(x)
+
+    norm, recorder.norm = recorder.norm, counting
+    try:
+        with mg.record() as run:
+            for last in (True, True, False, False):
+                measured = 0
+                ys, _ = net(xs)
+                (ys[-1] if last else ys[0]).sum().backward()
+    finally:
+        recorder.norm = norm
+    assert run["max_norm"][0] == run["max_norm"][1] > 100  # it rises down to the first step
+    assert run["where"][1] == "h[0] of Unroll.cell"
+    assert measured < 20
+
+
+def test_what_is_wrong_with_a_training_as_a_whole_is_told() -> None:
+    def told(
+        sign: float = 1.0, zeroed: bool = True, lr: float = 0.05, left_out: bool = False
+    ) -> list[str]:
+        rng = np.random.default_rng(0)
+        mg.seed(0)
+        net, head = nn.Linear(3, 4), nn.Linear(4, 1)
+        mine = head.parameters() if left_out else [*net.parameters(), *head.parameters()]
+        opt = nn.SGD(mine, lr=lr)
+        with mg.record() as run, np.errstate(all="ignore"):
+            for _ in range(60):
+                x = rng.standard_normal((8, 3)).astype(np.float32)
+                loss = sign * nn.mse_loss(head(np.tanh(net(x))), x[:, :1])
+                if zeroed:
+                    opt.zero_grad()
+                loss.backward()
+                opt.step()
+        return run.findings()
+
+    assert told() == []
+    (text,) = told(left_out=True)
+    assert text == "never changed, although a gradient arrives: W, b; not in the optimiser?"
+    assert "59 passes, the first of them pass 2, have added to gradients" in told(zeroed=False)[0]
+    assert "falls without end, below 0" in told(sign=-1.0, lr=0.01)[0]
+    assert any("the loss rises" in text for text in told(lr=30.0))
+    assert any("the parameters hardly move" in text for text in told(lr=1e-9))
+
+
+def test_a_loss_of_nan_is_told_from_a_file_too(tmp_path: Path) -> None:
+    w = mg.tensor(1.0, requires_grad=True, name="w")
+    with mg.record(tmp_path / "run.npz"), np.errstate(all="ignore"):
+        for k in range(5):
+            (w * (np.nan if k == 3 else 1.0)).backward()
+    unlike = recorder.read(tmp_path / "run.npz").first_unlike()
+    assert unlike is not None
+    assert (unlike.number, unlike.evidence[0]) == (4, "loss is nan")
+
+
+def test_a_damaged_journal_is_read_up_to_the_damage(tmp_path: Path) -> None:
+    with mg.record(tmp_path / "run.npz"):
+        train(6)
+        whole = Path(recorder.journal_path(tmp_path / "run.npz")).read_bytes()
+    bad = tmp_path / "bad.npz.journal"
+    for k in range(30, len(whole), 11):
+        bad.write_bytes(whole[:k] + bytes([whole[k] ^ 255]) + whole[k + 1 :])
+        assert len(recorder.read(bad)) <= 6

@@ -1,0 +1,284 @@
+"""A recording of training: for each pass its figures, what they were like, and its file."""
+
+from __future__ import annotations
+
+import math
+import os
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from os import PathLike
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from minigrad.journal import MAGIC, Row, journal_path, read_journal
+from minigrad.reports import curves
+from minigrad.sparkline import sparkline
+
+FEW = 4  # passes that tell how large the steps are; twice as many, where the loss goes
+WINDOW = 20  # passes that a pass is compared with
+FACTOR, SPREADS = 3.0, 6.0  # unlike: so many times the median, and so many times the usual spread
+SHOWN = {  # what `history` draws, and how it is called there
+    "loss": "loss",
+    "max_norm": "max |∂loss/∂state|",
+    "grad_norm": "|∂loss/∂θ|",
+    "update": "|Δθ| / |θ|",
+    "lr": "lr",
+}
+SMALL_STEP, LARGE_STEP = 1e-6, 0.5  # of |Δθ| / |θ|
+
+
+class Unlike(NamedTuple):
+    """The first pass that differs from those before it, and by which figures."""
+
+    number: int
+    evidence: tuple[str, ...]
+    where: str
+
+    def __str__(self) -> str:
+        return f"pass {self.number}: {'; '.join(self.evidence)}{self.where}"
+
+
+class Run:
+    """A recording: for each pass the figures, as columns by name.
+
+    pass, loss.
+    max_norm, where: the largest ‖∂loss/∂state‖, and its state, step and scope.
+    norm, grad_norm, update: ‖θ‖, ‖∂loss/∂θ‖ and ‖Δθ‖ / ‖θ‖ over all parameters; of each one
+    they are "norm.W", "grad.W" and "update.W".
+    line: where the pass was started.  generator: the state of `mg.generator()`.
+    And what was noted, as lr by the optimisers.
+
+    Index it by the name of a column; print it for a summary; `plot` draws it.
+    """
+
+    def __init__(
+        self, table: Mapping[str, NDArray[Any]], program: str = "", damage: str = ""
+    ) -> None:
+        self._columns = dict(table)
+        self.program, self.damage = program, damage
+
+    @property
+    def table(self) -> dict[str, NDArray[Any]]:
+        """The columns by name, one entry for each pass; NaN or "" where there is none."""
+        return self._columns
+
+    def __len__(self) -> int:
+        return len(self.table.get("pass", ()))
+
+    def __getitem__(self, column: str) -> NDArray[Any]:
+        """A column: one entry for each pass, NaN where there is none."""
+        table = self.table
+        if column not in table:
+            raise KeyError(f"no column {column!r}; there are: {', '.join(table)}")
+        return table[column]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.table)
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """For each pass what is known of it, by column."""
+        table = self.table
+        return [
+            {name: x[k].item() for name, x in table.items() if x[k] == x[k] and x[k] != ""}
+            for k in range(len(self))
+        ]
+
+    def first_unlike(self) -> Unlike | None:
+        """The first pass with a figure unlike those of the passes before it, or None.
+
+        Unlike is what is not finite, or further from the median of the last 20 passes than a factor
+        of 3 and than 6 times their spread (the median deviation of the logarithms).
+        """
+        table = self.table
+        found: dict[int, list[str]] = {}
+        for column, title in SHOWN.items():
+            rows, x = known(table, column)
+            k, text = _unlike(x, title)
+            if text:
+                found.setdefault(int(rows[k]), []).append(text)
+        if not found:
+            return None
+        k = min(found)
+        state, line = (str(table[name][k]) if name in table else "" for name in ("where", "line"))
+        where = f", at {state}" if state else ""
+        return Unlike(int(table["pass"][k]), tuple(found[k]), where + f"   ({line})")
+
+    def findings(self) -> list[str]:
+        """What is suspicious about the passes as a whole, each with its figures."""
+        table, found = self.table, []
+        if lost := self.without_gradient():
+            found.append(f"no gradient in any pass: {', '.join(lost)}")
+        found += [*_never_changed(table), *_added_up(table), *_course(table)]
+        return found
+
+    def without_gradient(self) -> list[str]:
+        """The parameters whose gradient was zero in every pass."""
+        return _without(self.table, "grad.")
+
+    def __str__(self) -> str:
+        table = self.table
+        if not len(self):
+            return "nothing is recorded: no backward pass was run"
+        first, last = (int(table["pass"][k]) for k in (0, -1))
+        of = f" of {self.program}" if self.program else ""
+        lines = [f"passes {first} to {last}{of}"]
+        for column, title in SHOWN.items():
+            _, x = known(table, column)
+            if len(x) and not np.isnan(x).all():
+                bars = sparkline(x.tolist())
+                lines.append(f"{title:<19} {bars}  {x[0]:.3g} … {x[-1]:.3g}, {_extreme(x)}")
+        unlike = self.first_unlike()
+        no_pass = f"no pass is unlike the {WINDOW} before it"
+        lines.append(f"first unlike the {WINDOW} before: {unlike}" if unlike else no_pass)
+        compiled = np.count_nonzero(table.get("compiled", np.zeros(0)) == 1)
+        if compiled:
+            lines.append(
+                f"{compiled} passes were compiled steps: the gradients of their states stay inside; "
+                "to record them, call the function itself"
+            )
+        return "\n".join([*lines, *self.findings(), *filter(None, [self.damage])])
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the figures over the passes (needs matplotlib); returns the axes."""
+        table = self.table
+        drawn = {title: (table["pass"], table[c]) for c, title in SHOWN.items() if c in table}
+        ax = curves(ax, drawn, "pass", "")
+        if unlike := self.first_unlike():
+            ax.axvline(unlike.number, linestyle=":", color="gray")
+        return ax
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the columns into an `.npz`, all or nothing."""
+        part = f"{os.fspath(path)}.part"
+        with open(part, "wb") as file:
+            table: dict[str, Any] = self.table
+            np.savez(file, **table, program=np.array(self.program))
+        os.replace(part, path)
+
+
+def known(table: Mapping[str, NDArray[Any]], column: str) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """The rows that have a figure, and the figures; a loss and its gradient may also be NaN."""
+    x = table.get(column, np.zeros(0))
+    there = ~np.isnan(x) if column != "loss" else np.ones(len(x), bool)
+    if column == "grad_norm" and len(x):
+        there |= ~np.isnan(table["norm"])
+    rows = np.flatnonzero(there)
+    return rows, x[rows]
+
+
+def _unlike(x: NDArray[Any], title: str) -> tuple[int, str]:
+    """The index of the first entry that is unlike those before it, and what is told about it."""
+    for k in range(1, len(x)):
+        before = x[max(0, k - WINDOW) : k]
+        if not math.isfinite(x[k]):
+            if np.isnan(before).all():
+                continue  # a pass that starts from more than one number has no loss
+            return k, f"{title} is {x[k]:g}"
+        before = before[np.isfinite(before) & (before > 0)]
+        if len(before) < WINDOW or x[k] <= 0:
+            continue
+        median = float(np.median(before))
+        spread = 1.4826 * float(np.median(np.abs(np.log(before / median))))
+        counts = x[k] > median or title == SHOWN["lr"]  # a loss may fall
+        if counts and abs(math.log(x[k] / median)) > max(math.log(FACTOR), SPREADS * spread):
+            return k, f"{title} {x[k]:.3g} is {x[k] / median:.3g} × its median"
+    return 0, ""
+
+
+def _without(table: Mapping[str, NDArray[Any]], kind: str) -> list[str]:
+    """The parameters that had nothing but zeros in a kind of column."""
+    names = [name for name in table if name.startswith(kind)]
+    return [name.removeprefix(kind) for name in names if not np.nan_to_num(table[name]).any()]
+
+
+def _never_changed(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Parameters that have a gradient, and that no optimiser step has changed."""
+    if "lr" not in table or len(table["lr"]) < 2:
+        return
+    changed = {name.removeprefix("update.") for name in table if name.startswith("update.")}
+    known = [name.removeprefix("grad.") for name in table if name.startswith("grad.")]
+    still = [name for name in known if name not in changed and table[f"grad.{name}"].any()]
+    if still and np.nan_to_num(table["lr"]).any():
+        yield f"never changed, although a gradient arrives: {', '.join(still)}; not in the optimiser?"
+
+
+def _added_up(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Passes that began with the gradients of an optimiser step before."""
+    kept = table.get("kept_grads", np.zeros(0))
+    if count := int(np.count_nonzero(np.nan_to_num(kept))):
+        first = int(table["pass"][np.flatnonzero(np.nan_to_num(kept))[0]])
+        yield (
+            f"{count} passes, the first of them pass {first}, have added to gradients that a step "
+            "had used already: write opt.zero_grad() before each"
+        )
+
+
+def _course(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Which way the loss goes, if it is not down, and steps that are far too small or too large."""
+    loss, update = table["loss"], table.get("update", np.zeros(0))
+    update = update[np.isfinite(update)]
+    if len(update) < FEW:
+        return
+    yield from _direction(loss[np.isfinite(loss)])
+    step = float(np.median(update))
+    if step < SMALL_STEP:
+        yield f"the parameters hardly move: |Δθ| / |θ| is {step:.2g} a pass"
+    elif step > LARGE_STEP:
+        yield f"the steps are as large as the parameters: |Δθ| / |θ| is {step:.2g} a pass"
+
+
+def _direction(loss: NDArray[Any]) -> Iterator[str]:
+    """Whether the loss rises, stays, or falls without end."""
+    if len(loss) < 2 * FEW:
+        return
+    quarter, half = len(loss) // 4, len(loss) // 2
+    early, late = (float(np.median(part)) for part in (loss[:quarter], loss[-quarter:]))
+    middle = float(np.median(loss[half : half + 3]))
+    spread = float(np.median(np.abs(loss[:quarter] - early)))
+    told = f"{early:.3g} in the first quarter of the passes, {late:.3g} in the last"
+    if late < 0 and middle - loss[-1] > max(loss[0] - middle, 3 * spread):
+        yield f"the loss falls without end, below 0 and faster: {told}; has it the wrong sign?"
+    elif early > 0 and late - early > max(0.2 * early, 3 * spread):
+        yield f"the loss rises: {told}"
+    elif len(loss) >= 2 * WINDOW and early > 0 and early - late < min(0.02 * early, spread):
+        yield f"the loss does not fall: {told}"
+
+
+def _extreme(x: NDArray[Any]) -> str:
+    """The largest entry, or how many are not finite."""
+    finite = x[np.isfinite(x)]
+    if len(finite) < len(x):
+        return f"{len(x) - len(finite)} not finite"
+    return f"largest {finite.max():.3g}"
+
+
+def read(path: str | PathLike[str]) -> Run:
+    """A recording from its file: an `.npz`, or the journal of a run that is not over or was killed.
+
+    Raises ValueError for a file that is no recording.  Of one that is cut off, what is whole is
+    returned, and `run.damage` says where it ends.
+    """
+    name = os.fspath(path)
+    if not os.path.exists(name) and os.path.exists(journal_path(name)):
+        name = journal_path(name)
+    with open(name, "rb") as file:
+        head = file.read(len(MAGIC))
+        if head == MAGIC:
+            columns, program, damage = read_journal(file)
+            unfinished = "a journal: the run is not over, or it was killed after this pass"
+            return Run(columns.arrays(), program, f"{name} is {damage or unfinished}")
+    try:
+        with open(name, "rb") as file, np.load(file) as arrays:
+            table = {key: arrays[key] for key in arrays.files}
+        program = str(table.pop("program"))
+        if any(len(x) != len(table["pass"]) for x in table.values()):
+            raise ValueError("its columns have different lengths")
+    except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+        problem = "is no recording of minigrad, or it is cut off"
+        raise ValueError(f"{name} {problem} ({type(error).__name__}: {error})") from error
+    return Run(table, program)
