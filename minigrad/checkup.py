@@ -98,14 +98,9 @@ class Survey:
             node, dy = step.node, array_of(step.grad)
             self.arrives[node] = _size(dy)
             if self.arrives[node]:
-<<<<<<< HEAD
                 going = [dx for dx in step.sparse_input_grads() if dx is not None]
-                self.sends[node] = not going or any(_size(array_of(dx)) for dx in going)
-=======
-                going = [dx for dx in step.contributions() if dx is not None]
                 sent = (dx if type(dx) is np.ndarray else array_of(dx) for dx in going)
                 self.sends[node] = not going or any(map(np.count_nonzero, sent))
->>>>>>> 9f6923e (Recording costs less: states of long sequences are sampled, columns are arrays, compiled steps are recorded from their outputs; history tells what is wrong with a training as a whole; checkup and explain in long graphs)
             if _fills_padding(node) and dy.ndim > 1:
                 rows = _rows_of_padding(np.asarray(node.arrays[0], bool), dy)
                 if rows and any(e.target.time is None for e in graph.users[node]):

@@ -149,22 +149,14 @@ def _sizes(graph: Graph, wanted: set[Tensor]) -> tuple[dict[Tensor, float], dict
     pending = begin(graph)
     with np.errstate(all="ignore"), collector_paused():
         for step in backward_steps(graph, pending):
-<<<<<<< HEAD
-            arrived[step.node] = norm(step.grad)
-            for k, (y, dx) in enumerate(zip(step.inputs, step.sparse_input_grads())):
-                if dx is not None:
-                    sent[Edge(y, step.node, k)] = norm(dx)
-        arrived |= {leaf: norm(dx) for leaf, dx in pending.grads.items()}
-=======
             node = step.node
             if node not in wanted:
                 continue
             arrived[node] = norm(step.grad)
-            for k, (y, dx) in enumerate(zip(step.inputs, step.contributions())):
+            for k, (y, dx) in enumerate(zip(step.inputs, step.sparse_input_grads())):
                 if dx is not None and y in wanted:
                     sent[node, k] = norm(dx)
         arrived |= {leaf: norm(dx) for leaf, dx in pending.grads.items() if leaf in wanted}
->>>>>>> 9f6923e (Recording costs less: states of long sequences are sampled, columns are arrays, compiled steps are recorded from their outputs; history tells what is wrong with a training as a whole; checkup and explain in long graphs)
     return arrived, sent
 
 
