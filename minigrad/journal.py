@@ -89,7 +89,7 @@ def _packed(kind: bytes, value: Any) -> bytes:
 
 
 class Columns(dict[str, Any]):
-    """Figures and texts of passes by column, one entry for each pass: small, however many they are."""
+    """Figures and texts of passes by column, one entry for each pass, in little memory."""
 
     passes = 0
 
@@ -120,7 +120,7 @@ class Columns(dict[str, Any]):
 
 
 def read_journal(file: BinaryIO) -> tuple[Columns, str, str]:
-    """The passes of a journal behind its MAGIC, its program, and where it is damaged; "" if whole."""
+    """The passes of a journal behind its MAGIC, its program, and where it is damaged, or ""."""
     found = Columns()
     names: dict[bytes, list[str]] = {}
     texts: dict[str, str] = {}

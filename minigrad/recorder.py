@@ -267,7 +267,8 @@ class Recorder(Run):
             text = ""
             if state["bit_generator"] == "PCG64":
                 numbers = state["state"]
-                text = f"{numbers['state']:x} {numbers['inc']:x} {state['has_uint32']} {state['uinteger']}"
+                text = f"{numbers['state']:x} {numbers['inc']:x}"
+                text += f" {state['has_uint32']} {state['uinteger']}"
             self._generator = state, text
         return self._generator[1]
 

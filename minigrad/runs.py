@@ -138,8 +138,8 @@ class Run:
         compiled = np.count_nonzero(table.get("compiled", np.zeros(0)) == 1)
         if compiled:
             lines.append(
-                f"{compiled} passes were compiled steps: the gradients of their states stay inside; "
-                "to record them, call the function itself"
+                f"{compiled} passes were compiled steps: the gradients of their states stay "
+                "inside; to record them, call the function itself"
             )
         return "\n".join([*lines, *self.findings(), *filter(None, [self.damage])])
 
@@ -204,7 +204,8 @@ def _never_changed(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     known = [name.removeprefix("grad.") for name in table if name.startswith("grad.")]
     still = [name for name in known if name not in changed and table[f"grad.{name}"].any()]
     if still and np.nan_to_num(table["lr"]).any():
-        yield f"never changed, although a gradient arrives: {', '.join(still)}; not in the optimiser?"
+        names = ", ".join(still)
+        yield f"never changed, although a gradient arrives: {names}; not in the optimiser?"
 
 
 def _added_up(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
