@@ -57,7 +57,9 @@ def test_gradients_are_those_of_eager_at_every_length(name: str, dtype: Any) -> 
             random.rewind()
             wanted = step.eager(step._bound((net, *arguments), {}))
             assert grads.keys() == wanted.grads.keys()
-            limit = 1e-6 if dtype == np.float32 else 1e-12  # sums in another order
+            # sums in another order: at worst 7e-7, of the deep bidirectional layers, where eager
+            # is 5.5e-7 and the program 3.5e-7 away from the gradients in float64
+            limit = 1e-6 if dtype == np.float32 else 1e-12
             assert worst(grads, wanted.grads) <= limit
             assert abs(loss - wanted.loss) <= limit * max(abs(wanted.loss), 1)
             assert all(dx.dtype == dtype for dx in grads.values())
