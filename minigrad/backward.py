@@ -29,6 +29,7 @@ def backward_steps(
 ) -> Generator[Step, None, None]:
     """Yield one step for every node that has a gradient, before its rules run.
 
+    Nodes come after all their users, so the gradient of a node is complete when its turn comes.
     At the end, the table holds the gradients of the leaves.
     start, index: where in `graph.order` to begin, and how many steps went before (to go on from a
     snapshot).
@@ -36,6 +37,7 @@ def backward_steps(
     grads, owned, rewired, plain = table.grads, table.owned, graph.rewired, table.plain
     for node in graph.order[start:]:
         dy = grads.pop(node, None)
+        # the usual case, written out for speed: an array, no hook, an operation with one output
         if plain and type(dy) is Array and not node._hooks and node.call is None:
             dy.setflags(False)  # type: ignore[call-arg]  # positional: half the time of write=False
         else:
@@ -47,8 +49,9 @@ def backward_steps(
         step.graph, step.node, step.inputs, step.index = graph, node, inputs, index
         step._table, step._grad, step._input_grads = table, dy, None
         yield step
+        # whoever was given the step may have looked at the gradients of the inputs already
         found = step._input_grads or table.rules(node, step._grad, inputs)
-        if node.call is not None:
+        if node.call is not None:  # one of several outputs; the step can be looked at later, too
             step._input_grads = found
             table.forget_siblings(node)
         for x, dx in found:
@@ -204,7 +207,8 @@ def run(
     table = begin(graph, grad, create_graph)
     if not create_graph:
         history.note_backward(graph)
-    retained = [step for step in driver.get()(graph, table) if retain_grads]
+    steps = driver.get()(graph, table)
+    retained = [step for step in steps if retain_grads]  # going through the steps is the pass
     changes = Changes()
     for step in retained:
         changes.grad(step.node, _as_tensor(step.grad))
@@ -260,14 +264,17 @@ def gradients(
     """The gradient of each of the wanted tensors, interior ones too, that the outputs depend on."""
     table = begin(graph, grad, create_graph or nested())
     interior = {x for x in wanted if x.op is not None}
-    steps = [step for step in driver.get()(graph, table) if step.node in interior]
-    found = {step.node: step.grad for step in steps} | table.grads
+    found: dict[Tensor, Any] = {}
+    for step in driver.get()(graph, table):
+        if step.node in interior:
+            found[step.node] = step.grad
+    found |= table.grads
     return {x: _as_tensor(found[x]) for x in wanted if x in found}
 
 
 # how a step looks
 
-MOST_INPUTS = 6  # that the line of a step shows one by one
+MOST_INPUTS = 6  # so many gradients the line of a step shows one by one
 
 
 def step_line(step: Step, input_grads: Sequence[Any]) -> str:
@@ -275,17 +282,18 @@ def step_line(step: Step, input_grads: Sequence[Any]) -> str:
     graph, node = step.graph, step.node
     name, text = naming.label(graph, node), naming.expression(graph, node)
     what = text if name == text else f"{name} = {text}"
-    arrived = f"d{naming.spaceless(name)} {short(step.grad)}"
-    line = f"{what}   {arrived} -> {_going_on(step, input_grads)}"
-    coordinates = []
-    for k, (axis, t, _) in enumerate(node.time or ()):
-        coordinates.append(f"{axis if k else 't'}={t}")
-    where = " ".join(coordinates)
-    return "  ".join(filter(None, [where, line])).rstrip(" ->")
+    line = f"{what}   d{naming.spaceless(name)} {short(step.grad)}"
+    if going_on := _going_on(step, input_grads):
+        line += f" -> {going_on}"
+    coordinates = [f"{axis}={t}" for axis, t, _ in node.time or ()]
+    if coordinates:
+        coordinates[0] = f"t={node.t}"
+        line = f"{' '.join(coordinates)}  {line}"
+    return line
 
 
 def _going_on(step: Step, input_grads: Sequence[Any]) -> str:
-    """The gradients that a step hands on; of a long stack, the one that the pass reaches next."""
+    """The gradients that a step hands on; of many inputs, that of the last one alone."""
     parts = [(x, dx) for x, dx in zip(step.inputs, input_grads) if dx is not None]
     if len(parts) <= MOST_INPUTS:
         return "  ".join(_named_gradient(step, x, dx) for x, dx in parts)
@@ -295,7 +303,7 @@ def _going_on(step: Step, input_grads: Sequence[Any]) -> str:
 
 
 def _named_gradient(step: Step, x: Tensor, dx: Any) -> str:
-    """A gradient with its name: dh, or dh_prev where it goes to an earlier step."""
+    """A gradient with its name: dh, or dh_prev if it goes to an earlier step."""
     move = step.graph.move(x, step.node)
     earlier = "_prev" if move is not None and move.start < move.end else ""
     return f"d{naming.spaceless(naming.label(step.graph, x))}{earlier} {short(dx)}"

@@ -18,10 +18,16 @@ InputGrads = list[tuple[Tensor, Any]]  # each input of a node, and its gradient 
 
 
 class GradTable:
-    """The gradients of a pass over arrays.
+    """The gradients of a pass over arrays, and what the loop does with them.
 
-    grads: what has arrived at each node so far: arrays, and a `Scatter` from an indexing.
-    plain: whether a finished array is the gradient as it is, and needs nothing but a lock.
+    When the loop comes to a node, its gradient is made `complete` (whole, locked, changed by
+    hooks).  The `rules` of the node turn it into one gradient for each input, and `join` adds
+    these to what other users of the input have sent.
+
+    grads: the sum of what has arrived at each node so far: an array, or a `Scatter` from an
+    indexing.  owned: the nodes whose sum is an array made here, to which the loop may add in
+    place.  siblings: the gradients of all outputs of a call with several.
+    plain: whether an array that has arrived is the gradient as it is, and is only locked.
     """
 
     plain = True
@@ -30,13 +36,16 @@ class GradTable:
         self.graph = graph
         self.guards = graph.guards_infinities
         self.grads: dict[Tensor, Any] = {}
-        self.owned: set[Tensor] = set()  # whose sum is a buffer made here: adding in place is safe
-        self.siblings: dict[int, list[Any]] = {}  # gradients of all outputs of a call with several
+        self.owned: set[Tensor] = set()
+        self.siblings: dict[int, list[Any]] = {}
 
     # gradients that arrive
 
     def join(self, x: Tensor, before: Any, dx: Any) -> Any:
-        """The sum of the contributions so far and one more."""
+        """The sum of the contributions to the gradient of x so far, and one more.
+
+        The first sum is a new array, because `before` may also be the gradient of another node.
+        """
         if x not in self.owned:
             self.owned.add(x)
             if type(before) is Array and type(dx) is Array:
@@ -45,12 +54,16 @@ class GradTable:
         return dx.add_into(before) if type(dx) is Scatter else np.add(before, dx, before)
 
     def complete(self, x: Tensor, dy: Any) -> Any:
-        """The gradient that the step of x has.  dy: what has arrived; None if nothing has."""
+        """The gradient of x, complete; None if x needs no step.
+
+        dy: the sum of what has arrived, or None.  One of several outputs may get zeros: the rule
+        of all outputs runs at the one that the loop reaches last, even if nothing arrived there.
+        """
         if dy is not None:
             dy = self.arrived(x, dy)
         if dy is None and x in self.graph.first_outputs:
             assert x.call is not None
-            if id(x.call.outputs) in self.siblings:  # others of the call wait for their rule
+            if id(x.call.outputs) in self.siblings:
                 dy = self.own(np.zeros(x.shape, x.dtype), x)
         return dy
 
@@ -63,7 +76,7 @@ class GradTable:
         return self.hooked(x, dy) if x._hooks else dy
 
     def shown(self, x: Tensor, dx: Any) -> Any:
-        """A gradient of x, or a contribution to it, as the user sees it: whole, and locked."""
+        """A gradient of x, or one contribution to it, as a whole array that is locked."""
         if dx is None:
             return None
         dx = dx.dense(x) if type(dx) is Scatter else dx
@@ -78,7 +91,7 @@ class GradTable:
         return dy
 
     def own(self, grad: Any, x: Tensor) -> Any:
-        """A gradient that the user gives, checked, as this pass keeps it."""
+        """A gradient from the user as this pass keeps it; ValueError if its shape is another."""
         return fitted(grad, x, "a gradient of")._array
 
     # rules

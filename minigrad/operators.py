@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from minigrad.habits import unknown_keyword
 
-functions: dict[str, Callable[..., Any]] = {}  # of tensors, by name; `ops` and `public` fill it
+# functions of tensors by name: `ops` puts every operation in, `public` the function "backward"
+functions: dict[str, Callable[..., Any]] = {}
 ufuncs: dict[np.ufunc, Callable[..., Any]] = {}  # the same, by NumPy's function
 
 Axes = int | Sequence[int] | None

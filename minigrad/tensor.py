@@ -350,7 +350,7 @@ class Tensor(Operators["Tensor"], Habits):
         retain_grads: bool = False,
         **others: Never,
     ) -> None:
-        """Add ∂self/∂leaf to `.grad` of every leaf: `Graph(self).backward(...)`, always unedited.
+        """Add ∂self/∂leaf to `.grad` of every leaf: `Graph(self).backward(...)`, without edits.
 
         grad: ∂loss/∂self, needed unless self has one element.  create_graph: the gradients have a
         history too.  retain_grads: interior nodes get `.grad` as well.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
+import re
 import subprocess
 import sys
 
@@ -97,6 +99,14 @@ def test_the_page_for_contributors_shows_the_floors() -> None:
     page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     shown = page.partition(BEGIN)[2].partition(END)[0]
     assert as_text() in shown, "run `python -m tests.figures floors`"
+
+
+def test_the_way_of_a_gradient_can_be_followed() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (way,) = [part for part in page.split("\n\n") if part.startswith("To read how a gradient")]
+    names = re.findall(r"`(minigrad\.[\w.]+)`", way)
+    assert len(names) > 8
+    assert [name for name in names if pkgutil.resolve_name(name) is None] == []
 
 
 def test_no_line_is_a_puzzle() -> None:
