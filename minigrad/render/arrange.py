@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from minigrad.cached import cached_property
 from minigrad.render import look, read
 from minigrad.render.picture import Box, Link, Picture, Row, Tag, Tile
 from minigrad.render.splines import Outline, Path, Point
@@ -299,11 +300,15 @@ class Grid:
 
     def is_top(self, place: Place) -> bool:
         """Whether nothing stands over a tile in its column."""
-        level = self.level[place.tile.row]
-        return not any(
-            other.column == place.column and self.level[other.tile.row] > level
-            for other in self.places.values()
-        )
+        return self.level[place.tile.row] == self.highest[place.column]
+
+    @cached_property
+    def highest(self) -> dict[int, int]:
+        """The highest level in each column."""
+        found = defaultdict[int, int](int)
+        for place in self.places.values():
+            found[place.column] = max(found[place.column], self.level[place.tile.row])
+        return found
 
     # columns
 
@@ -463,9 +468,9 @@ class Grid:
         """The top of a tile's frame."""
         return self.tops[self.level[place.tile.row]] - self.line_height * place.line
 
-    @property
+    @cached_property
     def ceiling(self) -> float:
-        """Above all bands of the first line."""
+        """Above all bands of the first line; known once the bands have their places."""
         return max(self.tops.values()) + (HEADER if self.outer_steps() else 0.0)
 
     def outer_steps(self) -> dict[tuple[Any, ...], list[Place]]:
