@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -18,7 +18,6 @@ from minigrad.render.picture import Box, Link, Picture, Row, Tag, Tile
 from minigrad.render.splines import Outline, Path, Point
 from minigrad.render.texts import Texts
 from minigrad.render.tiles import Form, Frame, Pattern, Port, lay_out, spine_of
-from minigrad.tensor import Tensor
 
 GUTTER, HEADER, ELLIPSIS, BAR, INPUT, BESIDE = 38.0, 20.0, 110.0, 26.0, 38.0, 26.0
 RISER = 5.0  # between the vertical lines of a gutter
@@ -60,8 +59,6 @@ class Layout:
     on whose way it lies.
     captions: where the text of a link stands.  gutters: the links that only cross a gutter, or the
     end of a line.
-    taps: the splines from the rails of parameters, and where their texts stand.
-    rails: the places of the pieces of each rail.
     """
 
     boxes: dict[Box, Rect]
@@ -74,8 +71,6 @@ class Layout:
     lanes: dict[Link, str]
     captions: dict[Link, Point]
     gutters: set[Link]
-    taps: dict[Tag, tuple[Box, Path, Point]]
-    rails: dict[Tensor, list[Rect]]
     columns: int
 
 
@@ -122,7 +117,6 @@ class Grid:
 
     picture: Picture
     texts: Texts
-    railed: Mapping[Tensor, int]
     per_row: int | None
     places: dict[Tile, Place] = field(default_factory=dict)
     lefts: list[float] = field(default_factory=list)
@@ -198,11 +192,9 @@ class Grid:
         height = look.TAG_HEIGHT if widths else 0.0
         return Outline(*size, is_round, max(sum(widths) - 2, 0.0), height)
 
-    def tags_on(self, box: Box) -> list[Tag]:
-        """The parameters of a box that are drawn as tags on it."""
-        if box.kind == "cell":
-            return []
-        return [tag for tag in box.tags if tag.parameter not in self.railed]
+    def tags_on(self, box: Box) -> tuple[Tag, ...]:
+        """The tags on a box; a cell names its parameters itself."""
+        return () if box.kind == "cell" else box.tags
 
     @property
     def timed(self) -> bool:
@@ -226,17 +218,22 @@ class Grid:
                    if n.target not in local]  # fmt: skip
         made = [(box, lane) for box in boxes for lane in box.lanes]
         outs = dict.fromkeys([*made, *leaving])
-        textbook = any(box.kind in look.TEXTBOOK for box in boxes)
         form = Form(
             tuple(self.outlines[box] for box in boxes),
             tuple(dict.fromkeys((local[n.source], local[n.target]) for n in inner)),
             tuple(ins),
             tuple((local[box], lane) for box, lane in outs),
-            self.picture.view == "cells" and (len(boxes) == 1 or textbook) and self.timed,
+            self.is_column(boxes),
             scopes_of(boxes) if self.is_whole else (),
         )
         column = self.column[tile.column]
         return Place(tile, boxes, column, self.lines[column], ins, form)
+
+    def is_column(self, boxes: list[Box]) -> bool:
+        """Whether the boxes of a tile stand one above another, as in a textbook."""
+        if self.picture.view != "cells" or not self.timed:
+            return False
+        return len(boxes) == 1 or any(box.kind in look.TEXTBOOK for box in boxes)
 
     def in_ports(self, tile: Tile, local: dict[Box, int]) -> dict[Port, list[Link]]:
         """The links into a tile by the ports that they share: one for each value and state."""
@@ -406,10 +403,9 @@ class Grid:
             self.input_y[level] = y + tallest / 2
             y += tallest + gaps.get(level, 0.0) + 12.0
             for row, members in rows.items():
-                self.stand(members[::-1] if row.reverse else members, y, header)
+                self.stand(members[::-1] if row.reverse else members, y)
             self.strips[level] = y
-            over = 0.0 if self.railed else header
-            self.tops[level] = max(p.y + p.pattern.height for p in places) + over
+            self.tops[level] = max(p.y + p.pattern.height for p in places) + header
             y = self.tops[level] + 12.0
         self.line_height = y + 22 + gaps.get(-1, 0.0)
         for place in self.places.values():
@@ -418,15 +414,15 @@ class Grid:
             if not place.tile.row.timed and (self.picture.graph.axes or not place.form.column):
                 self.face_source(place, header)
 
-    def stand(self, members: list[Place], bottom: float, header: float) -> None:
-        """The places of one row, on one bottom; with rails the headings stand below."""
+    def stand(self, members: list[Place], bottom: float) -> None:
+        """The places of one row, on one bottom."""
         self.straighten(members)
         low = min(place.y for place in members)
         for place in members:
             for box, y in self.heights_beside(place).items():
                 low = min(low, y - self.outlines[box].height / 2)
         for place in members:
-            place.y += bottom - low + (header if self.railed else 0.0)
+            place.y += bottom - low
 
     def straighten(self, places: Iterable[Place]) -> None:
         """Shift each pattern up or down so that states enter where they left the one before."""
@@ -552,10 +548,10 @@ class Grid:
         x, limit = self.lefts[place.column] - 8, self.rights[place.column]
         if boxes and place.form.column:  # at its left a tap comes up into the cell
             x = place.point(place.pattern.centers[0])[0] - 14
-            for port, links in place.ins.items():
-                if self.rises(links[0]) and not links[0].source.beside:  # at the right of inputs
-                    limit = min(limit, place.channel(port) - 5)
-                    x = min(x, limit - self.outlines[boxes[0]].width)
+            limit = min([limit, *self.rising(place)])
+            if limit < self.rights[place.column]:
+                width = self.outlines[boxes[0]].width
+                x = min(x, limit - width, channels.get(boxes[0], limit) - width / 2)
         at: dict[Box, float] = {}
         for box in boxes:
             half = self.outlines[box].width / 2
@@ -578,14 +574,19 @@ class Grid:
                 found.append((frame.title, depth[-1], Rect.between(left, bottom, right, top)))
         return found
 
+    def rising(self, place: Place) -> Iterable[float]:
+        """The x up to which inputs may stand where states rise into a tile at their right."""
+        for port, (link, *_) in place.ins.items():
+            if self.rises(link) and not link.source.beside:
+                yield place.channel(port) - 5
+
     def frames(self) -> dict[Tile, Rect]:
         """The frames of all tiles."""
         found = {}
         for tile, place in self.places.items():
             bottom, top = self.strip(place), self.top(place)
             if not tile.row.timed:
-                bottom = place.y - (HEADER if self.railed else 0)
-                top = place.y + place.pattern.height + (0 if self.railed else HEADER)
+                bottom, top = place.y, place.y + place.pattern.height + HEADER
             left, right = self.lefts[place.column], self.rights[place.column]
             found[tile] = Rect.between(left, bottom, right, top)
         return found

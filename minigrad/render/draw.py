@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -25,7 +24,6 @@ from minigrad.render.rows import set_rows
 from minigrad.render.texts import Texts
 from minigrad.tensor import Tensor
 
-RAILS = 3  # more parameters than this are drawn as tags
 MAX_WIDTH = 4100.0  # points, about four slides: a longer picture is wrapped, as text is
 MAX_PAGE_RATIO = 6.0  # times as much as a page holds: not tried in lines
 SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
@@ -48,19 +46,15 @@ class Plan:
     def canvas(self) -> Canvas:
         """The painted picture; one that is too long for its page is wrapped."""
         options, texts = self.options, self.texts(self.options.per_row)
-        railed = {} if options.per_row else _shared(self.picture)
-        routes = Routes(self.picture, texts, railed, options.per_row)
+        routes = Routes(self.picture, texts, options.per_row)
         columns = len(routes.grid.columns)
         if self.may_wrap and routes.width > MAX_WIDTH and columns > 2:
             lines = math.ceil(routes.width / MAX_WIDTH)
             options = replace(options, per_row=math.ceil((columns - 1) / lines))
             texts = self.texts(options.per_row)
-            routes = Routes(self.picture, texts, {}, options.per_row)
-        layout = routes.layout()
-        if layout is None:  # tags in place of the rails
-            layout = Routes(self.picture, texts, {}, options.per_row).layout()
-        assert layout is not None
-        return paint(self.picture, layout, texts, self.norms, options, self.marked, self.scale)
+            routes = Routes(self.picture, texts, options.per_row)
+        marked, scale = self.marked, self.scale
+        return paint(self.picture, routes.layout(), texts, self.norms, options, marked, scale)
 
     @property
     def may_wrap(self) -> bool:
@@ -75,20 +69,6 @@ class Plan:
             self.picture, self.norms, options.labels or {}, options.count_from,
             wrapped=per_row is not None, quiet=self.quiet, values=options.values,
         )  # fmt: skip
-
-
-def _shared(picture: Picture) -> dict[Tensor, int]:
-    """The parameters that several tiles use, if they are few enough to be drawn as rails over one
-    row."""
-    rows = {tile.row for tile in picture.tiles if tile.row.timed}
-    if len(rows) != 1 or picture.view == "cells":
-        return {}
-    uses = Counter[Tensor]()
-    for boxes in picture.tiles.values():
-        tags = [tag for box in boxes if box.kind != "cell" for tag in box.tags]
-        uses.update(list(dict.fromkeys(tag.parameter for tag in tags)))
-    shared = [x for x, count in uses.items() if count > 1 and x._requires_grad]
-    return {x: k for k, x in enumerate(shared)} if len(shared) <= RAILS else {}
 
 
 def plan(graph: Graph, options: Options, *, limit: int | None = None, quiet: bool = False) -> Plan:

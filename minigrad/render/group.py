@@ -215,7 +215,7 @@ def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group
     for one in groups:
         one.values.sort(key=lambda value: value.node.serial)
     for one in groups:
-        _title(names, one, core)
+        _title(names, one)
     return _mirrored(names, groups, group_of)
 
 
@@ -249,30 +249,38 @@ def _joined(names: Names, value: Value, users: Iterable[Group]) -> Group | None:
     return one if same and forward_of(user.node) is None and not names.is_input(user) else None
 
 
-def _title(names: Names, one: Group, core: set[Value]) -> None:
+def _title(names: Names, one: Group) -> None:
     """Kind and label of a box in the view of cells."""
-    last, values = one.last, one.values
+    last = one.last
     if one.kind == "cell":
-        title = names.class_of(values, last.node.scope) or last.node.scope.split(".")[-1]
+        title = names.class_of(one.values, last.node.scope) or last.node.scope.split(".")[-1]
         one.label = names.shown(title or "cell")
-    elif len(values) == 1:
+    elif len(one.values) > 1:
+        _title_several(names, one)
+    else:
         one.kind, one.label = names.describe(last)
         if last.time and one.kind != "input":
             one.kind = _ending(names, one)
             if named := names.assigned(last):
                 one.label = f"{names.indexed(named, last)}\n{names.symbol(last.node)}"
-    else:
-        one.kind = _ending(names, one)
-        name = names.losses.get(last.node) or names.assigned(last) or names.module(last)
-        if not name and one.kind != "loss":
-            name = names.function(values)
-        if not last.time and last.node._scope is not None and one.kind != "loss":
+
+
+def _title_several(names: Names, one: Group) -> None:
+    """Kind and label of several operations that are no cell: an output, a loss, a module's call."""
+    last, values = one.last, one.values
+    one.kind = _ending(names, one)
+    name = names.losses.get(last.node) or names.assigned(last) or names.module(last)
+    if one.kind != "loss":
+        name = name or names.function(values)
+        if not last.time and last.node._scope is not None:
             one.kind = "cell"
             name = names.class_of(values, last.node._scope.path) or name
-        if not name and (one.kind == "loss" or last.time):
-            name = "L" if one.kind == "loss" else "o"
-        text = names.indexed(name, last) if name else ""
-        one.label = f"{text}\n{names.operations(values)}".strip()
+    if not name and one.kind == "loss":
+        name = "L"
+    elif not name and last.time:
+        name = "o"
+    text = names.indexed(name, last) if name else ""
+    one.label = f"{text}\n{names.operations(values)}".strip()
 
 
 def _ending(names: Names, one: Group) -> str:

@@ -20,6 +20,7 @@ from minigrad.tensor import Tensor
 NOTHING: Any = Part(None)  # type: ignore[arg-type]  # what a delay or a loose end stands for
 SEVERAL = 4  # blocks more than these are counted together
 LARGEST = 10_000  # entries of arrays that are compared, to draw one box for equal ones
+REASONS = ("folded", "numbers", "sequences", "masks", "hidden", "other")
 SIGNS = {"subtract": "−", "divide": "÷"}
 Shown = Callable[[Value], bool]
 
@@ -212,12 +213,11 @@ class _Maker:
         self, value: Value, k: int, leaf: Value, target: _Box, slot: tuple[str, int]
     ) -> _Box | None:
         """The box of a leaf: an input, an initial state or a constant."""
-        node, tile, known = leaf.node, target.tile, self.box.get(leaf)
+        node, tile = leaf.node, target.tile
         is_input = role_of(node) == "input" or node in self.data
-        if known is not None:
-            same_row = known.beside == "before" and known.tile.row is tile.row
-            if known.tile == tile or is_input or same_row:
-                return known
+        known = self.box.get(leaf)
+        if known is not None and (is_input or self.serves(known, tile)):
+            return known
         begins = role_of(node) == "state" or naming.label(self.graph, node).endswith("_init")
         if not is_input and (begins or slot[0]):
             return self.initial(value, leaf, target, *slot)
@@ -229,6 +229,10 @@ class _Maker:
         label = self.names.constant(leaf, value, k)
         beside = "below" if self.view == "cells" and tile.row.timed else ""
         return self.add_box("constant", look.shorten(label), [leaf], tile, beside=beside)
+
+    def serves(self, box: _Box, tile: Tile) -> bool:
+        """Whether the box of a leaf stands where a tile can take from it."""
+        return box.tile == tile or (box.beside == "before" and box.tile.row is tile.row)
 
     def entering(self, value: Value, k: int, leaf: Value, tile: Tile) -> _Box:
         """The box of an array that enters a step."""
@@ -429,29 +433,31 @@ class _Maker:
 
     def counted(self, tiles: dict[Tile, tuple[Box, ...]]) -> dict[str, frozenset[Tensor]]:
         """The nodes that are in no box, by the reason why."""
-        drawn = {node for boxes in tiles.values() for box in boxes for node in box.nodes}
-        drawn |= {tag.parameter for bs in tiles.values() for box in bs for tag in box.tags}
-        shown = set(self.drawn)
-        shown_nodes = {value.node for value in shown}
-        shown_nodes |= {feed.source.node for v in shown for feed in v.feeds if is_leaf(feed.source)}
+        boxes = [box for boxes in tiles.values() for box in boxes]
+        drawn = {node for box in boxes for node in box.nodes}
+        drawn |= {tag.parameter for box in boxes for tag in box.tags}
+        shown = {value.node for value in self.drawn}
+        for value in self.drawn:
+            shown |= {feed.source.node for feed in value.feeds if is_leaf(feed.source)}
         unused = {value.node for value in self.reading.values if not value.uses}
-        found = defaultdict[str, set[Tensor]](set)
+        found: dict[str, set[Tensor]] = {why: set() for why in REASONS}
         for node in self.graph.nodes:
-            if node in drawn:
-                continue
-            if node in self.reading.folded or node in unused:
-                why = "folded"
-            elif is_number(node):
-                why = "numbers"
-            elif node in self.sequences:
-                why = "sequences"
-            elif role_of(node) == "mask":
-                why = "masks"
-            else:
-                why = "other" if node in shown_nodes else "hidden"
-            found[why].add(node)
-        kinds = ("folded", "numbers", "sequences", "masks", "hidden", "other")
-        return {why: frozenset(found[why]) for why in kinds}
+            if node not in drawn:
+                why = "folded" if node in unused else self.why_not_drawn(node)
+                if not why:
+                    why = "other" if node in shown else "hidden"
+                found[why].add(node)
+        return {why: frozenset(nodes) for why, nodes in found.items()}
+
+    def why_not_drawn(self, node: Tensor) -> str:
+        """The reason why a node has no box, other than that its step is not drawn; else ""."""
+        if node in self.reading.folded:
+            return "folded"
+        if is_number(node):
+            return "numbers"
+        if node in self.sequences:
+            return "sequences"
+        return "masks" if role_of(node) == "mask" else ""
 
     def notes(
         self, tiles: dict[Tile, tuple[Box, ...]], counted: dict[str, frozenset[Tensor]]
@@ -460,16 +466,7 @@ class _Maker:
         steps = max((tile.row.total for tile in tiles if tile.row.timed), default=1)
         if self.rolled and steps > 1:
             yield f"one step stands for {steps}"
-        merged = Counter[str]()
-        for box in (box for boxes in tiles.values() for box in boxes):
-            if box.kind == "cell" and len(box.parts) > 1:
-                title = box.label.split("\n")[0]
-                merged[title] = max(merged[title], len(box.parts))
-        if len(merged) > SEVERAL:
-            least, most = min(merged.values()), max(merged.values())
-            yield f"{len(merged)} blocks of {least} to {most} operations"
-        else:
-            yield from (f"{title}: {count} operations" for title, count in merged.items())
+        yield from _merged([box for boxes in tiles.values() for box in boxes])
         parts = [value for value in self.reading.drawn if value.part is not None]
         stepwise = dict.fromkeys(value.op for value in parts)
         if stepwise:
@@ -481,6 +478,18 @@ class _Maker:
         if self.unrecorded:
             made = ", ".join(self.unrecorded)
             yield f"not recorded, since it needs no gradient: what makes {made}"
+
+
+def _merged(boxes: Iterable[Box]) -> Iterable[str]:
+    """How many operations the blocks and cells stand for."""
+    found = Counter[str]()
+    for box in boxes:
+        if box.kind == "cell" and len(box.parts) > 1:
+            title = box.label.split("\n")[0]
+            found[title] = max(found[title], len(box.parts))
+    if len(found) <= SEVERAL:
+        return [f"{title}: {count} operations" for title, count in found.items()]
+    return [f"{len(found)} blocks of {min(found.values())} to {max(found.values())} operations"]
 
 
 def _height(box: _Box, into_cell: bool) -> int:

@@ -169,13 +169,20 @@ class Names:
             if not sign:
                 return "state box", symbol
             return "memory" if value.state in self.reading.memories else "state", symbol
-        name = self.gradient_name(node) if forward_of(node) is not None else self.variable(node)
-        if not name and value.op in ("stack", "concatenate"):
-            states = {feed.source.state for feed in value.feeds}
-            name = states.pop() if len(states) == 1 else ""
+        name = self.beside_symbol(value)
         if name and name != value.op:
             return self.kind(value, False), f"{symbol} {self.shown(name)}"
         return self.kind(value, sign), symbol
+
+    def beside_symbol(self, value: Value) -> str:
+        """The name that stands beside the sign of an operation: its variable, or what it stacks."""
+        if forward_of(value.node) is not None:
+            return self.gradient_name(value.node)
+        name = self.variable(value.node)
+        if name or value.op not in ("stack", "concatenate"):
+            return name
+        states = {feed.source.state for feed in value.feeds}
+        return states.pop() if len(states) == 1 else ""
 
     def kind(self, value: Value, sign: bool) -> str:
         """The kind of box of an operation that makes neither a state nor a loss."""
@@ -232,10 +239,6 @@ class Names:
         if not re.fullmatch(r"[\w.]*|.*\)", name):  # an expression, before the number of its step
             name = f"({name})"
         return name or ("x" if user.op in look.PRODUCTS else "array")
-
-    def parameter(self, x: Tensor) -> str:
-        """What a parameter is called: one name in one picture."""
-        return look.shorten(self.parameter_names.get(x) or naming.label(self.graph, x), 40)
 
     @cached_property
     def parameter_names(self) -> dict[Tensor, str]:

@@ -164,12 +164,7 @@ def shown_steps(reading: Reading, view: str, steps: str) -> tuple[Callable[[Valu
     """Which values are drawn, by their steps, and in words which steps are not."""
     of_axis = _steps_by_axis(reading)
     if steps == "auto":
-        longest = max(map(len, of_axis.values()), default=0)
-        cells = view in ("cells", "blocks")
-        operations = sum(node.op is not None for node in reading.graph.nodes)
-        much = longest > AUTO_ELIDE_STEPS if cells else operations > AUTO_ELIDE_OPS
-        elided = "0:3,-3:" if cells else "0:2,-2:"
-        steps = elided if much else "all"
+        steps = _chosen(reading, view, max(map(len, of_axis.values()), default=0))
     parts = [_slice(part) or slice(None) for part in steps.split(",")]  # "all" is no slice
     kept = {axis: {t for part in parts for t in ts[part]} for axis, ts in of_axis.items()}
     if of_axis and not any(kept.values()):
@@ -189,6 +184,14 @@ def shown_steps(reading: Reading, view: str, steps: str) -> tuple[Callable[[Valu
         return t in (any_axis if axis is None else kept[axis])
 
     return shown, f"not drawn: {', '.join(words)}" if words else ""
+
+
+def _chosen(reading: Reading, view: str, longest: int) -> str:
+    """All steps, or of a graph that is too long to read the first and the last ones."""
+    if view in ("cells", "blocks"):
+        return "0:3,-3:" if longest > AUTO_ELIDE_STEPS else "all"
+    operations = sum(node.op is not None for node in reading.graph.nodes)
+    return "0:2,-2:" if operations > AUTO_ELIDE_OPS else "all"
 
 
 def _steps_by_axis(reading: Reading) -> dict[Any, list[int]]:

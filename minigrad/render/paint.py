@@ -213,6 +213,11 @@ class Stroke(NamedTuple):
     dashed: bool = False
     keep_colour: bool = False
 
+    def attributes(self) -> str:
+        """The stroke as DOT attributes."""
+        dashes = " style=dashed" if self.dashed else ""
+        return f'color="{self.colour}" penwidth={self.pen:.2f}{dashes}'
+
 
 TAP = Stroke(look.TAP, 1.0)
 
@@ -236,7 +241,6 @@ def paint(
         painter.draw_panel(tile, panel)
     for scope in layout.scopes:
         painter.draw_scope(*scope)
-    painter.draw_rails()
     painter.draw_parameters(wrapped=options.per_row is not None)
     if options.legend:
         painter.draw_legend()
@@ -349,7 +353,7 @@ class _Painter:
             self.items.append(Item("line", (name, box.id), path, line))
 
     def draw_frame(self, tile: Tile, frame: Rect) -> None:
-        """A tile with its heading: out of the way of taps it stands below."""
+        """A tile with its heading."""
         boxes = [box for box in self.picture.tiles[tile] if box in self.layout.boxes]
         text = self.texts.heading(tile)
         left, bottom, right, top = frame.corners
@@ -358,8 +362,6 @@ class _Painter:
         if inside < rows:
             fill, border = ("#E8EAED" if inside else "#D3D6DA"), "#80868B"
         at = frame.x, top - 10
-        if self.layout.rails:
-            at = right - look.text_width(text or " ", 12) / 2 - 8, bottom + 9
         style = f'label={typeset.label(text, 12)} fontsize=12 fontcolor="{look.INK}" style="rounded,filled"'
         style += f' fillcolor="{fill}" color="{border}"'
         ids = (boxes[0].id.rsplit("_", 1)[0], *(box.id for box in boxes))
@@ -390,25 +392,9 @@ class _Painter:
 
     # parameters
 
-    def draw_rails(self) -> None:
-        """The parameters that every step uses as rails, with a tap into each step."""
-        names = {x: f"rail{k}" for k, x in enumerate(self.layout.rails)}
-        for x, rects in self.layout.rails.items():
-            style = look.LOOKS["rail"]
-            if x in self.marked:
-                style = style._replace(border=look.RED, pen=2.4)
-            tip = f"used {len(self.picture.graph.users[x])} times"
-            self.node(names[x], rects[0], self.texts.parameter(x, x in self.marked), style, tip)
-            for k, piece in enumerate(rects[1:]):
-                self.plain(f"{names[x]}_piece{k}", piece, style)
-        for tag, (box, path, at) in self.layout.taps.items():
-            ends, sign = (names[tag.parameter], box.id), "ᵀ" if tag.turned else ""
-            self.draw_edge(ends, path, TAP, self.norm(tag), self.texts.share(tag), at, sign)
-
     def draw_parameters(self, wrapped: bool) -> None:
-        """Under the steps one bar for all parameters that have no rail; into each cell goes a
-        tap."""
-        shown = [x for x in self.texts.parameters if x not in self.layout.rails and self.is_used(x)]
+        """Under the steps one bar for all parameters; into each cell goes a tap."""
+        shown = [x for x in self.texts.parameters if self.is_used(x)]
         if not shown or not self.layout.boxes:
             return
         cells = [box for box in self.texts.cells if box.tags and box in self.layout.boxes]
@@ -482,9 +468,9 @@ class _Painter:
                 ends, path = ends[::-1], path[::-1]
                 tip = f"{tip}  gradient norm {norm:.3g}".strip()
                 stroke = stroke if stroke.keep_colour else self.graded(stroke, norm)
-        style = f'color="{stroke.colour}" penwidth={stroke.pen:.2f}'
-        style += " dir=none" if kind == "line" else ""
-        style += " style=dashed" if stroke.dashed else ""
+        style = stroke.attributes()
+        if kind == "line":
+            style += " dir=none"
         if text:
             ink = look.LOSS if is_edit else look.INK
             style += f' label={typeset.label(text, 11)} fontsize=11 fontcolor="{ink}"'

@@ -8,7 +8,7 @@ room there.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from minigrad.render import look
@@ -16,7 +16,6 @@ from minigrad.render.arrange import BAR, RISER, Grid, Layout, Place, Rect
 from minigrad.render.picture import Box, Link, Picture, Tag
 from minigrad.render.splines import Path, Point, joined, rounded, straight, swing
 from minigrad.render.texts import Texts
-from minigrad.tensor import Tensor
 
 LINE = 6.0  # between horizontal lines that share a gap
 SHALLOW, DEEP, SLOPE = (
@@ -30,14 +29,11 @@ HOLE = 5.0  # half of the gap where a line passes through a bar
 class Routes:
     """The ways of all links of a picture.
 
-    railed: the parameters that are rails, with their numbers.  width: of one line, known before all
-    else.
+    width: of one line, known before all else.
     """
 
-    def __init__(
-        self, picture: Picture, texts: Texts, railed: Mapping[Tensor, int], per_row: int | None
-    ) -> None:
-        self.grid = grid = Grid(picture, texts, railed, per_row)
+    def __init__(self, picture: Picture, texts: Texts, per_row: int | None) -> None:
+        self.grid = grid = Grid(picture, texts, per_row)
         self.picture = picture
         self.kind = {link: self.kind_of(link) for link in self.picture.links}
         self.number: dict[Link, int] = {}  # of its vertical line beside the column that it leaves
@@ -404,9 +400,8 @@ class Routes:
 
     # the whole
 
-    def layout(self) -> Layout | None:
-        """Everything in its place; None if the rails of some parameters have no way to their
-        taps."""
+    def layout(self) -> Layout:
+        """Everything in its place."""
         grid = self.grid
         grid.put_bands(self.gaps())
         self.rects = grid.rects()
@@ -422,15 +417,12 @@ class Routes:
                 lanes[link] = grid.spines[place.form].get(("inner", *pair), "")
             if kind != "inner" or link.mark:
                 captions[link] = self.caption(link, paths[link])
-        taps = _taps(grid, self.rects) if grid.railed else {}
-        if taps is None or (grid.railed and grid.bars):
-            return None
         boxes = {box: rect for box, rect in self.rects.items() if box not in grid.bars}
         crossing = {link for link, kind in self.kind.items() if kind in ("near", "wrap")}
         return Layout(
             boxes, grid.frames(), grid.panels(), grid.scopes(), self.bar_pieces(paths), dict(self.tags()), paths,
             lanes,
-            captions, crossing, taps, _rails(grid, taps), len(grid.columns),
+            captions, crossing, len(grid.columns),
         )  # fmt: skip
 
     def tags(self) -> Iterable[tuple[Tag, Rect]]:
@@ -497,75 +489,3 @@ def _level_middle(path: Path) -> Point:
         if width > widest:
             widest, best = width, ((ax + 3 * bx + 3 * cx + dx) / 8, (ay + 3 * by + 3 * cy + dy) / 8)
     return best[0], best[1] + 8
-
-
-# rails
-
-
-def _taps(grid: Grid, rects: dict[Box, Rect]) -> dict[Tag, tuple[Box, Path, Point]] | None:
-    """The way of each tap from its rail, and where its text stands; None if some have no way."""
-    found: dict[Tag, tuple[Box, Path, Point]] = {}
-    ceiling = grid.ceiling
-    for place in grid.places.values():
-        taken: dict[Tag, float] = {}
-        uses = [
-            (box, tag) for box in place.boxes for tag in box.tags if tag.parameter in grid.railed
-        ]
-        ways: dict[Tag, tuple[Box, list[Point]]] = {}
-        for box, tag in uses:
-            corners = _way_down(grid, rects, place, box, list(taken.values()))
-            if not corners:
-                return None
-            taken[tag] = corners[0][0]
-            ways[tag] = box, corners
-        for tag, (box, corners) in ways.items():
-            x = corners[0][0]
-            width = look.text_width(grid.texts.share(tag) or " ", 11) + 5
-            right = not any(x < other < x + width for other in taken.values())
-            if not right and any(x - 2 * width < other < x for other in taken.values()):
-                return None
-            top = _rail_y(grid, tag.parameter) - look.BAR_HEIGHT / 2
-            at = x + (width / 2 if right else -width / 2), ceiling + 12
-            found[tag] = box, straight((x, top), *corners), at
-    return found
-
-
-def _way_down(
-    grid: Grid, rects: dict[Box, Rect], place: Place, box: Box, taken: list[float]
-) -> list[Point]:
-    """Straight down into a box, or beside it, where dot leaves room between its ranks, and in from
-    the side."""
-    rect, outline = rects[box], grid.outlines[box]
-    others = [(rects[b], grid.outlines[b]) for b in place.boxes if b is not box]
-    beside = [o.width for r, o in others if abs(r.x - rect.x) < 3]
-    half = max([outline.width, *beside]) / 2 + 6
-    above = [
-        r.x for r, o in others if r.y > rect.y and abs(r.x - rect.x) < max(o.width, o.tags) / 2 + 3
-    ]
-    edge = outline.width / 2 * (0.87 if outline.round else 1)
-    y = rect.y + outline.height / 4
-    ways = [[(rect.x + s * half, y), (rect.x + s * edge, y)] for s in (-1, 1)]
-    if not above:
-        ways.insert(0, [(rect.x, rect.y + outline.height / 2)])
-    free = (way for way in ways if all(abs(way[0][0] - x) >= 6 for x in taken))
-    return next(free, [])
-
-
-def _rail_y(grid: Grid, parameter: Tensor) -> float:
-    """The height of the rail of a parameter."""
-    first = 32 if grid.texts.norms is not None else 16
-    return grid.ceiling + first + 24.0 * grid.railed[parameter]
-
-
-def _rails(grid: Grid, taps: dict[Tag, tuple[Box, Path, Point]]) -> dict[Tensor, list[Rect]]:
-    """The pieces of each rail: it is open where the taps of rails above it pass."""
-    columns = [grid.places[box.tile].column for box, *_ in taps.values()]
-    found: dict[Tensor, list[Rect]] = {}
-    for x in grid.railed:
-        y = _rail_y(grid, x)
-        left, right = grid.lefts[min(columns)], grid.rights[max(columns)]
-        rect = Rect((left + right) / 2, y, right - left, look.BAR_HEIGHT)
-        holes = [path[0][0] for _, path, _ in taps.values() if path[0][1] > y + look.BAR_HEIGHT / 2]
-        needed = look.text_width(grid.texts.parameter(x, marked=True), look.SMALLEST) + 12
-        found[x] = pieces(rect, holes, needed)
-    return found

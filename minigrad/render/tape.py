@@ -278,7 +278,7 @@ class _View:
         self.picture, self.norms, self.infos, self.keep = picture, norms, infos, keep
         self.first = options.count_from
         self.texts = PageTexts(picture, None, options.labels or {}, options.count_from)
-        layout = Routes(picture, self.texts, {}, None).layout()
+        layout = Routes(picture, self.texts, None).layout()
         assert layout is not None
         self.layout: Layout = layout
         self.columns = sorted({tile.column for tile in picture.tiles})

@@ -94,9 +94,9 @@ class Drawing:
         ]
 
     def crossed(self) -> list[tuple[str, str, str]]:
-        """Edges that run over a node that is not one of their ends; rails and bars hide what passes
-        behind them."""
-        hidden = ("rail", "bar", "weights")
+        """Edges that run over a node that is not one of their ends; bars hide what passes behind
+        them."""
+        hidden = ("bar", "weights")
         names = [
             name
             for name in self.nodes

@@ -86,13 +86,14 @@ def test_every_operation_and_every_edge_of_the_graph_is_drawn_once(drawing):
     picture = drawing(render.to_dot(mg.Graph(h)).source)
     assert sorted((tail, head) for tail, head, *_ in picture.edges) == [
         ("l0_t0_k0", "l0_t1_k0"),
+        ("l0_t0_k0_w0", "l0_t0_k0"),
         ("l0_t0_k1", "l0_t0_k0"),
         ("l0_t1_k0", "l0_t2_k0"),
-        ("rail0", "l0_t0_k0"),
-        ("rail0", "l0_t1_k0"),
-        ("rail0", "l0_t2_k0"),
+        ("l0_t1_k0_w0", "l0_t1_k0"),
+        ("l0_t2_k0_w0", "l0_t2_k0"),
     ]
-    assert picture.nodes["rail0"].label == "w"
+    assert [picture.nodes[f"l0_t{t}_k0_w0"].label for t in range(3)] == ["w"] * 3
+    assert picture.nodes["weights"].label == "w"
     assert [picture.nodes[f"l0_t{t}_k0"].label for t in range(3)] == ["×"] * 3
 
 
@@ -108,8 +109,8 @@ def test_backward_reverses_edges_and_tells_the_norms_of_the_gradients(drawing):
     assert ("l0_t1_k0", "l0_t2_k0") not in edges
     assert edges["l0_t2_k0", "l0_t1_k0"]["tooltip"] == "h  gradient norm 0.2"
     assert edges["l0_t1_k0", "l0_t0_k0"]["tooltip"] == "h  gradient norm 0.04"
-    assert [edges[f"l0_t{t}_k0", "rail0"]["label"] for t in range(3)] == ["0.036"] * 3
-    assert "‖∂L/∂w‖ = 0.11" in picture.nodes["rail0"].label
+    assert [picture.nodes[f"l0_t{t}_k0_w0"].label for t in range(3)] == ["w 0.036"] * 3
+    assert "‖∂L/∂w‖ = 0.11" in picture.nodes["weights"].label
     assert "t = 1   ‖∂L/∂h₁‖ = 0.2" in picture.source
     assert w.grad is None
 
@@ -329,9 +330,7 @@ def test_strips_share_one_scale(network, drawing, tmp_path):
 def test_a_flip_book_keeps_its_layout_and_colours_step_by_step(network, drawing, tmp_path):
     paths = render.frames(network("rnn", 3), tmp_path / "book", suffix="gv")
     pictures = [drawing(Path(path).read_text()) for path in paths]
-    places = [
-        {name: (n.x, n.y) for name, n in p.nodes.items() if "rail" not in name} for p in pictures
-    ]
+    places = [{name: (n.x, n.y) for name, n in p.nodes.items()} for p in pictures]
     assert len(paths) == 4
     assert all(p == places[0] for p in places)
     coloured = [p.source.count("gradient norm 0") for p in pictures]
@@ -435,7 +434,7 @@ def test_an_initial_state_used_often_is_no_parameter(drawing):
             h = w * hs[-1] + np.tanh(hs[-3])
             hs.append(h)
     picture = drawing(render.to_dot(mg.Graph(hs[-1])).source)
-    assert [node.label for name, node in picture.nodes.items() if name.startswith("rail")] == ["w"]
+    assert picture.nodes["weights"].label == "w"
     assert "h_init" in {node.label for node in picture.nodes.values()}
 
 
@@ -449,15 +448,15 @@ def test_only_the_mask_of_the_unroller_dims_a_step(network):
     assert " rows" not in render.to_dot(mg.Graph(h.sum())).source
 
 
-def test_a_share_that_is_zero_is_white_or_dashed_also_on_a_rail():
+def test_a_share_that_is_zero_is_white_and_dashed():
     w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(0.0, name="h_init")
     for t in range(3):
         with mg.time_step(t):
             h = w * h
     source = render.to_dot(mg.Graph(h), backward=True).source
-    taps = [line for line in source.splitlines() if "-> rail0" in line]
-    assert len(taps) == 3
-    assert all("style=dashed" in line for line in taps)
+    tags = [line for line in source.splitlines() if re.search(r"_w0 \[pos", line)]
+    assert len(tags) == 3
+    assert all("dashed" in line and 'fillcolor="#FFFFFF"' in line for line in tags)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
@@ -533,8 +532,10 @@ def test_highlighted_nodes_that_are_not_drawn_are_counted_and_strangers_refused(
         in render.to_dot(graph, steps="0:2,-2:", highlight=hidden).source
     )
     source = plain(render.to_dot(graph, highlight=graph.parameters["l0.W_hh"]).source)
-    (rail,) = [line for line in source.splitlines() if re.search(r"rail\d \[.*▶ l0.W_hh", line)]
-    assert 'color="#B31412" penwidth=2.40' in rail
+    tags = [line for line in source.splitlines() if re.search(r"_w0 \[.*W_hh", line)]
+    assert tags
+    assert all('color="#B31412" penwidth=2.40' in tag for tag in tags)
+    assert "▶ l0.W_hh" in source
     with pytest.raises(ValueError, match="is no node of the graph"):
         render.to_dot(graph, highlight=mg.tensor(1.0))
 
