@@ -231,9 +231,11 @@ class Graph:
 
     @cached_property
     def guards_infinities(self) -> bool:
-        """Whether some `where` hides values that are not finite, behind which 0 · ∞ has to stay
-        0."""
-        for node in [node for node in self.order if node.op.name == "where"]:
+        """Whether some `where`, or a choice like `x[mask]`, hides values that are not finite,
+        behind which 0 · ∞ has to stay 0."""
+        for node in [node for node in self.order if node.op.name in ("where", "getitem")]:
+            if node.op.name == "getitem" and not _picks_by_array(node):
+                continue
             for x, value in zip(node.inputs, node.arrays):
                 if x._requires_grad and not np.isfinite(value).all():
                     return True
@@ -464,6 +466,12 @@ class Graph:
 
 def _op_name(node: Tensor) -> str:
     return node.op.name if node.op else ""
+
+
+def _picks_by_array(node: Tensor) -> bool:
+    """Whether an indexing chooses elements by a mask or by numbers."""
+    index = node.constants["index"]
+    return any(isinstance(x, np.ndarray) for x in (index if type(index) is tuple else (index,)))
 
 
 def _adds(node: Tensor, position: int) -> bool:

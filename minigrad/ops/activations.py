@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from minigrad.operators import Axes, Mask, Operand
 from minigrad.ops.elementwise import logaddexp, share_of, tanh
 from minigrad.ops.joining import unstack
+from minigrad.ops.selection import clip
 from minigrad.ops.signatures import as_tensor, np, one_axis, with_reduced_axes
 from minigrad.primitive import Primitive, primitive
 from minigrad.tensor import Tensor, constant, get_default_dtype
@@ -29,11 +30,10 @@ __all__ = [
 ]
 
 
+_TOPS = [("e", 11), ("f", 40), ("g", 50), ("d", 40)]
 # 1, and where σ(x) rounds to 1 although eˣ does not overflow yet; as 0-d arrays, since NumPy takes
 # twice as long for `1 + e` with a Python number
-_ONE_AND_TOP: dict[Any, Any] = {
-    np.dtype(d): (np.array(1, d), np.array(top, d)) for d, top in [("e", 11), ("f", 40), ("d", 40)]
-}
+_ONE_AND_TOP: dict[Any, Any] = {np.dtype(d): (np.array(1, d), np.array(top, d)) for d, top in _TOPS}
 
 
 @primitive(elementwise=True)
@@ -57,7 +57,7 @@ def relu(x: Operand) -> Any:
 
 @relu.gradient
 def relu_dx(dy, y, x):
-    return np.where(x <= 0, 0, dy)  # a NaN passes on what it gets
+    return np.where(x > 0, dy, y)  # y is 0, or NaN
 
 
 @primitive(elementwise=True)
@@ -77,7 +77,8 @@ def gelu(x: Operand) -> Tensor:
     y = x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))
     """
     x = as_tensor(x)
-    return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+    near = clip(x, -20, 20)  # beyond, tanh is ±1, and x³ may overflow
+    return 0.5 * x * (1 + tanh(0.7978845608028654 * (near + 0.044715 * near * near * near)))
 
 
 def silu(x: Operand) -> Tensor:
@@ -111,7 +112,7 @@ def leaky_relu(x: Operand, negative_slope: float = 0.01) -> Tensor:
     tensor([-0.01,  0.  ,  1.  ])
     """
     x = as_tensor(x)
-    return np.where(x > 0, x, negative_slope * x)
+    return np.where(x > 0, x, negative_slope * clip(x, max=0))
 
 
 def one_hot(

@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from minigrad.operators import Operand
-from minigrad.ops.signatures import np, safe_divide
+from minigrad.ops.elementwise import part_of
+from minigrad.ops.signatures import np, safe_divide, safe_multiply
 from minigrad.primitive import primitive
 
 __all__ = ["add", "divide", "matmul", "multiply", "power", "subtract"]
@@ -73,7 +74,7 @@ def divide_da(dy, y, a, b):
 
 @divide.gradient
 def divide_db(dy, y, a, b):
-    return -safe_divide(safe_divide(dy * a, b), b)
+    return -safe_multiply(safe_divide(dy, b), y)
 
 
 @primitive(elementwise=True)
@@ -85,10 +86,11 @@ def power(a: Operand, b: Operand) -> Any:
 @power.gradient
 def power_da(dy, y, a, b):
     if not isinstance(b, int | float):
-        spared = np.where(
-            (b == 0) | ((dy == 0) & (a == 0)), 1, a
-        )  # 0⁻¹ behind a `where`, or times b = 0
-        return dy * b * spared ** (b - 1)
+        if not getattr(b, "requires_grad", False):
+            spared = np.where((b == 0) | ((dy == 0) & (a == 0)), 1, a)  # behind a `where`, or · 0
+            return dy * b * spared ** (b - 1)
+        spared = np.where(((b == 0) | (dy == 0)) & (a == 0), 1, a)
+        return dy * part_of(b, np.where((b == 0) & (a == 0), 0.0, 1.0)) * spared ** (b - 1)
     if b == 2:
         return dy * (2 * a)
     if b < 1:
@@ -98,7 +100,8 @@ def power_da(dy, y, a, b):
 
 @power.gradient
 def power_db(dy, y, a, b):
-    return dy * y * np.log(np.where(a == 0, 1, a))
+    steep = (a == 0) & (b > 0) & (b <= 1)  # 0 here, and falling to −∞ beside it
+    return dy * part_of(y, np.where(steep, 0.0, 1.0)) * np.log(np.where((a == 0) & (b > 0), 1, a))
 
 
 @primitive(elementwise=False)  # editors cannot infer the result under a bare decorator

@@ -9,6 +9,7 @@ from numpy.typing import DTypeLike
 
 from minigrad.operators import Axes, Operand
 from minigrad.ops.elementwise import floor_divide, remainder
+from minigrad.ops.ordering import unless_nan
 from minigrad.ops.reductions import max, mean, min, prod, std, sum, var
 from minigrad.ops.signatures import arrays_of, as_tensor, np
 from minigrad.tensor import Tensor
@@ -58,7 +59,8 @@ def modf(x: Operand) -> tuple[Tensor, Tensor]:
     """The fraction and the whole part of each element, both with the sign of x."""
     x = as_tensor(x)
     whole = np.trunc(x)
-    return x - whole, whole
+    finite = np.where(np.isinf(x), 0, x)
+    return finite - np.trunc(finite), whole
 
 
 def ldexp(x: Operand, i: Operand) -> Tensor:
@@ -71,6 +73,8 @@ def frexp(x: Operand) -> tuple[Tensor, Any]:
     """m and i with  x = m · 2ⁱ, ½ ≤ |m| < 1; i is an array of whole numbers, without a history."""
     x = as_tensor(x)
     i = np.frexp(x.data)[1]
+    if not np.isfinite(x.data).all():  # no derivative is known there
+        x = x * np.where(np.isfinite(x.data), np.ones_like(x.data), np.abs(x.data))
     half = -i // 2  # 2⁻ⁱ alone would overflow for the smallest x
     return ldexp(ldexp(x, half), -i - half), i
 
@@ -107,7 +111,10 @@ def average(
     if w.ndim == 1 and x.ndim > 1:
         w = np.reshape(w, [-1 if k == axis % x.ndim else 1 for k in range(x.ndim)])
     w = w * np.ones(x.shape, w.dtype)
-    return sum(x * w, axis, keepdims=keepdims) / sum(w, axis, keepdims=keepdims)
+    total = sum(w, axis, keepdims=keepdims)
+    if np.any(total == 0):
+        raise ZeroDivisionError("average: the weights sum to zero")
+    return sum(x * w, axis, keepdims=keepdims) / total
 
 
 def ptp(a: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -250,7 +257,10 @@ def _slopes(y: Tensor, h: Any, axis: int, edge_order: int) -> Tensor:
     y, h = np.moveaxis(y, axis, -1), lists_as_floats(y, h)[1]
     d = diff(h) if np.ndim(h) else h * np.ones(y.shape[-1] - 1, y.dtype)
     rise = diff(y) / d
-    inner = (d[1:] * rise[..., :-1] + d[:-1] * rise[..., 1:]) / (d[:-1] + d[1:])
+    if not np.ndim(h):
+        inner = (y[..., 2:] - y[..., :-2]) / (2 * h)
+    else:
+        inner = (d[1:] * rise[..., :-1] + d[:-1] * rise[..., 1:]) / (d[:-1] + d[1:])
     first, last = rise[..., :1], rise[..., -1:]
     if edge_order == 2:
         first, last = first - (inner[..., :1] - first), last - (inner[..., -1:] - last)
@@ -269,7 +279,10 @@ def linspace(
     low, high = np.broadcast_arrays(*map(as_tensor, lists_as_floats(start, stop)))
     share = np.linspace(0, 1, num, endpoint, dtype=np.result_type(low.dtype, high.dtype))
     share = np.reshape(share, (-1,) + (1,) * low.ndim)
-    y = np.moveaxis(low * (1 - share) + high * share, 0, axis)
+    y = low + share * (high - low)
+    if endpoint and num > 1:
+        y = np.concatenate([y[:-1], high[None]])
+    y = np.moveaxis(y, 0, axis)
     return y if dtype is None else y.astype(dtype)
 
 
@@ -306,7 +319,8 @@ def _end(x: Operand | None, a: Tensor, axis: int) -> Any:
     """What is put before or after a; a number stands for a whole slice."""
     if x is None or np.ndim(x):
         return x
-    return np.full_like(np.take(a, [0], axis), x)
+    shape = [1 if k == axis % a.ndim else n for k, n in enumerate(a.shape)]
+    return np.full_like(np.empty(shape, a.dtype), x)
 
 
 def trapezoid(y: Operand, x: Operand | None = None, dx: Operand = 1.0, axis: int = -1) -> Tensor:
@@ -336,7 +350,7 @@ def cov(
     if ddof is None:
         ddof = 0 if bias else 1
     x = x - mean(x, 1, keepdims=True)
-    return np.squeeze(x @ x.T / (x.shape[1] - ddof))
+    return np.squeeze(x @ x.T / np.maximum(x.shape[1] - ddof, 0))
 
 
 def corrcoef(x: Operand, y: Operand | None = None, rowvar: bool = True) -> Tensor:
@@ -365,10 +379,18 @@ def interp(x: Operand, xp: Operand, fp: Operand) -> Tensor:
     Constant outside of them, with derivative 0 to x there.
     """
     x, xp, fp = map(as_tensor, lists_as_floats(x, xp, fp))
+    if np.isnan(xp.data).any():
+        raise ValueError("interp: xp must increase, and holds NaN")
     k = np.clip(np.searchsorted(xp, x, side="right") - 1, 0, len(xp) - 2)
     here, there = np.take(xp, k), np.take(xp, k + 1)
-    share = np.clip((x - here) / (there - here), 0, 1)
-    return np.take(fp, k) + share * (np.take(fp, k + 1) - np.take(fp, k))
+    low, high = np.take(fp, k), np.take(fp, k + 1)
+    slope = (high - low) / (there - here)
+    y = low + slope * (x - here)
+    y = np.where(np.isnan(y) | (x == there), high + slope * (x - there), y)  # from the finite end
+    y = np.where(np.isnan(y) & (x == here), low, y)
+    y = np.where(np.isnan(y) & ((x == there) | (low == high)), high, y)
+    y = np.where(x < xp[0], fp[0], np.where(x > xp[-1], fp[-1], y))
+    return unless_nan(y, np.isnan(x), x + sum(fp) + sum(xp))
 
 
 def broadcast_arrays(*args: Operand) -> tuple[Tensor, ...]:
@@ -401,4 +423,6 @@ def polyval(p: Sequence[Operand] | Tensor, x: Operand) -> Tensor:
 def unwrap(p: Operand, axis: int = -1) -> Tensor:
     """Angles without jumps: whole turns are added, which have no derivative."""
     array = arrays_of(p)
-    return as_tensor(p) + (np.unwrap(array, axis=axis) - array)
+    unwrapped = np.unwrap(array, axis=axis)
+    turns = np.where(unwrapped == array, 0, unwrapped - array)
+    return as_tensor(p) + turns

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from minigrad.operators import Operand
 from minigrad.ops.joining import concatenate
-from minigrad.ops.signatures import as_tensor, np, safe_divide
+from minigrad.ops.signatures import arrays_of, as_tensor, np, safe_divide
 from minigrad.primitive import Primitive, primitive
 from minigrad.tensor import Tensor
 
@@ -20,6 +20,25 @@ __all__ = ["lstsq", "pinv", "qr", "svd", "svdvals"]
 def mT(a):
     """The last two axes exchanged."""
     return np.swapaxes(a, -1, -2)
+
+
+def known(a):
+    """0 for each matrix of finite numbers, NaN for another: it has no inverse, and no gradient."""
+    return 0 * np.sum(a - a, axis=(-2, -1), keepdims=True)
+
+
+def equal_up_to_rounding(values):
+    """Which pairs of eigenvalues or singular values nobody can tell apart."""
+    w = arrays_of(values)
+    rounding = w.shape[-1] * np.finfo(w.dtype).eps * np.max(np.abs(w), -1, initial=0)
+    return np.abs(w[..., None, :] - w[..., :, None]) <= rounding[..., None, None]
+
+
+def zero_up_to_rounding(s):
+    """Which singular values nobody can tell from 0."""
+    values = arrays_of(s)
+    largest = np.max(values, -1, keepdims=True, initial=0)
+    return values <= values.shape[-1] * np.finfo(values.dtype).eps * largest
 
 
 class SVD(NamedTuple):
@@ -52,6 +71,8 @@ def svd_like_numpy(
 
 @primitive(numpy=svd_like_numpy)
 def svd(a, *, full_matrices):
+    if not np.isfinite(a).all():  # LAPACK may never end
+        raise np.linalg.LinAlgError("svd: the matrix must be finite")
     return tuple(np.linalg.svd(a, full_matrices))
 
 
@@ -66,9 +87,10 @@ def svd_da(dy, y, a, full_matrices):
             )
         y = np.linalg.svd(a, full_matrices=False)
     (u, s, v), k = y, min(m, n)
+    s = np.where(zero_up_to_rounding(s), 0, s)
     one = np.eye(k, dtype=a.dtype)
     row, column = np.expand_dims(s, -2), np.expand_dims(s, -1)
-    gaps = row * row - column * column + one
+    gaps = np.where(equal_up_to_rounding(s), 0, row * row - column * column) + one
     inner = 0.0 if ds is None else np.expand_dims(ds, -1) * one
     if du is not None:
         turn = mT(u) @ du
@@ -81,7 +103,7 @@ def svd_da(dy, y, a, full_matrices):
         da = da + (du - u @ (mT(u) @ du)) / row @ v
     if dv is not None and n > k:
         da = da + u @ ((dv - dv @ mT(v) @ v) / column)
-    return (da,)
+    return (da + known(a),)
 
 
 def svdvals(x: Operand) -> Tensor:
@@ -102,13 +124,15 @@ def pinv_like_numpy(
 
 @primitive(numpy=pinv_like_numpy)
 def pinv(a, *, rcond=None):
+    if not np.isfinite(a).all():  # LAPACK may never end
+        raise np.linalg.LinAlgError("pinv: the matrix must be finite")
     return np.linalg.pinv(a, rcond)
 
 
 @pinv.gradient
 def pinv_da(dy, y, a, rcond=None):
     left, right = mT(dy) @ y @ mT(y), mT(y) @ y @ mT(dy)
-    return left - a @ (y @ left) + right - right @ y @ a - mT(y) @ dy @ mT(y)
+    return left - a @ (y @ left) + right - right @ y @ a - mT(y) @ dy @ mT(y) + known(a)
 
 
 def qr_like_numpy(op: Primitive, a: Operand, mode: str = "reduced") -> QR | Tensor:
@@ -138,11 +162,17 @@ def qr(a):
 def qr_da(dy, y, a):
     (dq, dr), (q, r) = dy, y
     dq = np.zeros_like(q) if dq is None else dq
+    sizes = np.abs(arrays_of(r))
+    rounding = (
+        r.shape[-1] * np.finfo(r.dtype).eps * np.max(sizes, (-1, -2), keepdims=True, initial=0)
+    )
+    dependent = np.eye(r.shape[-1], dtype=bool) & (sizes <= rounding)
+    r = np.where(dependent, 0, r)  # then solving raises
     inner = -mT(dq) @ q
     if dr is not None:
         inner = inner + r @ mT(dr)
     symmetric = np.tril(inner) + mT(np.tril(inner, -1))
-    return (mT(np.linalg.solve(r, mT(dq + q @ symmetric))),)
+    return (mT(np.linalg.solve(r, mT(dq + q @ symmetric))) + known(a),)
 
 
 def lstsq(a: Operand, b: Operand, rcond: float | None = None) -> tuple[Tensor, Tensor, int, Tensor]:
@@ -156,7 +186,7 @@ def lstsq(a: Operand, b: Operand, rcond: float | None = None) -> tuple[Tensor, T
     if rcond is None:
         rcond = float(np.finfo(x.dtype).eps) * max(m, n)
     s = svdvals(x)
-    rank = int(np.sum(s.data > rcond * s.data[0]))
-    solution = pinv(x, rcond) @ z
+    rank = int(np.sum(s.data > rcond * np.max(s.data, initial=0)))
+    solution = pinv(x, rcond) @ z + 0 * np.sum(z - z, 0)  # NaN where b is not finite
     squares = np.atleast_1d(np.sum((x @ solution - z) ** 2, 0))
     return solution, squares if rank == n < m else squares[:0], rank, s

@@ -127,7 +127,12 @@ def zeros(x: Any) -> Any:
     return np.zeros_like(x)
 
 
-log = unary("log", "y = ln x", lambda dy, y, x: safe_divide(dy, x))
+def within(domain: Any, x: Any) -> Any:
+    """x, and NaN outside of the domain, to every order: there a function has no derivative."""
+    return x * np.where(domain, np.ones_like(x), np.nan)
+
+
+log = unary("log", "y = ln x", lambda dy, y, x: safe_divide(dy, within(x >= 0, x)))
 sqrt = unary("sqrt", "y = √x", lambda dy, y, x: safe_divide(0.5 * dy, y))
 square = unary("square", "y = x²", lambda dy, y, x: dy * (2 * x))
 absolute = unary("absolute", "y = |x|, with derivative 0 at 0", lambda dy, y, x: dy * np.sign(x))
@@ -152,12 +157,24 @@ arcsinh = unary("arcsinh", "sinh y = x", lambda dy, y, x: dy / np.hypot(x, 1))
 arccosh = unary(
     "arccosh", "cosh y = x", lambda dy, y, x: safe_divide(dy, np.sqrt(x - 1) * np.sqrt(x + 1))
 )
-arctanh = unary("arctanh", "tanh y = x", lambda dy, y, x: safe_divide(dy, (1 - x) * (1 + x)))
+arctanh = unary(
+    "arctanh",
+    "tanh y = x",
+    lambda dy, y, x: safe_divide(dy, within(np.abs(x) <= 1, (1 - x) * (1 + x))),
+)
 exp2 = unary("exp2", "y = 2ˣ", lambda dy, y, x: safe_multiply(dy, y) * np.log(2).item())
 expm1 = unary("expm1", "y = eˣ − 1, exact for small x", lambda dy, y, x: safe_multiply(dy, y + 1))
-log1p = unary("log1p", "y = ln(1 + x), exact for small x", lambda dy, y, x: safe_divide(dy, 1 + x))
-log2 = unary("log2", "2ʸ = x", lambda dy, y, x: safe_divide(dy, x) / np.log(2).item())
-log10 = unary("log10", "10ʸ = x", lambda dy, y, x: safe_divide(dy, x) / np.log(10).item())
+log1p = unary(
+    "log1p",
+    "y = ln(1 + x), exact for small x",
+    lambda dy, y, x: safe_divide(dy, within(x >= -1, 1 + x)),
+)
+log2 = unary(
+    "log2", "2ʸ = x", lambda dy, y, x: safe_divide(dy, within(x >= 0, x)) / np.log(2).item()
+)
+log10 = unary(
+    "log10", "10ʸ = x", lambda dy, y, x: safe_divide(dy, within(x >= 0, x)) / np.log(10).item()
+)
 cbrt = unary("cbrt", "y³ = x", lambda dy, y, x: safe_divide(dy, 3 * y * y))
 reciprocal = unary("reciprocal", "y = 1 / x", lambda dy, y, x: -safe_divide(safe_divide(dy, x), x))
 deg2rad = unary("deg2rad", "y = π x / 180", lambda dy, y, x: dy * (np.pi / 180))
@@ -177,9 +194,10 @@ fix = trunc
 def sinc(x: Operand) -> Tensor:
     """y = sin(πx) / (πx), and 1 at 0, where the first derivatives are those of its series."""
     z = np.pi * as_tensor(x)
-    far = np.where(np.abs(z) < 1e-3, 1.0, z)
-    series = 1 - z * z / 6 + z * z * z * z / 120
-    return np.where(np.abs(z) < 1e-3, series, sin(far) / far)
+    small = np.abs(z) < 1e-3
+    near, far = np.where(small, z, 0.0), np.where(small, 1.0, z)
+    series = 1 - near * near / 6 + near * near * near * near / 120
+    return np.where(small, series, sin(far) / far)
 
 
 def round_like_numpy(op: Primitive, a: Operand, decimals: int = 0) -> Tensor:

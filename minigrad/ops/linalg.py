@@ -6,17 +6,25 @@ triangular too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from numpy.typing import DTypeLike
 
 from minigrad.operators import Axes, Operand
-from minigrad.ops.decompositions import mT, svdvals
+from minigrad.ops.decompositions import equal_up_to_rounding, known, mT, svdvals
 from minigrad.ops.elementwise import part_of
 from minigrad.ops.products import outer, trace
 from minigrad.ops.rearrange import diagonal
-from minigrad.ops.signatures import as_tensor, np, safe_divide, with_reduced_axes
+from minigrad.ops.signatures import (
+    arrays_of,
+    as_tensor,
+    finite,
+    np,
+    safe_divide,
+    with_reduced_axes,
+)
 from minigrad.primitive import Primitive, primitive
 from minigrad.tensor import Tensor
 
@@ -58,7 +66,7 @@ def lower(a):
 
     The entries a[i, j] and a[j, i] are one number: the lower one gets the gradients of both.
     """
-    return np.tril(a + mT(a)) - a * np.eye(a.shape[-1], dtype=a.dtype)
+    return np.tril(a) + np.tril(mT(a), -1)
 
 
 @primitive
@@ -69,7 +77,7 @@ def inv(a: Operand) -> Any:
 
 @inv.gradient
 def inv_da(dy, y, a):
-    return -mT(y) @ dy @ mT(y)
+    return -mT(y) @ dy @ mT(y) + known(a)
 
 
 @primitive
@@ -81,23 +89,51 @@ def solve(a: Operand, b: Operand) -> Any:
 @solve.gradient
 def solve_da(dy, y, a, b):
     db = np.linalg.solve(mT(a), dy)
-    return -(np.expand_dims(db, -1) * np.expand_dims(y, -2) if b.ndim == 1 else db @ mT(y))
+    da = np.expand_dims(db, -1) * np.expand_dims(y, -2) if b.ndim == 1 else db @ mT(y)
+    return known(a) - da
 
 
 @solve.gradient
 def solve_db(dy, y, a, b):
-    return np.linalg.solve(mT(a), dy)
+    db = np.linalg.solve(mT(a), dy)
+    return db + (known(a)[..., 0] if b.ndim == 1 else known(a))
 
 
 @primitive
 def det(a: Operand) -> Any:
-    """y = det a; the gradient is written with a⁻¹, so that of a singular a raises."""
+    """y = det a; of a singular a, too, the gradient is the matrix of the cofactors."""
     return np.linalg.det(a)
 
 
 @det.gradient
 def det_da(dy, y, a):
-    return np.expand_dims(dy * y, (-1, -2)) * mT(np.linalg.inv(a))
+    if well_conditioned(arrays_of(a)):
+        return np.expand_dims(dy * y, (-1, -2)) * mT(np.linalg.inv(a))
+    return np.expand_dims(dy, (-1, -2)) * cofactors(a) + known(a)
+
+
+def well_conditioned(a):
+    """Whether the inverse of every matrix is accurate enough to be multiplied by another one."""
+    try:
+        inverse = np.linalg.inv(a)
+    except np.linalg.LinAlgError:
+        return False
+    sizes = np.abs(a).sum(-1).max(-1, initial=0) * np.abs(inverse).sum(-1).max(-1, initial=0)
+    return bool(np.all(sizes < 1e5))
+
+
+def cofactors(a):
+    """Of each element, with its sign, the determinant without its row and its column."""
+    n = a.shape[-1]
+    if n == 1:
+        return np.ones_like(a)
+    others = [[j for j in range(n) if j != k] for k in range(n)]
+    rows = []
+    for i in range(n):
+        minors = [a[..., others[i], :][..., others[j]] for j in range(n)]
+        signs = [(-1.0) ** (i + j) for j in range(n)]
+        rows.append(np.stack([s * np.linalg.det(m) for s, m in zip(signs, minors)], -1))
+    return np.stack(rows, -2)
 
 
 def slogdet_like_numpy(op: Primitive, a: Operand) -> Slogdet:
@@ -112,7 +148,9 @@ def slogdet(a):
 
 @slogdet.gradients
 def slogdet_da(dy, y, a):
-    return (None if dy[1] is None else np.expand_dims(dy[1], (-1, -2)) * mT(np.linalg.inv(a)),)
+    if dy[1] is None:
+        return (None,)
+    return (np.expand_dims(dy[1], (-1, -2)) * mT(np.linalg.inv(a)) + known(a),)
 
 
 def cholesky_like_numpy(op: Primitive, a: Operand, *, upper: bool = False) -> Tensor:
@@ -131,7 +169,7 @@ def cholesky_da(dy, y, a):
     inner = inner - 0.5 * inner * np.eye(y.shape[-1], dtype=y.dtype)
     inverse = np.linalg.inv(y)
     da = mT(inverse) @ inner @ inverse
-    return lower(0.5 * (da + mT(da)))
+    return lower(0.5 * (da + mT(da))) + known(a)
 
 
 def eigh_like_numpy(op: Primitive, a: Operand, UPLO: str = "L") -> Eigh:
@@ -152,11 +190,12 @@ def eigh_da(dy, y, a, UPLO):
     (dw, dv), (w, v) = dy, y
     inner = 0.0 if dw is None else np.expand_dims(dw, -1) * np.eye(a.shape[-1], dtype=a.dtype)
     if dv is not None:
-        gaps = np.expand_dims(w, -2) - np.expand_dims(w, -1) + np.eye(a.shape[-1], dtype=a.dtype)
+        gaps = np.expand_dims(w, -2) - np.expand_dims(w, -1)
+        gaps = np.where(equal_up_to_rounding(w), 0, gaps) + np.eye(a.shape[-1], dtype=a.dtype)
         inner = inner + safe_divide((mT(v) @ dv) * (1 - np.eye(a.shape[-1], dtype=a.dtype)), gaps)
     da = v @ inner @ mT(v)
     read = lower(0.5 * (da + mT(da)))
-    return (read if UPLO == "L" else mT(read),)
+    return ((read if UPLO == "L" else mT(read)) + known(a),)
 
 
 def eigvalsh(a: Operand, UPLO: str = "L") -> Tensor:
@@ -180,6 +219,8 @@ def norm_like_numpy(
     if not isinstance(ord, int | float) or not ord or len(axes) > 2:
         raise unknown_norm(ord, axes)
     extreme = np.max if ord > 0 else np.min
+    if not x.size:
+        return np.sum(x, axis, keepdims=keepdims) + np.linalg.norm(x.data, ord, axis, keepdims)
     if len(axes) == 2:
         if abs(ord) not in (1, np.inf):
             raise unknown_norm(ord, axes)
@@ -187,8 +228,25 @@ def norm_like_numpy(
         return extreme(np.sum(np.abs(x), summed, keepdims=True), axes, keepdims=keepdims)
     if abs(ord) == np.inf:
         return extreme(np.abs(x), axes, keepdims=keepdims)
-    total = np.sum(np.abs(x) ** ord, axes, keepdims=keepdims)
-    return np.where(total == 0, 0, np.where(total == 0, 1, total) ** (1 / ord))
+    return rooted(np.sum(np.abs(x) ** ord, axes, keepdims=keepdims), x, ord, axes)
+
+
+def rooted(total: Tensor, x: Tensor, ord: float, axes: tuple[int, ...]) -> Tensor:
+    """The norm of order `ord` from its sum of powers.
+
+    At the origin the gradient is 0 and the next one not finite; of a sum that has left the range no
+    gradient is known.
+    """
+    origin, lost = total.data == 0, np.isinf(total.data) & (ord > 0)
+    if ord == 1:
+        return total
+    if not (origin.any() or lost.any()):
+        return total ** (1 / ord)
+    y = np.where(origin | lost, 1, total) ** (1 / ord)
+    length = norm(x, axis=axes, keepdims=total.ndim == x.ndim)
+    if lost.any():
+        y = np.where(lost, np.where(lost, total, 1) * np.inf, y)
+    return np.where(origin, 0 * length, y)
 
 
 def of_singular_values(x: Tensor, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Tensor:
@@ -214,7 +272,7 @@ def norm(x, *, axis=None, keepdims=False):
 
 @norm.gradient
 def norm_dx(dy, y, x, axis=None, keepdims=False):
-    length = with_reduced_axes(y, axis, keepdims)
+    length = with_reduced_axes(finite(y), axis, keepdims)
     return with_reduced_axes(dy, axis, keepdims) * part_of(x, length)
 
 
@@ -222,12 +280,18 @@ def matrix_power(a: Operand, n: int) -> Tensor:
     """a multiplied by itself n times; n = 0 gives the unit matrix, n < 0 powers of the inverse."""
     x = as_tensor(a)
     if n == 0:
-        return x * 0 + np.eye(x.shape[-1], dtype=x.dtype)
+        return x**0 * np.eye(x.shape[-1], dtype=x.dtype)
     base = inv(x) if n < 0 else x
-    if abs(n) == 1:
-        return base
-    half = matrix_power(base, abs(n) // 2)
-    return half @ half @ base if n % 2 else half @ half
+    if abs(n) == 3:
+        return base @ base @ base
+    y, square, bits = None, base, abs(n)
+    while bits:  # in NumPy's order, which matters where numbers overflow
+        if bits % 2:
+            y = square if y is None else y @ square
+        bits //= 2
+        square = square @ square if bits else square
+    assert y is not None
+    return y
 
 
 def multi_dot(arrays: Sequence[Operand]) -> Tensor:
@@ -243,7 +307,8 @@ def vector_norm(x: Operand, axis: Axes = None, keepdims: bool = False, ord: floa
     x = as_tensor(x)
     axes = range(x.ndim) if axis is None else [k % x.ndim for k in np.atleast_1d(axis).tolist()]
     rest = [k for k in range(x.ndim) if k not in axes]
-    rows = np.reshape(np.transpose(x, (*rest, *axes)), (*[x.shape[k] for k in rest], -1))
+    count = math.prod(x.shape[k] for k in axes)
+    rows = np.reshape(np.transpose(x, (*rest, *axes)), (*[x.shape[k] for k in rest], count))
     y = norm(rows, ord, -1)
     return np.expand_dims(y, tuple(axes)) if keepdims else y
 
@@ -257,7 +322,8 @@ def cond(x: Operand, p: Any = None) -> Tensor:
     """How much solving amplifies errors:  ‖a‖ ‖a⁻¹‖,  of 2-norms by default."""
     if p in (None, 2, -2):
         s = svdvals(x)
-        return s[..., -1] / s[..., 0] if p == -2 else s[..., 0] / s[..., -1]
+        top, bottom = (s[..., -1], s[..., 0]) if p == -2 else (s[..., 0], s[..., -1])
+        return np.where((top == 0) & (bottom == 0), 1 / bottom, top / bottom)
     return norm(x, p, (-2, -1)) * norm(inv(x), p, (-2, -1))
 
 

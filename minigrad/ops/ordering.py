@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad.operators import Axes, Operand
 from minigrad.ops.indexing import getitem, take, take_along_axis
+from minigrad.ops.reductions import mean
 from minigrad.ops.signatures import arrays_of, as_tensor, np
 from minigrad.tensor import Tensor
 
@@ -39,7 +41,8 @@ def cummax(a: Operand, axis: int = 0) -> Tensor:
     counter = np.expand_dims(np.arange(x.shape[axis]), others)
     reached = (x == top) | (np.isnan(x) & np.isnan(top))
     places = np.where(reached, counter, 0)
-    return take_along_axis(a, np.maximum.accumulate(places, axis=axis), axis)
+    y = take_along_axis(a, np.maximum.accumulate(places, axis=axis), axis)
+    return unless_nan(y, np.isnan(top), np.cumsum(a, axis))
 
 
 def cummin(a: Operand, axis: int = 0) -> Tensor:
@@ -54,13 +57,14 @@ def quantile(a: Operand, q: Any, axis: Axes = None, keepdims: bool = False) -> T
     """
     x, q = as_tensor(a), np.asarray(q)
     axes = tuple(range(x.ndim)) if axis is None else np.atleast_1d(axis).tolist()
-    last = np.moveaxis(x, axes, tuple(range(-len(axes), 0)))
-    ordered = sort(np.reshape(last, (*last.shape[: x.ndim - len(axes)], -1)))
+    ordered = sorted_over(x, axis)
     place = q * (ordered.shape[-1] - 1)
-    below = np.clip(np.floor(place).astype(int), 0, ordered.shape[-1] - 1)
-    above = np.minimum(below + (place > below), ordered.shape[-1] - 1)
+    below = np.floor(place).astype(int)
+    above = np.minimum(below + 1, ordered.shape[-1] - 1)
     low, high = take(ordered, below, -1), take(ordered, above, -1)
     y = between(low, high, (place - below).astype(x.dtype))
+    whole = np.expand_dims(np.sum(ordered, -1), tuple(range(-q.ndim, 0)))
+    y = unless_nan(y, np.isnan(ordered.data).any(-1).reshape(whole.shape), whole)
     y = np.moveaxis(y, tuple(range(y.ndim - q.ndim, y.ndim)), tuple(range(q.ndim)))
     return np.expand_dims(y, tuple(k % x.ndim + q.ndim for k in axes)) if keepdims else y
 
@@ -68,8 +72,12 @@ def quantile(a: Operand, q: Any, axis: Axes = None, keepdims: bool = False) -> T
 def between(low: Tensor, high: Tensor, t: Any) -> Tensor:
     """low + t (high − low), from the nearer end, so that an infinite neighbour does no harm."""
     gap = high - low
-    inner = np.where(t < 0.5, low + gap * t, high - gap * (1 - t))
-    return np.where(t == 0, low, inner)
+    return np.where(t < 0.5, low + gap * t, high - gap * (1 - t))
+
+
+def unless_nan(y: Tensor, lost: Any, sources: Tensor) -> Tensor:
+    """y, and where it is lost NaN, with every derivative to what the sources are made of."""
+    return np.where(lost, np.exp(sources) * np.nan, y) if np.any(lost) else y
 
 
 def percentile(a: Operand, q: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -79,4 +87,18 @@ def percentile(a: Operand, q: Any, axis: Axes = None, keepdims: bool = False) ->
 
 def median(a: Operand, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """The middle value; of an even number, the mean of the two in the middle."""
-    return quantile(a, 0.5, axis, keepdims)
+    x = as_tensor(a)
+    ordered = sorted_over(x, axis)
+    n = ordered.shape[-1]
+    middle = mean(ordered[..., (n - 1) // 2 : n // 2 + 1], -1)
+    y = unless_nan(middle, np.isnan(ordered.data).any(-1), np.sum(ordered, -1))
+    axes = range(x.ndim) if axis is None else np.atleast_1d(axis).tolist()
+    return np.expand_dims(y, tuple(k % x.ndim for k in axes)) if keepdims else y
+
+
+def sorted_over(x: Tensor, axis: Axes) -> Tensor:
+    """The elements of some axes (None: all) in ascending order, in one last axis."""
+    axes = tuple(range(x.ndim)) if axis is None else np.atleast_1d(axis).tolist()
+    last = np.moveaxis(x, axes, tuple(range(-len(axes), 0)))
+    count = math.prod(x.shape[k] for k in axes)
+    return sort(np.reshape(last, (*last.shape[: x.ndim - len(axes)], count)))

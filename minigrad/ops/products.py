@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad.operators import Operand, functions
@@ -123,7 +124,7 @@ def einsum_dxs(dy, y, *xs, terms, result):
         text = f"{','.join([result, *others])}->{''.join(kept)}"
         dx = np.einsum(text, dy, *values, optimize=len(xs) > 2 or dy.size > LARGE)
         dx = dx[tuple(slice(None) if c in kept else None for c in term)]
-        shape = [max(m, n) for m, n in zip(dx.shape, x.shape, strict=True)]
+        shape = [n if m == 1 else m for m, n in zip(dx.shape, x.shape, strict=True)]
         grads.append(np.broadcast_to(dx, shape))
     return tuple(grads)
 
@@ -139,11 +140,11 @@ def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Tensor:
     over_z = [k % z.ndim for k in np.atleast_1d(over_z).tolist()]
     free_x = [k for k in range(x.ndim) if k not in over_x]
     free_z = [k for k in range(z.ndim) if k not in over_z]
-    n = int(np.prod([x.shape[k] for k in over_x]))
-    left = reshape(transpose(x, [*free_x, *over_x]), (-1, n))
-    right = reshape(transpose(z, [*over_z, *free_z]), (n, -1))
-    shape = [x.shape[k] for k in free_x] + [z.shape[k] for k in free_z]
-    return reshape(matmul(left, right), shape)
+    rows, columns = [x.shape[k] for k in free_x], [z.shape[k] for k in free_z]
+    n = math.prod(x.shape[k] for k in over_x)
+    left = reshape(transpose(x, [*free_x, *over_x]), (math.prod(rows), n))
+    right = reshape(transpose(z, [*over_z, *free_z]), (n, math.prod(columns)))
+    return reshape(matmul(left, right), rows + columns)
 
 
 def dot(a: Operand, b: Operand) -> Tensor:
@@ -232,6 +233,8 @@ def convolve(a: Operand, v: Operand, mode: str = "full") -> Tensor:
     """Convolution of two vectors:  y[k] = Σⱼ a[j] v[k − j]."""
     x, z = as_tensor(a), as_tensor(v)
     n, m = len(x), len(z)
+    if not n or not m:
+        raise ValueError(f"convolve: neither may be empty, found lengths {n} and {m}")
     pairs = np.pad(multiply(reshape(x, (-1, 1)), reshape(z, (1, -1))), ((0, 0), (0, n)))
     shifted = reshape(reshape(pairs, -1)[: n * (n + m - 1)], (n, n + m - 1))  # each row by one more
     full = np.sum(shifted, 0)

@@ -99,6 +99,8 @@ def pick(elements: Tensor, places: Any) -> Tensor:
     """The elements with these numbers, and 0 where the number is 0."""
     if np.all(places):
         return getitem(elements, index=places - 1)
+    if not elements.size:
+        return np.broadcast_to(np.sum(elements), np.shape(places))
     return where(places > 0, getitem(elements, index=np.maximum(places - 1, 0)), 0)
 
 

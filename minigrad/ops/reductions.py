@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from minigrad.operators import Operand
-from minigrad.ops.signatures import averaging, deviation, np, reduction, with_reduced_axes
+from minigrad.ops.elementwise import part_of
+from minigrad.ops.signatures import (
+    averaging,
+    deviation,
+    finite,
+    np,
+    reduction,
+    with_reduced_axes,
+)
 from minigrad.primitive import Primitive, primitive
 from minigrad.tensor import Tensor
 
@@ -63,8 +72,9 @@ def std_da(dy, y, a, axis=None, ddof=0, keepdims=False):
     if not a.size:
         return np.zeros_like(a)
     n = a.size / dy.size - ddof
-    dv = with_reduced_axes(np.where(y == 0, 0, dy) / np.where(y == 0, 1, y), axis, keepdims)
-    return dv * (a - np.mean(a, axis=axis, keepdims=True)) / n
+    length = with_reduced_axes(finite(y), axis, keepdims)
+    part = part_of(a - np.mean(a, axis=axis, keepdims=True), length)
+    return with_reduced_axes(dy, axis, keepdims) * part / n
 
 
 @primitive(numpy=reduction)
@@ -83,9 +93,9 @@ def min(a, *, axis=None, keepdims=False):
 @min.gradient
 def extreme_da(dy, y, a, axis=None, keepdims=False):
     top, dtop = with_reduced_axes(y, axis, keepdims), with_reduced_axes(dy, axis, keepdims)
-    lost = np.isnan(a) & (dtop != 0)  # a NaN is the greatest and the smallest, and has no gradient
     chosen = a == top
     share = dtop / np.maximum(np.sum(chosen, axis=axis, keepdims=True), 1)
+    lost = np.isnan(top) & (dtop != 0)  # of a NaN nobody knows where the extreme lies
     return np.where(lost, np.nan, np.where(chosen, share, 0))
 
 
@@ -97,9 +107,20 @@ def prod(a, *, axis=None, keepdims=False):
 
 @prod.gradient
 def prod_da(dy, y, a, axis=None, keepdims=False):
-    if not np.any(a == 0):
+    if can_be_divided(y, a):
         return with_reduced_axes(dy * y, axis, keepdims) / a
     return with_reduced_axes(dy, axis, keepdims) * product_of_others(a, axis)
+
+
+def can_be_divided(y: Any, a: Any) -> bool:
+    """Whether y / a is the product of the others: no zero is in it, nothing has left the range,
+    and of a second derivative no rounding error is divided by something tiny."""
+    if not np.all((y != 0) & np.isfinite(y)):
+        return False
+    if not isinstance(a, Tensor):
+        return True
+    sizes = np.abs(a.data)
+    return a.size != y.size and np.min(sizes, initial=np.inf) > 1e-4 * np.max(sizes, initial=0)
 
 
 def product_of_others(a: Any, axis: Any) -> Any:
@@ -110,7 +131,8 @@ def product_of_others(a: Any, axis: Any) -> Any:
     axes = tuple(range(a.ndim)) if axis is None else tuple(np.atleast_1d(axis).tolist())
     last = tuple(range(-len(axes), 0))
     moved = np.moveaxis(a, axes, last)
-    rows = np.reshape(moved, (*moved.shape[: a.ndim - len(axes)], 1, -1))
+    count = math.prod(a.shape[k] for k in axes)
+    rows = np.reshape(moved, (*moved.shape[: a.ndim - len(axes)], 1, count))
     itself = np.eye(rows.shape[-1], dtype=bool)
     others = np.prod(np.where(itself, 1, rows), axis=-1)
     return np.moveaxis(np.reshape(others, moved.shape), last, axes)

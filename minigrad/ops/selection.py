@@ -77,24 +77,24 @@ def clip_like_numpy(
     return op.record(a, LOWEST if lo is None else lo, HIGHEST if hi is None else hi)
 
 
-@primitive(numpy=clip_like_numpy)
+@primitive(numpy=clip_like_numpy, elementwise=True)
 def clip(x, lo, hi):
     return np.clip(x, None if lo is LOWEST else lo, None if hi is HIGHEST else hi)
 
 
 @clip.gradient
 def clip_dx(dy, y, x, lo, hi):
-    return np.where((x < lo) | (x > hi), 0, dy)  # a NaN passes on what it gets
+    return np.where((lo <= x) & (x <= hi), dy, y - y)  # 0, or NaN
 
 
 @clip.gradient
 def clip_dlo(dy, y, x, lo, hi):
-    return np.where((x < lo) & (lo <= hi), dy, 0)
+    return np.where((x < lo) & (lo <= hi), dy, y - y)
 
 
 @clip.gradient
 def clip_dhi(dy, y, x, lo, hi):
-    return np.where((hi < x) | (hi < lo), dy, 0)
+    return np.where((hi < x) | (hi < lo), dy, y - y)
 
 
 def nan_to_num(

@@ -46,7 +46,10 @@ def reduction(
         a = functions["where"](where, a, NEUTRAL[op.name])
     if dtype is not None:
         a = cast(op, a, dtype)
-    y = op.record(a, axis=axis, keepdims=keepdims)
+    if initial is not None and not np.size(a) and op.name in ("max", "min"):
+        y = functions["sum"](a, axis=axis, keepdims=keepdims) + NEUTRAL[op.name]
+    else:
+        y = op.record(a, axis=axis, keepdims=keepdims)
     return y if initial is None else functions[OF_TWO[op.name]](y, initial)
 
 
@@ -89,11 +92,11 @@ def deviation(
     if where is True:
         return op.record(a, axis=axis, ddof=ddof, keepdims=keepdims)
     mean, count = mean_where(a, axis, where)
-    squares = functions["sum"](functions["square"](a - mean), axis, where=where, keepdims=True)
-    y = squares / np.maximum(count - ddof, 0)
+    apart, n = functions["where"](where, a - mean, 0), np.maximum(count - ddof, 0)
     if op.name == "std":
-        root = functions["sqrt"](functions["where"](y == 0, 1, y))
-        y = functions["where"](y == 0, 0, root)
+        y = functions["norm"](apart, axis=axis, keepdims=True) / np.sqrt(n)
+    else:
+        y = functions["sum"](functions["square"](apart), axis, keepdims=True) / n
     return y if keepdims else functions["squeeze"](y, axis)
 
 
@@ -133,6 +136,11 @@ def arrays_of(value: Any) -> Any:
 def with_reduced_axes(dy: Any, axis: Any, keepdims: bool) -> Any:
     """The result of a reduction with the reduced axes back, as 1."""
     return dy if keepdims or axis is None else np.expand_dims(dy, axis)
+
+
+def finite(length: Any) -> Any:
+    """A length, and NaN for one that has left the range: what is divided by it is not known."""
+    return np.where(np.isinf(length), np.nan, length)
 
 
 def safe_divide(dy: Any, d: Any) -> Any:

@@ -95,7 +95,13 @@ def test_convention(name):
     np.testing.assert_allclose(slope(fn, x), expected, rtol=1e-12, atol=1e-12)
 
 
-INFINITE = ("norm(0)' = 0", "hypot(0, 0)' = 0")  # the second derivative of a length at the origin
+INFINITE = (  # the second derivative of a length at the origin
+    "norm(0)' = 0",
+    "norm of order 3 at 0",
+    "hypot(0, 0)' = 0",
+    "std of a constant",
+    "std of a constant, where=",
+)
 
 
 @pytest.mark.parametrize("name", INFINITE)
