@@ -11,7 +11,7 @@ from typing import Any
 
 from minigrad.render.names import MANY, Names, is_number
 from minigrad.render.picture import Tile
-from minigrad.render.read import Value, forward_of, role_of, scopes_of
+from minigrad.render.read import Value, added_to, forward_of, role_of, scopes_of
 from minigrad.scope import Scope
 
 VIEWS = ("ops", "affine", "blocks", "cells")
@@ -65,8 +65,9 @@ def _sums(names: Names, drawn: Sequence[Value]) -> list[Group]:
     """A running sum outside of time, as the sum of all losses is one, becomes one box."""
     chains: dict[Value, list[Value]] = {}
     for value in drawn:
-        if value.op == "add" and not value.time and not value.state:
-            sources = (feed.source for feed in value.feeds)
+        adds = value.op == "add" or (value.op == "subtract" and value.node.time)
+        if adds and not value.time and not value.state:
+            sources = added_to(value)
             before = next((s for s in sources if s in chains and s.uses == 1), None)
             begun = chains.pop(before) if before is not None else []
             chains[value] = [*begun, value]

@@ -228,15 +228,29 @@ def _untime_totals(values: list[Value]) -> None:
     """A running total, as `loss = loss + ...` is one, is a sum over the steps and no state of
     them."""
     totals: set[Value] = set()
+    begun: dict[Value, set[Value]] = {}  # what a step has made of a total so far, and of which
     for value in values:
-        if value.op == "add" and value.time and not value.state:
-            for feed in value.feeds:
-                source = feed.source
-                earlier = source.time and source.time != value.time and not source.state
-                if earlier and site_of(source.node) == site_of(value.node):
-                    totals |= {source, value}
-    for value in totals:
-        value.time = ()
+        for source in added_to(value):
+            if not (value.time and source.time) or value.state or source.state:
+                continue
+            if source.time != value.time:
+                begun[value] = {source, value}
+            elif source in begun:
+                begun[value] = {*begun[source], value}
+        sites = {site_of(one.node) for one in begun.get(value, ()) if one.time != value.time}
+        if site_of(value.node) in sites:
+            totals |= begun[value]
+    sites = {site_of(value.node) for value in totals}
+    for value in values:  # what the first step adds to the number 0 as well
+        if value in totals or (added_to(value) and site_of(value.node) in sites):
+            value.time = ()
+
+
+def added_to(value: Value) -> list[Value]:
+    """To what an operation adds, or from what it subtracts: what it may continue as a total."""
+    if value.op == "add":
+        return [feed.source for feed in value.feeds]
+    return [value.feeds[0].source] if value.op == "subtract" and value.feeds else []
 
 
 def _count_uses(values: list[Value], outputs: list[Value]) -> None:
