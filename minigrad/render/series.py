@@ -66,7 +66,8 @@ def series(picture: Picture, norms: Norms, tell: Teller) -> list[dict[str, Any]]
         alike = [path for path in verdicts if path.state == one.lane]
         exact = [path for path in alike if path.axis == one.row]
         path = next(iter(alike if len(alike) == 1 else exact), None)
-        factors = mean_factors(one, norms, into, tell)
+        nested = sum(c != math.inf for c in one.boxes[0].tile.column[1:]) > 1  # ratios are of runs
+        factors = mean_factors(one, norms, into, tell) if not nested else []
         name = f"‖∂L/∂{one.lane}ₜ‖" + (f"  {one.row}" if several else "")
         told.append(
             {

@@ -236,7 +236,7 @@ def _parameters(graph: Graph, norms: Norms | None) -> list[dict[str, Any]]:
             "name": name,
             "shape": look.shape(x.shape),
             "uses": len(graph.users[x]),
-            "norm": str(_log(norms.parameters.get(x) if norms is not None else None)),
+            "norm": _spelled(_log(norms.parameters.get(x) if norms is not None else None)),
         }
         for name, x in graph.parameters.items()
     ]
@@ -266,6 +266,11 @@ def _log(norm: float | None) -> float:
     return math.log10(norm) if norm > 0 else (norm and math.nan) or -math.inf
 
 
+def _spelled(number: float) -> str:
+    """A number as JavaScript reads it; JSON has no word for what is not finite."""
+    return str(number).replace("inf", "Infinity").replace("nan", "NaN")
+
+
 # one view
 
 
@@ -281,9 +286,10 @@ class _View:
         layout = Routes(picture, self.texts, None).layout()
         assert layout is not None
         self.layout: Layout = layout
-        self.columns = sorted({tile.column for tile in picture.tiles})
-        self.at = {column: k for k, column in enumerate(self.columns)}
         self.bars = set(layout.bars)
+        inside = [box for box in picture.boxes if box not in self.bars]
+        self.columns = sorted({box.tile.column for box in inside})
+        self.at = {column: k for k, column in enumerate(self.columns)}
         self.ref: dict[Box, Ref] = {}
         self.members: dict[int | str, list[Box]] = defaultdict(list)
         for box in picture.boxes:
@@ -295,7 +301,8 @@ class _View:
             self.links[self.home(link)].append(link)
         self.frames: dict[int | str, list[tuple[Tile, Rect]]] = defaultdict(list)
         for tile, frame in layout.frames.items() if self.texts.framed else ():
-            self.frames[self.at[tile.column]].append((tile, frame))
+            if tile.column in self.at:
+                self.frames[self.at[tile.column]].append((tile, frame))
         self.due = {box: NEVER for box in picture.boxes if not _is_made(box)}
         for link in picture.links:
             if link.source in self.due and _is_made(link.target):
@@ -385,7 +392,7 @@ class _View:
         states = len(box.lanes) if box.kind == "cell" else 0  # a line for the gradient of each
         lines = label.split("\n")[: -states or None]
         inside, rows = self.texts.mask_of((box,))
-        if inside < rows:
+        if inside < rows and box.kind == "cell":
             lines.append(self.infos.word["rows"].format(n=inside, all=rows))
         label = "\n".join(lines + [""] * states)
         if t is not None:

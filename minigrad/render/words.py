@@ -120,8 +120,8 @@ WORDS = {
         "đồ thị này không có phép tính nào",
     ),
     "no scalar": (
-        "the output is {shapes}: only a number has a backward pass; add .sum() or a loss",
-        "đầu ra là {shapes}: chỉ một số mới có lan truyền ngược; hãy thêm .sum() hoặc một hàm mất mát",
+        "the output has shape {shapes}: only a number has a backward pass; add .sum() or a loss",
+        "đầu ra có kích thước {shapes}: chỉ một số mới có lan truyền ngược; hãy thêm .sum() hoặc một hàm mất mát",
     ),
     "no gradient": (
         "nothing here requires a gradient: there is no backward pass to play",

@@ -20,7 +20,7 @@ import minigrad as mg
 from minigrad.render import __main__ as command
 from minigrad.render.page import TEMPLATE
 from minigrad.render.words import WORDS, words
-from tests.minigrad.render.networks import recurrent
+from tests.minigrad.render.networks import NETWORKS, recurrent
 
 
 def held(path: str) -> tuple[dict[str, Any], Any]:
@@ -84,6 +84,22 @@ def test_columns_that_look_alike_share_a_template(tmp_path: Path) -> None:
         for template in view["templates"]
     ]
     assert sum(widths) == len(numbers)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_link_ends_at_boxes_that_are_there(tmp_path: Path, name: str) -> None:
+    data, _ = held(mg.Graph(NETWORKS[name](4)).render(tmp_path / "x.html"))
+    for view in data["books"][0]["views"].values():
+        templates = view["templates"]
+        columns = [templates[column[0]] for column in view["columns"] if not column[5]]
+        whole = [templates[column[0]] for column in view["columns"] if column[5]]
+        for k, template in [*enumerate(columns), *((0, one) for one in whole)]:
+            for away, slot in (
+                end for link in template["links"] for end in (link["from"], link["to"])
+            ):
+                owner = whole[0] if away == "g" else columns[k + away]
+                assert away == "g" or k + away >= 0
+                assert slot < len(owner["boxes"])
 
 
 @pytest.mark.parametrize(("steps", "limit"), [(5, 80_000), (50, 250_000)])

@@ -356,6 +356,18 @@ def test_without_a_number_to_start_from_the_page_says_so(browser: Any, tmp_path:
     leaf = mg.tensor(1.0, requires_grad=True)
     with opened(browser, mg.Graph(leaf).render(tmp_path / "y.html")) as page:
         assert "there is no operation" in page.text("#panel")
+        assert page.tab.locator("footer button:enabled").count() == 0
+
+
+def test_a_gradient_of_zero_is_told(browser: Any, tmp_path: Path) -> None:
+    w, h = mg.tensor(0.0, requires_grad=True, name="w"), mg.tensor(1.0)
+    for t in range(4):
+        with mg.time_step(t):
+            h = w * h
+    with opened(browser, mg.Graph(h).render(tmp_path / "x.html")) as page:
+        page.press("End")
+        assert page.text("#gradient").endswith("= 0 (exactly zero)")
+        assert page.text("#parameters").endswith("‖∂L/∂w‖ = 0")
 
 
 def test_what_is_not_finite_is_shown(browser: Any, tmp_path: Path) -> None:
@@ -378,8 +390,8 @@ def test_nested_time(browser: Any, tmp_path: Path) -> None:
                 with mg.time_step(s, "col"):
                     h = np.tanh(w * h)
     with opened(browser, mg.Graph(h).render(tmp_path / "x.html")) as page:
-        steps = {re.findall(r"t = [\d, ]+", status)[0].strip() for status in walk(page)}
-    assert steps
+        seen = {status.split(" · ")[1]: page.text("#gradient") for status in walk(page)}
+    assert list(seen) == [f"t = {t}, {s}" for t in (2, 1, 0) for s in (1, 0)]
 
 
 def test_a_loss_at_every_step(browser: Any, tmp_path: Path) -> None:
