@@ -51,6 +51,10 @@ WORDS = {
     "help.whole": ("fit", "vừa khung"),
     "help.around": ("look at another node of the step", "xem nút khác của bước này"),
     "help.leave": ("back to the active node", "về nút đang xét"),
+    "help.why": (
+        "the mean factor of each operation, on the strongest way from one step to the one before",
+        "hệ số trung bình của mỗi phép tính, trên đường mạnh nhất từ một bước về bước trước",
+    ),
     # the panel
     "value": ("value", "giá trị"),
     "gradient": ("gradient", "gradient"),
