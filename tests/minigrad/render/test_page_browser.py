@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -317,6 +319,37 @@ def test_lecture_mode(browser: Any, tmp_path: Path) -> None:
         assert page.look("parseFloat(getComputedStyle(document.body).fontSize)") >= 18
         page.press("l")
         assert not page.look("document.body.classList.contains('lecture')")
+
+
+def test_it_plays_in_the_frame_of_a_notebook(browser: Any, tmp_path: Path) -> None:
+    shown = mg.Graph(recurrent("RNN", 5)).page()._repr_html_()
+    (tmp_path / "notebook.html").write_text(f"<!doctype html><body>{shown}", encoding="utf-8")
+    tab, errors = browser.new_page(), []
+    tab.on("console", lambda message: errors.append(message.text))
+    tab.on("pageerror", lambda error: errors.append(str(error)))
+    tab.goto((tmp_path / "notebook.html").as_uri())
+    frame = tab.frames[1]
+    frame.wait_for_selector("body[data-ready]", timeout=20_000)
+    frame.click("#next_step")
+    assert "t = 4" in frame.inner_text("#status")
+    assert errors == []
+    tab.close()
+
+
+def test_a_debugger_draws_a_page_that_opens_where_it_stands(browser: Any, tmp_path: Path) -> None:
+    script, path = tmp_path / "train.py", tmp_path / "x.html"
+    script.write_text(
+        "import minigrad as mg\n"
+        "w, h = mg.tensor(0.5, requires_grad=True, name='w'), mg.tensor(1.0)\n"
+        "for t in range(6):\n"
+        "    with mg.time_step(t): h = w * h\n"
+        "h.backward()\n"
+    )
+    words = [sys.executable, "-m", "minigrad.debugger", str(script)]
+    typed = f"until t == 3\ndraw {path}\nquit\n"
+    subprocess.run(words, input=typed, text=True, capture_output=True, timeout=120)
+    with opened(browser, path) as page:
+        assert "t = 3 " in page.text("#status")
 
 
 def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
