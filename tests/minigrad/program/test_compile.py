@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bdb
 import importlib.util
 import linecache
 from pathlib import Path
@@ -162,6 +163,27 @@ def test_the_program_is_a_file_that_reads_like_the_textbook() -> None:
     )
     mode = Path(step.file).parent.stat().st_mode
     assert mode & 0o077 == 0
+
+
+def test_a_debugger_stops_in_the_program_and_sees_its_arrays() -> None:
+    net, xs, ys = lstm()
+    step = mg.compile(steps.every, backend="numpy")
+    step(net, xs, ys)
+    lines = step.source.splitlines()
+    loop = next(k for k, line in enumerate(lines) if "for t in reversed(range(T)):" in line)
+    seen = []
+
+    class Debugger(bdb.Bdb):
+        def user_line(self, frame: Any) -> None:
+            if self.break_here(frame):
+                names = frame.f_locals
+                seen.append((names["t"], names["h"][names["t"]].shape))
+            self.set_continue()
+
+    debugger = Debugger()
+    assert debugger.set_break(step.file, loop + 2) is None
+    debugger.runcall(step, net, xs, ys)
+    assert seen == [(t, (steps.B, steps.H)) for t in reversed(range(len(xs)))]
 
 
 def test_without_a_cache_the_program_is_still_shown(monkeypatch, tmp_path) -> None:
