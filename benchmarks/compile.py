@@ -414,12 +414,23 @@ def verdicts(times: dict[str, Times], size: tuple[int, int, int, int]) -> list[s
     return [f"  {what}: {verdict(ratio, aims[place])}" for what, ratio, aims in found]
 
 
+def summary(ratios: dict[str, dict[tuple[int, ...], float]]) -> None:
+    """The LSTM at all sizes, as parts of the time of PyTorch's custom cell."""
+    sizes = list(dict.fromkeys(size for found in ratios.values() for size in found))
+    rows = [
+        [name, *(f"{found[size]:.3f}" if size in found else "" for size in sizes)]
+        for name, found in ratios.items()
+    ]
+    table("LSTM, float32: parts of the time of the base", ["(T, B, D, H)", *map(str, sizes)], rows)
+
+
 def main(quick: bool = False) -> None:
     """Race and print, cell by cell and size by size."""
     os.environ.setdefault(
         "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     )
     rows, kept, compiling = [], [], []
+    ratios: dict[str, dict[tuple[int, ...], float]] = {}
     for one in races(quick):
         seconds: dict[str, float] = {}
         times = race(contestants(one.cell, one.size, one.dtype, one.peers, seconds), one.repeats)
@@ -427,12 +438,15 @@ def main(quick: bool = False) -> None:
         title = f"{one.cell} {one.size}{' float64' if one.dtype == np.float64 else ''}"
         for name, t in times.items():
             rows.append([f"{title}  {name}", f"{t.best * 1e3:.3f}", f"{t.best / base:.3f}"])
+            if one.cell == "lstm" and one.dtype == np.float32:
+                ratios.setdefault(name, {})[one.size] = t.best / base
         compiling.append([title, *(f"{seconds[backend]:.2f}" for backend in seconds)])
         if one.cell == "lstm" and one.size in SIZES and one.dtype == np.float32:
             kept += verdicts(times, one.size)
     base_name = "torch's custom cell" if peer("torch") else "minigrad's eager step"
     heading = ["", "best", f"/ {base_name}"]
     table("One training step, milliseconds (best of many, one thread)", heading, rows)
+    summary(ratios)
     table("Compiling, seconds beyond three eager passes", ["", "NumPy", "C"], compiling)
     print("\n".join(kept))
     if peer("torch") and not quick:
