@@ -56,4 +56,8 @@ def in_numpy(name: str) -> str:
 def explained(value: Any) -> Any:
     """A function of ours that is plain Python: its error about an unknown keyword says what to
     write; others say so themselves."""
-    return explaining(value) if inspect.isfunction(value) else value
+    if not inspect.isfunction(value):
+        return value
+    function = explaining(value)
+    function.__module__ = "minigrad"  # where pickle finds it again
+    return function

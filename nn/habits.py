@@ -263,7 +263,9 @@ METHODS = ("__init__", "zero_grad", "load_state_dict", "step", "train")
 def explained(value: Any) -> Any:
     """A function or class of the package, whose errors about unknown keywords say what to write."""
     if inspect.isfunction(value):
-        return explaining(value)
+        function = explaining(value)
+        function.__module__ = "nn"  # where pickle finds it again
+        return function
     if inspect.isclass(value):
         for name in METHODS:
             method = vars(value).get(name)

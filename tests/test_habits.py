@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 
 import numpy as np
@@ -106,3 +107,11 @@ def test_no_layer_optimiser_or_schedule_of_pytorch_is_met_without_a_word(owner, 
     rare += r"|MultiLabelSoft|LinearCross|Triplet|Feature|factory|swap_in|Tensor"
     rare += r"|(kaiming_normal|dirac|eye|sparse)$"
     assert [n for n in missing if not re.match(rare, n)] == []
+
+
+@pytest.mark.parametrize("module", [mg, nn])
+def test_public_functions_and_classes_can_be_pickled(module):
+    for name in module.__all__:
+        value = getattr(module, name)
+        if callable(value):
+            assert pickle.loads(pickle.dumps(value)) is value, name

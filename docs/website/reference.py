@@ -117,6 +117,7 @@ def members_of_module(package: str, module: str, value: types.ModuleType) -> Ite
 
 def module_of(value: Any) -> str:
     """The module in which something was written."""
+    value = inspect.unwrap(value) if callable(value) else value
     return getattr(value, "__module__", None) or type(value).__module__
 
 
