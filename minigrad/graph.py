@@ -54,8 +54,10 @@ class Move(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """What one source sends into one step: the step is a place that ends with the axis that is
-    crossed."""
+    """What one source sends into one step.
+
+    step: the place of the step; it ends with the axis that is crossed.
+    """
 
     source: Tensor
     step: Place
@@ -111,7 +113,7 @@ class Graph:
         return self.rewired.get(node, node.inputs) if self.rewired else node.inputs
 
     def edited(self, rewired: Rewired) -> Self:
-        """A graph of the same outputs and class, with something put in between."""
+        """A graph with these outputs, and of this class, in which some nodes have other inputs."""
         return type(self)(*self.outputs, rewired=rewired)
 
     def _collected(self) -> list[Tensor]:
@@ -206,8 +208,10 @@ class Graph:
         return found
 
     def _taken(self, node: Tensor) -> Iterable[Tensor]:
-        """The inputs that a nonzero gradient may reach: of a stack that is only indexed, the parts
-        that are taken."""
+        """The inputs that a nonzero gradient may reach.
+
+        If a stack is only indexed, these are the parts that the indices take.
+        """
         inputs = self.inputs(node)
         if _op_name(node) != "stack" or node.constants["axis"] != 0:
             return inputs
@@ -221,18 +225,20 @@ class Graph:
 
     @cached_property
     def first_outputs(self) -> set[Tensor]:
-        """Of each call with several outputs, the earliest that is in the graph."""
+        """The first output in the graph of each call with several outputs; its rule runs there."""
         siblings = {id(node.call.outputs): node for node in self.order if node.call is not None}
         return set(siblings.values())
 
     def is_first_output(self, node: Tensor) -> bool:
-        """Whether the rule of a node runs there: not if it waits for an earlier output."""
+        """False for an output whose rule runs at an earlier output of the same call."""
         return node.call is None or node in self.first_outputs
 
     @cached_property
     def guards_infinities(self) -> bool:
-        """Whether some `where`, or a choice like `x[mask]`, hides values that are not finite,
-        behind which 0 · ∞ has to stay 0."""
+        """Whether a `where`, or a choice like `x[mask]`, hides values that are not finite.
+
+        Then a gradient of 0 must stay 0 in the operations behind it, where a rule computes 0 · ∞.
+        """
         for node in [node for node in self.order if node.op.name in ("where", "getitem")]:
             if node.op.name == "getitem" and not _picks_by_array(node):
                 continue
@@ -268,8 +274,10 @@ class Graph:
         return self._axis_names[axis]
 
     def chosen_axes(self, axis: Axes) -> list[Axis]:
-        """The axes of these names, by default the outermost ones; KeyError for a name that is not
-        in the graph."""
+        """The axes of these names, by default the outermost ones.
+
+        Raises KeyError for a name that is not in the graph.
+        """
         if axis is None:
             return [a for a in self.axes.values() if a.parent is None]
         names = [axis] if isinstance(axis, str) else list(axis)
@@ -341,7 +349,7 @@ class Graph:
 
     @cached_property
     def _forward_edges(self) -> dict[Axis, list[tuple[Edge, Move]]]:
-        """The edges that go forward along each axis, but for those that only accumulate losses."""
+        """The edges forward along each axis, without those that only accumulate losses."""
         table: dict[Axis, list[tuple[Edge, Move]]] = {axis: [] for axis in self.axes.values()}
         for edge in self.between_steps():
             move = self.move(edge.source, edge.target)
@@ -374,8 +382,7 @@ class Graph:
 
     @cached_property
     def crossings(self) -> dict[Crossing, tuple[Edge, ...]]:
-        """What each source sends into each step, as one: the edges that reach the step or cross it
-        on their way.
+        """For each source and each step that it reaches, the edges that enter the step or cross it.
 
         A value that is used more than one position later crosses every step in between.
         """
@@ -386,8 +393,10 @@ class Graph:
         return {crossing: tuple(edges) for crossing, edges in table.items()}
 
     def crossings_of(self, edge: Edge) -> list[Crossing]:
-        """The steps that an edge enters, in the order in which it does; of an edge along no axis,
-        its target's."""
+        """The steps that an edge enters, in order.
+
+        An edge that goes along no axis enters the step of its target alone.
+        """
         place = self.place(edge.target)
         move = self.move(edge.source, edge.target)
         if move is None or move.end < move.start:

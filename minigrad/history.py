@@ -40,17 +40,17 @@ def note_backward(graph: Graph) -> None:
     """
     loss, order = graph.outputs[-1], graph.order
     newest = _last.get().newest
-    if (
-        order and order[-1].serial <= newest
-    ):  # nodes newer than every loss so far cannot have been visited
+    # nodes that are newer than every loss so far cannot have been visited
+    if order and order[-1].serial <= newest:
         again = [node for node in order if _belongs_to_another(node, loss)]
         parameters = [leaf for leaf in graph.leaves if leaf._requires_grad]
         if again and not any(hasattr(leaf, "walked") for leaf in parameters):
             for leaf in parameters:
                 leaf.walked = math.inf
             _warn_of_history(graph, again)
+    serial = loss.serial
     for node in order:
-        node.walked = loss.serial
+        node.walked = serial
     _last.set(LastPass(weakref.ref(loss), max(newest, loss.serial)))
 
 

@@ -1,4 +1,4 @@
-"""What nodes are called, and short texts about them."""
+"""The names of nodes, and short texts about them."""
 
 from __future__ import annotations
 

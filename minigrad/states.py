@@ -1,4 +1,4 @@
-"""The state variables of a graph, one object for each: who it is, and its node in each step.
+"""The state variables of a graph, one object for each: its name, and its node in each step.
 
 A node is a state if it crosses a step, or if an unroller marked it as one.  It is known by its axis
 and, in this order: the leaf of the unrolled cell's state; the variable and scope; the line of the

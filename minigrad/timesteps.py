@@ -16,7 +16,7 @@ _bare: dict[str, Axis] = {}  # outermost axes that `time_step` opened, by name
 
 
 class _Step(Entry):
-    """The innermost coordinate of the path, put there by one block or loop."""
+    """An open step of a block or a loop; it adds the innermost coordinate to the path."""
 
     __slots__ = ("coordinate",)
 
@@ -109,8 +109,10 @@ def timesteps(
 
 
 def _axis_of_loop(axis: str | Axis | None, frame: FrameType, now: Recording) -> Axis:
-    """The axis of a loop that begins: its own outside of time; inside a step, the one it had in
-    other steps."""
+    """The axis of a loop that begins.
+
+    Outside of time it is a new axis; inside a step, the axis that the loop had in other steps.
+    """
     name = axis.name if isinstance(axis, Axis) else axis or "time"
     if not now.time:
         return axis if isinstance(axis, Axis) else Axis(name)
@@ -133,8 +135,7 @@ def _lines_of(scope: Scope | None) -> list[Any]:
 
 
 def _is_unplaced_input(x: Any) -> bool:
-    """Whether x is a tensor outside of time that is no parameter: as an element of a sequence, it
-    is an input."""
+    """Whether x is an input of its step: a tensor made outside of time that is not a parameter."""
     if not isinstance(x, Tensor) or x.time is not None or x.role is not None:
         return False
     return not (x.is_leaf and x.requires_grad)

@@ -38,7 +38,12 @@ _ONE_AND_TOP: dict[Any, Any] = {np.dtype(d): (np.array(1, d), np.array(top, d)) 
 
 @primitive(elementwise=True)
 def sigmoid(x: Operand) -> Any:
-    """Logistic function:  y = σ(x) = 1 / (1 + e⁻ˣ)."""
+    """Logistic function:  y = σ(x) = 1 / (1 + e⁻ˣ).
+
+    >>> import minigrad as mg
+    >>> mg.sigmoid(mg.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.2689, 0.5   , 0.7311])
+    """
     one, top = _ONE_AND_TOP.get(getattr(x, "dtype", None), (1.0, 40.0))
     e = np.exp(np.minimum(x, top))
     return e / (e + one)
@@ -51,7 +56,12 @@ def sigmoid_dx(dy, y, x):
 
 @primitive(elementwise=True)
 def relu(x: Operand) -> Any:
-    """y = max(x, 0), with derivative 0 at 0."""
+    """y = max(x, 0), with derivative 0 at 0.
+
+    >>> import minigrad as mg
+    >>> mg.relu(mg.tensor([-1.0, 0.0, 2.0]))
+    tensor([0., 0., 2.])
+    """
     return np.maximum(x, 0)
 
 
@@ -62,7 +72,12 @@ def relu_dx(dy, y, x):
 
 @primitive(elementwise=True)
 def softplus(x: Operand) -> Any:
-    """y = ln(1 + eˣ)."""
+    """y = ln(1 + eˣ).
+
+    >>> import minigrad as mg
+    >>> mg.softplus(mg.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.3133, 0.6931, 1.3133])
+    """
     return np.logaddexp(x, 0)
 
 
@@ -75,6 +90,10 @@ def gelu(x: Operand) -> Tensor:
     """Gaussian error linear unit, in its tanh form (Hendrycks and Gimpel, 2016).
 
     y = x/2 · (1 + tanh(√(2/π) (x + 0.044715 x³)))
+
+    >>> import minigrad as mg
+    >>> mg.gelu(mg.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.1588,  0.    ,  0.8412])
     """
     x = as_tensor(x)
     near = clip(x, -20, 20)  # beyond, tanh is ±1, and x³ may overflow
@@ -148,7 +167,12 @@ def one_hot(
 
 @primitive(numpy=one_axis)
 def softmax(x, *, axis=-1):
-    """yᵢ = e^xᵢ / Σⱼ e^xⱼ over the axis."""
+    """yᵢ = e^xᵢ / Σⱼ e^xⱼ over the axis.
+
+    >>> import minigrad as mg
+    >>> mg.softmax(mg.tensor([0.0, 0.0, 0.0, 0.0]))
+    tensor([0.25, 0.25, 0.25, 0.25])
+    """
     y = np.exp(x - np.max(x, axis=axis, keepdims=True, initial=-np.inf))
     return y / np.sum(y, axis=axis, keepdims=True)
 
@@ -160,7 +184,12 @@ def softmax_dx(dy, y, x, axis=-1):
 
 @primitive(numpy=one_axis)
 def log_softmax(x, *, axis=-1):
-    """yᵢ = xᵢ − ln Σⱼ e^xⱼ over the axis."""
+    """yᵢ = xᵢ − ln Σⱼ e^xⱼ over the axis.
+
+    >>> import minigrad as mg
+    >>> mg.log_softmax(mg.tensor([0.0, 0.0]))
+    tensor([-0.6931, -0.6931])
+    """
     return x - logsumexp.forward(x, axis=axis, keepdims=True)
 
 
@@ -180,6 +209,10 @@ def logsumexp_like_numpy(
     """y = ln Σⱼ e^xⱼ over the axis (an int, several, or None for all); −∞ where all xⱼ are.
 
     initial: one more xⱼ.  where: only these elements count.
+
+    >>> import minigrad as mg
+    >>> mg.logsumexp(mg.tensor([0.0, 0.0]))
+    tensor(0.693147)
     """
     if where is not True:
         x = np.where(where, as_tensor(x), -np.inf)

@@ -79,7 +79,12 @@ def divide_db(dy, y, a, b):
 
 @primitive(elementwise=True)
 def power(a: Operand, b: Operand) -> Any:
-    """Power, elementwise:  y = aᵇ.  The derivative of x⁰ is 0, at x = 0 too."""
+    """Power, elementwise:  y = aᵇ.  The derivative of x⁰ is 0, at x = 0 too.
+
+    >>> import minigrad as mg
+    >>> mg.power(mg.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
     return np.power(a, b)
 
 
@@ -110,6 +115,10 @@ def matmul(a: Operand, b: Operand) -> Any:
 
     Shapes: (..., n, k) @ (..., k, m) → (..., n, m).  A vector on the left is a row, and one on the
     right is a column.
+
+    >>> import minigrad as mg
+    >>> mg.matmul(mg.tensor([[1.0, 2.0]]), mg.tensor([[3.0], [4.0]]))
+    tensor([[11.]])
     """
     return np.matmul(a, b)
 

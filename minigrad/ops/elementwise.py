@@ -67,7 +67,12 @@ __all__ = [
 
 @primitive(elementwise=True)
 def exp(x: Operand) -> Any:
-    """y = eˣ."""
+    """y = eˣ.
+
+    >>> import minigrad as mg
+    >>> mg.exp(mg.tensor([0.0, 1.0]))
+    tensor([1.    , 2.7183])
+    """
     return np.exp(x)
 
 
@@ -78,7 +83,12 @@ def exp_dx(dy, y, x):
 
 @primitive(elementwise=True)
 def tanh(x: Operand) -> Any:
-    """Hyperbolic tangent:  y = tanh(x)."""
+    """Hyperbolic tangent:  y = tanh(x).
+
+    >>> import minigrad as mg
+    >>> mg.tanh(mg.tensor([-1.0, 0.0, 1.0]))
+    tensor([-0.7616,  0.    ,  0.7616])
+    """
     return np.tanh(x)
 
 

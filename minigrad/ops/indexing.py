@@ -38,7 +38,12 @@ def frozen_index(index: Any) -> Any:
 
 
 def take(a: Operand, indices: ArrayLike, axis: int | None = None, mode: str = "raise") -> Tensor:
-    """The elements (axis=None: of the flattened array) or slices at these integer indices."""
+    """The elements (axis=None: of the flattened array) or slices at these integer indices.
+
+    >>> import minigrad as mg
+    >>> mg.take(mg.tensor([1.0, 2.0, 3.0]), [2, 0])
+    tensor([3., 1.])
+    """
     x, places = as_tensor(a), np.asarray(indices)
     if axis is None:
         x, axis = np.reshape(x, -1), 0
@@ -50,7 +55,13 @@ def take(a: Operand, indices: ArrayLike, axis: int | None = None, mode: str = "r
 
 
 def take_along_axis(arr: Operand, indices: ArrayLike, axis: int | None = -1) -> Tensor:
-    """The elements at integer indices that are given for every position of the other axes."""
+    """The elements at integer indices that are given for every position of the other axes.
+
+    >>> import minigrad as mg
+    >>> mg.take_along_axis(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), [[1], [0]])
+    tensor([[2.],
+            [3.]])
+    """
     x, places = as_tensor(arr), np.asarray(indices)
     if axis is None:
         return getitem(np.reshape(x, -1), index=places)
@@ -60,7 +71,12 @@ def take_along_axis(arr: Operand, indices: ArrayLike, axis: int | None = -1) -> 
 
 
 def repeat(a: Operand, repeats: ArrayLike, axis: int | None = None) -> Tensor:
-    """Each element (axis=None: of the flattened array) or slice several times in a row."""
+    """Each element (axis=None: of the flattened array) or slice several times in a row.
+
+    >>> import minigrad as mg
+    >>> mg.repeat(mg.tensor([1.0, 2.0]), 2)
+    tensor([1., 1., 2., 2.])
+    """
     x = as_tensor(a)
     if axis is not None and not -x.ndim <= axis < x.ndim:
         raise ValueError(

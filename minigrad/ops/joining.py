@@ -15,7 +15,12 @@ __all__ = ["array_split", "concatenate", "split", "stack", "unstack"]
 
 @primitive(numpy=joining, linear=True)
 def concatenate(*xs, axis=0):
-    """Joined along an axis that exists (None: flattened first)."""
+    """Joined along an axis that exists (None: flattened first).
+
+    >>> import minigrad as mg
+    >>> mg.concatenate([mg.tensor([1.0]), mg.tensor([2.0, 3.0])])
+    tensor([1., 2., 3.])
+    """
     return np.concatenate(xs, axis)
 
 
@@ -39,7 +44,13 @@ def pieces(x: Any, lengths: Any, axis: Any) -> Any:
 
 @primitive(numpy=joining, linear=True)
 def stack(*xs, axis=0):
-    """Joined along a new axis."""
+    """Joined along a new axis.
+
+    >>> import minigrad as mg
+    >>> mg.stack([mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0])])
+    tensor([[1., 2.],
+            [3., 4.]])
+    """
     return np.stack(xs, axis)
 
 
@@ -61,6 +72,10 @@ def unstack_like_numpy(op: Primitive, x: Operand, axis: int = 0) -> tuple[Tensor
     """The slices along an axis, as a tuple; the backward pass stacks their gradients once.
 
     So it is linear in T.  Shapes: (T, ...) → T times (...).
+
+    >>> import minigrad as mg
+    >>> mg.unstack(mg.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    (tensor([1., 2.]), tensor([3., 4.]))
     """
     return op.record(x, axis=axis)
 
@@ -84,6 +99,10 @@ def split_like_numpy(
     """The pieces of an array along an axis, as a tuple.
 
     indices_or_sections: a number of equal pieces, or the indices before which to cut.
+
+    >>> import minigrad as mg, numpy as np
+    >>> [part.shape for part in mg.split(mg.tensor(np.zeros((2, 8))), 4, axis=1)]
+    [(2, 2), (2, 2), (2, 2), (2, 2)]
     """
     x = as_tensor(ary)
     n = x._array.shape[axis]

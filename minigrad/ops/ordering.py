@@ -18,6 +18,10 @@ def sort(a: Operand, axis: int | None = -1, kind: Any = None) -> Tensor:
     """In ascending order along the axis (None: the flattened array).
 
     The gradient goes back to where each element came from.
+
+    >>> import minigrad as mg
+    >>> mg.sort(mg.tensor([3.0, 1.0, 2.0]))
+    tensor([1., 2., 3.])
     """
     return take_along_axis(a, np.argsort(arrays_of(a), axis=axis, kind=kind), axis)
 
@@ -34,7 +38,12 @@ def unique(ar: Operand) -> Tensor:
 
 
 def cummax(a: Operand, axis: int = 0) -> Tensor:
-    """Running maximum; of equal elements the latest gets the gradient."""
+    """Running maximum; of equal elements the latest gets the gradient.
+
+    >>> import minigrad as mg
+    >>> mg.cummax(mg.tensor([1.0, 3.0, 2.0]))
+    tensor([1., 3., 3.])
+    """
     x = as_tensor(a).data
     top = np.maximum.accumulate(x, axis=axis)
     others = [k for k in range(x.ndim) if k != axis % x.ndim]
@@ -46,7 +55,12 @@ def cummax(a: Operand, axis: int = 0) -> Tensor:
 
 
 def cummin(a: Operand, axis: int = 0) -> Tensor:
-    """Running minimum; of equal elements the latest gets the gradient."""
+    """Running minimum; of equal elements the latest gets the gradient.
+
+    >>> import minigrad as mg
+    >>> mg.cummin(mg.tensor([2.0, 3.0, 1.0]))
+    tensor([2., 2., 1.])
+    """
     return -cummax(-as_tensor(a), axis)
 
 

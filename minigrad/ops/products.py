@@ -133,6 +133,10 @@ def tensordot(a: Operand, b: Operand, axes: Any = 2) -> Tensor:
     """Sum of products over pairs of axes.
 
     axes: how many: the last of a with the first of b; or two lists of axes.
+
+    >>> import minigrad as mg, numpy as np
+    >>> mg.tensordot(mg.tensor(np.ones((2, 3))), mg.tensor(np.ones((3, 4))), 1).shape
+    (2, 4)
     """
     x, z = as_tensor(a), as_tensor(b)
     over_x, over_z = (range(-axes, 0), range(axes)) if np.ndim(axes) == 0 else axes
@@ -152,6 +156,10 @@ def dot(a: Operand, b: Operand) -> Tensor:
 
     Of numbers the product, of vectors and matrices `matmul`, else the sum over the last axis of a
     and the last but one of b.
+
+    >>> import minigrad as mg
+    >>> mg.dot(mg.tensor([1.0, 2.0]), mg.tensor([3.0, 4.0]))
+    tensor(11)
     """
     if not np.ndim(a) or not np.ndim(b):
         return multiply(a, b)

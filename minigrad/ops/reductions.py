@@ -23,7 +23,12 @@ __all__ = ["cumsum", "max", "mean", "min", "prod", "std", "sum", "var"]
 
 @primitive(numpy=reduction, linear=True)
 def sum(a, *, axis=None, keepdims=False):
-    """y = Σ a over the axis (an int, several, or None for all)."""
+    """y = Σ a over the axis (an int, several, or None for all).
+
+    >>> import minigrad as mg
+    >>> mg.sum(mg.tensor([[1.0, 2.0], [3.0, 4.0]]), axis=0)
+    tensor([4., 6.])
+    """
     return np.sum(a, axis=axis, keepdims=keepdims)
 
 
@@ -34,7 +39,12 @@ def sum_da(dy, y, a, axis=None, keepdims=False):
 
 @primitive(numpy=averaging, linear=True)
 def mean(a, *, axis=None, keepdims=False):
-    """y = Σ a / n over the axis, n the number of elements."""
+    """y = Σ a / n over the axis, n the number of elements.
+
+    >>> import minigrad as mg
+    >>> mg.mean(mg.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=0)
+    tensor([2.5, 2.5])
+    """
     return np.mean(a, axis=axis, keepdims=keepdims)
 
 
@@ -47,7 +57,12 @@ def mean_da(dy, y, a, axis=None, keepdims=False):
 
 @primitive(numpy=deviation)
 def var(a, *, axis=None, ddof=0, keepdims=False):
-    """Variance over the axis:  y = Σ (a − mean a)² / (n − ddof)."""
+    """Variance over the axis:  y = Σ (a − mean a)² / (n − ddof).
+
+    >>> import minigrad as mg
+    >>> mg.var(mg.tensor([1.0, 3.0]))
+    tensor(1)
+    """
     return np.var(a, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
@@ -63,7 +78,12 @@ def var_da(dy, y, a, axis=None, ddof=0, keepdims=False):
 
 @primitive(numpy=deviation)
 def std(a, *, axis=None, ddof=0, keepdims=False):
-    """Standard deviation over the axis:  y = √var a; where it is 0, so is its derivative."""
+    """Standard deviation over the axis:  y = √var a; where it is 0, so is its derivative.
+
+    >>> import minigrad as mg
+    >>> mg.std(mg.tensor([1.0, 3.0]))
+    tensor(1)
+    """
     return np.std(a, axis=axis, ddof=ddof, keepdims=keepdims)
 
 
@@ -79,13 +99,23 @@ def std_da(dy, y, a, axis=None, ddof=0, keepdims=False):
 
 @primitive(numpy=reduction)
 def max(a, *, axis=None, keepdims=False):
-    """The greatest element over the axis; ties share the gradient evenly."""
+    """The greatest element over the axis; ties share the gradient evenly.
+
+    >>> import minigrad as mg
+    >>> mg.max(mg.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    tensor([3., 4.])
+    """
     return np.max(a, axis=axis, keepdims=keepdims)
 
 
 @primitive(numpy=reduction)
 def min(a, *, axis=None, keepdims=False):
-    """The smallest element over the axis; ties share the gradient evenly."""
+    """The smallest element over the axis; ties share the gradient evenly.
+
+    >>> import minigrad as mg
+    >>> mg.min(mg.tensor([[1.0, 3.0], [4.0, 2.0]]), axis=1)
+    tensor([1., 2.])
+    """
     return np.min(a, axis=axis, keepdims=keepdims)
 
 
@@ -101,7 +131,12 @@ def extreme_da(dy, y, a, axis=None, keepdims=False):
 
 @primitive(numpy=reduction)
 def prod(a, *, axis=None, keepdims=False):
-    """y = Π a over the axis."""
+    """y = Π a over the axis.
+
+    >>> import minigrad as mg
+    >>> mg.prod(mg.tensor([2.0, 3.0, 4.0]))
+    tensor(24)
+    """
     return np.prod(a, axis=axis, keepdims=keepdims)
 
 
@@ -139,7 +174,12 @@ def product_of_others(a: Any, axis: Any) -> Any:
 
 
 def cumsum_like_numpy(op: Primitive, a: Operand, axis: int | None = None) -> Tensor:
-    """yₖ = a₀ + … + aₖ along the axis (None: of the flattened array)."""
+    """yₖ = a₀ + … + aₖ along the axis (None: of the flattened array).
+
+    >>> import minigrad as mg
+    >>> mg.cumsum(mg.tensor([1.0, 2.0, 3.0]))
+    tensor([1., 3., 6.])
+    """
     return op.record(a, axis=axis)
 
 

@@ -38,7 +38,12 @@ fmin = choice("fmin", "The smaller of two, where a NaN counts as missing")
 
 @primitive(elementwise=True)
 def where(condition: Operand, x: Operand, y: Operand) -> Any:
-    """Elements of x where the condition holds, of y elsewhere."""
+    """Elements of x where the condition holds, of y elsewhere.
+
+    >>> import minigrad as mg, numpy as np
+    >>> mg.where(np.array([True, False]), mg.tensor([1.0, 2.0]), 0.0)
+    tensor([1., 0.])
+    """
     return np.where(condition, x, y)
 
 
@@ -72,6 +77,10 @@ def clip_like_numpy(
     """Limit values:  a_min ≤ y ≤ a_max, either side may be None.
 
     The derivative on the boundary is 1.
+
+    >>> import minigrad as mg
+    >>> mg.clip(mg.tensor([-2.0, 0.5, 3.0]), -1, 1)
+    tensor([-1. ,  0.5,  1. ])
     """
     lo, hi = a_min if min is None else min, a_max if max is None else max
     return op.record(a, LOWEST if lo is None else lo, HIGHEST if hi is None else hi)

@@ -30,6 +30,11 @@ def reshape_like_numpy(op: Primitive, a: Operand, *lengths: Any, shape: Any = No
     """The elements in another shape; one length may be −1.
 
     The shape is one argument, as in NumPy, or several: `reshape(a, 2, 3)`.
+
+    >>> import minigrad as mg
+    >>> mg.reshape(mg.tensor([1.0, 2.0, 3.0, 4.0]), (2, -1))
+    tensor([[1., 2.],
+            [3., 4.]])
     """
     return op.record(a, shape=one_or_several(lengths, shape))
 
@@ -56,7 +61,12 @@ flatten = ravel
 
 
 def expand_dims_like_numpy(op: Primitive, a: Operand, axis: int | Sequence[int]) -> Tensor:
-    """With a new axis of length 1 at each place of `axis`."""
+    """With a new axis of length 1 at each place of `axis`.
+
+    >>> import minigrad as mg
+    >>> mg.expand_dims(mg.tensor([1.0, 2.0]), 1).shape
+    (2, 1)
+    """
     return op.record(a, axis=axis)
 
 
@@ -67,7 +77,12 @@ def expand_dims(a, *, axis):
 
 @primitive(numpy=some_axes)
 def squeeze(a, *, axis=None):
-    """Without the axes of length 1 (all of them, or those given)."""
+    """Without the axes of length 1 (all of them, or those given).
+
+    >>> import minigrad as mg
+    >>> mg.squeeze(mg.tensor([[1.0, 2.0]])).shape
+    (2,)
+    """
     return np.squeeze(a, axis)
 
 
@@ -83,6 +98,10 @@ def transpose_like_numpy(op: Primitive, a: Operand, *order: Any, axes: Any = Non
     """The axes in another order; by default reversed.
 
     The order is one argument, as in NumPy, or several: `transpose(a, 1, 0)`.
+
+    >>> import minigrad as mg, numpy as np
+    >>> mg.transpose(mg.tensor(np.zeros((2, 3, 4))), (2, 0, 1)).shape
+    (4, 2, 3)
     """
     chosen = one_or_several(order, axes)
     if len(order) == 2 and np.ndim(a) != 2:
@@ -105,7 +124,12 @@ def transpose_da(dy, y, a, axes=None):
 
 
 def swapaxes_like_numpy(op: Primitive, a: Operand, axis1: int, axis2: int) -> Tensor:
-    """Two axes exchanged."""
+    """Two axes exchanged.
+
+    >>> import minigrad as mg, numpy as np
+    >>> mg.swapaxes(mg.tensor(np.zeros((2, 3, 4))), 0, 2).shape
+    (4, 3, 2)
+    """
     return op.record(a, axis1=axis1, axis2=axis2)
 
 
@@ -122,7 +146,12 @@ def swapaxes_da(dy, y, a, axis1, axis2):
 def moveaxis_like_numpy(
     op: Primitive, a: Operand, source: int | Sequence[int], destination: int | Sequence[int]
 ) -> Tensor:
-    """Axes moved to other places."""
+    """Axes moved to other places.
+
+    >>> import minigrad as mg, numpy as np
+    >>> mg.moveaxis(mg.tensor(np.zeros((2, 3, 4))), 0, -1).shape
+    (3, 4, 2)
+    """
     return op.record(a, source=source, destination=destination)
 
 
@@ -137,7 +166,13 @@ def moveaxis_da(dy, y, a, source, destination):
 
 
 def broadcast_to_like_numpy(op: Primitive, a: Operand, shape: int | Sequence[int]) -> Tensor:
-    """Repeated along axes of length 1 and new leading axes."""
+    """Repeated along axes of length 1 and new leading axes.
+
+    >>> import minigrad as mg
+    >>> mg.broadcast_to(mg.tensor([1.0, 2.0]), (2, 2))
+    tensor([[1., 2.],
+            [1., 2.]])
+    """
     return op.record(a, shape=shape)
 
 
@@ -153,7 +188,12 @@ def broadcast_to_da(dy, y, a, shape):
 
 @primitive(numpy=some_axes)
 def flip(m, *, axis=None):
-    """The order of the elements reversed along the axis (None: all)."""
+    """The order of the elements reversed along the axis (None: all).
+
+    >>> import minigrad as mg
+    >>> mg.flip(mg.tensor([1.0, 2.0, 3.0]))
+    tensor([3., 2., 1.])
+    """
     return np.flip(m, axis)
 
 
@@ -165,7 +205,12 @@ def flip_dm(dy, y, m, axis=None):
 def roll_like_numpy(
     op: Primitive, a: Operand, shift: int | Sequence[int], axis: Axes = None
 ) -> Tensor:
-    """The elements shifted along the axis; those that leave at the end come back at the start."""
+    """The elements shifted along the axis; those that leave at the end come back at the start.
+
+    >>> import minigrad as mg
+    >>> mg.roll(mg.tensor([1.0, 2.0, 3.0]), 1)
+    tensor([3., 1., 2.])
+    """
     return op.record(a, shift=shift, axis=axis)
 
 
@@ -207,6 +252,10 @@ def pad_like_numpy(
     """Surround with elements: a constant, or copies.
 
     mode: constant, or one of NumPy's that copy: edge, reflect, symmetric, wrap.
+
+    >>> import minigrad as mg
+    >>> mg.pad(mg.tensor([1.0, 2.0]), 1)
+    tensor([0., 1., 2., 0.])
     """
     x = as_tensor(array)
     widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
