@@ -159,6 +159,13 @@ def tree() -> mg.Graph:
     return mg.Graph((sentence**2).sum())
 
 
+def marked() -> tuple[mg.Graph, dict[str, Any]]:
+    """An RNN in a textbook's letters, counted from 1, one of its states pointed out."""
+    graph = last_step(nn.RNNCell(2, 4), 3)
+    options = {"view": "cells", "count_from": 1, "labels": {"h": "H", "x": "X"}, "legend": True}
+    return graph, {**options, "highlight": graph.find(t=1, op="tanh"), "title": "The state H₂"}
+
+
 def scalars() -> mg.Graph:
     """Three numbers."""
     values = {"a": 2.0, "b": -3.0, "c": 6.5}
@@ -221,6 +228,9 @@ def main() -> None:
         "inner": (inner_loop(2), {"backward": True}),
         "grid": (grid(3), {"view": "cells"}),
         "tree": (tree(), {"view": "blocks", "backward": True}),
+        "affine": (losses(2), {"view": "affine"}),
+        "wrapped": (last_step(nn.GRUCell(2, 4), 8), {"view": "cells", "per_row": 4}),
+        "marked": marked(),
         "scalars": (
             scalars(),
             {"values": True, "backward": True, "legend": True, "title": "tanh(a b + c)"},

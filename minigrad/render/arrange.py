@@ -81,10 +81,10 @@ class Place:
     tile: Tile
     boxes: list[Box]
     column: int
-    line: int
     ins: dict[Port, list[Link]]
     form: Form
     pattern: Pattern = None  # type: ignore[assignment]  # all patterns are laid out together
+    line: int = 0
     x: float = 0.0
     y: float = 0.0
 
@@ -137,7 +137,6 @@ class Grid:
         inside = {tile: boxes for tile, boxes in inside.items() if boxes}
         self.columns = sorted({tile.column for tile in inside})
         self.column = {key: k for k, key in enumerate(self.columns)}
-        self.lines = self.break_lines()
         self.level = _levels(inside)
         self.cell = self.cell_size()
         self.outlines = {box: self.outline(box) for box in self.picture.boxes}
@@ -148,7 +147,6 @@ class Grid:
         for place in self.places.values():
             place.pattern = patterns[place.form]
         self.spines = {form: spine_of(form) for form in patterns}
-        self.risers = defaultdict[Side, dict[Any, int]](dict)
 
     # what stands where
 
@@ -169,15 +167,19 @@ class Grid:
         links = [link for link in into if link.source.tile.row.timed]
         return links if len({link.source.tile for link in links}) > 1 else []
 
-    def break_lines(self) -> list[int]:
-        """The line that each column stands in: a new one after every so many steps."""
-        steps, lines = 0, []
+    def break_lines(self, per_row: int | None) -> None:
+        """Find the line that each column stands in: a new one after every so many steps."""
+        self.per_row, self.lefts, self.rights = per_row, [], []
+        self.risers = defaultdict[Side, dict[Any, int]](dict)
+        steps, lines = 0, list[int]()
         for column in self.columns:
             timed = column[0] == int(column[0]) or not self.picture.graph.axes
             before = steps if timed else max(0, steps - 1)
-            lines.append(before // (self.per_row or len(self.columns)))
+            lines.append(before // (per_row or len(self.columns)))
             steps += timed
-        return lines
+        self.lines = lines
+        for place in self.places.values():
+            place.line = lines[place.column]
 
     def cell_size(self) -> tuple[float, float]:
         """All cells have one size."""
@@ -227,7 +229,7 @@ class Grid:
             scopes_of(boxes) if self.is_whole else (),
         )
         column = self.column[tile.column]
-        return Place(tile, boxes, column, self.lines[column], ins, form)
+        return Place(tile, boxes, column, ins, form)
 
     def is_column(self, boxes: list[Box]) -> bool:
         """Whether the boxes of a tile stand one above another, as in a textbook."""

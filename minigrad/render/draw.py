@@ -51,8 +51,11 @@ class Plan:
         if self.may_wrap and routes.width > MAX_WIDTH and columns > 2:
             lines = math.ceil(routes.width / MAX_WIDTH)
             options = replace(options, per_row=math.ceil((columns - 1) / lines))
-            texts = self.texts(options.per_row)
-            routes = Routes(self.picture, texts, options.per_row)
+            if texts.has_taps or routes.grid.bars:  # what a line of steps has and a page has not
+                texts = self.texts(options.per_row)
+                routes = Routes(self.picture, texts, options.per_row)
+            else:
+                routes = Routes(self.picture, texts, options.per_row, routes.grid)
         marked, scale = self.marked, self.scale
         return paint(self.picture, routes.layout(), texts, self.norms, options, marked, scale)
 

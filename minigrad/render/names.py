@@ -42,7 +42,10 @@ class Names:
         self.losses = {y: name for name, y in naming.unique(called).items()}
 
     def shown(self, name: str) -> str:
-        """A name as the reader wants to see it."""
+        """A name as the reader wants to see it; h_init follows h."""
+        begun = name.removesuffix("_init")
+        if begun != name and begun in self.labels and name not in self.labels:
+            return f"{self.labels[begun]}_init"
         return self.labels.get(name, name)
 
     def indexed(self, name: str, value: Value) -> str:

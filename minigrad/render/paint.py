@@ -33,7 +33,7 @@ ORDER = {"frame": 0, "node": 1, "edge": 2, "line": 2}
 LEGEND = {
     "input": "input", "state": "state", "memory": "memory", "cell": "cell", "output": "output",
     "matmul": "product", "nonlinear": "nonlinearity", "operation": "other operation",
-    "loss": "loss, output", "constant": "constant", "tag": "parameter", "delay": "earlier step",
+    "loss": "loss, output", "constant": "initial state, constant", "tag": "parameter", "delay": "earlier step",
 }  # fmt: skip
 
 

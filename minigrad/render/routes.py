@@ -29,11 +29,14 @@ HOLE = 5.0  # half of the gap where a line passes through a bar
 class Routes:
     """The ways of all links of a picture.
 
-    width: of one line, known before all else.
+    width: of one line, known before all else.  known: a grid of the same tiles in other lines.
     """
 
-    def __init__(self, picture: Picture, texts: Texts, per_row: int | None) -> None:
-        self.grid = grid = Grid(picture, texts, per_row)
+    def __init__(
+        self, picture: Picture, texts: Texts, per_row: int | None, known: Grid | None = None
+    ) -> None:
+        self.grid = grid = known or Grid(picture, texts, per_row)
+        grid.break_lines(per_row)
         self.picture = picture
         self.kind = {link: self.kind_of(link) for link in self.picture.links}
         self.number: dict[Link, int] = {}  # of its vertical line beside the column that it leaves

@@ -23,6 +23,15 @@ def test_values_of_a_tuple_assignment_bear_their_variables():
     assert 'label="b" fontsize=11' in source
 
 
+def test_an_initial_state_is_called_as_the_reader_calls_the_state(drawing):
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    h = mg.tensor(np.ones((1, 2)), name="h_init")
+    for _ in mg.timesteps(np.ones((2, 2))):
+        h = np.tanh(h @ W)
+    assert {"H_init", "h_init"} & set(labels(drawing, h.sum(), labels={"h": "H"})) == {"H_init"}
+    assert "start" in labels(drawing, h.sum(), labels={"h": "H", "h_init": "start"})
+
+
 def test_a_transpose_is_marked(drawing):
     W = mg.tensor(np.ones((3, 4)), requires_grad=True, name="W")
     h = np.tanh(np.ones((2, 3)) @ W)
