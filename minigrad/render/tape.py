@@ -37,7 +37,7 @@ from minigrad.tensor import Array
 
 HELD = 250_000  # operations; of a longer graph a page holds only the last steps
 ENTRIES = 40_000  # numbers of small arrays that a page tells in full
-LARGEST = 8  # entries of an array that is told in full
+LARGEST = 16  # entries of an array that is told in full
 BLOCKS = 4_000  # operations up to which a view of the blocks is made beside the others
 NEVER = 1e7  # an order that no pass comes to
 UNREACHED = 1e9  # in place of a norm: no gradient reaches it
