@@ -190,6 +190,11 @@ def test_it_plays_and_pauses(browser: Any, tmp_path: Path) -> None:
         page.tab.locator("#speed input").fill("4")
         page.tab.click("#play")
         page.tab.wait_for_timeout(400)
+        page.tab.locator("#speed input").fill("0")  # slower, at once
+        page.tab.wait_for_timeout(100)
+        slow = page.text("#status")
+        page.tab.wait_for_timeout(600)
+        assert page.text("#status") == slow
         page.tab.click("#play")
         stood = page.text("#status")
         assert stood != begun
