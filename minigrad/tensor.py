@@ -144,11 +144,6 @@ class Tensor(Operators["Tensor"], Habits):
         dtype: DTypeLike | None = None,
         name: str | None = None,
     ) -> None:
-        if not isinstance(requires_grad, (bool, np.bool_)):
-            raise TypeError(
-                f"Tensor: requires_grad must be True or False, found {requires_grad!r}; for zeros "
-                "of a shape write mg.tensor(np.zeros(shape))"
-            )
         data = np.asarray(data) if isinstance(data, Tensor) else data
         self._begin(_own_array(data, dtype), caller(sys._getframe(1)), name)
         self.requires_grad = requires_grad
@@ -221,6 +216,11 @@ class Tensor(Operators["Tensor"], Habits):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(
+                f"requires_grad must be True or False, found {value!r}; for zeros of a shape write "
+                "mg.tensor(np.zeros(shape))"
+            )
         if value and self.dtype.kind != "f":
             problem = (
                 f"requires_grad: only floating tensors have gradients, found dtype {self.dtype}"
@@ -335,6 +335,8 @@ class Tensor(Operators["Tensor"], Habits):
         >>> x.grad.item()
         30.0
         """
+        if not callable(hook):
+            raise TypeError(f"register_hook: a function of the gradient is needed, found {hook!r}")
         if not self._requires_grad:
             raise ValueError(
                 f"register_hook: {self!r} does not require grad, so no gradient will arrive"

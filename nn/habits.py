@@ -217,6 +217,9 @@ OF_KEYWORDS = {
     "pos_weight": "write the formula with mg.softplus",
     "strict": "names are always compared; leave it out",
     "set_to_none": "gradients become None; leave it out",
+    "recurse": "children() and members are those directly below; leave it out",
+    **_each("prefix keep_vars remove_duplicate", "names start at this module; leave it out"),
+    **_each("epoch metrics", "schedules count their steps: leave it out"),
     "closure": "call loss.backward() before opt.step()",
     **_each("foreach fused capturable differentiable maximize", "leave it out"),
     **_each(
@@ -227,6 +230,12 @@ OF_KEYWORDS = {
     "enforce_sorted": "rows may have any order; leave it out",
     "total_length": "leave it out",
     **_each("error_if_nonfinite", "norms that are not finite always raise; leave it out"),
+}
+
+
+OF_CALLS = {  # the beginnings of Python's errors about positional arguments
+    "Optimizer.step() takes": "call loss.backward() before opt.step(), which takes no closure",
+    "LRScheduler.step() takes": "schedules count their steps: call it without arguments",
 }
 
 
@@ -241,6 +250,9 @@ def explain(error: TypeError, keywords: Iterable[str]) -> None:
     for name in keywords:
         if name in OF_KEYWORDS and text.endswith(f"unexpected keyword argument {name!r}"):
             error.args = (f"{text}; {OF_KEYWORDS[name]}",)
+    for start, said in OF_CALLS.items():
+        if text.startswith(start):
+            error.args = (f"{text}; {said}",)
 
 
 def explaining(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -257,7 +269,10 @@ def explaining(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-METHODS = ("__init__", "zero_grad", "load_state_dict", "step", "train")
+METHODS = (
+    *("__init__", "zero_grad", "load_state_dict", "state_dict", "step", "train"),
+    *("parameters", "named_parameters", "buffers", "named_buffers", "modules"),
+)
 
 
 def explained(value: Any) -> Any:

@@ -55,7 +55,8 @@ class Sequential(Module):
     def __init__(self, *modules: Any) -> None:
         for k, module in enumerate(modules):
             if not callable(module):
-                raise TypeError(f"Sequential: number {k} is not callable: {module!r}")
+                remedy = "; write nn.Sequential(*modules)" if isinstance(module, list) else ""
+                raise TypeError(f"Sequential: number {k} is not callable: {module!r}{remedy}")
             setattr(self, str(k), module)
         self.count = len(modules)
 

@@ -544,6 +544,9 @@ l.type(np.float32) -> set_default_dtype
 l.forward(t).shape -> = (2, 4)
 nn.save(l.state_dict(), 'x.npz') -> nn.save(net, path)
 nn.Module()(t) -> forward
+l.parameters(recurse=False) -> leave it out
+l.state_dict(prefix='a') -> leave it out
+nn.Sequential([l]) -> nn.Sequential(*modules)
 
 losses
 nn.mse_loss(t, B) -> = np.mean((A - B) ** 2)
@@ -580,6 +583,8 @@ nn.Adam(l).lr = 2.0 -> param_groups
 nn.Adam(l).state -> opt.slots
 nn.Adam(l).add_param_group({}) -> 'params'
 nn.Adam(l, fused=True) -> leave it out
+nn.Adam(l).step(lambda: c) -> no closure
+nn.StepLR(nn.SGD(l, lr=1.0), 1).step(3) -> without arguments
 nn.Adagrad(l) -> nn.Optimizer
 nn.LBFGS(l) -> nn.Optimizer
 nn.optim.SGD(l) -> 'lr'
@@ -627,6 +632,10 @@ np.isnan(t).any() -> = False
 np.allclose(t, A) -> = True
 np.interp(0.5, [0, 1], [0, 2]) -> = 1.0
 np.pad(t, 1) -> = np.pad(A, 1)
+np.pad(t, 1, mode='mean') -> constant, edge
+np.concatenate(t, b) -> np.concatenate([a, b])
+t.register_hook(3) -> a function
+t.requires_grad = 'yes' -> True or False
 np.vectorize(abs)(u) -> whole arrays
 np.apply_along_axis(sum, 0, t) -> whole arrays
 t.fill(0) -> np.full_like

@@ -242,6 +242,9 @@ def astype_dx(dy, y, x, dtype):
     return dy
 
 
+COPYING = ("edge", "reflect", "symmetric", "wrap")  # the modes of `pad` that repeat elements
+
+
 def pad_like_numpy(
     op: Primitive,
     array: Operand,
@@ -257,6 +260,10 @@ def pad_like_numpy(
     >>> mg.pad(mg.tensor([1.0, 2.0]), 1)
     tensor([0., 1., 2., 0.])
     """
+    if mode not in COPYING and mode != "constant":
+        raise TypeError(
+            f"pad: mode={mode!r} has no gradient rule; there are constant, {', '.join(COPYING)}"
+        )
     x = as_tensor(array)
     widths = np.broadcast_to(pad_width, (x.ndim, 2)).tolist()
     if mode == "constant":

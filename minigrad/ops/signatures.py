@@ -24,6 +24,8 @@ OF_TWO = {"sum": "add", "prod": "multiply", "max": "maximum", "min": "minimum"}
 
 def joining(op: Primitive, arrays: Sequence[Operand] | Tensor, axis: int | None = 0) -> Tensor:
     """The inputs come as one sequence, as in `np.concatenate([a, b], axis=1)`."""
+    if isinstance(axis, Tensor | numpy.ndarray):
+        raise TypeError(f"{op.name}: the arrays come as one list; write np.{op.name}([a, b])")
     return op.record(*arrays, axis=axis)
 
 
