@@ -93,10 +93,11 @@ TRANSLATED = {ROOT / "README.vi.md": ROOT / "README.md"} | {
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
-def test_a_translated_page_has_the_programs_sections_and_tables_of_the_original(page):
+def test_a_translated_page_has_the_programs_sections_tables_and_pictures_of_the_original(page):
     original = TRANSLATED[page]
     assert [*statements(page)] == [*statements(original)]
-    shapes = [re.findall(r"^#+ |^\| ", text(p), re.MULTILINE) for p in (page, original)]
+    shape = re.compile(r"^#+ |^\| |^!\[|<img", re.MULTILINE)
+    shapes = [shape.findall(text(p)) for p in (page, original)]
     assert shapes[0] == shapes[1]
 
 
