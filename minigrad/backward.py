@@ -135,12 +135,17 @@ driver: ContextVar[Callable[[Graph, GradTable], Iterable[Step]]] = ContextVar(
 # the start of a pass
 
 
-def begin(graph: Graph, grad: Any = None, create_graph: bool = False) -> GradTable:
-    """The table that a pass starts from: ∂loss/∂output at each output."""
+def begin(
+    graph: Graph, grad: Any = None, create_graph: bool = False, *, sparse: bool = False
+) -> GradTable:
+    """The table that a pass starts from: ∂loss/∂output at each output.
+
+    sparse: leave out the steps of operations whose gradient is zero.
+    """
     kind = GradTable
     if create_graph:
         kind = Traced
-    elif graph.cuts:
+    elif sparse or graph.cuts:
         kind = Sparse
     table = kind(graph)
     for output, seed in zip(graph.outputs, seeds(graph, grad), strict=True):

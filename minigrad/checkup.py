@@ -5,125 +5,29 @@ Every check is a generator of findings; where all is well none of them yields an
 
 from __future__ import annotations
 
+import linecache
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import FrameType
-from typing import Any, NamedTuple
+from types import CodeType, FrameType
+from typing import Any
 
 import numpy as np
 
-from minigrad import naming
-from minigrad.backward import backward_steps, begin
-from minigrad.grad_table import GradTable
-from minigrad.gradcheck import gradcheck
-from minigrad.graph import Graph, per_graph
+from minigrad import naming, symptoms
+from minigrad.graph import Graph
 from minigrad.memory import collector_paused
-from minigrad.norms import array_of, norm
+from minigrad.norms import array_of
 from minigrad.primitive import Primitive
+from minigrad.rulecheck import check_rule, rules_of
+from minigrad.scope import in_engine
+from minigrad.survey import Checkup, Finding, Survey, module_of
 from minigrad.tensor import Tensor
 
-SATURATED = 0.95  # of the entries
-TOGETHER = 64  # arrays that are looked at in one call
-Test = Callable[[Any], Any]
-LIMITS: dict[
-    str, tuple[Test, str, Test | None, str]
-] = {  # where an activation passes on almost nothing, and how that is called
-    "sigmoid": (lambda y: y < 0.01, "shut (< 0.01)", lambda y: y > 0.99, "open (> 0.99)"),
-    "tanh": (lambda y: y < -0.99, "saturated (< -0.99)", lambda y: y > 0.99, "saturated (> 0.99)"),
-    "relu": (lambda y: y == 0, "dead (0)", None, ""),
-}
-CUTTING = re.compile(r"\.detach\(|\.data\b|\.numpy\(|\.item\(|\.tolist\(|no_grad")
-AGREEMENT = 1e-5  # relative error of a derivative in float64
-FLAT = 1e3  # a derivative below so many times the rounding of its difference tells nothing
-
-
-class Finding(NamedTuple):
-    """One thing that is suspicious: what kind of thing, what was found, and the line of it."""
-
-    kind: str
-    text: str
-    line: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.kind}: {self.text}" + (f"   ({self.line})" if self.line else "")
-
-
-class Checkup(tuple[Finding, ...]):
-    """The findings of `Graph.checkup`; printed one on each line."""
-
-    __slots__ = ()
-
-    def __str__(self) -> str:
-        return "\n".join(map(str, self)) or "nothing suspicious was found"
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def of(self, kind: str) -> tuple[Finding, ...]:
-        """The findings of one kind."""
-        return tuple(finding for finding in self if finding.kind == kind)
-
-
-class Survey:
-    """One backward pass over a graph, and what several checks want to know of it.
-
-    arrives: the size of each node's gradient.  sends: whether anything but zeros goes on from it.
-    padding: for each `where` that puts a constant into ended rows, those that the loss reads.
-    failure: the error that the pass ended with, or "".
-    ran: whether there was a pass; a careful one runs nothing that the program has written.
-    """
-
-    def __init__(self, graph: Graph, *, careful: bool = False) -> None:
-        self.graph = graph
-        self.arrives: dict[Tensor, float] = {}
-        self.sends: dict[Tensor, bool] = {}
-        self.padding: dict[Tensor, list[int]] = {}
-        self.failure = ""
-        self.ran = not (careful and any(map(_is_the_programs, graph.order)))
-        if self.ran:
-            with np.errstate(all="ignore"):
-                self._run(graph)
-
-    def _run(self, graph: Graph) -> None:
-        table = begin(graph)
-        table.hooked = _unhooked  # type: ignore[method-assign]
-        try:
-            self._look(graph, table)
-        except Exception as error:
-            self.failure = f"{type(error).__name__}: {error}"
-
-    def _look(self, graph: Graph, table: GradTable) -> None:
-        for step in backward_steps(graph, table):
-            node, dy = step.node, array_of(step.grad)
-            self.arrives[node] = _size(dy)
-            if self.arrives[node]:
-                going = [dx for dx in step.sparse_input_grads() if dx is not None]
-                sent = (dx if type(dx) is np.ndarray else array_of(dx) for dx in going)
-                self.sends[node] = not going or any(map(np.count_nonzero, sent))
-            if _fills_padding(node) and dy.ndim > 1:
-                rows = _rows_of_padding(np.asarray(node.arrays[0], bool), dy)
-                if rows and any(e.target.time is None for e in graph.users[node]):
-                    self.padding[node] = rows
-        self.arrives |= {leaf: _size(array_of(dx)) for leaf, dx in table.grads.items()}
-
-    def name_of(self, node: Tensor) -> str:
-        """What the program calls a node, also an array that it has handed to an operation."""
-        name = naming.name_of(self.graph, node)
-        if name == "constant" and node.op is None:
-            return naming.argument_name(self.graph, node) or name
-        return name
-
-    def place(self, node: Tensor) -> str:
-        """The user's line of a node: where it was made, and where its module was called."""
-        line, scope = str(node.source), node._scope
-        if scope is not None and str(scope.called_from) != line:
-            return f"{line}, called from {scope.called_from}"
-        return line
-
-    def title(self, node: Tensor) -> str:
-        """A node's name with its time step."""
-        return self.name_of(node) + ("" if node.t is None else f"[{node.t}]")
+CUTTING = re.compile(
+    r"\.detach\(|\.data\b|\.numpy\(|\.item\(|\.tolist\(|no_grad|\bfloat\(|arg(max|min)\("
+)
+QUOTES = ('"', "'")
 
 
 def checkup(
@@ -145,7 +49,8 @@ def checkup(
     should depend on all; by default those of the modules and optimisers in the variables of
     `frame`, the caller's.
     careful: run no rule that the program has written.
-    Runs a pass of its own, without hooks, and writes no `.grad`.
+    Runs a pass of its own, hooks included (a careful one where there are none), and writes no
+    `.grad`.
 
     >>> import minigrad as mg, numpy as np
     >>> w, v = (mg.tensor(1.0, requires_grad=True, name=name) for name in ("w", "v"))
@@ -158,59 +63,9 @@ def checkup(
         found = [*_not_finite(survey), *_unreached(survey, groups)]
         if not careful:
             found += _wrong_rules(survey)
-        found += [*_shared(survey), *_saturated(survey), *_softmax(survey)]
-        if survey.ran:
-            found += [*_ignored(survey), *_dying(survey), *_padding(survey)]
-        found += [*_carried_history(survey), *_dtypes(survey), *_zero(survey)]
+        for check in (*CHECKS, *(CHECKS_OF_A_PASS if survey.ran else ())):
+            found += check(survey)
     return Checkup(found)
-
-
-def deaths(graph: Graph) -> list[Finding]:
-    """Where the gradient of a state dies: a step that gets one and hands none on."""
-    return [*_dying(Survey(graph))]
-
-
-def _size(array: Any) -> float:
-    """Roughly Σ x²: zero only for zeros, not finite only for what is not."""
-    square = float(np.vdot(array, array))
-    if square == 0:
-        return 1e-300 if np.count_nonzero(array) else 0.0
-    return square if square < math.inf else norm(array)
-
-
-def _is_the_programs(node: Tensor) -> bool:
-    """Whether a pass over this node runs code of the program: a rule, or a hook."""
-    return bool(node._hooks) or not _module(node.op).startswith("minigrad.")
-
-
-def _unhooked(x: Tensor, dy: Any) -> Any:
-    return dy
-
-
-def _rows_of_padding(inside: Any, dy: Any) -> list[int]:
-    """The rows of the batch whose padding matters to a loss, from its gradient (T, B, ...).
-
-    Padding matters where a loss reads nothing else of the row (`y[-1]`), or reads each step in
-    another way (a difference to a target).  A sum over all steps treats them alike: it adds zeros.
-    """
-    ended = np.broadcast_to(~inside, dy.shape)
-    other = tuple(axis for axis in range(dy.ndim) if axis != 1)
-    reads = np.any(ended & (dy != 0), axis=other)
-    nothing_else = ~np.any(~ended & (dy != 0), axis=other)
-    low = np.where(ended, dy, np.inf).min(axis=0)
-    high = np.where(ended, dy, -np.inf).max(axis=0)
-    unlike = np.any(high > low, axis=tuple(range(1, high.ndim)))
-    return [int(row) for row in np.flatnonzero(reads & (nothing_else | unlike))]
-
-
-def _fills_padding(node: Tensor) -> bool:
-    """Whether it puts a constant in place of the rows that have ended."""
-    mask = node.inputs[0] if node.op.name == "where" else None
-    if mask is None or mask.role is None or mask.role.kind != "mask":
-        return False
-    _, stacked, filling = node.inputs
-    is_output = stacked.op is not None and stacked.op.name == "stack"
-    return is_output and filling.op is None and not filling.requires_grad
 
 
 # numbers
@@ -225,7 +80,9 @@ def _not_finite(survey: Survey) -> Iterator[Finding]:
         bad = [node for node, size in survey.arrives.items() if not math.isfinite(size)]
         if bad:
             node = bad[0]
-            text = f"the gradient of {survey.title(node)} is the first of {len(bad)} that are not"
+            senders = dict.fromkeys(edge.target.op.name for edge in survey.graph.users[node])
+            text = f"the gradient of {survey.title(node)} is the first of {len(bad)} not finite"
+            text += f", sent by {', '.join(senders)}" if senders else ""
             yield Finding("not finite", text, survey.place(node))
         return
     wrong = np.isnan if any(np.isnan(y._array).any() for y in outputs) else np.isinf
@@ -246,7 +103,11 @@ def _made(survey: Survey, node: Tensor) -> str:
     name, at = survey.name_of(node), "" if node.t is None else f" at t = {node.t}"
     if node.op is None:
         before = ": an earlier step has spoilt it" if node.requires_grad else ""
-        return f"{name}{at}, which came in so{before}"
+        wrong = np.argwhere(~np.isfinite(node._array))
+        where = (
+            f", {len(wrong)} of {node.size}, the first at {wrong[0].tolist()}" if node.ndim else ""
+        )
+        return f"{name}{at}, which came in so{where}{before}"
     text = naming.expression(survey.graph, node)
     made = text if text == name else f"{name} = {text}"
     return f"{made}{at}, of {'; '.join(_range(survey, x) for x in node.inputs)}"
@@ -256,7 +117,8 @@ def _range(survey: Survey, x: Tensor) -> str:
     """The range of an operand, and how many of its entries are 0 or not finite."""
     values = array_of(x)
     finite = values[np.isfinite(values)]
-    text = f"{survey.name_of(x)} in [{finite.min():.3g}, {finite.max():.3g}]" if finite.size else ""
+    text = survey.name_of(x)
+    text += f" in [{finite.min():.3g}, {finite.max():.3g}]" if finite.size else ""
     zeros, odd = np.count_nonzero(values == 0), values.size - finite.size
     text += f", {zeros} of {values.size} are 0" if zeros else ""
     return text + (f", {odd} not finite" if odd else "")
@@ -332,7 +194,12 @@ def _zero(survey: Survey) -> Iterator[Finding]:
     zero = [name for name, x in parameters if not survey.arrives.get(x, 0.0)]
     if zero and survey.ran and not survey.failure:
         names = _summary(zero, set(survey.graph.parameters) - set(zero))
-        yield Finding("gradient zero", f"the gradient of {names} is exactly 0")
+        text, line = f"the gradient of {names} is exactly 0", ""
+        dead = [x for x in survey.graph.order if survey.sends.get(x) is False]
+        if dead:
+            text += f"; it dies in {dead[0].op.name}: {_made(survey, dead[0])}"
+            line = survey.place(dead[0])
+        yield Finding("gradient zero", text, line)
 
 
 def _summary(names: list[str], others: set[str]) -> str:
@@ -347,16 +214,39 @@ def _summary(names: list[str], others: set[str]) -> str:
 
 
 def _cuts(survey: Survey) -> Iterator[str]:
-    """Lines of the program that turn a result into a constant, which this graph then uses."""
-    for leaf in survey.graph.leaves:
-        if leaf.requires_grad or not leaf.ndim:
+    """Lines of the program that turn a result into a constant, which this graph then uses; else
+    lines beside them that can."""
+    graph, found = survey.graph, False
+    codes: dict[CodeType, None] = {}
+    for leaf in graph.leaves:
+        if leaf.requires_grad:
             continue
-        places = [leaf.source] if leaf._code is not None else []
-        places += [edge.target.source for edge in survey.graph.users[leaf][:1]]
+        users = [edge.target.source for edge in graph.users[leaf][:1]]
+        places = [leaf.source, *users] if leaf._code is not None else users
+        codes |= {place.code: None for place in places if place.code is not None}
         for source in places:
             if CUTTING.search(source.text):
+                found = True
                 yield f"{source}  {source.text}"
                 break
+    if not found:
+        for node in graph.nodes:
+            codes |= {node._code: None} if node._code is not None else {}
+            if node._scope is not None and node._scope.code is not None:
+                codes[node._scope.code] = None
+        for code in codes:
+            yield from _cutting_lines(code)
+
+
+def _cutting_lines(code: CodeType) -> Iterator[str]:
+    """Lines of a function of the program that can turn results into constants."""
+    if in_engine[code.co_filename]:
+        return
+    last = max((line for *_, line in code.co_lines() if line), default=0)
+    for number in range(code.co_firstlineno, last + 1):
+        line = linecache.getline(code.co_filename, number)
+        if CUTTING.search(line.partition("#")[0]) and not line.lstrip().startswith(QUOTES):
+            yield f"{code.co_filename.rpartition('/')[2]}:{number}  {line.strip()}"
 
 
 def _shared(survey: Survey) -> Iterator[Finding]:
@@ -409,171 +299,6 @@ def _directions_of(users: list[Tensor]) -> str:
     return f"used on the axes {', '.join(sorted(shared[0]))} of one call" if shared else ""
 
 
-# time
-
-
-Steps = list[tuple[int, list[Tensor]]]  # t, and the nodes of that step
-
-
-@per_graph
-def _by_step(graph: Graph) -> dict[str, Steps]:
-    """For each axis its steps in the order of the backward pass, with their nodes."""
-    steps: dict[Any, dict[int, list[Tensor]]] = {}
-    for node in graph.order:
-        if node.time is not None:
-            steps.setdefault(node.time.axis, {}).setdefault(node.time.t, []).append(node)
-    return {
-        name: sorted(steps.get(axis, {}).items(), key=lambda item: -item[1][0].serial)
-        for name, axis in graph.axes.items()
-    }
-
-
-def _ignored(survey: Survey) -> Iterator[Finding]:
-    """Steps behind the last one that the loss reads."""
-    for axis, steps in _by_step(survey.graph).items():
-        silent: list[int] = []
-        for t, nodes in steps:
-            if any(survey.arrives.get(node, 0.0) != 0 for node in nodes):
-                break
-            silent.append(t)
-        if silent and len(silent) < len(steps):
-            first, last = min(silent), max(silent)
-            span = f"t = {first}" if first == last else f"t = {first} … {last}"
-            line = survey.place(_reader(survey, steps))
-            text = f"the loss ignores {span} of axis {axis}: no gradient arrives there"
-            yield Finding("ignored", text, line)
-
-
-def _reader(survey: Survey, steps: Steps) -> Tensor:
-    """The operation behind the loop that takes only some of the steps; else the loss."""
-    below = {steps[0][1][0]}  # what follows from the last step
-    for node in survey.graph.nodes:
-        if not below.isdisjoint(node.inputs):
-            below.add(node)
-            if node.time is None and node.op.name == "getitem":
-                return node
-    return survey.graph.outputs[0]
-
-
-def _dying(survey: Survey) -> Iterator[Finding]:
-    """The operation in which the gradient of a state dies: something arrives, only zeros go on."""
-    for axis, steps in _by_step(survey.graph).items():
-        alive = [any(survey.arrives.get(x, 0.0) for x in nodes) for _, nodes in steps]
-        if True not in alive or False not in alive[alive.index(True) :]:
-            continue
-        dead = alive.index(False, alive.index(True))
-        if any(alive[dead:]):
-            continue  # it comes back: another loss
-        t, nodes = steps[dead - 1]
-        killers = [x for x in nodes if survey.arrives.get(x, 0.0) and not survey.sends.get(x, True)]
-        if killers and not survey.graph.cuts:
-            node = killers[0]
-            made = f"{survey.name_of(node)} = {naming.expression(survey.graph, node)}"
-            text = f"the gradient dies at t = {t} of axis {axis} in {node.op.name}: {made}"
-            reached = f"nothing reaches the {len(steps) - dead} steps before"
-            yield Finding("gradient dies", f"{text}; {reached}", survey.place(node))
-
-
-def _padding(survey: Survey) -> Iterator[Finding]:
-    """Rows whose padding, behind their length, the loss reads."""
-    for node, rows in survey.padding.items():
-        users = [edge.target for edge in survey.graph.users[node]]
-        line = survey.place(users[0]) if users else survey.place(node)
-        shown = ", ".join(map(str, rows[:8])) + (" …" if len(rows) > 8 else "")
-        text = f"the loss reads padding, behind the length, of rows {shown} of the batch"
-        yield Finding("padding", text, line)
-
-
-def _carried_history(survey: Survey) -> Iterator[Finding]:
-    """Steps that the backward pass of another loss has walked already."""
-    loss = survey.graph.outputs[-1].serial
-    again = [
-        node
-        for node in survey.graph.order
-        if node.time is not None and getattr(node, "walked", loss) not in (loss, math.inf)
-    ]
-    if again:
-        state = again[0]
-        text = f"{survey.title(state)} still carries the history of an earlier loss"
-        remedy = "write state = nn.detach_state(state) between the windows"
-        yield Finding("history", f"{text}: {remedy}", survey.place(state))
-
-
-# activations
-
-
-def _saturated(survey: Survey) -> Iterator[Finding]:
-    """Gates and units that are saturated, or dead, in more than 95 % of their entries."""
-    sites: dict[Any, list[Tensor]] = {}
-    for node in survey.graph.nodes:
-        if node.op is not None and node.op.name in LIMITS and node.ndim:
-            key = (node.op, id(node._code), node._instruction, node.scope, node.name)
-            sites.setdefault(key, []).append(node)
-    for nodes in sites.values():
-        below, low, above, high = LIMITS[nodes[0].op.name]
-        for test, words in ((below, low), (above, high)):
-            if test is None:
-                continue
-            share = _share(test, nodes)
-            if share > SATURATED:
-                scope = f" of {nodes[0].scope}" if nodes[0].scope else ""
-                name = f"{survey.name_of(nodes[0])}{scope}"
-                text = f"{name} is {words} in {100 * share:.4g} % of its entries"
-                yield Finding("saturated", text, survey.place(nodes[0]))
-
-
-def _share(test: Test, nodes: list[Tensor]) -> float:
-    """The share of the entries of all nodes for which a test holds."""
-    hits = 0
-    for k in range(0, len(nodes), TOGETHER):  # a test of many small arrays is mostly calls
-        values = np.concatenate([node._array for node in nodes[k : k + TOGETHER]], axis=None)
-        hits += int(np.count_nonzero(test(values)))
-    return hits / sum(node.size for node in nodes)
-
-
-def _softmax(survey: Survey) -> Iterator[Finding]:
-    """A softmax over the axis of time, or of the batch."""
-    seen: set[Any] = set()
-    for node in survey.graph.nodes:
-        if node.op is None or node.op.name not in ("softmax", "log_softmax") or not node.ndim:
-            continue
-        site = (id(node._code), node._instruction)
-        axis = node.constants.get("axis", -1)
-        if site in seen or not isinstance(axis, int):
-            continue
-        seen.add(site)
-        axis %= node.ndim
-        meaning = _meaning(survey, node, axis)
-        if axis != node.ndim - 1 and meaning:
-            text = f"softmax over axis {axis}, which is {meaning}, of shape {node.shape}"
-            yield Finding("softmax", f"{text}; the last axis is axis=-1", survey.place(node))
-
-
-def _meaning(survey: Survey, node: Tensor, axis: int) -> str:
-    """What an axis of a node is: "the batch", "time", or "" where that is not known."""
-    batches = {
-        x.shape[0]
-        for x in survey.graph.nodes
-        if x.role is not None and x.role.kind == "state" and x.ndim > 1
-    }
-    steps = {len(times) for _, times in _by_step(survey.graph).items()}
-    size = node.shape[axis]
-    if node.time is not None:
-        return "the batch" if axis == 0 and size in batches - steps else ""
-    if axis == 0 and size in steps and _read_as_classes(survey, node):
-        return "time"
-    is_batch = size in batches and (node.ndim, axis) in ((2, 0), (3, 1))
-    return "the batch" if is_batch and size not in steps else ""
-
-
-def _read_as_classes(survey: Survey, node: Tensor) -> bool:
-    """Whether probabilities go into a loss, and are not weights of an attention over time."""
-    if node.ndim < 2 or node.shape[-1] < 2:
-        return False
-    users = {edge.target.op.name for edge in survey.graph.users[node] if edge.target.op}
-    return node.op.name == "log_softmax" or bool(users & {"log", "getitem", "take_along_axis"})
-
-
 # rules
 
 
@@ -582,7 +307,7 @@ def _wrong_rules(survey: Survey) -> Iterator[Finding]:
     seen: set[Primitive] = set()
     for node in survey.graph.nodes:
         op = node.op
-        if op is None or op in seen or _module(op).startswith("minigrad."):
+        if op is None or op in seen or module_of(op).startswith("minigrad."):
             continue
         seen.add(op)
         for k, rule in rules_of(node).items():
@@ -595,10 +320,6 @@ def _wrong_rules(survey: Survey) -> Iterator[Finding]:
                 yield Finding("wrong rule", text, _definition(rule))
 
 
-def _module(op: Primitive) -> str:
-    return str(getattr(op.forward, "__module__", ""))
-
-
 def _definition(rule: Callable[..., Any]) -> str:
     code = getattr(rule, "__code__", None)
     if code is None:
@@ -606,54 +327,12 @@ def _definition(rule: Callable[..., Any]) -> str:
     return f"{code.co_filename.rpartition('/')[2]}:{code.co_firstlineno}"
 
 
-def rules_of(node: Tensor) -> dict[int, Any]:
-    """The rules that run when a pass visits a node, by the number of the input."""
-    op = node.op
-    if op is None:
-        return {}
-    rules = [op.joint] * len(node.inputs) if op.joint else op.rules
-    pairs = enumerate(zip(node.inputs, rules))
-    return {k: rule for k, (x, rule) in pairs if x.requires_grad and rule}
-
-
-def check_rule(node: Tensor, k: int) -> str:
-    """Whether the rule for input k is what finite differences of the forward say.
-
-    First on the arrays of that very call; beside it if there is a kink; and where the operation is
-    too flat there to tell, at a point drawn around 0.
-    """
-    x = np.asarray(node.arrays[k], np.float64)
-    rng = np.random.default_rng(0)
-    with np.errstate(all="ignore"):
-        here = _compare(node, k, x)
-        if here.startswith("too flat"):
-            elsewhere = _compare(node, k, rng.standard_normal(x.shape))
-            return f"{elsewhere}, at numbers around 0: it is {here}"
-        if here.startswith("DISAGREES"):
-            beside = _compare(node, k, x + 1e-3 * rng.uniform(0.5, 1, x.shape))
-            if beside.startswith("agrees"):
-                return "agrees with finite differences beside a kink"
-    return here
-
-
-def _compare(node: Tensor, k: int, x: Any) -> str:
-    """The rule for input k against finite differences at x, the other inputs as they were."""
-
-    def forward(x: Any) -> Any:
-        return node.op.record(*node.arrays[:k], x, *node.arrays[k + 1 :], **node.constants)
-
-    y = forward(x)
-    if isinstance(y, Tensor) and y.dtype != np.float64:
-        return f"cannot be checked: the operation gives {y.dtype}"
-    step = 1e-6 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
-    worst = gradcheck(forward, x, eps=step, tolerance=math.inf).worst
-    size = max(abs(worst.analytic), abs(worst.numeric))
-    outputs = y if isinstance(y, tuple | list) else (y,)
-    largest = max((float(np.max(np.abs(v._array), initial=0.0)) for v in outputs), default=0.0)
-    noise = np.finfo(np.float64).eps * largest * math.sqrt(max(1, x.size)) / step
-    difference = abs(worst.analytic - worst.numeric)
-    if difference <= AGREEMENT * size + 10 * noise:
-        if size < FLAT * noise and x.size:
-            return "too flat here to tell"
-        return f"agrees with finite differences to {AGREEMENT:g}"
-    return f"DISAGREES with finite differences: {worst.analytic:.4g} against {worst.numeric:.4g}"
+CHECKS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
+    *(_shared, symptoms.saturated, symptoms.softmax, symptoms.softmax_twice, symptoms.detached),
+    *(symptoms.broadcast, symptoms.same_indices, symptoms.symmetric),
+)
+CHECKS_OF_A_PASS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
+    *(symptoms.ignored, symptoms.ignored_rows, symptoms.dying, symptoms.grows),
+    *(symptoms.truncated, symptoms.padding, symptoms.hooks),
+    *(symptoms.carried_history, _dtypes, _zero),
+)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 from minigrad import edits, flow, graph, measures, pickling, states
 from minigrad.backward import Step, backward_steps, begin, run
 from minigrad.cached import cached_property
-from minigrad.checkup import Checkup, checkup
+from minigrad.checkup import checkup
 from minigrad.edges import Edges
 from minigrad.graph import Axes
 from minigrad.operators import functions
 from minigrad.reports import GradientFlow, GradientMatrix, TruncationBias
 from minigrad.scope import caller
 from minigrad.states import State
+from minigrad.survey import Checkup
 from minigrad.tensor import Array, Tensor
 
 if TYPE_CHECKING:

@@ -133,6 +133,7 @@ class Recorder(Run):
             return
         loss = graph.outputs[0]
         self._begin(loss._array if loss.size == 1 else math.nan, sys._getframe(1))
+        self.now["nodes"] = len(graph)
         places = self._state_places(graph)
         instructions, sites, stride = places.instructions, places.sites, places.stride
         seen, due = 0, 1
@@ -295,6 +296,10 @@ def record(path: str | PathLike[str] | None = None, keep: int = 1000) -> Recorde
     path: an `.npz` to write; every pass is on the disk as soon as it is over, so that a run that is
     killed can be read with `minigrad.recorder.read(path)`.  keep: how many passes stay in memory.
     The recorder is a `Run`: print it, index it by column, `plot` it.
+
+    Of a sequence of many states the gradients of some are measured, and of all where the norm rises
+    on the way back.  Of a compiled step (`mg.compile`) the program's own loss and gradients are
+    recorded; what its states get stays inside of the program.
 
     >>> import minigrad as mg
     >>> w = mg.tensor(1.0, requires_grad=True, name="w")

@@ -113,7 +113,8 @@ class Run:
         table, found = self.table, []
         if lost := self.without_gradient():
             found.append(f"no gradient in any pass: {', '.join(lost)}")
-        found += [*_never_changed(table), *_added_up(table), *_course(table)]
+        for check in (_never_changed, _added_up, _grows, _course):
+            found += check(table)
         return found
 
     def without_gradient(self) -> list[str]:
@@ -216,6 +217,18 @@ def _added_up(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
         yield (
             f"{count} passes, the first of them pass {first}, have added to gradients that a step "
             "had used already: write opt.zero_grad() before each"
+        )
+
+
+def _grows(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Graphs of which each holds the one before."""
+    nodes = table.get("nodes", np.zeros(0))
+    nodes = nodes[~np.isnan(nodes)][:WINDOW]
+    more = np.diff(nodes)
+    if len(nodes) >= FEW and more.min() > 0.5 * nodes[0] and np.ptp(more) < 0.1 * more.min():
+        yield (
+            f"each pass walks through all passes before it: {nodes[0]:.0f} nodes in the first, "
+            f"{nodes[-1]:.0f} in pass {len(nodes)}; write state = nn.detach_state(state)"
         )
 
 

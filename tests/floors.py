@@ -34,7 +34,8 @@ FLOORS = [
     [
         *("reports", "functional", "anomaly", "clip", "edges", "edits", "watch", "flow"),
         *("measures", "gradcheck", "explain", "pickling", "running"),
-        *("journal", "runs", "recorder", "differences", "checkup"),
+        *("journal", "runs", "recorder", "differences"),
+        *("survey", "rulecheck", "symptoms", "checkup"),
     ],
     ["render", "program"],
     ["public", "later"],

@@ -10,7 +10,6 @@ from typing import Any
 
 from minigrad import naming
 from minigrad.backward import Step
-from minigrad.checkup import check_rule, deaths, rules_of
 from minigrad.checkup import checkup as check_up
 from minigrad.debugger.facts import PassInfo
 from minigrad.debugger.prompt import Answer, CommandError, Prompt, command
@@ -22,7 +21,10 @@ from minigrad.graph import Graph
 from minigrad.language import say
 from minigrad.norms import is_finite, norm, short
 from minigrad.reports import StateFlow, verdict
+from minigrad.rulecheck import check_rule, rules_of
 from minigrad.sparkline import sparkline
+from minigrad.survey import Survey
+from minigrad.symptoms import dying
 from minigrad.tensor import Tensor
 
 MAX_PARTS = 12  # contributions on one line
@@ -241,7 +243,7 @@ def flow(prompt: Prompt, _: str) -> Answer:
     words = _whole_pass(prompt, graph) if whole else _so_far(arrived, prompt.info)
     lines = [_flow_line(name, norms, words[name]) for name, norms in by_state.items()]
     if whole and any(0 in norms.values() for norms in by_state.values()):
-        lines += [f"{finding.text}   ({finding.line})" for finding in deaths(graph)]
+        lines += [f"{finding.text}   ({finding.line})" for finding in dying(Survey(graph))]
     return "\n".join(lines)
 
 
