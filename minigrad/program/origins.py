@@ -83,7 +83,13 @@ class Origins:
         return self.numbers.get(id(value)) if _is_number(value) else None
 
     def statement(self, leaf: Tensor) -> Statement:
-        """What a leaf outside of time is."""
+        """What a leaf outside of time is; one that is trained must be an argument."""
+        if leaf._requires_grad and id(leaf._array) not in self.by_id:
+            raise CompileError(
+                f"compile: {leaf.name or 'a tensor'} of shape {leaf.shape} requires grad and is no "
+                f"argument, so it would have no gradient; pass it, or the module that holds it\n"
+                f"  {leaf.describe()}"
+            )
         found = self.known(leaf._array)
         if found is None:
             raise CompileError(_unknown(leaf, self.user))

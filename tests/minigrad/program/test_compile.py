@@ -525,3 +525,15 @@ def test_threads_take_turns() -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda batch: step(net, *batch)[0], batches * 8))
     assert found == wanted * 8
+
+
+@pytest.mark.parametrize("values", [np.ones((3, 3)), np.eye(3) + 0.5, np.zeros((3, 3))])
+def test_a_leaf_that_requires_grad_is_an_argument_or_refused(values):
+    W = mg.tensor(values, requires_grad=True, name="W")
+    step = mg.compile(lambda x: np.tanh(x @ W).sum(), backend="numpy")
+    with pytest.raises(ValueError, match="W of shape .* requires grad and is no argument"):
+        step(np.zeros((3, 3)))
+    step = mg.compile(lambda x, W: np.tanh(x @ W).sum(), backend="numpy")
+    _, grads = step(np.ones((3, 3)), W)
+    (dW,) = mg.grad(np.tanh(np.ones((3, 3)) @ W).sum(), [W])
+    np.testing.assert_allclose(grads["W"], dW.data)
