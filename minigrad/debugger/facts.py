@@ -65,6 +65,7 @@ FUNCTIONS = {  # of the passes before this one
     "mean": "the mean of the passes before",
     "rises": "higher than in each of the 10 passes before, or of N: rises(loss, N)",
 }
+_largest = np.maximum.reduce  # half the time of np.max
 MATCHED = {"scope", "layer", "line"}  # fields that several texts are right for
 
 
@@ -277,7 +278,7 @@ class StepInfo(NamedTuple):
     def value(self) -> float:
         """The largest absolute element of the node; NaN if it has none."""
         array = self.node._array
-        return float(np.max(np.abs(array))) if array.size else math.nan
+        return float(_largest(np.abs(array), None)) if array.size else math.nan
 
     @property
     def name(self) -> str:

@@ -242,7 +242,7 @@ def flow(prompt: Prompt, _: str) -> Answer:
     whole = not session.changes and len(graph) <= MEASURED_NODES
     words = _whole_pass(prompt, graph) if whole else _so_far(arrived, prompt.info)
     lines = [_flow_line(name, norms, words[name]) for name, norms in by_state.items()]
-    if whole and any(0 in norms.values() for norms in by_state.values()):
+    if whole:
         lines += [f"{finding.text}   ({finding.line})" for finding in dying(Survey(graph))]
     return "\n".join(lines)
 

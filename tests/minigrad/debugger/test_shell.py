@@ -168,6 +168,16 @@ def test_looking() -> None:
     assert said(text, "value a[0]").startswith("a[0]: () float32, norm 0.5")
 
 
+def test_flow_names_where_a_gradient_dies_as_soon_as_it_is_asked() -> None:
+    w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0)
+    for t in range(4):
+        with mg.time_step(t):
+            h = mg.relu(w * h - (3.0 if t == 2 else 0.0))
+    text = talk(mg.Graph((h - 2.0) ** 2), "until h[3]", "flow", "quit")
+    assert "the gradient dies at t = 3 of axis time in relu: h = " in said(text, "flow")
+    assert "test_shell.py" in said(text, "flow")
+
+
 def test_contributions_name_every_user() -> None:
     w, x = mg.tensor(2.0, requires_grad=True, name="w"), mg.tensor(3.0)
     a = w * x

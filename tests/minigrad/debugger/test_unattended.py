@@ -174,6 +174,17 @@ def test_a_notebook_that_cannot_ask_raises(monkeypatch: pytest.MonkeyPatch) -> N
     assert w.grad is None
 
 
+def test_it_works_without_graphviz(tmp_path: Path) -> None:
+    text = (
+        "import sys\nsys.modules['graphviz'] = None\nimport numpy as np, minigrad as mg\n"
+        "w = mg.tensor(0.5, requires_grad=True, name='w')\nmg.debug(np.tanh(w * 1.0))\n"
+        "print('dw', w.grad)\n"
+    )
+    ran = run(tmp_path, text, input="where\ncheckup\ncontinue\n")
+    assert ran.returncode == 0, ran.stderr
+    assert "dw tensor(0.786448)" in ran.stdout
+
+
 def test_output_that_is_cut_off_ends_the_program(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(LOOP)
     command = f"yes where | {sys.executable} program.py | head -2"
