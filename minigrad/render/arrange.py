@@ -328,22 +328,7 @@ class Grid:
     def put_columns(self) -> None:
         """The x of each column, with gutters that hold verticals, boxes beside tiles and the dots
         of hidden steps."""
-        count, headings = len(self.columns), self.texts.heading_widths()
-        widths, after = [0.0] * count, [0.0] * (count + 1)
-        before = {True: [0.0] * (count + 1), False: [0.0] * (count + 1)}  # of tiles at both sides
-        for place in self.places.values():
-            tile, k = place.tile, place.column
-            inputs = sum(self.outlines[box].width + 5 for box in self.beside(tile, "below"))
-            if inputs and place.form.column:
-                inputs = 2 * (inputs - 14)
-            needed = place.pattern.width, headings.get(tile, 0.0), inputs
-            widths[k] = max(widths[k], *needed)
-            entry, leaving = (k + 1, k) if tile.row.reverse else (k, k + 1)
-            room_here = before[tile.row.reverse]
-            room_here[entry] = max(room_here[entry], self.room_before(place))
-            stubs = [self.outlines[box].width + 16 for box in self.beside(tile, "after")]
-            after[leaving] = max([after[leaving], *stubs])
-        room = [sum(parts) for parts in zip(*before.values(), after, strict=True)]
+        count, widths, room = len(self.columns), self.column_widths(), self.room_between()
         lines = [len(self.risers[k - 1, True]) + len(self.risers[k, False]) for k in range(count)]
         gaps = [max(GUTTER if k else 0.0, room[k]) + RISER * lines[k] for k in range(count)]
         starts = {k for k in range(count) if k == 0 or self.lines[k] > self.lines[k - 1]}
@@ -361,6 +346,31 @@ class Grid:
             elif not place.tile.row.reverse:
                 slack = 0.0
             place.x = self.lefts[place.column] + slack
+
+    def column_widths(self) -> list[float]:
+        """How wide each column is: for its patterns, its headings and its inputs."""
+        widths, headings = [0.0] * len(self.columns), self.texts.heading_widths()
+        for place in self.places.values():
+            below = self.beside(place.tile, "below")
+            inputs = sum(self.outlines[box].width + 5 for box in below)
+            if inputs and place.form.column:
+                inputs = 2 * (inputs - 14)
+            needed = place.pattern.width, headings.get(place.tile, 0.0), inputs
+            widths[place.column] = max(widths[place.column], *needed)
+        return widths
+
+    def room_between(self) -> list[float]:
+        """How wide the gutters are: for what enters from both sides, and for loose ends."""
+        count = len(self.columns) + 1
+        before, after = {True: [0.0] * count, False: [0.0] * count}, [0.0] * count
+        for place in self.places.values():
+            tile, k = place.tile, place.column
+            entry, leaving = (k + 1, k) if tile.row.reverse else (k, k + 1)
+            here = before[tile.row.reverse]
+            here[entry] = max(here[entry], self.room_before(place))
+            stubs = [self.outlines[box].width + 16 for box in self.beside(tile, "after")]
+            after[leaving] = max([after[leaving], *stubs])
+        return [sum(parts) for parts in zip(*before.values(), after, strict=True)]
 
     def room_before(self, place: Place) -> float:
         """How wide the gutter before a tile has to be."""

@@ -221,11 +221,15 @@ class _Maker:
         begins = role_of(node) == "state" or naming.label(self.graph, node).endswith("_init")
         if not is_input and (begins or slot[0]):
             return self.initial(value, leaf, target, *slot)
-        if self.is_mask(leaf) and self.view == "cells":
-            return None
         entering = is_input or node.time is not None or leaf.part is not None
+        if role_of(node) == "mask" and self.view == "cells":
+            return None
         if entering and forward_of(value.node) is None:
             return self.entering(value, k, leaf, tile)
+        return self.constant(value, k, leaf, tile)
+
+    def constant(self, value: Value, k: int, leaf: Value, tile: Tile) -> _Box:
+        """The box of an array that is the same in all steps."""
         label = self.names.constant(leaf, value, k)
         beside = "below" if self.view == "cells" and tile.row.timed else ""
         return self.add_box("constant", look.shorten(label), [leaf], tile, beside=beside)
@@ -282,10 +286,6 @@ class _Maker:
         tiles = [other for other in self.boxes if other.row is tile.row]
         order = sorted(tiles, key=lambda other: other.column)
         return order[-1] if tile.row.reverse else order[0]
-
-    def is_mask(self, leaf: Value) -> bool:
-        """Whether a leaf is the unroller's mask of the rows that have not ended."""
-        return role_of(leaf.node) == "mask"
 
     # steps that are not drawn
 
@@ -408,11 +408,8 @@ class _Maker:
         drawn."""
         order = sorted(self.boxes, key=_tile_order)
         rows = list(dict.fromkeys(tile.row for tile in order))
-        if self.view == "cells":  # from the bottom up
-            into_cells = {link.source for link in self.links.values() if link.target.kind == "cell"}
-            for tile, boxes in self.boxes.items():
-                if tile.row.timed:
-                    boxes.sort(key=lambda box: _height(box, box in into_cells))
+        if self.view == "cells":
+            self.sort_columns()
         made: dict[_Box, Box] = {}
         tiles: dict[Tile, tuple[Box, ...]] = {}
         for tile in order:
@@ -430,6 +427,13 @@ class _Maker:
             self.graph, self.view, self.rolled, tiles, links, frozenset(outputs), self.reading.memories,
             counted, tuple(words),
         )  # fmt: skip
+
+    def sort_columns(self) -> None:
+        """Put the boxes of each step in their order from the bottom up."""
+        into_cells = {link.source for link in self.links.values() if link.target.kind == "cell"}
+        for tile, boxes in self.boxes.items():
+            if tile.row.timed:
+                boxes.sort(key=lambda box: _height(box, box in into_cells))
 
     def counted(self, tiles: dict[Tile, tuple[Box, ...]]) -> dict[str, frozenset[Tensor]]:
         """The nodes that are in no box, by the reason why."""
@@ -471,13 +475,17 @@ class _Maker:
         stepwise = dict.fromkeys(value.op for value in parts)
         if stepwise:
             yield f"one operation for all steps, drawn step by step: {', '.join(stepwise)}"
-        folded = Counter(op_name(node) for node in self.graph.nodes if node in counted["folded"])
-        folded.pop("", None)
-        if folded:
-            yield f"folded: {', '.join(f'{n} {op}' for op, n in folded.items())}"
+        yield from self.folded(counted["folded"])
         if self.unrecorded:
             made = ", ".join(self.unrecorded)
             yield f"not recorded, since it needs no gradient: what makes {made}"
+
+    def folded(self, nodes: frozenset[Tensor]) -> Iterable[str]:
+        """Which operations only rearrange, and how many."""
+        found = Counter(op_name(node) for node in self.graph.nodes if node in nodes)
+        found.pop("", None)
+        if found:
+            yield f"folded: {', '.join(f'{n} {op}' for op, n in found.items())}"
 
 
 def _merged(boxes: Iterable[Box]) -> Iterable[str]:

@@ -146,13 +146,17 @@ class _Meter:
             found = [self.parts[part] for part in told(box) if part in self.parts]
             if found:
                 self.of[box] = math.hypot(*found)
+        self.add_loops()
+        parameters = {x: norm([total]) for x, total in self.totals.items()}
+        scale = scale_of(self.picture, self.of)
+        return Norms(self.of, self.parts, parameters, self.entries, scale)
+
+    def add_loops(self) -> None:
+        """A line back into a delay has the gradient that comes out of the delay."""
         for link in self.picture.links:
             if link.target.kind == "delay" and not link.ends:
                 onward = [other for other in self.picture.links if other.source is link.target]
                 self.of[link] = max([self.of.get(other, 0.0) for other in onward], default=0.0)
-        parameters = {x: norm([total]) for x, total in self.totals.items()}
-        scale = scale_of(self.picture, self.of)
-        return Norms(self.of, self.parts, parameters, self.entries, scale)
 
 
 def told(box: Box) -> list[Part]:

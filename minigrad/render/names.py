@@ -42,11 +42,8 @@ class Names:
         self.losses = {y: name for name, y in naming.unique(called).items()}
 
     def shown(self, name: str) -> str:
-        """A name as the reader wants to see it; h_init follows h."""
-        begun = name.removesuffix("_init")
-        if begun != name and begun in self.labels and name not in self.labels:
-            return f"{self.labels[begun]}_init"
-        return self.labels.get(name, name)
+        """A name as the reader wants to see it."""
+        return typeset.renamed(name, self.labels)
 
     def indexed(self, name: str, value: Value) -> str:
         """A name as the reader wants to see it, with the step of a value as a subscript."""

@@ -170,11 +170,6 @@ def shown_steps(reading: Reading, view: str, steps: str) -> tuple[Callable[[Valu
     if of_axis and not any(kept.values()):
         longest = max(map(len, of_axis.values()))
         raise ValueError(f"steps: {steps!r} chooses none of the {longest} steps")
-    words = []
-    for name, axis in reading.graph.axes.items():
-        hidden = len(of_axis.get(axis, ())) - len(kept.get(axis, ()))
-        if hidden:
-            words.append(f"{hidden} of {len(of_axis[axis])} steps of {name}")
     any_axis = set().union(*kept.values())
 
     def shown(value: Value) -> bool:
@@ -183,7 +178,17 @@ def shown_steps(reading: Reading, view: str, steps: str) -> tuple[Callable[[Valu
         axis, t = value.time[0]
         return t in (any_axis if axis is None else kept[axis])
 
-    return shown, f"not drawn: {', '.join(words)}" if words else ""
+    return shown, _left_out(reading, of_axis, kept)
+
+
+def _left_out(reading: Reading, of_axis: dict[Any, list[int]], kept: dict[Any, set[int]]) -> str:
+    """In words, how many steps of each axis are not drawn."""
+    words = []
+    for name, axis in reading.graph.axes.items():
+        hidden = len(of_axis.get(axis, ())) - len(kept.get(axis, ()))
+        if hidden:
+            words.append(f"{hidden} of {len(of_axis[axis])} steps of {name}")
+    return f"not drawn: {', '.join(words)}" if words else ""
 
 
 def _chosen(reading: Reading, view: str, longest: int) -> str:
@@ -220,14 +225,7 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
                 entered.add(here)
             elif not here and there:
                 leaves.add(there)
-    together = _common_step(of_axis, holds, entered, leaves)
-    if together is not None:
-        chosen = dict.fromkeys(of_axis, together)
-    else:
-        chosen = {}
-        for axis, ts in of_axis.items():
-            ranks = {t: _rank(((axis, t),), holds, entered, leaves) for t in ts}
-            chosen[axis] = max(ts, key=ranks.__getitem__)
+    chosen = _chosen_steps(of_axis, holds, entered, leaves)
     differ = [
         f"t = {chosen[axis] + first} of {name}"
         for name, axis in reading.graph.axes.items()
@@ -242,6 +240,20 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
         return t == (loose if axis is None else chosen[axis])
 
     return shown, f"steps differ, drawn is {', '.join(differ)}" if differ else ""
+
+
+def _chosen_steps(
+    of_axis: dict[Any, list[int]], holds: Counter[Any], entered: set[Any], leaves: set[Any]
+) -> dict[Any, int]:
+    """The step of each axis that stands for all: the same one, if there is one that all have."""
+    together = _common_step(of_axis, holds, entered, leaves)
+    if together is not None:
+        return dict.fromkeys(of_axis, together)
+    chosen = {}
+    for axis, ts in of_axis.items():
+        ranks = {t: _rank(((axis, t),), holds, entered, leaves) for t in ts}
+        chosen[axis] = max(ts, key=ranks.__getitem__)
+    return chosen
 
 
 def _rank(step: Any, holds: Counter[Any], entered: set[Any], leaves: set[Any]) -> tuple[Any, ...]:

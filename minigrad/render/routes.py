@@ -81,8 +81,7 @@ class Routes:
         """Take the lines beside columns, and in gaps, that a link needs; links of one value share
         theirs."""
         grid, value = self.grid, (link.source, link.state)
-        straight_up = kind == "bar" and (link.source in grid.bars or grid.rises(link))
-        if kind in ("bar", "delay", "arc", "wrap", "far") and not straight_up:
+        if kind in ("delay", "arc", "wrap", "far") or (kind == "bar" and self.leaves_aside(link)):
             self.number[link] = grid.riser(grid.exit(link), value)
         if kind == "wrap" or (kind == "near" and link.source in grid.bars):
             self.entry[link] = grid.riser(grid.side(link.target.tile, False), value)
@@ -96,6 +95,10 @@ class Routes:
             self.take((self.lines(link)[0], -1), value)
         if kind == "bar" and grid.per_row:
             self.take((self.lines_of_bar(link), -1), link.target)
+
+    def leaves_aside(self, link: Link) -> bool:
+        """Whether a link to a bar leaves its tile at the side, and not from the top."""
+        return link.source not in self.grid.bars and not self.grid.rises(link)
 
     def lines_of_bar(self, link: Link) -> int:
         """The line that a link into a bar begins in."""

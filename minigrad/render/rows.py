@@ -173,12 +173,10 @@ class _Rows:
         """The row of a key."""
         backward = "backward" in key
         axis = key[0] if isinstance(key[0], Axis) else None
-        timeline = self.graph.timeline
         name = self.graph.axis_name(axis) if axis is not None else ""
         if axis is not None and len(self.layers.get(axis, ())) > 1:
             name = key[1]
-        runs = [timeline.steps_of(one) for one in ([axis] if axis else timeline.axes)]
-        steps = max(runs, key=len, default=[])
+        steps = self.steps_of(axis)
         reverse = axis is not None and len(steps) > 1 and steps == sorted(steps)[::-1]
         timed = key[0] not in ("between", "all")
         around = [one for one in key[2:] if isinstance(one, tuple)]
@@ -188,6 +186,12 @@ class _Rows:
             name, level, timed, reverse is not backward, backward, len(steps) or 1,
             axes[len(step) :], step,
         )  # fmt: skip
+
+    def steps_of(self, axis: Axis | None) -> list[int]:
+        """The steps of an axis; of what has none, those of the longest one."""
+        timeline = self.graph.timeline
+        runs = [timeline.steps_of(one) for one in ([axis] if axis else timeline.axes)]
+        return max(runs, key=len, default=[])
 
 
 def _layers(reading: Reading) -> dict[Axis, list[str]]:

@@ -37,16 +37,22 @@ class Texts:
         rows = {box.tile.row for box in self.cells}
         self.several = len({row.name for row in rows if not row.backward}) > 1
         timed = bool(picture.graph.axes)
-        self.has_taps = timed and not wrapped and len(rows) == 1 and picture.view == "cells"
-        self.has_taps &= len({box.tile for box in self.cells}) == len(self.cells)
+        self.has_taps = timed and not wrapped and self.may_have_taps()
         self.framed = picture.view != "cells" and (timed or len(picture.tiles) > 1)
         self.several_axes = len({tile.row.name for tile in picture.tiles if tile.row.name}) > 1
         self.masks = {box: mask for box in picture.boxes if (mask := _mask(box))}
         self.labels = {box: self.label(box) for box in picture.boxes}
 
+    def may_have_taps(self) -> bool:
+        """Whether a tap goes from the bar of parameters into each cell: one cell a step, one
+        row."""
+        tiles = {box.tile for box in self.cells}
+        one_row = len({tile.row for tile in tiles}) == 1
+        return one_row and len(tiles) == len(self.cells) and self.picture.view == "cells"
+
     def name(self, name: str) -> str:
         """A name as the reader wants to see it."""
-        return self.names.get(name, name)
+        return typeset.renamed(name, self.names)
 
     # boxes
 

@@ -7,6 +7,7 @@ below is left as it is, since h_2 is another h and not the one of step 2.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from html import escape
 from typing import NamedTuple
@@ -42,6 +43,18 @@ def pieces(line: str) -> tuple[Piece, ...]:
         end = match.end()
     found.append(Piece(line[end:], False))
     return tuple(piece for piece in found if piece.text)
+
+
+def renamed(name: str, labels: Mapping[str, str]) -> str:
+    """A name as the reader wants to see it; h_init follows h.
+
+    >>> renamed("h_init", {"h": "H"})
+    'H_init'
+    """
+    stem = name.removesuffix("_init")
+    if name not in labels and stem in labels:
+        return f"{labels[stem]}_init"
+    return labels.get(name, name)
 
 
 def indexed(name: str, index: str) -> str:
