@@ -50,7 +50,7 @@ def in_numpy(name: str) -> str:
             given = inspect.signature(function).parameters.values()
             needed = [x.name for x in given if x.default is x.empty and x.kind not in ANY_NUMBER]
             return f"; write {path}.{name}({', '.join(needed) if len(needed) > 1 else 't'})"
-    return f"; write {ELSEWHERE[name]}" if name in ELSEWHERE else ""
+    return f"; write {ELSEWHERE.get(name, f'np.{name}, which a later NumPy has')}"
 
 
 def explained(value: Any) -> Any:
