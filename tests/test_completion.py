@@ -52,7 +52,7 @@ def test_what_is_not_among_its_names_is_not_there_and_says_what_to_write() -> No
 def test_a_function_of_a_later_numpy_is_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(np, "matvec", raising=False)
     with pytest.raises(AttributeError, match="write np.matvec, which a later NumPy has"):
-        mg.matvec  # type: ignore[attr-defined]  # noqa: B018
+        mg.matvec  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
