@@ -75,6 +75,7 @@ WORDS = {
     "none": ("no gradient flows here", "không có gradient đi qua"),
     "zero": ("exactly zero", "đúng bằng không"),
     "number": ("a number", "một số"),
+    "more": ("… and {n} more", "… và {n} mục nữa"),
     "mean": ("mean", "trung bình"),
     "range": ("range", "khoảng"),
     "beyond": ("beyond what the page holds", "vượt quá phạm vi của trang"),

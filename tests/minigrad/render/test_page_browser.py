@@ -132,6 +132,7 @@ def test_the_strip_is_clicked_and_dragged(browser: Any, tmp_path: Path) -> None:
         page.tab.mouse.move(left + width * 25.5 / 40, box["y"] + 30)
         page.tab.mouse.up()
         assert "t = 25 " in page.text("#status")
+        page.tab.wait_for_timeout(300)
         assert page.look("location.hash") == "#at=25"
         labels = page.tab.locator("g.box[aria-current]").all()
         assert len(labels) == 1
@@ -259,6 +260,7 @@ def test_sliders_show_the_graph_of_each_setting(browser: Any, tmp_path: Path) ->
                 (state,) = graph.states
                 expected = norm(mg.grad(graph.outputs[0], [state.nodes[(2,)]])[0])
                 assert dict(told(page))["h2"] == pytest.approx(expected, rel=2e-3)
+                page.tab.wait_for_timeout(300)
                 assert page.look("location.hash") == f"#at=2&gain={gain:g}&scale={scale:g}"
                 assert page.look("stages.map((stage) => stage.stop.t)") == [2, 2]
     with opened(browser, path, at="#at=1&gain=3") as page:
@@ -355,6 +357,20 @@ def test_a_debugger_draws_a_page_that_opens_where_it_stands(browser: Any, tmp_pa
     subprocess.run(words, input=typed, text=True, capture_output=True, timeout=120)
     with opened(browser, path) as page:
         assert "t = 3 " in page.text("#status")
+
+
+def test_of_what_goes_to_many_some_are_listed(browser: Any, tmp_path: Path) -> None:
+    w, total = mg.tensor(0.5, requires_grad=True, name="w"), []
+    for t in range(100):
+        with mg.time_step(t):
+            total.append(np.tanh(w * t))
+    with opened(browser, mg.Graph(np.stack(total).sum()).render(tmp_path / "x.html")) as page:
+        lists = []
+        for _ in range(3):
+            lists += page.tab.locator("#hands").all_inner_texts()
+            page.press("ArrowRight")
+        longest = max(lists, key=len)
+        assert longest.endswith("… and 60 more")
 
 
 def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
