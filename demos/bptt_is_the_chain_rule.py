@@ -107,7 +107,7 @@ def main(args) -> cli.Table:
     return found
 
 
-STEPS = {"type": cli.positive, "default": 40, "metavar": "T", "help": "steps"}
+STEPS = {"type": cli.length, "default": 40, "metavar": "T", "help": "steps"}
 OPTIONS = (("-T", STEPS),)
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from minigrad.render import frames
 
 DATA = Path(__file__).parent / "data"
 BLOCKS = " ▁▂▃▄▅▆▇█"
+LONGEST = 2000  # steps of a demo
 
 
 class UsageError(Exception):
@@ -136,6 +137,15 @@ def updates(usual: Any) -> tuple[str, dict[str, Any]]:
     """The option --updates N."""
     about = {"metavar": "N", "help": "steps of training", "usual": usual}
     return "--updates", {"type": positive, **about}
+
+
+def length(text: str) -> int:
+    """An option's value that has to be a number of steps which a demo can walk."""
+    steps = positive(text)
+    if steps > LONGEST:
+        problem = "more than {} steps take minutes here, found {!r}"
+        raise argparse.ArgumentTypeError(say(problem, LONGEST, text))
+    return steps
 
 
 def scale(text: str) -> float:

@@ -138,7 +138,7 @@ def main(args) -> cli.Table:
 
 
 INTERACTIVE = {"action": "store_true", "help": "type the commands yourself"}
-STEPS = {"type": cli.positive, "metavar": "T", "help": "steps", "usual": 30}
+STEPS = {"type": cli.length, "metavar": "T", "help": "steps", "usual": 30}
 OPTIONS = (("-T", STEPS), ("--interactive", INTERACTIVE))
 
 if __name__ == "__main__":

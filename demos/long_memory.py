@@ -183,7 +183,7 @@ def main(args) -> cli.Table:
 
 
 TASK = {"choices": ["adding", "copying", "digits"], "default": "adding", "help": "which task"}
-STEPS_OF = {"type": cli.positive, "nargs": "+", "metavar": "T", "help": "numbers of steps to try"}
+STEPS_OF = {"type": cli.length, "nargs": "+", "metavar": "T", "help": "numbers of steps to try"}
 CELL = {"metavar": "module:Class", "help": "a cell of yours, made as Class(D, H)"}
 OPTIONS = (
     ("--task", TASK),

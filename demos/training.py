@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 import minigrad as mg
 import nn
 from demos import cli
@@ -40,6 +42,9 @@ def follow(
         optimizer.param_groups[0]["lr"] = lr * (1 - 0.9 * k / updates)
         optimizer.zero_grad()
         losses.append(float(step()))
+        if not np.isfinite(losses[-1]):
+            problem = "{}: the loss is not finite after {} updates; take smaller inputs"
+            raise cli.UsageError(cli.say(problem, what, k))
         mg.clip_grad_norm_(net, max_norm)
         optimizer.step()
     return losses

@@ -63,7 +63,7 @@ def main(args) -> cli.Table:
     return table
 
 
-OPTIONS = (("-T", {"type": cli.positive, "metavar": "T", "help": "steps", "usual": 64}),)
+OPTIONS = (("-T", {"type": cli.length, "metavar": "T", "help": "steps", "usual": 64}),)
 
 if __name__ == "__main__":
     cli.run(main, "truncation", __doc__, OPTIONS)

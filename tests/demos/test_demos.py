@@ -19,6 +19,7 @@ from demos.language_model import NGrams
 from demos.medians import median, tables
 from demos.speech import BLANK, ctc_loss, distance, laid_out
 from demos.tasks import TASKS, digits
+from demos.training import descend
 from demos.vietnamese import DOCUMENTATION, TEXTS
 from tests import figures
 from tests.demos import spoken
@@ -118,7 +119,7 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
         (["demos.stock_price", "--target", "luck"], "invalid choice"),
         (["demos.custom_cells", "nothing"], "there is no cell 'nothing'; there are: minimal_gated"),
         (["demos.vanishing_and_exploding", "-T", "1"], "at least 2 steps are needed"),
-        (["demos.vanishing_and_exploding", "-T", "9999"], "more than 2000 steps take minutes"),
+        (["demos.vanishing_and_exploding", "-T", "9999"], "more than 2000 steps take minutes here"),
         (["demos.vanishing_and_exploding", "--scale", "1e400"], "a number other than 0, finite"),
         (["demos.vanishing_and_exploding", "--scale", "nan"], "a number other than 0, finite"),
         (["demos.vanishing_and_exploding", "--gain", "0"], "found '0'"),
@@ -310,6 +311,16 @@ def test_a_demo_speaks_vietnamese(tmp_path):
     assert "đồng xu của ba bước trước" in done.stdout
     assert "không phải là kết quả" in done.stdout
     assert not {"the", "of", "same", "right", "guessing"} & set(done.stdout.split())
+
+
+def test_a_training_that_leaves_the_range_is_told_with_its_update():
+    net, losses = nn.Linear(1, 1), iter([1.0, 1.0, np.inf])
+
+    def loss():
+        return (net(np.ones((1, 1), np.float32)) * next(losses)).sum()
+
+    with pytest.raises(cli.UsageError, match="loss is not finite after 2 updates"):
+        descend(net, loss, 5, 0.1, "")
 
 
 @pytest.mark.parametrize("values", [[1.0, np.inf, 2.0, np.nan], [[1.0, 2.0], [3.0, np.inf]]])
