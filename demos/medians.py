@@ -12,6 +12,7 @@ import io
 import statistics
 import sys
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,17 @@ def tables(name: str, seed: int, words: tuple[str, ...] = ()) -> list[cli.Table]
 
 
 def median(runs: list[cli.Table]) -> cli.Table:
-    """Of tables that differ in their values only: of numbers the median, of words all there are."""
+    """Of tables that differ in their values only: of numbers the median, of words the commonest."""
     rows = zip(*(table.rows for table in runs), strict=True)
     return runs[0]._replace(rows=[tuple(map(_middle, zip(*same, strict=True))) for same in rows])
 
 
 def _middle(values: tuple[Any, ...]) -> Any:
-    if all(isinstance(value, int | float) for value in values):
-        return statistics.median(values)
-    return " / ".join(dict.fromkeys(value for value in values if value is not None)) or None
+    known = [value for value in values if value is not None]
+    if all(isinstance(value, int | float) for value in known):
+        return statistics.median(known) if known else None
+    word, count = Counter(known).most_common(1)[0]
+    return word if count == len(values) else f"{word} ({count} of {len(values)})"
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ or keep their state.  The backward pass of each is walked once, and what every s
 once more with its gradients clipped at every boundary between steps.
 
 Then an RNN, an LSTM and a GRU are trained to say at the end what sign the first number had, and
-measured again: which of them has learnt to keep a gradient?
+measured again: which of them has learnt to keep a gradient?  In so short a training only the LSTM
+has begun to, three answers of four right; over ten steps all three do.
 
 sliders.html is a page in which one plays the passes of an RNN and of an LSTM side by side, with
 sliders for the gain, the scale of the inputs and the forget bias.

@@ -251,13 +251,13 @@ def test_tables_and_curves_of_text():
     assert cli.curve([2, 2]) == "▁▁"
 
 
-def test_medians_are_taken_of_numbers_and_words_are_listed():
+def test_medians_are_taken_of_numbers_and_of_words_the_commonest():
     def table(mse, percent, word):
         rows = [("RNN", mse, percent, word), ("guessing", 0.5, None, None)]
         return cli.Table("of three", {"MSE": "{:.3f}", "%": "{:+.1f}", "": ""}, rows)
 
     found = median([table(0.11, 3.0, "a"), table(0.13, -1.0, "b"), table(0.115, -2.5, "a")])
-    assert found.rows == [("RNN", 0.115, -1.0, "a / b"), ("guessing", 0.5, None, None)]
+    assert found.rows == [("RNN", 0.115, -1.0, "a (2 of 3)"), ("guessing", 0.5, None, None)]
 
 
 @pytest.mark.slow
