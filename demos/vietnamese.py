@@ -40,8 +40,8 @@ Ai chỉ thấy chữ "rất" thì không biết từ gì sẽ đến: "đẹp",
 thì biết.  Một Vanilla RNN đọc từng từ của 440 câu tiếng Việt viết riêng cho dự án này.""",
     "language_model": """RNN sâu: chữ cái nào đến tiếp theo trong Shakespeare?
 
-Hai LSTM xếp chồng được so với một LSTM có số tham số tương đương và với các n-gram.  Trong một phút
-huấn luyện, chiều sâu không mang lại gì: điều đó được nói thẳng.""",
+Hai LSTM xếp chồng được so với một LSTM có số tham số tương đương và với các n-gram.  Lúc đầu huấn
+luyện, chiều sâu chưa mang lại gì: điều đó được nói thẳng.""",
     "vanishing_and_exploding": """Biến mất và nổ gradient: gradient ra sao trên đường lùi qua thời gian.
 
 Mỗi bước lùi nhân gradient với W_hh và với φ′.  Các ô để nguyên như khi được tạo: Vanilla RNN với độ
