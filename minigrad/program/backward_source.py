@@ -74,6 +74,7 @@ class _Names:
     def __init__(self, graph: Graph) -> None:
         self.of: dict[Tensor, str | At] = {}
         self.taken = {"np", "t", *dir(builtins), *keyword.kwlist}
+        self.numbers: dict[str, int] = {}  # the next one to try behind a name
         self.axes = {axis: name for name, axis in graph.axes.items()}
         label_of = functools.partial(naming.name_of, graph, roles=False)
         labels = {node: _identifier(node, label_of(node)) for node in graph.nodes}
@@ -98,8 +99,13 @@ class _Names:
 
     def unused(self, *wished: str) -> str:
         """The first of these names that is free, or the first of all with a number; it is taken then."""
-        numbered = (f"{wished[0]}_v{k}" for k in itertools.count(2))
-        name = next(filter(self._is_free, itertools.chain(wished, numbered)))
+        first = wished[0]
+        numbers = itertools.count(self.numbers.get(first, 2))
+        numbered = ((f"{first}_v{k}", k) for k in numbers)
+        candidates = itertools.chain([(name, 1) for name in wished], numbered)
+        name, number = next(one for one in candidates if self._is_free(one[0]))
+        if number > 1:
+            self.numbers[first] = number + 1
         self.taken |= {name, f"d{name}"}
         return name
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from minigrad.naming import _OPERATORS
 from minigrad.primitive import Primitive
+from minigrad.tensor import Tensor
 
 HOLE = "_hole_"  # what the variables of a pattern begin with; no name of a program does
 
@@ -215,6 +216,8 @@ class _Closed(ast.NodeTransformer):
         found = found.forward if isinstance(found, Primitive) else found
         if inspect.ismodule(found):
             return node
+        if found is Tensor:  # nothing in the program is one: isinstance(x, ()) is never true
+            return ast.Tuple([], ast.Load())
         home = getattr(found, "__module__", "numpy").split(".")[0]
         own = home not in ("numpy", *sys.stdlib_module_names)
         copied = own and (inspect.isfunction(found) or inspect.isclass(found))
@@ -260,11 +263,13 @@ def _number(value: int | float) -> ast.expr:
 def _plain(value: Any) -> Any:
     """The Python number of a NumPy number, with no more digits than it needs."""
     found = value.item()
+    if isinstance(found, np.generic):  # longdouble has no Python number
+        return float(found)
     return float(str(value)) if isinstance(found, float) and value.dtype.itemsize < 8 else found
 
 
 def _array(value: Any) -> ast.expr:
-    dtype = parsed(f"np.{value.dtype}")
+    dtype = parsed(f"np.{value.dtype.type.__name__}")
     if value.size != 1 and len(np.unique(value)) < 2:
         entry = _plain(value.flat[0]) if value.size else 0
         return _call("np.full", [literal(value.shape), literal(entry), dtype])
