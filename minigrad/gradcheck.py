@@ -23,17 +23,24 @@ from minigrad.watch import watch
 
 DIRECTIONS = 3  # random directions that are compared in each input
 ENTRIES = 1000  # entries of the worst input that are compared after a failure, to name one
+ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of a sum, relative to the sum of the sizes
 
 
 class GradcheckError(AssertionError):
-    """A gradient differs from the central difference, or two calls of the function differ."""
+    """A gradient differs from the central difference, or two calls of the function differ.
+
+    worst: the entry with the greatest error, if a gradient differs.
+    """
+
+    worst: Entry | None = None
 
 
 class Entry(NamedTuple):
     """One derivative that was compared.
 
     name: of which input.  at: the index of the entry, or None for a random direction.  t: the time
-    step in which the input was used, where it is known.
+    step in which the input was used, where it is known.  doubt: by how much the central difference
+    may be wrong itself: rounding, and what twice the step would change; 0 where nobody had to ask.
     """
 
     name: str
@@ -41,12 +48,21 @@ class Entry(NamedTuple):
     t: int | None
     analytic: float
     numeric: float
+    doubt: float = 0.0
 
     @property
     def error(self) -> float:
-        """The difference of the two numbers, relative where the derivative is greater than 1."""
-        difference = abs(self.analytic - self.numeric) / max(1.0, abs(self.numeric))
-        return difference if np.isfinite(difference) else np.inf
+        """The difference of the two numbers, relative to the larger one."""
+        if self.analytic == self.numeric:
+            return 0.0
+        largest = max(abs(self.analytic), abs(self.numeric))
+        error = abs(self.analytic - self.numeric) / largest
+        return error if np.isfinite(error) and np.isfinite(largest) else np.inf
+
+    @property
+    def flat(self) -> bool:
+        """Whether a difference shows nothing here: it is smaller than the doubt."""
+        return abs(self.analytic - self.numeric) <= self.doubt < np.inf
 
     def __str__(self) -> str:
         where = self.name
@@ -59,13 +75,26 @@ class Entry(NamedTuple):
 
 
 class Report(NamedTuple):
-    """The result of a check: the entry with the greatest error, and how many were compared."""
+    """The result of a check.
+
+    worst: of the derivatives that agree, the one with the greatest error.  checked: how many agree.
+    flat: those of which a difference can tell nothing, because rounding hides them.  A report that
+    could tell nothing at all is false.
+    """
 
     worst: Entry
     checked: int
+    flat: tuple[Entry, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.checked > 0 or not self.flat
 
     def __str__(self) -> str:
-        return f"{self.checked} derivatives agree, worst {self.worst}"
+        text = f"{self.checked} derivatives agree, worst {self.worst}"
+        if self.flat:
+            one = str(self.flat[0]).partition(" at ")[2]
+            text += f"; {len(self.flat)} too flat here to tell, such as {one}"
+        return text
 
 
 def gradcheck(
@@ -80,13 +109,17 @@ def gradcheck(
 ) -> Report:
     """Check the gradients of fn(*inputs) against  (f(x + εv) − f(x − εv)) / 2ε  in float64.
 
+    The error is relative: a factor of 1.001 is found in a derivative of 10⁻⁹ as in one of 10⁹, as
+    long as rounding does not hide it.  Where it does, the report says so (`report.flat`).
+
     inputs: one argument or a tuple of arguments; each may be an array, a tensor, or a nested tuple,
     list or dict.  Every floating array is checked, as a float64 copy.  If fn has no parameters, it
     uses the given tensors by itself, such as the parameters of a module in
     `gradcheck(lambda: loss(net(x)), net)`; they hold float64 copies while the check runs.
     full: compare every entry.  Otherwise random directions are compared and, after a failure, the
     entries of the worst input, so that the error names one.
-    sample: compare only so many of the inputs, drawn with the seed.
+    sample: compare only so many of the inputs, drawn with the seed.  eps: the step, relative to the
+    size of an element, or where that is less than 1, also as it is.
     Raises GradcheckError with the worst entry (input, index, time step, analytic, numeric) if its
     error is above the tolerance, or if two calls of fn give different numbers.
 
@@ -108,25 +141,49 @@ def gradcheck(
                 if dx is not None:
                     grads[name] = dx.data
 
+        rounding = ROUNDING * _size(call(fn, arguments)) / eps
+
         def value() -> float:
             return _evaluated(fn, arguments).item()
 
+        def compared_along(v: Any, name: str, at: Any, size: Any) -> Entry:
+            x, d = leaves[name], v * size
+            length = float(np.linalg.norm(d)) or 1.0
+            analytic, slope = float(np.sum(grads[name] * d)), _slope(x, eps * d, value) / eps
+            found = Entry(name, at, x.t, analytic / length, slope / length)
+            if found.error <= tolerance or not np.isfinite(found.error):
+                return found
+            change = abs(_slope(x, 2 * eps * d, value) / (2 * eps) - slope)
+            return found._replace(doubt=(rounding + 2 * change) / length)
+
         def entry(name: str, at: Any, v: Any) -> Entry:
-            slope = _slope(leaves[name], eps * v, value) / eps
-            return Entry(name, at, leaves[name].t, float(np.sum(grads[name] * v)), slope)
+            """As compared with the step that leaves the least doubt."""
+            best = None
+            for size in _sizes(leaves[name]._array):
+                found = compared_along(v, name, at, size)
+                if found.error <= tolerance:
+                    return found
+                if best is None or found.doubt < best.doubt:
+                    best = found
+            assert best is not None
+            return best
 
         chosen = _drawn(leaves, sample, seed)
         compared = [entry(*direction) for direction in _directions(chosen, None if full else seed)]
+        flat = tuple([e for e in compared if e.error > tolerance and e.flat])
+        compared = [e for e in compared if e not in flat]
         worst = _worst(compared)
         if worst.error > tolerance and not full:  # compare every entry, to name the wrong one
             entries = itertools.islice(_directions({worst.name: leaves[worst.name]}, None), ENTRIES)
-            single = _worst([entry(*direction) for direction in entries])
+            single = _worst([e for e in itertools.starmap(entry, entries) if not e.flat])
             if single.error > tolerance:
                 worst = single
         worst = _with_time_step(worst, Graph(loss), leaves, eps)
     if worst.error > tolerance:
-        raise GradcheckError(f"gradients disagree with central differences, worst {worst}")
-    return Report(worst, len(compared))
+        error = GradcheckError(f"gradients disagree with central differences, worst {worst}")
+        error.worst = worst
+        raise error
+    return Report(worst, len(compared), flat)
 
 
 def gradgradcheck(fn: Function, inputs: Any, **options: Any) -> Report:
@@ -157,6 +214,22 @@ def _evaluated(fn: Function, arguments: Any) -> Tensor:
     """The number that is checked.  Derivatives that fn takes itself have a history."""
     with recorded(enabled=True, building=True):
         return _projected(call(fn, arguments))
+
+
+def _size(outputs: Any) -> float:
+    """Σ |w · y| over all outputs: what rounding is relative to."""
+    rng = np.random.default_rng(2)
+    terms = [y._array * rng.standard_normal(y.shape) for y in real_leaves(outputs)]
+    return float(sum(np.sum(np.abs(term)) for term in terms))
+
+
+def _sizes(x: Array) -> Iterator[Array]:
+    """Of what size a step in each element may be: at least 1; then like the element."""
+    sizes = np.abs(x)
+    yield np.maximum(sizes, 1.0)
+    if np.any((sizes > 0) & (sizes < 1)):
+        typical = float(np.median(sizes[sizes > 0]))
+        yield np.where(sizes > 0, sizes, typical)
 
 
 def _projected(outputs: Any) -> Tensor:
@@ -249,11 +322,11 @@ def _with_time_step(entry: Entry, graph: Graph, leaves: dict[str, Tensor], eps: 
     if len({*times.values()}) < 2:
         return entry
     change = np.zeros(x.shape)
-    change[entry.at] = eps
+    change[entry.at] = eps * max(1.0, abs(float(x._array[entry.at])))
     analytic = dict(watch(graph, times))
     for time in times.values():
-        numeric = (_replay(graph, x, change, time) - _replay(graph, x, -change, time)) / (2 * eps)
-        errors[time] = abs(float(analytic.get(time, change * 0)[entry.at]) - numeric)
+        numeric = (_replay(graph, x, change, time) - _replay(graph, x, -change, time)) / 2
+        errors[time] = abs(float(np.sum(analytic.get(time, 0 * change) * change)) - numeric)
     worst = max(errors, key=errors.__getitem__)
     return entry._replace(t=worst[0][1])
 

@@ -154,3 +154,57 @@ def test_a_single_number_is_nudged_as_an_array():
         return mg.grad(np.log(x) ** 2, x, create_graph=True)[0]
 
     assert mg.gradgradcheck(slope, np.array(0.7))
+
+
+SCALES = (1e-6, 1.0, 1e6)
+
+
+@pytest.mark.parametrize("of_input", SCALES)
+@pytest.mark.parametrize("of_output", SCALES)
+@pytest.mark.parametrize("full", [False, True])
+def test_the_scale_of_inputs_and_outputs_changes_no_verdict(of_input, of_output, full):
+    def checked(factor):
+        @mg.primitive
+        def wave(x):
+            return of_output * np.sin(x / of_input)
+
+        @wave.gradient
+        def wave_dx(dy, y, x):
+            return factor * dy * of_output / of_input * np.cos(x / of_input)
+
+        return mg.gradcheck(wave, of_input * np.array([0.3, -0.7, 1.1]), full=full)
+
+    assert checked(1.0).checked == 3
+    for factor in (1.001, -1.0):
+        with pytest.raises(mg.GradcheckError):
+            checked(factor)
+
+
+@mg.primitive
+def logistic(x, *, sign):
+    """σ(x), whose rule has the given sign."""
+    return 1 / (1 + np.exp(-x))
+
+
+@logistic.gradient
+def logistic_dx(dy, y, x, sign):
+    return sign * dy * y * (1 - y)
+
+
+def test_a_wrong_sign_is_found_where_the_curve_is_nearly_flat():
+    assert mg.gradcheck(lambda x: logistic(x, sign=1.0), np.array([13.0]))
+    with pytest.raises(mg.GradcheckError) as caught:
+        mg.gradcheck(lambda x: logistic(x, sign=-1.0), np.array([13.0]))
+    assert caught.value.worst.analytic == pytest.approx(-caught.value.worst.numeric, rel=1e-4)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_where_rounding_hides_a_derivative_the_report_says_so(sign):
+    report = mg.gradcheck(lambda x: logistic(x, sign=sign), np.array([30.0]))
+    assert not report
+    assert report.checked == 0
+    assert "too flat here to tell, such as x" in str(report)
+    some = mg.gradcheck(lambda x: logistic(x, sign=1.0), np.array([0.5, 30.0]), full=True)
+    assert some
+    assert [e.at for e in some.flat] == [(1,)]
+    assert "1 too flat here to tell, such as x[1]" in str(some)

@@ -54,7 +54,6 @@ def test_a_good_cell_passes(name):
     assert all(value is before[key] for key, value in cell.state_dict().items())
     assert cell.training
     assert "worst" in repr(report)
-    assert " t = " in report["gradients (float64 copy, T = 4)"] or name in ("learned",)
 
 
 @pytest.mark.parametrize("name", CELLS)
