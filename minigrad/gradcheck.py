@@ -141,7 +141,7 @@ def gradcheck(
                 if dx is not None:
                     grads[name] = dx.data
 
-        rounding = ROUNDING * _size(call(fn, arguments)) / eps
+        rounding = ROUNDING * (_size(call(fn, arguments)) + getattr(fn, "hidden_size", 0.0)) / eps
 
         def value() -> float:
             return _evaluated(fn, arguments).item()
@@ -198,7 +198,10 @@ def gradgradcheck(fn: Function, inputs: Any, **options: Any) -> Report:
     def gradients(*arguments: Any) -> list[Tensor]:
         leaves = [x for x in real_leaves(arguments if arguments else inputs) if x.requires_grad]
         zero = 0.0 * sum(sum_of(x) for x in leaves)  # every leaf gets a gradient, though it be 0
-        total = _projected(fn(*arguments)) + zero
+        outputs = fn(*arguments)
+        largest = max((float(np.max(np.abs(x._array), initial=0)) for x in leaves), default=0)
+        gradients.__dict__["hidden_size"] = _size(outputs) / (largest or 1.0)  # what may cancel
+        total = _projected(outputs) + zero
         return [dx for dx in grad(total, leaves, create_graph=True) if dx is not None]
 
     return gradcheck(gradients, inputs, **options)

@@ -551,7 +551,12 @@ def fuzz(name: str, examples: int, seed: int) -> None:
     strategy, check = CHECKS[name]
 
     @hypothesis.seed(seed)
-    @hypothesis.settings(max_examples=examples, deadline=None, database=None)
+    @hypothesis.settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow],
+    )
     @hypothesis.given(strategy)
     def run(example: Any) -> None:
         mg.set_default_dtype(np.float64)

@@ -6,6 +6,7 @@ The full sizes (20 000 parameters, T = 10 000) are timed in `benchmarks`.
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Callable
 
 import numpy as np
@@ -123,6 +124,8 @@ def test_long_graphs_are_used_under_a_small_recursion_limit(make) -> None:
         list(graph.parameters)
         list(graph.edges)
         assert loss.scope is not None or len(graph.find(scope="s0")) == 0
+        again = pickle.loads(pickle.dumps(graph))
+        assert [node.scope for node in again.nodes] == [node.scope for node in graph.nodes]
         drain(loss)
 
     under_limit(use)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 
 import numpy as np
 import pytest
@@ -38,6 +39,22 @@ def test_numbers_for_a_log_are_numbers():
         losses[2] = x
     assert "write np.stack(list); t.item() where" in str(caught.value.__cause__)
     assert losses.tolist() == [2, 2, 2]
+
+
+def test_what_a_user_sees_of_a_store_says_what_to_write():
+    x = mg.tensor(2.0, requires_grad=True)
+    losses = np.zeros(3)
+
+    def element():
+        losses[0] = x
+
+    for store in (element, lambda: losses.fill(x)):
+        with pytest.raises((ValueError, TypeError)) as caught:
+            store()
+        seen = "".join(traceback.format_exception(caught.value))  # NumPy's own error stands last
+        assert "TypeError" in seen
+        assert "gradient" in seen or "np." in seen
+    assert losses.tolist() == [0, 0, 0]
 
 
 def test_without_source_text_a_store_is_still_known():

@@ -149,3 +149,14 @@ def test_second_derivatives_of_singular_points_are_not_invented():
         with np.errstate(all="ignore"):
             assert not np.isfinite(mg.hessian(function, np.zeros(2)).data).all(), name
             assert mg.hessian(function, np.array([3.0, 4.0])).data.any(), name
+
+
+def test_mixed_derivatives_of_a_power_with_exponent_zero():
+    x = mg.tensor(np.array(0.0), requires_grad=True)
+    y = (x * x + 1) ** (0.3 * x)  # 1 + 0.3 x³ + …
+    for wanted in (0, 0, 1.8):
+        (y,) = mg.grad(y, x, create_graph=True)
+        assert y.item() == pytest.approx(wanted, abs=1e-12)
+    a, b = (mg.tensor(np.array(v), requires_grad=True) for v in (2.0, 0.0))
+    (da,) = mg.grad(a**b, a, create_graph=True)
+    assert mg.grad(da, b)[0].item() == pytest.approx(0.5)  # ∂²aᵇ/∂a∂b = 1/a at b = 0
