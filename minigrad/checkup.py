@@ -27,7 +27,7 @@ from minigrad.tensor import Tensor
 CUTTING = re.compile(
     r"\.detach\(|\.data\b|\.numpy\(|\.item\(|\.tolist\(|no_grad|\bfloat\(|arg(max|min)\("
 )
-QUOTES = ('"', "'")
+TELLING = ('"', "'", "print", "log", "assert")  # lines that only tell something
 
 
 def checkup(
@@ -181,10 +181,12 @@ def _unreached(survey: Survey, groups: list[dict[str, Tensor]]) -> Iterator[Find
                     missing.setdefault(leaf, name)
     if missing:
         names = _summary([*missing.values()], known - set(missing.values()))
-        cuts = list(dict.fromkeys(_cuts(survey)))
         text = f"no gradient reaches {names}"
+        cuts = list(dict.fromkeys(_cuts(survey)))
         if cuts:
             text += f"; cut at {' or '.join(cuts[:3])}"
+        elif guesses := list(dict.fromkeys(_perhaps_cuts(survey))):
+            text += f"; perhaps cut at {' or '.join(guesses[:3])}"
         yield Finding("not reached", text)
 
 
@@ -214,28 +216,28 @@ def _summary(names: list[str], others: set[str]) -> str:
 
 
 def _cuts(survey: Survey) -> Iterator[str]:
-    """Lines of the program that turn a result into a constant, which this graph then uses; else
-    lines beside them that can."""
-    graph, found = survey.graph, False
-    codes: dict[CodeType, None] = {}
-    for leaf in graph.leaves:
+    """Lines of the program that turn a result into a constant, which this graph then uses."""
+    for leaf in survey.graph.leaves:
         if leaf.requires_grad:
             continue
-        users = [edge.target.source for edge in graph.users[leaf][:1]]
-        places = [leaf.source, *users] if leaf._code is not None else users
-        codes |= {place.code: None for place in places if place.code is not None}
+        places = [leaf.source] if leaf._code is not None else []
+        places += [edge.target.source for edge in survey.graph.users[leaf][:1]]
         for source in places:
             if CUTTING.search(source.text):
-                found = True
                 yield f"{source}  {source.text}"
                 break
-    if not found:
-        for node in graph.nodes:
-            codes |= {node._code: None} if node._code is not None else {}
-            if node._scope is not None and node._scope.code is not None:
-                codes[node._scope.code] = None
-        for code in codes:
-            yield from _cutting_lines(code)
+
+
+def _perhaps_cuts(survey: Survey) -> Iterator[str]:
+    """Lines of the functions that made this graph which can turn a result into a constant."""
+    codes: dict[CodeType, None] = {}
+    for node in survey.graph.nodes:
+        if node._code is not None:
+            codes[node._code] = None
+        if node._scope is not None and node._scope.code is not None:
+            codes[node._scope.code] = None
+    for code in codes:
+        yield from _cutting_lines(code)
 
 
 def _cutting_lines(code: CodeType) -> Iterator[str]:
@@ -245,7 +247,8 @@ def _cutting_lines(code: CodeType) -> Iterator[str]:
     last = max((line for *_, line in code.co_lines() if line), default=0)
     for number in range(code.co_firstlineno, last + 1):
         line = linecache.getline(code.co_filename, number)
-        if CUTTING.search(line.partition("#")[0]) and not line.lstrip().startswith(QUOTES):
+        tells = line.lstrip().startswith(TELLING) or ".append(" in line
+        if CUTTING.search(line.partition("#")[0]) and not tells:
             yield f"{code.co_filename.rpartition('/')[2]}:{number}  {line.strip()}"
 
 

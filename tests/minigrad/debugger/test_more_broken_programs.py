@@ -151,7 +151,7 @@ CHECKUPS = {
         ("detached: a constant within the loop, h = h.detach(), goes into t = 5", "h.detach"),
     ),
     "an encoder under no_grad": (
-        NO_GRAD, ("no gradient reaches encoder.*; cut at", "with mg.no_grad()")
+        NO_GRAD, ("no gradient reaches encoder.*; perhaps cut at", "with mg.no_grad()")
     ),
     "a parameter as a Python number": (
         SCALE, ("no gradient reaches scale; cut at", "float(self.scale)")
