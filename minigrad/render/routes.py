@@ -17,6 +17,7 @@ from minigrad.render.picture import Box, Link, Picture, Tag
 from minigrad.render.splines import Path, Point, joined, rounded, straight, swing
 from minigrad.render.texts import Texts
 
+CAPTION = 8.0  # room for the texts over lines that go on in the next line of steps
 LINE = 6.0  # between horizontal lines that share a gap
 SHALLOW, DEEP, SLOPE = (
     16.0,
@@ -113,7 +114,8 @@ class Routes:
         """How much room links need under each level, and between lines (−1)."""
         need = defaultdict[int, float](float)
         for (_, level), lines in ((k, v) for k, v in self.used.items() if k != "edge"):
-            need[level] = max(need[level], 8 + LINE * len(lines))
+            text = CAPTION if level == -1 else 0.0  # of what goes on in the next line
+            need[level] = max(need[level], 8 + text + LINE * len(lines))
         for link, kind in self.kind.items():
             place = self.grid.places.get(link.target.tile)
             if place is None:
@@ -204,7 +206,7 @@ class Routes:
 
     def between_lines(self, line: int, key: Any) -> float:
         """The y of a horizontal line under a line of steps."""
-        return -self.grid.line_height * line - 6 - LINE * self.used[line, -1].get(key, 0)
+        return -self.grid.line_height * line - 6 - CAPTION - LINE * self.used[line, -1].get(key, 0)
 
     def rise(self, link: Link) -> Path:
         """Straight up into the tile above, or with one bend in the gap under it."""
