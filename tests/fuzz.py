@@ -271,13 +271,16 @@ def torch_derivatives(program: Program, order: int) -> list[list[Any]]:
     """The same by PyTorch."""
     xs = [torch.tensor(x, requires_grad=True) for x in numbers(program)]
     total = value_of(Theirs(), program, xs, lambda v: torch.tensor(weights(v.shape)))
-    found = [[total.detach().numpy()]]
+    found = [[total.detach().numpy(force=True)]]
     for _ in range(order):
         grads = [None] * len(xs)
         if total.requires_grad:
             grads = [*torch.autograd.grad(total, xs, create_graph=True, allow_unused=True)]
         found.append(
-            [np.zeros(x.shape) if g is None else g.detach().numpy() for g, x in zip(grads, xs)]
+            [
+                np.zeros(x.shape) if g is None else g.detach().numpy(force=True)
+                for g, x in zip(grads, xs)
+            ]
         )
         total = sum(
             ((g * torch.tensor(weights(g.shape))).sum() for g in grads if g is not None),
@@ -522,7 +525,10 @@ def torch_net(config: Net, net: Any, given: Any) -> tuple[list[Any], list[Any]]:
     outputs = parts(y, state)
     sum((v * torch.tensor(weights(v.shape))).sum() for v in outputs).backward()
     arrays = {k: p.grad.numpy() for k, p in theirs.named_parameters()}
-    return [v.detach().numpy() for v in outputs], [x.grad.numpy(), *their_grads(net, arrays)]
+    return [v.detach().numpy(force=True) for v in outputs], [
+        x.grad.numpy(),
+        *their_grads(net, arrays),
+    ]
 
 
 def their_grads(net: Any, arrays: dict[str, Any]) -> Iterator[Any]:
