@@ -43,10 +43,20 @@ def test_every_use_compiles(use: str) -> None:
     check("LSTM", use)
 
 
+def some_of_the_table() -> list[tuple[str, str]]:
+    """A quarter of cells x uses, each cell in other ones; `python -m tests.compiled` is the whole."""
+    return [
+        (cell, use)
+        for k, cell in enumerate(compiled.CELLS)
+        for n, use in enumerate(compiled.USES)
+        if (k + n) % 4 == 0 or (cell, use) in REFUSED
+    ]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("use", [use for use in compiled.USES if use != "several losses"])
-@pytest.mark.parametrize("cell", compiled.CELLS)
-def test_every_cell_compiles_in_every_use(cell: str, use: str) -> None:
+@pytest.mark.filterwarnings("ignore:.* no gradient reaches")  # of a cell whose states are all cut
+@pytest.mark.parametrize(("cell", "use"), some_of_the_table())
+def test_cells_compile_in_their_uses(cell: str, use: str) -> None:
     check(cell, use)
 
 
