@@ -14,6 +14,7 @@ import minigrad as mg
 import nn
 from demos import custom_cells
 from minigrad.primitive import registry
+from nn.interchange import elementwise, indexing, reductions, shaping  # noqa: F401
 from nn.interchange.model import build
 from nn.interchange.sizes import Merged
 from nn.interchange.table import REASONS, TABLE
@@ -429,7 +430,8 @@ SPECIAL = np.array(
 ELEMENTWISE = [
     name
     for name in PRIMITIVES
-    if BY_NAME[name].elementwise or name in ("sigmoid", "relu", "softplus")
+    if (BY_NAME[name].elementwise and BY_NAME[name].arity < 3)
+    or name in ("sigmoid", "relu", "softplus")
 ]
 
 
