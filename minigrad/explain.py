@@ -60,9 +60,9 @@ def explain(x: Tensor, loss: Tensor | Graph | None = None, huge: float = 1e4) ->
     >>> x = mg.tensor([0.0, 4.0], requires_grad=True, name="x")
     >>> y = np.sqrt(x)
     >>> with np.errstate(divide="ignore"):
-    ...     print(mg.explain(x, y.sum()))
+    ...     print(mg.explain(x, y.sum()))  # doctest: +ELLIPSIS
     the gradient of x is infinite (2 operations from the loss): first so at sqrt
-      y = np.sqrt(x)  (<doctest minigrad.explain.explain[2]>:1):  gradient of norm 1.41 -> infinite
+      y = np.sqrt(x)  (...):  gradient of norm 1.41 -> infinite
       x: 0 to 4
     """
     if loss is None:
