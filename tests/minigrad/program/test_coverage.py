@@ -44,12 +44,12 @@ def test_every_use_compiles(use: str) -> None:
 
 
 def some_of_the_table() -> list[tuple[str, str]]:
-    """A quarter of cells x uses, each cell in other ones; `python -m tests.compiled` is the whole."""
+    """An eighth of cells x uses, each cell in other ones; `python -m tests.compiled` is the whole."""
     return [
         (cell, use)
         for k, cell in enumerate(compiled.CELLS)
         for n, use in enumerate(compiled.USES)
-        if (k + n) % 4 == 0 or (cell, use) in REFUSED
+        if (k + n) % 8 == 0 or (cell, use) in REFUSED
     ]
 
 
