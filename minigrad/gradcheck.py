@@ -24,6 +24,7 @@ from minigrad.watch import watch
 DIRECTIONS = 3  # random directions that are compared in each input
 ENTRIES = 1000  # entries of the worst input that are compared after a failure, to name one
 ROUNDING = 16 * float(np.finfo(np.float64).eps)  # of a sum, relative to the sum of the sizes
+CANCELLING = "_size_of_what_cancels"  # told by `gradgradcheck` to `gradcheck`, on its function
 
 
 class GradcheckError(AssertionError):
@@ -141,7 +142,7 @@ def gradcheck(
                 if dx is not None:
                     grads[name] = dx.data
 
-        rounding = ROUNDING * (_size(call(fn, arguments)) + getattr(fn, "hidden_size", 0.0)) / eps
+        rounding = ROUNDING * (_size(call(fn, arguments)) + getattr(fn, CANCELLING, 0.0)) / eps
 
         def value() -> float:
             return _evaluated(fn, arguments).item()
@@ -200,7 +201,7 @@ def gradgradcheck(fn: Function, inputs: Any, **options: Any) -> Report:
         zero = 0.0 * sum(sum_of(x) for x in leaves)  # every leaf gets a gradient, though it be 0
         outputs = fn(*arguments)
         largest = max((float(np.max(np.abs(x._array), initial=0)) for x in leaves), default=0)
-        gradients.__dict__["hidden_size"] = _size(outputs) / (largest or 1.0)  # what may cancel
+        setattr(gradients, CANCELLING, _size(outputs) / (largest or 1.0))
         total = _projected(outputs) + zero
         return [dx for dx in grad(total, leaves, create_graph=True) if dx is not None]
 

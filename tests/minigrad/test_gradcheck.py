@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -208,3 +210,23 @@ def test_where_rounding_hides_a_derivative_the_report_says_so(sign):
     assert some
     assert [e.at for e in some.flat] == [(1,)]
     assert "1 too flat here to tell, such as x[1]" in str(some)
+
+
+def test_attributes_of_the_function_loosen_nothing() -> None:
+    @mg.primitive
+    def nearly(x: Any) -> Any:
+        """2 x"""
+        return 2 * x
+
+    @nearly.gradient
+    def nearly_dx(dy: Any, y: Any, x: Any) -> Any:
+        return 2.002 * dy
+
+    class Layer:
+        hidden_size = 1e12
+
+        def __call__(self, x: Any) -> Any:
+            return nearly(x)
+
+    with pytest.raises(mg.GradcheckError):
+        mg.gradcheck(Layer(), np.array([1.0, 2.0]))
