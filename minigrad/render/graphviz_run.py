@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,11 @@ sys.stdout.buffer.write(graph.draw(format=sys.argv[1], prog="dot"))
 sys.stdout.flush()
 os._exit(0)
 """
+INDEX = re.compile(
+    rb' y="(?P<y>[-\d.]+)"(?P<before>[^>]*?) baseline-shift="sub"'
+    rb'(?P<after>[^>]*? font-size="(?P<size>[\d.]+)")'
+)
+SHIFT = 0.25  # by how much of its own size an index stands lower
 # Nodes, edges, width, height, and the corners of clusters.
 Places = tuple[dict[str, Point], dict[str, list[Point]], float, float, dict[str, list[Point]]]
 
@@ -48,6 +54,22 @@ class NoGraphvizError(RuntimeError):
 
 def run(text: str, form: str) -> bytes:
     """What dot makes of DOT text in a format."""
+    made = _run(text, form)
+    return _for_browsers(made) if form == "svg" else made
+
+
+def _for_browsers(svg: bytes) -> bytes:
+    """Spaces at the ends of texts are kept, and an index is lowered by its place: of browsers some
+    do not know `baseline-shift`, and some shift further than there is room."""
+
+    def lowered(found: re.Match[bytes]) -> bytes:
+        y = float(found["y"]) + SHIFT * float(found["size"])
+        return b' y="%.2f"%b%b' % (y, found["before"], found["after"])
+
+    return INDEX.sub(lowered, svg).replace(b" xmlns=", b' xml:space="preserve" xmlns=', 1)
+
+
+def _run(text: str, form: str) -> bytes:
     font = fonts.environment() if form in WITH_FONTS else {}
     if shutil.which("dot"):
         return _output(["dot", f"-T{form}"], text, form, font)

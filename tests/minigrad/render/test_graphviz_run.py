@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import pytest
@@ -156,3 +157,13 @@ def test_a_directory_is_no_file(network, tmp_path):
     with pytest.raises(IsADirectoryError, match=r"x\.svg"):
         render.render(network("rnn", 2), tmp_path / "x.svg")
     assert [path.name for path in tmp_path.iterdir()] == ["x.svg"]
+
+
+def test_browsers_show_an_index_below_its_letter_and_keep_spaces(network, tmp_path):
+    path = tmp_path / "picture.svg"
+    render.render(network("rnn", 2), path, view="cells", backward=True)
+    svg = path.read_text(encoding="utf-8")
+    assert "baseline-shift" not in svg
+    assert svg.count('xml:space="preserve"') == 1
+    found = re.search(r' y="([-\d.]+)"[^>]*>[^<]*W</text>\s*<text[^>]* y="([-\d.]+)"', svg)
+    assert 2 < float(found[2]) - float(found[1]) < 4
