@@ -18,7 +18,7 @@ from minigrad.grad_table import GradTable, InputGrads, Sparse, Traced
 from minigrad.graph import Graph
 from minigrad.norms import array_of, short
 from minigrad.scope import recording
-from minigrad.tensor import Array, Tensor, constant
+from minigrad.tensor import Array, Tensor, kept
 
 Tensors = Tensor | Iterable[Tensor]
 new = object.__new__
@@ -223,7 +223,7 @@ def run(
 
 
 def _as_tensor(grad: Any) -> Tensor:
-    return grad if isinstance(grad, Tensor) else constant(grad)
+    return grad if isinstance(grad, Tensor) else kept(grad)
 
 
 def grad(

@@ -24,7 +24,7 @@ from minigrad.graph import Graph
 from minigrad.operators import functions
 from minigrad.ops.reductions import sum as sum_of
 from minigrad.scope import recorded
-from minigrad.tensor import Tensor, constant
+from minigrad.tensor import Tensor, kept
 
 Function = Callable[..., Any]
 
@@ -139,7 +139,7 @@ def _pull(outputs: Any, variables: Any, v: Any = None, create_graph: bool = Fals
         graph = Graph(*[y for y, _ in used], rewired=dict.fromkeys(xs, ()))
         start = [seed for _, seed in used] if len(used) > 1 else used[0][1]
         found = gradients(graph, xs, start, create_graph)
-    return [found[x] if x in found else constant(np.zeros_like(x.data)) for x in xs]
+    return [found[x] if x in found else kept(np.zeros_like(x.data)) for x in xs]
 
 
 def _like(inputs: Any, grads: Iterable[Any]) -> Any:

@@ -26,7 +26,7 @@ import numpy as np
 
 from minigrad.habits import explain
 from minigrad.scope import Recording, in_engine, recording
-from minigrad.tensor import Array, Call, Tensor, constant, place_text, serials
+from minigrad.tensor import Array, Call, Tensor, constant, kept, place_text, serials, unshared
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec, TypeVar
@@ -40,7 +40,7 @@ else:
     P, R = ParamSpec("P"), TypeVar("R")
 
 SCALARS = (int, float, np.generic)
-MAY_HOLD_TENSORS = (Tensor, tuple, list)
+MAY_CHANGE = (Tensor, Array, tuple, list)
 NO_CONSTANTS: dict[str, Any] = {}  # shared by all nodes without constants; nobody writes to it
 new = object.__new__
 
@@ -292,7 +292,8 @@ class Primitive(Generic[R, P]):
         frame: FrameType,
     ) -> tuple[Tensor, ...]:
         """The nodes of a call with several outputs, which share it."""
-        outputs = tuple([np.asarray(part) for part in data])
+        parts = [np.asarray(part) for part in data]
+        outputs = tuple([part if part.base is None else unshared(part) for part in parts])
         made, new_tuple = [], tuple.__new__  # half the time of Call(...)
         for k, part in enumerate(outputs):
             call = new_tuple(Call, (outputs, k))
@@ -307,7 +308,7 @@ class Primitive(Generic[R, P]):
             args, constants = self._bind(args, constants)
         given = {**self.defaults, **constants}
         for name, value in constants.items():
-            if isinstance(value, MAY_HOLD_TENSORS):
+            if isinstance(value, MAY_CHANGE):
                 given[name] = self._constant(name, value)
         return args, given
 
@@ -326,12 +327,14 @@ class Primitive(Generic[R, P]):
         return tuple([given.pop(name) for name in self.inputs]), given
 
     def _constant(self, name: str, value: Any) -> Any:
-        """A constant with arrays in place of tensors.
+        """A constant with copies of its arrays, and arrays in place of tensors.
 
         Constants are not differentiated; a tensor that requires grad here is an error.
         """
         if isinstance(value, tuple | list):
             return type(value)([self._constant(name, part) for part in value])
+        if isinstance(value, Array):
+            return value.copy()  # the user may change it later
         if not isinstance(value, Tensor):
             return value
         if value._requires_grad and self.differentiable:
@@ -348,8 +351,8 @@ class Primitive(Generic[R, P]):
             if isinstance(x, Tensor):
                 values[k], needs_grad = x._array, needs_grad or x._requires_grad
             else:
-                values[k] = self._value(k, args)
-                inputs[k] = constant(values[k])
+                value = values[k] = self._value(k, args)
+                inputs[k] = kept(value) if type(value) is Array else constant(value)
         return tuple(inputs), tuple(values), needs_grad
 
     def _value(self, k: int, args: tuple[Any, ...]) -> Any:
@@ -460,6 +463,8 @@ def node(
     """The tensor of one result; with its history if a gradient may flow through it."""
     if type(data) is not Array:
         data = np.asarray(data)
+    if data.base is not None:
+        data = unshared(data)
     data.setflags(False)  # positional: half the time of write=False
     y: Tensor = new(Tensor)
     y._array = data

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from operator import attrgetter
 from types import CodeType, FrameType
 from typing import Any, NamedTuple, Never, Protocol
@@ -181,11 +180,11 @@ class Tensor(Operators["Tensor"], Habits):
 
     @property
     def data(self) -> Array:
-        """The read-only array.
+        """The array, as a read-only view, which nobody can unlock.
 
         A leaf can be assigned another one of the same shape; it is cast to this dtype.
         """
-        return self._array
+        return self._array.view()
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -308,8 +307,8 @@ class Tensor(Operators["Tensor"], Habits):
         return self._array
 
     def numpy(self) -> Array:
-        """The read-only array."""
-        return self._array
+        """The array, as a read-only view, which nobody can unlock."""
+        return self._array.view()
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers."""
@@ -318,7 +317,7 @@ class Tensor(Operators["Tensor"], Habits):
     def detach(self) -> Tensor:
         """The same array without history: a leaf through which no gradient flows."""
         frame = caller(sys._getframe(1))
-        leaf = constant(self._array)
+        leaf = kept(self._array)
         leaf._code, leaf._instruction = (frame.f_code, frame.f_lasti) if frame else (None, 0)
         leaf.name = self.name
         return leaf
@@ -494,13 +493,6 @@ def place_text(path: Path) -> str:
     return ", ".join(f"t = {t} of axis {axis}" for axis, t, _ in path)
 
 
-def assign_grads(ready: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Set `.grad` of all at once: one call into C, which no signal and no error can cut in two."""
-    pairs = list(ready)
-    tensors, grads = [x for x, _ in pairs], [grad for _, grad in pairs]
-    deque(map(setattr, tensors, itertools.repeat("_grad"), grads), maxlen=0)
-
-
 def fitted(value: Any, x: Tensor, what: str) -> Tensor:
     """A value that a user gives for x, as a tensor with the dtype of x; a tensor keeps its history.
 
@@ -528,13 +520,6 @@ def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
     return array
 
 
-def _frozen(value: Any) -> bool:
-    """Whether nobody can change this array, nor the array that it is a view of."""
-    if not isinstance(value, Array) or value.flags.writeable:
-        return False
-    return value.base is None or (isinstance(value.base, Array) and not value.base.flags.writeable)
-
-
 def tensor(
     data: Any, requires_grad: bool = False, dtype: DTypeLike | None = None, name: str | None = None
 ) -> Tensor:
@@ -551,7 +536,7 @@ def tensor(
 
 
 def constant(value: Any) -> Tensor:
-    """A leaf without gradient for an operand that is not a tensor.
+    """A leaf without gradient for an operand that is not a tensor: a copy of it.
 
     Twice as fast as `Tensor(value)`, because it does not look up the caller.
     """
@@ -559,4 +544,20 @@ def constant(value: Any) -> Tensor:
     if type(value) in (int, float):
         dtype = _default_dtype if -6e4 < value < 6e4 else np.float64  # float16 ends at 65504
         return leaf._begin(np.array(value, dtype), None)
-    return leaf._begin(value if _frozen(value) else _own_array(value), None)
+    return leaf._begin(_own_array(value), None)
+
+
+def kept(array: Array) -> Tensor:
+    """A leaf without gradient with this very array, which the engine has made itself.
+
+    Of a user's array, not even a read-only one may be kept: its owner can unlock it, and there may
+    be a view of it that is not locked.
+    """
+    leaf: Tensor = object.__new__(Tensor)
+    return leaf._begin(array if array.base is None else unshared(array), None)
+
+
+def unshared(view: Array) -> Array:
+    """A view of an array that is locked; of any other, a copy."""
+    base = view.base
+    return view if type(base) is Array and not base.flags.writeable else view.copy()

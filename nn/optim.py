@@ -117,7 +117,7 @@ class Optimizer:
         for k, (group, slots) in enumerate(zip(self.param_groups, self.slots, strict=True)):
             state |= _options(k, group)
             for n, slot in enumerate(slots):
-                state |= {f"{k}.{n}.{key}": value for key, value in slot.items()}
+                state |= {f"{k}.{n}.{key}": _locked(value) for key, value in slot.items()}
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class Optimizer:
         for name, array in self.match_load(state).items():
             place, _, key = name.rpartition(".")
             if place in places:
-                places[place][key] = array if array.dtype.kind == "f" else array.item()
+                places[place][key] = array.copy() if array.dtype.kind == "f" else array.item()
             else:
                 groups[int(place)][key] = tuple(array.tolist()) if array.ndim else array.item()
         problems: list[str] = []
@@ -337,6 +337,15 @@ def _decayed(p: Array, dp: Array, group: Mapping[str, Any]) -> Array:
 def _precise(array: Array) -> Array:
     """The array, in float32 if it is in float16, where squares and eps are soon 0 or infinite."""
     return array.astype(np.float32) if array.dtype == np.float16 else array
+
+
+def _locked(value: Any) -> Any:
+    """What a slot holds, as a read-only view where it is an array."""
+    if not isinstance(value, np.ndarray):
+        return value
+    view = value.view()
+    view.setflags(write=False)
+    return view
 
 
 def _options(number: int, group: Mapping[str, Any]) -> dict[str, Any]:

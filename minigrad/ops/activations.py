@@ -12,7 +12,7 @@ from minigrad.ops.joining import unstack
 from minigrad.ops.selection import clip
 from minigrad.ops.signatures import as_tensor, np, one_axis, with_reduced_axes
 from minigrad.primitive import Primitive, primitive
-from minigrad.tensor import Tensor, constant, get_default_dtype
+from minigrad.tensor import Tensor, get_default_dtype, kept
 
 __all__ = [
     "elu",
@@ -162,7 +162,7 @@ def one_hot(
             f"{places.max()}"
         )
     found = np.asarray(places[..., None] == np.arange(count))
-    return constant(found.astype(get_default_dtype() if dtype is None else dtype))
+    return kept(found.astype(get_default_dtype() if dtype is None else dtype))
 
 
 @primitive(numpy=one_axis)

@@ -31,10 +31,10 @@ def getitem_dx(dy, y, x, index):
 
 
 def frozen_index(index: Any) -> Any:
-    """The index with copies of its arrays, lists and tensors, which the user may change later."""
+    """The index with arrays in place of lists and tensors."""
     if isinstance(index, tuple):
         return tuple(frozen_index(part) for part in index)
-    return np.array(index) if isinstance(index, Tensor | np.ndarray | list) else index
+    return np.asarray(index) if isinstance(index, Tensor | list) else index
 
 
 def take(a: Operand, indices: ArrayLike, axis: int | None = None, mode: str = "raise") -> Tensor:

@@ -44,7 +44,7 @@ from minigrad.program.lines import (
 )
 from minigrad.program.names import identifier
 from minigrad.scope import recorded
-from minigrad.tensor import Array, Call, Tensor, constant
+from minigrad.tensor import Array, Call, Tensor, kept
 
 _SMALL = 8  # elements of an argument that is written into the signature
 _NESTED = 6  # operations in one expression
@@ -260,13 +260,13 @@ class _Pass(GradTable):
     def _traced(self, node: Tensor, inputs: Sequence[Tensor], reached: tuple[bool, ...]) -> _Rule:
         """Run the rules on tensors, and write what they build."""
         op: Any = node.op
-        values = [constant(a) if isinstance(a, Array) else a for a in node.arrays]
+        values = [kept(a) if isinstance(a, Array) else a for a in node.arrays]
         shapes = node.call.outputs if node.call else (node._array,)
         dys = [
-            constant(np.ones_like(y)) if there else None
+            kept(np.ones_like(y)) if there else None
             for y, there in zip(shapes, reached, strict=True)
         ]
-        y: Any = constant(node._array)
+        y: Any = kept(node._array)
         self.written = {y: self.patterns.leaf(("y", 0))}
         self.written |= {
             x: self.patterns.leaf(("in", k)) for k, x in enumerate(values) if isinstance(x, Tensor)
@@ -287,7 +287,7 @@ class _Pass(GradTable):
         rule = _Rule([], [])
         grads = [(k, dx) for k, (_, dx) in enumerate(found) if dx is not None]
         parts = [(k, dx.value if isinstance(dx, Scatter) else dx) for k, dx in grads]
-        parts = [(k, constant(dx) if isinstance(dx, Array) else dx) for k, dx in parts]
+        parts = [(k, kept(dx) if isinstance(dx, Array) else dx) for k, dx in parts]
         for x, value in self._assigned([dx for _, dx in parts], lambda x, uses: uses > 1):
             self.written[x] = self.patterns.leaf(("part", len(rule.parts)))
             rule.parts.append(value)

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minigrad.backward import backward_steps, begin, driver
+from minigrad.changes import Changes
 from minigrad.graph import Graph
 from minigrad.program.align import tensors
 from minigrad.program.arguments import flat, leaves, names_of_gradients, plain_values
@@ -24,7 +25,7 @@ from minigrad.program.labels import steps_of, window_of
 from minigrad.program.record import outcome
 from minigrad.program.specialise import specialise
 from minigrad.recorder import driven_plainly, open_recorder
-from minigrad.tensor import Array, Tensor, constant, generator
+from minigrad.tensor import Array, Tensor, generator
 
 Given = tuple[list[Any], list[Any]]  # the leaves of the arguments, and what is plain beside them
 KEPT = 4  # lengths for which a program keeps its arrays
@@ -135,10 +136,11 @@ class Step:
         bound = self._bound(args, keywords)
         result = self._result(bound)
         named = {name: path for path, name in names_of_gradients(bound).items()}
-        given = leaves(bound)
+        given, changes = leaves(bound), Changes()
         for name, dx in result.grads.items():
             leaf = given[named[name]]
-            leaf._grad = constant(dx if leaf._grad is None else leaf._grad.data + dx)
+            changes.grad(leaf, dx if leaf._grad is None else leaf._grad.data + dx)
+        changes.commit()
         return result.loss if result.aux is None else (result.loss, result.aux)
 
     def _result(self, bound: dict[str, Any]) -> Result:

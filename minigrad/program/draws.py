@@ -19,7 +19,7 @@ from minigrad.program.arguments import is_module, leaves
 from minigrad.program.errors import CompileError
 from minigrad.program.ir import Statement
 from minigrad.program.labels import Place
-from minigrad.tensor import Array, Tensor, constant, generator
+from minigrad.tensor import Array, Tensor, generator, kept
 
 GLOBAL = "mg.generator()"  # the path of the generator that is there without being an argument
 PLAIN = (bool, int, float, str, type(None), type, np.dtype, np.generic)
@@ -39,7 +39,7 @@ class Recorder(np.random.Generator):
     def __init__(self, path: str, seed: int) -> None:
         super().__init__(np.random.default_rng(seed).bit_generator)
         self.path = path
-        self.source = constant(np.zeros(()))
+        self.source = kept(np.zeros(()))
 
 
 def _recorded(method: str) -> Callable[..., Any]:

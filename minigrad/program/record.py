@@ -18,7 +18,7 @@ from minigrad.program.errors import CompileError
 from minigrad.program.labels import window_of
 from minigrad.scope import Scope, caller, recorded
 from minigrad.source import Source
-from minigrad.tensor import Array, Tensor, constant
+from minigrad.tensor import Array, Tensor, kept
 
 _SILENT = Tensor(np.zeros(()))  # stands for inputs whose rule is not to run now
 
@@ -69,7 +69,7 @@ class Joint(Traced):
             found = super().rules(node, dy, inputs)
         else:
             found = [(x, self._rule(node, dy, inputs, k)) for k, x in enumerate(inputs)]
-        found = [(x, constant(dx) if isinstance(dx, Array) else dx) for x, dx in found]
+        found = [(x, kept(dx) if isinstance(dx, Array) else dx) for x, dx in found]
         for x, dx in found:
             if dx is not None:
                 self.answers[getattr(dx, "value", dx)] = x

@@ -128,11 +128,11 @@ def killed(parallel: nn.Parallel) -> dict[str, Any]:
 def differ(parallel: nn.Parallel) -> dict[str, Any]:
     """The processes have other networks."""
     net = nn.Linear(3, 2 + parallel.rank)
-    before = net.W.data
+    before = net.W._array
     for meet in (parallel.broadcast, parallel.average):
         with pytest.raises(ValueError, match="other names, shapes or dtypes"):
             meet(net)
-        assert net.W.data is before
+        assert net.W._array is before
         saved(parallel, meet.__name__)
     return {}
 
