@@ -34,20 +34,33 @@ __all__ = ["Recorder", "note", "open_recorder", "read", "record"]
 
 
 KINDS = ("grad", "norm", "update")  # of columns, each with one for each parameter
-SAMPLED = 8  # states of a pass whose gradients are measured, and more of them where it rises
+FEW_STATES, MAX_STRIDE = 4, 9  # so many gradients of states are measured, or every ninth
 
 
 class StatePlaces:
-    """Where in the program the states of a pass are made.
+    """Where the states of a pass are made.
 
-    sites: code and instruction.  instructions: of these, which tells most nodes apart at once.
-    stride: how many states further the next one is measured, behind one that is no new maximum.
+    sites: in the program, code and instruction.
+    measured: the positions in `graph.order` of those whose gradients are measured.
     """
 
-    def __init__(self, states: Iterable[Tensor]) -> None:
+    def __init__(self, graph: Graph) -> None:
+        states = {node for node in graph.order if node.role and node.role.kind == "state"}
+        if not states:  # the unroller was not there to say so
+            states = {source for source, _ in graph.crossings if source.op is not None}
         self.sites = {(id(node._code), node._instruction) for node in states}
-        self.instructions = {instruction for _, instruction in self.sites}
-        self.stride = 1
+        self.find(graph)
+
+    def find(self, graph: Graph) -> None:
+        """Find the positions anew, in a graph of another length."""
+        self.size = len(graph.order)
+        positions = [k for k, node in enumerate(graph.order) if self.is_made_by(node)]
+        stride = min(len(positions) // FEW_STATES | 1, MAX_STRIDE)  # odd: it meets both h and c
+        self.measured = sorted({*positions[::stride], *positions[-len(self.sites) :]})
+
+    def is_made_by(self, node: Tensor) -> bool:
+        """Whether a node is made where states are."""
+        return (id(node._code), node._instruction) in self.sites
 
 
 class Recorder(Run):
@@ -135,26 +148,18 @@ class Recorder(Run):
         self._begin(loss._array if loss.size == 1 else math.nan, sys._getframe(1))
         self.now["nodes"] = len(graph)
         places = self._state_places(graph)
-        instructions, sites, stride = places.instructions, places.sites, places.stride
-        seen, due = 0, 1
-        largest, at = -1.0, None
+        measured = iter(places.measured)
+        due, largest, at = next(measured, math.inf), -1.0, None
         try:
             for step in driver(graph, pending):
-                node = step.node
-                instruction = node._instruction
-                if instruction in instructions and (id(node._code), instruction) in sites:
-                    seen += 1
-                    if seen >= due:
-                        size = norm(step._grad)
-                        if size <= largest:
-                            due = seen + stride
-                        else:  # a new maximum, or NaN
-                            largest, at = size, node
+                if step.index >= due and places.is_made_by(step.node):
+                    size, due = norm(step._grad), next(measured, math.inf)
+                    if not size <= largest:  # a new maximum, or NaN
+                        largest, at = size, step.node
                 yield step
         except BaseException:  # the pass fails, or is left: what is known of it is kept
             self._write()
             raise
-        places.stride = seen // SAMPLED | 1  # odd, so that it meets both h and c
         if at is not None:
             self.now["max_norm"] = largest
             self.now["where"] = self._title(graph, at)
@@ -248,15 +253,15 @@ class Recorder(Run):
         self._leaves = [weakref.ref(leaf) for leaf in leaves]
 
     def _state_places(self, graph: Graph) -> StatePlaces:
-        """Where in the program states are made: found once for each line that makes a loss."""
+        """Where states are made: found once for each line that makes a loss."""
         loss = graph.outputs[0]
         key = (id(loss._code), loss._instruction, len(graph.outputs))
-        if key not in self._places:
-            states = {node for node in graph.order if node.role and node.role.kind == "state"}
-            if not states:  # the unroller was not there to say so
-                states = {source for source, _ in graph.crossings if source.op is not None}
-            self._places[key] = StatePlaces(states)
-        return self._places[key]
+        places = self._places.get(key)
+        if places is None:
+            places = self._places[key] = StatePlaces(graph)
+        elif places.size != len(graph.order):
+            places.find(graph)
+        return places
 
     def _generator_state(self) -> str:
         """The state of `mg.generator()`, if it has been used."""
@@ -297,9 +302,10 @@ def record(path: str | PathLike[str] | None = None, keep: int = 1000) -> Recorde
     killed can be read with `minigrad.recorder.read(path)`.  keep: how many passes stay in memory.
     The recorder is a `Run`: print it, index it by column, `plot` it.
 
-    Of a sequence of many states the gradients of some are measured, and of all where the norm rises
-    on the way back.  Of a compiled step (`mg.compile`) the program's own loss and gradients are
-    recorded; what its states get stays inside of the program.
+    Of a sequence of more than 7 states the gradients of some are measured: the last one, those of
+    the first time step, and between them some at equal distances, at least every ninth.  Of a
+    compiled step (`mg.compile`) the program's own loss and gradients are recorded; what its states
+    get stays inside of the program.
 
     >>> import minigrad as mg
     >>> w = mg.tensor(1.0, requires_grad=True, name="w")

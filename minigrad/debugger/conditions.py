@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
+
+import numpy as np
 
 from minigrad.backward import Step
 from minigrad.debugger.facts import FIELDS, FUNCTIONS, MATCHED, SERIES, PassInfo, StepInfo
@@ -203,6 +206,69 @@ def _compiled(expression: ast.expr) -> Callable[[StepInfo], Any]:
     return found
 
 
+def _quick_test(expression: ast.expr) -> Callable[[Step], bool] | None:
+    """A quick test of whether a condition may hold, from one comparison that it needs; or None.
+
+    A norm is no smaller than the largest element, so one product tells of both that they are not.
+    """
+    parts = [expression]
+    if isinstance(expression, ast.BoolOp) and isinstance(expression.op, ast.And):
+        parts = expression.values
+    for part in parts:
+        match part:
+            case ast.Compare(ast.Attribute(_, field), [order], [ast.Constant(limit)]):
+                if found := _quick_comparison(field, order, limit):
+                    return found
+    return None
+
+
+def _quick_comparison(field: str, order: ast.cmpop, limit: Any) -> Callable[[Step], bool] | None:
+    """The quick test for one comparison of a field, if there is one."""
+    if isinstance(order, ast.Eq):
+        if field == "t":
+            return lambda step: bool(step.node.t == limit)
+        if field == "op":
+            return lambda step: bool(step.node.op.name == limit)
+    elif isinstance(order, ast.Gt | ast.GtE) and isinstance(limit, int | float) and limit >= 1:
+        if field == "norm":
+            may_reach = functools.partial(_may_reach, limit=limit)
+            return _remembering(lambda step: step._grad, may_reach)
+        if field == "value":
+            return lambda step: _may_reach(step.node._array, limit)
+    return None
+
+
+def _remembering(
+    array_of: Callable[[Step], Any], test: Callable[[Any], bool]
+) -> Callable[[Step], bool]:
+    """A test of an array of a step, done once for all steps to which an addition hands it on."""
+    last, answer = None, False
+
+    def run(step: Step) -> bool:
+        nonlocal last, answer
+        array = array_of(step)
+        if array is not last:
+            last, answer = array, test(array)
+        return answer
+
+    return run
+
+
+def any_may_hold(conditions: list[Condition], step: Step) -> bool:
+    """Whether it is worth while to test the conditions at a step."""
+    for condition in conditions:  # noqa: SIM110  # a generator in `any` costs more than the tests
+        if condition.may_hold is None or condition.may_hold(step):
+            return True
+    return False
+
+
+def _may_reach(x: Any, limit: float) -> bool:
+    """Whether the norm of an array may be as large; also where it is not a number."""
+    if type(x) is not np.ndarray or x.dtype.kind != "f":
+        return True
+    return not np.vdot(x, x) < 0.9 * limit * limit
+
+
 def _equal(field: str, value: ast.expr) -> ast.Compare:
     return ast.Compare(ast.Name(field, ast.Load()), [ast.Eq()], [value])
 
@@ -240,6 +306,7 @@ class Condition:
         equals = [f"{name} == {value!r}" for name, value in equal.items()]
         self.text = " and ".join([*given, *equals])
         self.test: Callable[[StepInfo], Any]
+        self.may_hold: Callable[[Step], bool] | None = None  # a quick test that comes first
         if callable(condition):
             self.text = self.text or getattr(condition, "__name__", "function")
             self.test = lambda info: condition(info.step)  # type: ignore[arg-type]
@@ -266,6 +333,7 @@ class Condition:
         self.words, self.fields, self.inner = reader.words, reader.fields, reader.inner
         for told, operand in reader.evidence:
             self.evidence[told] = _compiled(operand)
+        self.may_hold = _quick_test(test.body.body)
         return _compiled(test.body.body)
 
     @property

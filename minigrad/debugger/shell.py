@@ -20,7 +20,7 @@ from minigrad import naming
 from minigrad.backward import Step, backward_steps, driver
 from minigrad.checkup import checkup
 from minigrad.debugger import change, navigate, passes, program, show, stops  # noqa: F401
-from minigrad.debugger.conditions import Condition
+from minigrad.debugger.conditions import Condition, any_may_hold
 from minigrad.debugger.facts import PassInfo, StepInfo
 from minigrad.debugger.prompt import Move, Prompt, Quit
 from minigrad.debugger.session import Session
@@ -176,8 +176,11 @@ class Debugger(Prompt):
         active = [c for c in self.breakpoints.values() if c.enabled and c.about != "pass"]
         try:
             for step in self.session.steps:
-                if (stop := self._stop_at(step, move, active)) is not None:
-                    return stop
+                asked = not step.index or move.goal is not None or self._interrupted
+                if asked or any_may_hold(active, step):
+                    stop = self._stop_at(step, move, active)
+                    if stop is not None:
+                        return stop
                 yield step
         except Exception as error:  # of a rule or a hook
             return self._failed(error)
