@@ -18,6 +18,7 @@ from os import PathLike
 from types import FrameType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from minigrad import naming
@@ -80,6 +81,7 @@ class Recorder(Run):
         self._leaves: list[weakref.ref[Tensor]] = []  # the parameters of the last pass
         self._arrays: list[NDArray[Any]] = []  # of them, before the optimiser steps
         self._norms: list[float] = []  # of these
+        self._used = set[int]()  # the parameters whose gradient of an earlier step was not zeroed
         self._columns_of = {kind: list[str]() for kind in KINDS}  # the names of their columns
         self._titles: dict[Any, tuple[str, str]] = {}
         self._places: dict[Any, StatePlaces] = {}  # by the line of the loss
@@ -179,7 +181,7 @@ class Recorder(Run):
             self._around.note_step(loss, grads)
 
     def _begin(self, loss: Any, frame: FrameType | None) -> None:
-        kept = self._note_updates()
+        self._note_updates()
         self.passes += 1
         self.now = {
             "pass": self.passes,
@@ -188,8 +190,6 @@ class Recorder(Run):
             "line": _line(caller(frame)),
             "generator": self._generator_state(),
         }
-        if kept:
-            self.now["kept_grads"] = kept
         self._rows.append(self.now)
 
     def _end(self, graph: Graph | None, leaves: list[Tensor], grads: list[Any]) -> None:
@@ -217,12 +217,13 @@ class Recorder(Run):
         if self._journal is not None:
             self._journal.begin(self.now)
 
-    def _note_updates(self) -> int:
-        """What the optimiser has changed since the last pass, as ‖Δθ‖ / ‖θ‖.
+    def _note_updates(self) -> None:
+        """Note what the optimiser has changed since the last pass, as ‖Δθ‖ / ‖θ‖.
 
-        Returns how many of the parameters that have changed still hold their gradient.
+        And how many parameters it has changed by a gradient that holds one it had used before.
         """
         changes, kept = dict[str, float](), 0
+        used = set[int]()  # the parameters that still hold the gradient of this step
         squares = 0.0
         for k, (ref, before) in enumerate(zip(self._leaves, self._arrays)):
             leaf = ref()
@@ -231,13 +232,17 @@ class Recorder(Run):
             change, size = norm(leaf._array - before), self._norms[k]
             changes[self._columns_of["update"][k]] = change / size if size else math.nan
             squares += change * change
-            kept += leaf._grad is not None
+            kept += id(leaf) in self._used
+            if leaf._grad is not None and np.count_nonzero(leaf._grad._array):
+                used.add(id(leaf))
         if changes and (whole := math.hypot(*self._norms)):
             self.note(**changes, update=math.sqrt(squares) / whole)
+        if kept:
+            self.note(kept_grads=kept)
+        self._used = used
         if self._journal is not None and self._noted:
             self._journal.add(self._noted)
         self._arrays, self._noted = [], {}
-        return kept
 
     def _name_columns(self, graph: Graph | None, leaves: list[Tensor]) -> None:
         """The columns of the leaves; named only where they are others than in the last pass."""

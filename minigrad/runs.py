@@ -18,7 +18,9 @@ from minigrad.sparkline import sparkline
 
 FEW = 4  # passes that tell how large the steps are; twice as many, where the loss goes
 WINDOW = 20  # passes that a pass is compared with
-FACTOR, SPREADS = 3.0, 6.0  # unlike: so many times the median, and so many times the usual spread
+# unlike: so many times the median, so many times the usual spread, and beyond what comes at times
+FACTOR, SPREADS, BEYOND = 3.0, 6.0, 2.0
+GRADIENT_FACTOR = 10.0  # a gradient differs more from batch to batch than a loss
 SHOWN = {  # what `history` draws, and how it is called there
     "loss": "loss",
     "max_norm": "max |∂loss/∂state|",
@@ -92,7 +94,8 @@ class Run:
         """The first pass with a figure unlike those of the passes before it, or None.
 
         Unlike is what is not finite, or further from the median of the last 20 passes than a factor
-        of 3 and than 6 times their spread (the median deviation of the logarithms).
+        (3, of gradients and updates 10), than 6 times their spread (the median deviation of the
+        logarithms), and than twice what a tenth of them deviates.
         """
         table = self.table
         found: dict[int, list[str]] = {}
@@ -184,9 +187,12 @@ def _unlike(x: NDArray[Any], title: str) -> tuple[int, str]:
         if len(before) < WINDOW or x[k] <= 0:
             continue
         median = float(np.median(before))
-        spread = 1.4826 * float(np.median(np.abs(np.log(before / median))))
+        usual = np.abs(np.log(before / median))
+        spread, rare = 1.4826 * float(np.median(usual)), float(np.quantile(usual, 0.9))
+        factor = FACTOR if title in (SHOWN["loss"], SHOWN["lr"]) else GRADIENT_FACTOR
         counts = x[k] > median or title == SHOWN["lr"]  # a loss may fall
-        if counts and abs(math.log(x[k] / median)) > max(math.log(FACTOR), SPREADS * spread):
+        limit = max(math.log(factor), SPREADS * spread, BEYOND * rare)
+        if counts and abs(math.log(x[k] / median)) > limit:
             return k, f"{title} {x[k]:.3g} is {x[k] / median:.3g} × its median"
     return 0, ""
 
@@ -238,7 +244,8 @@ def _course(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     update = update[np.isfinite(update)]
     if len(update) < FEW:
         return
-    yield from _direction(loss[np.isfinite(loss)])
+    if len(set(table["line"].tolist())) == 1:  # several losses may work against each other
+        yield from _direction(loss[np.isfinite(loss)])
     step = float(np.median(update))
     if step < SMALL_STEP:
         yield f"the parameters hardly move: |Δθ| / |θ| is {step:.2g} a pass"

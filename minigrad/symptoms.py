@@ -28,6 +28,7 @@ LIMITS: dict[
 REDUCTIONS = ("sum", "mean", "max", "min", "average")
 BILINEAR = ("matmul", "multiply", "divide", "einsum", "dot", "where")
 LARGE_GROWTH, SMALL_REST = 1e3, 1e-6  # of a gradient over all steps
+FAST_DECAY = 0.5  # a step: no cell whose weights start as usual forgets as fast
 ALIKE = 1e-6  # of the largest: units that differ by less are one
 MANY_INDICES = 8
 TURNED = 45.0  # degrees
@@ -266,7 +267,10 @@ def detached(survey: Survey) -> Iterator[Finding]:
 
 
 def grows(survey: Survey) -> Iterator[Finding]:
-    """States whose gradient explodes, or vanishes, on its way through all steps."""
+    """States whose gradient explodes, or vanishes at a rate that no usual cell has, over all steps.
+
+    What a long sequence forgets at the usual rate is for `flow` to tell: it may be meant.
+    """
     sizes: dict[Any, dict[Any, float]] = {}
     states: dict[Any, Tensor] = {}
     for node in survey.states:
@@ -283,13 +287,24 @@ def grows(survey: Survey) -> Iterator[Finding]:
             continue
         (end, first), (start, last) = steps[0], steps[-1]
         change = last / first
-        if change > LARGE_GROWTH or change < SMALL_REST:
-            ratio = change ** (1 / (len(steps) - 1))
-            word = "explodes" if change > 1 else "vanishes"
+        ratio = change ** (1 / (len(steps) - 1))
+        vanishes = change < SMALL_REST and ratio < FAST_DECAY
+        if change > LARGE_GROWTH or vanishes:
+            word = "vanishes" if vanishes else "explodes"
             name = survey.name_of(states[cell])
             ends = f"{first:.3g} at t = {end}, {last:.3g} at t = {start}"
             text = f"the gradient of {name} {word}: {ends}, ×{ratio:.3g} a step"
+            if vanishes:
+                text += _lost_in_rounding(states[cell], steps)
             yield Finding(word, text, survey.place(states[cell]))
+
+
+def _lost_in_rounding(state: Tensor, steps: list[tuple[Any, float]]) -> str:
+    """How many of the steps teach nothing: what they add to a sum over the steps is rounded off."""
+    smallest = float(np.finfo(state.dtype).eps) * steps[0][1]
+    lost = sum(size < smallest for _, size in steps)
+    told = f"; {lost} of {len(steps)} steps add less to the gradients of the weights than rounding"
+    return told if lost else ""
 
 
 def truncated(survey: Survey) -> Iterator[Finding]:
