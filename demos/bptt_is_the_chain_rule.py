@@ -78,7 +78,7 @@ WAYS = {
 
 
 def main(args) -> cli.Table:
-    T, H = (5, 3) if args.quick else (args.T, 6)
+    T, H = (args.T or 5, 3) if args.quick else (args.T or 40, 6)
     rng = np.random.default_rng(args.seed)
     W, xs = rng.normal(size=(H, H)) / np.sqrt(H), rng.normal(size=(T, 4, H))
     exact, rows = by_hand(W, xs), []
@@ -103,11 +103,12 @@ def main(args) -> cli.Table:
     print("\n" + say("The first three stops of the backward loop, which does nothing else:"))
     for step in list(graph.backward_steps())[:3]:
         print(f"  {step}")
-    args.out.graph("graph.svg", graph, view="ops", backward=True)
+    short = mg.Graph(loss_of(weight, xs[:5]))
+    args.out.graph("graph.svg", short, view="ops", backward=True)
     return found
 
 
-STEPS = {"type": cli.length, "default": 40, "metavar": "T", "help": "steps"}
+STEPS = {"type": cli.length, "usual": 40, "metavar": "T", "help": "steps"}
 OPTIONS = (("-T", STEPS),)
 
 if __name__ == "__main__":

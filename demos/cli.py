@@ -7,6 +7,7 @@ import gzip
 import importlib
 import itertools
 import os
+import signal
 import sys
 import textwrap
 import time
@@ -76,7 +77,7 @@ def parser_of(name: str, doc: str, options: Sequence[tuple[Any, Any]]) -> argpar
         default = "" if usual is None else say(" (default {})", usual)
         parser.add_argument(flag, **given | {"help": say(given["help"]) + default})
     seeds = say("start of all random numbers (default 0)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help=seeds)
+    parser.add_argument("--seed", type=whole, default=0, metavar="N", help=seeds)
     folder = say("folder for the pictures (default out/)")
     parser.add_argument("--out", default="out", metavar="DIR", help=folder)
     short = say("seconds instead of a minute: to see that it runs")
@@ -102,6 +103,8 @@ def run(
             os.environ["MINIGRAD_LANG"] = value  # before anything is said
     parser = parser_of(name, doc, options)
     args = parser.parse_args()
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # end where nobody reads on: `| head`
     start = time.perf_counter()
     try:
         args.out = Out(Path(args.out), name)
@@ -126,6 +129,13 @@ COMPILE: tuple[str, dict[str, Any]] = (  # args.compile is None where nobody say
 )
 
 
+def whole(text: str) -> int:
+    """An option's value that has to be a whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(say("a whole number is needed, found {!r}", text))
+    return int(text)
+
+
 def positive(text: str) -> int:
     """An option's value that has to be a whole number above 0."""
     if not text.isdecimal() or int(text) == 0:
@@ -142,6 +152,9 @@ def updates(usual: Any) -> tuple[str, dict[str, Any]]:
 def length(text: str) -> int:
     """An option's value that has to be a number of steps which a demo can walk."""
     steps = positive(text)
+    if steps < 2:
+        problem = "at least 2 steps are needed, for something to flow between them"
+        raise argparse.ArgumentTypeError(say(problem))
     if steps > LONGEST:
         problem = "more than {} steps take minutes here, found {!r}"
         raise argparse.ArgumentTypeError(say(problem, LONGEST, text))

@@ -31,7 +31,7 @@ from minigrad.debugger import Debugger
 BAD_PASS = 31
 HISTORY = {
     "value target": "what the loss compares with: one target is far from all others",
-    "value x[5]": "the readings of that time step: one is a thousand times too large",
+    "value x[5]": "the readings of that time step: those of one row are a thousand times too large",
     "checkup": "nothing else is suspicious",
     "leave": "nothing of this pass is written, and the training goes on",
 }
@@ -104,9 +104,10 @@ def explain(commands: dict[str, str]) -> None:
 
 def main(args) -> cli.Table:
     T = args.T or 30
-    if T < 12:
-        problem = "-T {}: at least 12 steps are needed for this gradient to exceed 100"
-        raise cli.UsageError(say(problem, T))
+    largest = float(mg.Graph(explosive(T, args.seed)).gradient_flow()["h"].total.max())
+    if largest <= 100:
+        problem = "-T {}: this gradient reaches {:.3g}, and the tour stops at 100; take more steps"
+        raise cli.UsageError(say(problem, T, largest))
     with mg.record() as run:
         train(60, args.seed)
     print(run, "\n")

@@ -98,6 +98,17 @@ def echo(updates: int, rng: np.random.Generator) -> tuple[list[tuple], mg.Graph,
     return rows, graphs[0], graphs[1]
 
 
+def lesson(right: dict[str, float]) -> str:
+    """What the second table says, in a sentence."""
+    without, recurrent = right[say("two layers")], right["RNN"]
+    text = "Neither network has learnt it: {:.0%} and {:.0%} right."
+    if recurrent > max(0.9, without + 0.2):
+        text = (
+            "A state that remembers makes the difference: {:.0%} right without it, {:.0%} with it."
+        )
+    return say(text, without, recurrent)
+
+
 def main(args) -> list[cli.Table]:
     rng = np.random.default_rng(args.seed)
     rows = forecast(args.updates or (30 if args.quick else 1500), rng)
@@ -107,10 +118,7 @@ def main(args) -> list[cli.Table]:
     columns = {say("right"): "{:.1%}"}
     coins = cli.Table(say("the coin of three steps ago"), columns, [(say("guessing"), 0.5), *rows])
     print(coins)
-    text = (
-        "Where the past matters and is not laid out in a window, a network needs a state: memory."
-    )
-    print("\n  " + say(text))
+    print("\n  " + lesson(dict(coins.rows)))
     layers = mg.Graph(nn.mse_loss(FeedForward(3, 1)(np.zeros((1, 3))), np.zeros((1, 1))))
     letters = {f"layers.{k}.{p}": f"{p}⁽{n}⁾" for k, n in enumerate("¹²") for p in "Wb"}
     args.out.graph("layers.svg", layers, view="affine", labels=letters)

@@ -135,7 +135,7 @@ def main(args) -> cli.Table:
     cut = int(0.95 * len(text))
     held = text[cut:]
     rows = [(f"{n}-gram", NGrams(text[:cut], n).bits(held), None) for n in (1, 3, 5)]
-    usual, compiled = 320 if args.text == "shakespeare" else 200, args.compile is not False
+    usual, compiled = 240 if args.text == "shakespeare" else 200, args.compile is not False
     usual = int(3.5 * usual) if compiled else usual
     for hidden, layers in SIZES:
         net = Writer(len(alphabet), hidden, layers)
@@ -156,7 +156,7 @@ def main(args) -> cli.Table:
 
 
 TEXT = {"choices": list(FILES), "default": "shakespeare", "help": "what to read"}
-OPTIONS = (("--text", TEXT), cli.updates("1120, 320 without --compile"), cli.COMPILE)
+OPTIONS = (("--text", TEXT), cli.updates("840, 240 without --compile"), cli.COMPILE)
 
 if __name__ == "__main__":
     cli.run(main, "language_model", __doc__, OPTIONS)

@@ -178,7 +178,8 @@ def main(args) -> cli.Table:
     if not isinstance(results[-1], Failed):
         net.load_state_dict(results[-1].weights)
     graph = mg.Graph(task.loss(net(xs[:, :1], counts), targets[:, :1]))
-    args.out.graph(f"{args.task}.svg", graph, view="cells", backward=True)
+    ends = "0:5,-5:" if len(graph.time_steps) > 12 else "all"
+    args.out.graph(f"{args.task}.svg", graph, view="cells", steps=ends, backward=True)
     return table
 
 

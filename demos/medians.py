@@ -36,7 +36,8 @@ def tables(name: str, seed: int, words: tuple[str, ...] = ()) -> list[cli.Table]
 
 
 def median(runs: list[cli.Table]) -> cli.Table:
-    """Of tables that differ in their values only: of numbers the median, of words the commonest."""
+    """Of tables that differ in their values only: of numbers the median, of words the commonest,
+    where more than half of the runs say it."""
     rows = zip(*(table.rows for table in runs), strict=True)
     return runs[0]._replace(rows=[tuple(map(_middle, zip(*same, strict=True))) for same in rows])
 
@@ -46,7 +47,9 @@ def _middle(values: tuple[Any, ...]) -> Any:
     if all(isinstance(value, int | float) for value in known):
         return statistics.median(known) if known else None
     word, count = Counter(known).most_common(1)[0]
-    return word if count == len(values) else f"{word} ({count} of {len(values)})"
+    if count == len(values):
+        return word
+    return f"{word} ({count} of {len(values)})" if 2 * count > len(values) else None
 
 
 def main() -> None:

@@ -157,17 +157,14 @@ def show(net: Forecaster, X: np.ndarray, y: np.ndarray, out: cli.Out) -> None:
 
 def conclusion(errors: dict[str, float], target: str) -> str:
     """What the table says, in a sentence."""
-    ours = list(errors.values())[-1]
-    if target == "price":
-        best = 100 * (min(errors.values()) / errors[say("same as today")] - 1)
-        text = 'The best is {:+.1f} % from "tomorrow = today": prices are not forecast here.'
-        return say(text, best)
-    against = 100 * (ours / errors[say("linear, 10 days")] - 1)
-    how = say("worse") if against > 0 else say("better")
-    if abs(against) < 5:
-        how = say("about a tie")
+    rival, mine = say("linear, 10 days"), list(errors.values())[-1]
     text = "Against the linear regression on ten days the RNN is {:+.1f} %: {}."
-    return say(text, against, how)
+    if target == "price":
+        rival, mine = say("same as today"), min(errors.values())
+        text = 'Against "tomorrow = today" the best forecast is {:+.1f} %: {}.'
+    against = 100 * (mine / errors[rival] - 1)
+    how = say("worse") if against > 0 else say("better")
+    return say(text, against, say("about a tie") if abs(against) < 5 else how)
 
 
 def main(args) -> list[cli.Table]:

@@ -104,7 +104,7 @@ def show(net: nn.VanillaRNN, years: np.ndarray, u: np.ndarray, out: cli.Out) -> 
         axes.plot(when, seen[:, 1], label=say("state, second direction"), alpha=0.6)
         axes.plot(when, u[SKIP:], "k", lw=0.8, label=say("spots of the year, standardised"))
         axes.set(xlim=(1850, when[-1]))
-        axes.legend(fontsize="small", ncols=3)
+        axes.legend(fontsize="small", ncols=3, loc="lower left", bbox_to_anchor=(0, 1))
 
     out.plot("cycle.png", path, (6, 5))
     out.plot("states.png", over_time, (9, 3))

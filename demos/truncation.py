@@ -48,14 +48,11 @@ def main(args) -> cli.Table:
 
     def draw(axes) -> None:
         for gain, values in found.items():
-            axes.loglog(
-                windows,
-                [max(error, 1e-8) for error, _ in values],
-                "o-",
-                base=2,
-                label=say("gain {}", gain),
-            )
+            errors = [max(error, 1e-9) for error, _ in values[:-1]]  # the whole of T has none
+            axes.loglog(windows[:-1], errors, "o-", base=2, label=say("gain {}", gain))
         axes.set(xlabel=say("window k"), ylabel="|truncated − full| / |full|", yscale="log")
+        axes.set_ylim(1e-6, 1)
+        axes.set_xticks(windows, windows)
         axes.legend()
 
     args.out.plot("bias.png", draw)

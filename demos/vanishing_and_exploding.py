@@ -34,16 +34,19 @@ INPUT, HIDDEN, BATCH = 2, 16, 4
 GAINS, SCALES, BIASES = (0.5, 0.8, 1.0, 1.5, 3.0), (0.01, 0.1, 0.3, 1.0, 3.0), (0.0, 1.0, 2.0, 4.0)
 TRAINED = {"RNN": nn.RNNCell, "LSTM": nn.LSTMCell, "GRU": nn.GRUCell}
 CAPTIONS = {
-    "RNN 0.5": "a row of cups, each hands on a drop: nothing reaches the first",
-    "RNN 1": "a long scroll: what was read first is forgotten first",
-    "RNN 3": "a row of cups, each gets too much: they overflow",
-    "LSTM": "a clever notebook: it keeps some notes and drops others",
-    "LSTM, b_f = 0": "a notebook that drops half of its notes at every step",
-    "LSTM, b_f = 2": "a valve on each cup, open: what matters is kept",
-    "GRU": "a notebook of two parts, notes that matter and notes for now",
-    "GRU, b_z = 4": "a valve on each cup, nearly shut: what is in it stays",
-    "RNN 3, norm ≤ 1": "cups of limited size: none gets more than it can hold",
+    ("RNN", "fast"): "a row of cups, each hands on a drop: nothing reaches the first",
+    ("RNN", "vanishing"): "a long scroll: what was read first is forgotten first",
+    ("RNN", "healthy"): "a row of cups, each hands on what it got",
+    ("RNN", "exploding"): "a row of cups, each gets too much: they overflow",
+    ("LSTM", "fast"): "a notebook that drops a quarter of its notes or more at every step",
+    ("LSTM", "vanishing"): "a clever notebook: it keeps some notes and drops others",
+    ("LSTM", "healthy"): "a valve on each cup, open: what matters is kept",
+    ("GRU", "vanishing"): "a notebook of two parts, notes that matter and notes for now",
+    ("GRU", "healthy"): "a valve on each cup, nearly shut: what is in it stays",
+    ("", "exploding"): "valves that are too far open: the cups overflow",
+    ("", "limited"): "cups of limited size: none gets more than it can hold",
 }
+FAST = {"RNN": 0.6, "LSTM": 0.75}  # below so much a step there is a caption of its own
 
 
 def rnn(gain: float) -> nn.Cell:
@@ -118,13 +121,6 @@ def state_of(title: str, graph: mg.Graph) -> Any:
     return path
 
 
-def verdict(path, clipped: bool) -> str:
-    """The path in a few words."""
-    if clipped:
-        return say("crossings ≤ {:.2g}", path.crossing[:-1].max())
-    return say("{} (×{:.2f} a step)", say(path.verdict), path.mean_ratio)
-
-
 def untrained(args, T: int) -> dict[str, mg.Graph]:
     """The graphs of the cells as they come, and of those with one bias changed."""
     gains = dict.fromkeys((0.5, 1, 3, *([args.gain] if args.gain else [])))
@@ -138,20 +134,19 @@ def untrained(args, T: int) -> dict[str, mg.Graph]:
     return graphs
 
 
-def check_length(T: int) -> None:
-    """Refuse lengths with nothing to see."""
-    if T < 2:
-        problem = "-T {}: at least 2 steps are needed, for something to flow between them"
-        raise cli.UsageError(say(problem, T))
+def captioned(title: str, path) -> str:
+    """A strip's title, and the picture in words that explains what was measured."""
+    kind, word = title.partition(" ")[0].rstrip(","), path.verdict
+    if "≤" in title:
+        kind, word = "", "limited"
+    elif word == "vanishing" and path.mean_ratio < FAST.get(kind, 0):
+        word = "fast"
+    caption = CAPTIONS.get((kind, word)) or CAPTIONS.get(("", word))
+    return f"{title}: {say(caption)}" if caption else title
 
 
-def captioned(title: str) -> str:
-    """A strip's title, and the picture in words that explains it."""
-    return f"{title}: {say(CAPTIONS[title])}" if title in CAPTIONS else title
-
-
-def sliders(T: int, seed: int) -> Any:
-    """An RNN and an LSTM side by side, at each gain, input scale and forget bias."""
+def sliders(T: int, seed: int, every: int = 1) -> Any:
+    """An RNN and an LSTM side by side, at each gain, input scale and forget bias, or at some."""
 
     @cache
     def graph(cell: Any, setting: float, scale: float) -> mg.Graph:
@@ -161,12 +156,12 @@ def sliders(T: int, seed: int) -> Any:
     def both(gain: float, input_scale: float, forget_bias: float) -> dict[str, mg.Graph]:
         return {"RNN": graph(rnn, gain, input_scale), "LSTM": graph(lstm, forget_bias, input_scale)}
 
-    return mg.compare(both, gain=GAINS, input_scale=SCALES, forget_bias=BIASES)
+    gains, scales, biases = (values[::every] for values in (GAINS, SCALES, BIASES))
+    return mg.compare(both, gain=gains, input_scale=scales, forget_bias=biases)
 
 
 def main(args) -> list[cli.Table]:
     T = args.T or (8 if args.quick else 30)
-    check_length(T)
     with np.errstate(over="ignore", invalid="ignore"):  # what overflows is told below
         graphs, scores = untrained(args, T), dict[str, float]()
     paths = {title: state_of(title, graph) for title, graph in graphs.items()}
@@ -176,23 +171,24 @@ def main(args) -> list[cli.Table]:
         paths[title] = state_of(title, graphs[title])
     sizes = np.concatenate([path.total[path.total > 0] for path in paths.values()])
     scale = sizes.min(), sizes.max()
-    words = {title: verdict(path, "≤" in title) for title, path in paths.items()}
+    limits = {title: path.crossing[:-1].max() for title, path in paths.items() if "≤" in title}
     rows = [
         (
             f"{title} {path.state}",
             cli.bars(path.total, 30, scale),
             *path.total[[0, -1]],
-            words[title],
+            float(path.mean_ratio),
+            say("crossings ≤ {:.2g}", limits[title]) if title in limits else say(path.verdict),
         )
         for title, path in paths.items()
     ]
     bars = say("‖∂loss/∂state‖ over t, log scale {:.0e} to {:.0e}", *scale)
-    forms = {bars: "", say("at t = 0"): "{:.1e}", say("at t = {}", T - 1): "{:.1e}", "": ""}
+    forms = {bars: "", say("at t = 0"): "{:.1e}", say("at t = {}", T - 1): "{:.1e}"}
+    forms |= {say("a step back"): "×{:.2f}", "": ""}
     found = cli.Table(say("input scale {:g}", args.scale), forms, rows)
     print(found)
-    rows = [(title, float(paths[title].mean_ratio), right) for title, right in scores.items()]
-    columns = {say("a step back"): "×{:.2f}", say("right"): "{:.0%}"}
-    learnt = cli.Table(say("the sign of the first of {} numbers", T), columns, rows)
+    title = say("the sign of the first of {} numbers", T)
+    learnt = cli.Table(title, {say("right"): "{:.0%}"}, list(scores.items()))
     print(learnt)
 
     def draw(axes) -> None:
@@ -204,9 +200,10 @@ def main(args) -> list[cli.Table]:
         axes.grid(alpha=0.3)
 
     args.out.plot("curves.png", draw, (8, 5))
-    strips = mg.compare({captioned(title): graph for title, graph in graphs.items()})
+    page = sliders(8, args.seed, every=4) if args.quick else sliders(min(T, 30), args.seed)
+    strips = mg.compare({captioned(title, paths[title]): graphs[title] for title in graphs})
     args.out.graph("flow.svg", strips, steps="0:4,-4:" if T > 12 else "all")
-    args.out.graph("sliders.html", sliders(min(T, 30), args.seed))
+    args.out.graph("sliders.html", page)
     if args.frames:
         book = graph_of(rnn(0.5), min(T, 12), args.seed, args.scale)
         args.out.frames(args.frames, book, view="cells")

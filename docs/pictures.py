@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 import minigrad as mg  # noqa: E402
 import nn  # noqa: E402
 from demos.custom_cells.minimal_gated import MinimalGatedCell  # noqa: E402
-from demos.vanishing_and_exploding import captioned, graph_of, gru, lstm, rnn  # noqa: E402
+from demos.vanishing_and_exploding import captioned, graph_of, gru, lstm, rnn, state_of  # noqa: E402
 from docs import page_pictures  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
@@ -249,7 +249,7 @@ def main() -> None:
     strips["RNN 3, norm ≤ 1"] = strips["RNN 3"].clip_edges(max_norm=1)
     for language, name in (("en", "compare"), ("vi", "compare-vi")):
         os.environ["MINIGRAD_LANG"] = language
-        captions = {captioned(title): graph for title, graph in strips.items()}
+        captions = {captioned(name, state_of(name, one)): one for name, one in strips.items()}
         print(mg.compare(captions).render(FOLDER / f"{name}.png"))
     os.environ["MINIGRAD_LANG"] = "en"
     page_pictures.main()

@@ -72,8 +72,8 @@ class LSTMCell(Cell):
 
     Shapes: x (B, D), h and c (B, H), W_xh (D, 4H), W_hh (H, 4H), b_h (4H).
     Columns stand in the order i f g o.
-    W_hh starts orthogonal in each gate, W_xh as `init.glorot` in each, b_h at 0, but at 1 for f:
-    the memory is kept until the network learns to forget (Jozefowicz et al. 2015).
+    W_hh starts orthogonal in each gate, W_xh as `init.glorot` in each, b_h at 0, but at 1 for f,
+    so that at first the memory fades slowly (Jozefowicz et al. 2015).
     Hochreiter & Schmidhuber, Long short-term memory, 1997; Gers et al., Learning to forget, 2000.
 
     >>> import numpy as np, nn

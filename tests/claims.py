@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import minigrad as mg
 import nn
-from demos.training import descend
+from demos import truncation
+from demos.training import follow, stepper
 from demos.vanishing_and_exploding import Recall, graph_of, gru, lstm, rnn
 from minigrad.columns import columns
 from minigrad.reports import verdict
@@ -28,6 +29,7 @@ TRAINED = {"RNN, trained": nn.RNNCell, "LSTM, trained": nn.LSTMCell, "GRU, train
 CELLS: dict[str, Callable[[], nn.Cell]] = {
     "RNN, gain 0.5": lambda: rnn(0.5),
     "RNN, gain 1": lambda: rnn(1.0),
+    "RNN, gain 1.5": lambda: rnn(1.5),
     "RNN, gain 3": lambda: rnn(3.0),
     "LSTM": lambda: nn.LSTMCell(2, 16),
     "LSTM, b_f = 0": lambda: lstm(0.0),
@@ -41,12 +43,15 @@ def trained(kind: type[nn.Cell], seed: int) -> mg.Graph:
     """The loss of a network that has learnt to say what sign the first of ten numbers had."""
     net, rng = Recall(kind(2, 16)), np.random.default_rng(seed)
 
-    def loss() -> mg.Tensor:
-        xs, positive = net.batch(TRAINED_STEPS, 32, 1.0, rng)
+    def loss(net: Recall, xs: np.ndarray, positive: np.ndarray) -> mg.Tensor:
         return nn.binary_cross_entropy_with_logits(net(xs), positive)
 
-    descend(net, loss, 150, 0.01, "")
-    return mg.Graph(loss())
+    def batch() -> tuple[np.ndarray, np.ndarray]:
+        return net.batch(TRAINED_STEPS, 32, 1.0, rng)
+
+    step = stepper(loss, compiled=True)
+    follow(net, lambda: step(net, *batch()), 150, 0.01, "")
+    return mg.Graph(loss(net, *batch()))
 
 
 class Run(NamedTuple):
@@ -61,6 +66,12 @@ class Run(NamedTuple):
     steps: int
     crossing: float  # the largest norm that crosses a step
     clipped: float  # the same after clip_edges(max_norm=1)
+    gate: float  # how far an LSTM's forget gates are open, the mean; NaN of other cells
+
+    @property
+    def left(self) -> float:
+        """What the first step gets of what the last one but one got."""
+        return self.ratio**self.steps
 
 
 def runs() -> Iterator[Run]:
@@ -90,6 +101,7 @@ def run(name: str, graph: mg.Graph, seed: int, scale: float) -> Run:
         len(graph.time_steps) - 1,
         max(float(path.crossing[:-1].max()) for path in flow.paths),
         max(float(path.crossing[:-1].max()) for path in clipped.paths),
+        float(graph.values_by_step("f").mean()) if name.startswith("LSTM") else math.nan,
     )
 
 
@@ -135,6 +147,29 @@ CLAIMS = [
         "gain 1 vanishes with ordinary inputs, N(0, 1): φ′ is below 1",
         ("RNN, gain 1",),
         lambda r: r.words == "vanishing",
+        (1.0,),
+    ),
+    Claim(
+        "gain 1 vanishes more slowly than gain 0.5",
+        ("RNN, gain 1",),
+        lambda r: r.ratio > 0.7,
+    ),
+    Claim(
+        "of gain 0.5, the first of thirty steps gets less than a billionth, with ordinary inputs",
+        ("RNN, gain 0.5",),
+        lambda r: r.left < 1e-9,
+        (1.0,),
+    ),
+    Claim(
+        "of gain 3, the first of thirty steps gets far more, fifty times as much at least",
+        ("RNN, gain 3",),
+        lambda r: r.left > 50,
+        (1.0,),
+    ),
+    Claim(
+        "gain 1.5 is nearly in balance with ordinary inputs",
+        ("RNN, gain 1.5",),
+        lambda r: 0.85 < r.ratio < 1.15,
         (1.0,),
     ),
     Claim(
@@ -195,13 +230,45 @@ CLAIMS = [
 ]
 
 
+GATES = {"LSTM, b_f = 0": 0.5, "LSTM": 0.73, "LSTM, b_f = 2": 0.88}
+CLAIMS += [
+    Claim(
+        "forget gates of bias 0, 1, 2 are open by 0.5, 0.73, 0.88",
+        tuple(GATES),
+        lambda r: abs(r.gate - GATES[r.cell]) < 0.06,
+    ),
+]
+WINDOW = 8
+
+
+def cut_off(seed: int) -> dict[float, float]:
+    """By gain, the error of W_hh's gradient that is cut off after 8 of 64 steps."""
+    mg.seed(seed)
+    rng = np.random.default_rng(seed)
+    graphs = {gain: truncation.graph_of(gain, 64, rng) for gain in (0.5, 1.0)}
+    return {gain: truncation.bias(graph, WINDOW)[0] for gain, graph in graphs.items()}
+
+
+CUT_CLAIMS: dict[str, Callable[[dict[float, float]], bool]] = {
+    "an RNN that forgets (gain 0.5) loses little by truncation: a hundredth in a window of 8": (
+        lambda error: error[0.5] < 0.01
+    ),
+    "an RNN that does not (gain 1) loses much: a tenth or more in a window of 8": (
+        lambda error: error[1.0] > 0.1
+    ),
+}
+
+
+SENTENCES = [*(claim.sentence for claim in CLAIMS), *CUT_CLAIMS]
+
+
 class Row(NamedTuple):
     """A claim and how many of its runs bear it out."""
 
     sentence: str
     holding: int
     runs: int
-    failing: list[Run]
+    failing: list[Any]
 
 
 def table() -> list[Row]:
@@ -212,6 +279,10 @@ def table() -> list[Row]:
         own = [r for r in measured if r.cell in claim.cells and r.scale in claim.scales]
         failing = [r for r in own if not claim.holds(r)]
         rows.append(Row(claim.sentence, len(own) - len(failing), len(own), failing))
+    errors = [cut_off(seed) for seed in SEEDS]
+    for sentence, holds in CUT_CLAIMS.items():
+        wrong = [error for error in errors if not holds(error)]
+        rows.append(Row(sentence, len(errors) - len(wrong), len(errors), wrong))
     return rows
 
 

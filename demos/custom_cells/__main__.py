@@ -16,6 +16,8 @@ from demos.tasks import TASKS
 from demos.training import descend
 
 HIDDEN, STEPS, BATCH = 16, 12, 32
+QUICK = 3  # cells that --quick tries
+LARGE = 160  # operations that are too many to read
 
 
 def cell_class(name: str) -> type[nn.Cell]:
@@ -50,8 +52,9 @@ def picture(cell: nn.Cell, out: cli.Out, name: str) -> None:
     """Three steps of the cell and one step rolled up, labelled with the cell's own variables."""
     ys, _ = nn.Unroll(cell)(np.ones((3, 1, cell.input_size)))
     graph = mg.Graph((ys[-1] ** 2).mean())
-    out.graph(f"{name}.svg", graph, view="ops")
-    out.graph(f"{name}-rolled.svg", graph, view="ops", time="rolled")
+    view = "ops" if len(graph) < LARGE else "cells"
+    out.graph(f"{name}.svg", graph, view=view)
+    out.graph(f"{name}-rolled.svg", graph, view=view, time="rolled")
 
 
 def main(args) -> cli.Table:
@@ -60,7 +63,7 @@ def main(args) -> cli.Table:
         known = ", ".join(custom_cells.CELLS)
         raise cli.UsageError(say("there is no cell {!r}; there are: {}", args.name, known))
     rows, updates = [], args.updates or (20 if args.quick else 300)
-    for name in names:
+    for name in names[:QUICK] if args.quick else names:
         kind = cell_class(name)
         print(f"\n{name}: {Path(inspect.getfile(kind)).name}, {kind.__name__}")
         print(f"{inspect.getdoc(kind)}\n")
