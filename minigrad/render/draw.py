@@ -26,6 +26,7 @@ from minigrad.tensor import Tensor
 
 MAX_WIDTH = 4100.0  # points, about four slides: a longer picture is wrapped, as text is
 MAX_PAGE_RATIO = 6.0  # times as much as a page holds: not tried in lines
+MANY = 40  # tiles that have no room in one line
 SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
 
 
@@ -45,17 +46,16 @@ class Plan:
 
     def canvas(self) -> Canvas:
         """The painted picture; one that is too long for its page is wrapped."""
-        options, texts = self.options, self.texts(self.options.per_row)
+        options = self.options
+        texts = self.texts(options.per_row)
         routes = Routes(self.picture, texts, options.per_row)
-        columns = len(routes.grid.columns)
-        if self.may_wrap and routes.width > MAX_WIDTH and columns > 2:
-            lines = math.ceil(routes.width / MAX_WIDTH)
+        columns, width = routes.grid.count, max(routes.grid.rights)
+        if self.may_wrap and width > MAX_WIDTH and columns > 2:
+            lines = math.ceil(width / MAX_WIDTH)
             options = replace(options, per_row=math.ceil((columns - 1) / lines))
-            if texts.has_taps or routes.grid.bars:  # what a line of steps has and a page has not
-                texts = self.texts(options.per_row)
-                routes = Routes(self.picture, texts, options.per_row)
-            else:
-                routes = Routes(self.picture, texts, options.per_row, routes.grid)
+            known = None if texts.has_taps else routes.grid  # taps go into the cells of one line
+            texts = self.texts(options.per_row)
+            routes = Routes(self.picture, texts, options.per_row, known)
         marked, scale = self.marked, self.scale
         return paint(self.picture, routes.layout(), texts, self.norms, options, marked, scale)
 
@@ -68,9 +68,10 @@ class Plan:
     def texts(self, per_row: int | None) -> Texts:
         """What is written into the picture."""
         options = self.options
+        long = self.may_wrap and len(self.picture.tiles) > MANY
         return Texts(
             self.picture, self.norms, options.labels or {}, options.count_from,
-            wrapped=per_row is not None, quiet=self.quiet, values=options.values,
+            wrapped=per_row is not None or long, quiet=self.quiet, values=options.values,
         )  # fmt: skip
 
 

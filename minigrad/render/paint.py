@@ -270,12 +270,14 @@ class _Painter:
             text += f" tooltip={quoted(tip)}"
         self.items.append(Item("node", (name,), [(left, bottom), (right, top)], text))
 
-    def plain(self, name: str, rect: Rect, style: look.Look) -> None:
+    def piece(self, name: str, rect: Rect, label: str, style: look.Look) -> None:
         """A further piece of a bar: a box without a node."""
         left, bottom, right, top = rect.corners
-        text = f'label="" style="rounded,filled" fillcolor="{style.fill}" color="{style.border}"'
-        text += f" penwidth={style.pen:.2f}"
-        self.items.append(Item("frame", (name,), [(left, bottom), (right, top)], text))
+        text = f"label={typeset.label(label, style.font)} fontsize={style.font:g}"
+        text += f' fontcolor="{style.ink}" style="rounded,filled" fillcolor="{style.fill}"'
+        text += f' color="{style.border}" penwidth={style.pen:.2f}'
+        at = (rect.x, rect.y)
+        self.items.append(Item("frame", (name,), [(left, bottom), (right, top)], text, at))
 
     # colours
 
@@ -331,10 +333,11 @@ class _Painter:
         else:
             rect = rects[0]
             style = style._replace(shape="box")
-            if rect.height > 2 * rect.width:
-                label = "\n".join(label.split())
-            for k, piece in enumerate(rects[1:]):
-                self.plain(f"{box.id}_piece{k}", piece, style)
+            heights = {rect.y}
+            for k, piece in enumerate(rects[1:]):  # the first of each line says what it is
+                text = "" if piece.y in heights else label
+                heights.add(piece.y)
+                self.piece(f"{box.id}_piece{k}", piece, text, style)
         self.node(box.id, rect, label, style, self.texts.tooltip(box))
 
     def draw_tags(self, box: Box) -> None:

@@ -1,467 +1,315 @@
-"""The ways of links.  There are three kinds: within a tile, as dot has drawn it; over the gutter
-between two tiles; all others by one arc under or over the bands, the deeper the further it goes.
+"""The ways of links.  There are four: within a tile, as dot has drawn it; over the gutter between
+two tiles; straight up; all others by verticals in gutters and a level line under a band.
 
-Which way a link takes is decided before the places are known, since the verticals in a gutter need
-room there.
+The verticals and levels of a link are taken before the places are known, since they need room.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from minigrad.render import look
-from minigrad.render.arrange import BAR, RISER, Grid, Layout, Place, Rect
+from minigrad.render.arrange import RISER, Grid, Layout, Rect, tags_on
 from minigrad.render.picture import Box, Link, Picture, Tag
 from minigrad.render.splines import Path, Point, joined, rounded, straight, swing
 from minigrad.render.texts import Texts
 
 CAPTION = 8.0  # room for the texts over lines that go on in the next line of steps
-LINE = 6.0  # between horizontal lines that share a gap
-SHALLOW, DEEP, SLOPE = (
-    16.0,
-    70.0,
-    0.05,
-)  # of arcs: the least and the most depth, and how it grows with the span
+LINE = 6.0  # between level lines that share a gap
+BEND = 16.0  # under a tile, for lines that go up into it with a bend
+BAR = 26.0  # from one bar to the next
 HOLE = 5.0  # half of the gap where a line passes through a bar
+
+Vertical = tuple[float, float, float]  # its x, and where it begins and ends
+Number = Callable[[], float]  # an x or y that is known once everything has its place
 
 
 class Routes:
-    """The ways of all links of a picture.
-
-    width: of one line, known before all else.  known: a grid of the same tiles in other lines.
-    """
+    """The ways of all links of a picture; known: a grid of it in other lines."""
 
     def __init__(
         self, picture: Picture, texts: Texts, per_row: int | None, known: Grid | None = None
     ) -> None:
-        self.grid = grid = known or Grid(picture, texts, per_row)
-        grid.break_lines(per_row)
-        self.picture = picture
-        self.kind = {link: self.kind_of(link) for link in self.picture.links}
-        self.number: dict[Link, int] = {}  # of its vertical line beside the column that it leaves
-        self.entry: dict[Link, int] = {}  # of its vertical line beside the column that it enters
-        self.slot: dict[Link, int] = {}  # of its horizontal line in the gap that it runs through
+        if known is not None:
+            known.break_lines(per_row)
+        self.grid = known or Grid(picture, texts, per_row)
+        self.picture, self.texts = picture, texts
         self.used = defaultdict[Any, dict[Any, int]](dict)
-        for link, kind in self.kind.items():
-            self.reserve(link, kind)
-        grid.put_columns()
-        self.width = max(grid.rights, default=0.0)
-
-    # which way
-
-    def kind_of(self, link: Link) -> str:
-        """The way that a link takes."""
-        grid, source, target = self.grid, link.source, link.target
-        if target in grid.bars:
-            return "bar"
-        if target.beside == "after":
-            return "stub"
-        if target.kind == "delay":
-            return "delay"
-        if source.tile == target.tile and not source.beside and source not in grid.bars:
-            return "inner"
-        if grid.is_near(link):
-            same = (
-                source.beside or source in grid.bars or self.lines(link)[0] == self.lines(link)[1]
-            )
-            return "near" if same else "wrap"
-        if grid.rises(link):
-            return "rise"
-        if source in grid.bars and grid.per_row:
-            return "side"
-        return "arc" if self.lines(link)[0] == self.lines(link)[1] else "far"
-
-    def lines(self, link: Link) -> tuple[int, int]:
-        """The lines in which a link begins and ends."""
-        grid = self.grid
-        return grid.lines[grid.exit(link)[0]], grid.lines[grid.column[link.target.tile.column]]
-
-    def reserve(self, link: Link, kind: str) -> None:
-        """Take the lines beside columns, and in gaps, that a link needs; links of one value share
-        theirs."""
-        grid, value = self.grid, (link.source, link.state)
-        if kind in ("delay", "arc", "wrap", "far") or (kind == "bar" and self.leaves_aside(link)):
-            self.number[link] = grid.riser(grid.exit(link), value)
-        if kind == "wrap" or (kind == "near" and link.source in grid.bars):
-            self.entry[link] = grid.riser(grid.side(link.target.tile, False), value)
-        if kind in ("delay", "far", "side"):
-            place = grid.places[link.target.tile]
-            gap = place.line, grid.level[place.tile.row]
-            self.slot[link] = self.take(gap, link.target if kind == "delay" else value)
-        if kind in ("wrap", "far"):
-            self.entry.setdefault(link, self.take("edge", value))
-            self.slot.setdefault(link, 0)
-            self.take((self.lines(link)[0], -1), value)
-        if kind == "bar" and grid.per_row:
-            self.take((self.lines_of_bar(link), -1), link.target)
-
-    def leaves_aside(self, link: Link) -> bool:
-        """Whether a link to a bar leaves its tile at the side, and not from the top."""
-        return link.source not in self.grid.bars and not self.grid.rises(link)
-
-    def lines_of_bar(self, link: Link) -> int:
-        """The line that a link into a bar begins in."""
-        return self.grid.lines[self.grid.exit(link)[0]]
-
-    def take(self, gap: Any, key: Any) -> int:
-        """The number of a horizontal line in a gap."""
-        lines = self.used[gap]
-        return lines.setdefault(key, len(lines))
-
-    def gaps(self) -> dict[int, float]:
-        """How much room links need under each level, and between lines (−1)."""
-        need = defaultdict[int, float](float)
-        for (_, level), lines in ((k, v) for k, v in self.used.items() if k != "edge"):
-            text = CAPTION if level == -1 else 0.0  # of what goes on in the next line
-            need[level] = max(need[level], 8 + text + LINE * len(lines))
-        for link, kind in self.kind.items():
-            place = self.grid.places.get(link.target.tile)
-            if place is None:
-                continue
-            level = self.grid.level[place.tile.row]
-            if link.source.beside == "below" and kind != "rise":
-                own = self.grid.level[link.source.tile.row]
-                need[own] = max(need[own], 14.0)
-            if kind == "arc":
-                need[level] = max(need[level], self.depth(link) + 4)
-            elif kind == "rise" and not self.is_straight(link, place):
-                need[level] = max(need[level], SHALLOW)
-        return dict(need)
-
-    def is_straight(self, link: Link, place: Place) -> bool:
-        """Whether a link that rises does so without a bend."""
-        one = len(self.grid.beside(place.tile, "below")) == 1
-        return one if link.source.beside else len(place.ins) == 1
-
-    def depth(self, link: Link) -> float:
-        """How deep an arc goes."""
-        grid = self.grid
-        x = grid.riser_x(grid.exit(link), self.number[link])
-        return min(SHALLOW + SLOPE * abs(self.channel(link) - x), DEEP)
-
-    def channel(self, link: Link) -> float:
-        """The x at which a link enters its target's tile from below."""
-        place = self.grid.places[link.target.tile]
-        return place.channel(place.port_of(link))
-
-    # ways
-
-    def path(self, link: Link) -> Path:
-        """The whole way of a link."""
-        way = {
-            "inner": self.inner, "near": self.near, "wrap": self.wrap, "rise": self.rise,
-            "stub": self.to_stub, "delay": self.to_delay, "bar": self.to_bar, "arc": self.arc,
-            "far": self.far, "side": self.from_side,
-        }[self.kind[link]]  # fmt: skip
-        return way(link)
-
-    def inner(self, link: Link) -> Path:
-        """Within a tile."""
-        place = self.grid.places[link.target.tile]
-        return place.way("inner", place.boxes.index(link.source), place.boxes.index(link.target))
-
-    def leg(self, link: Link) -> Path:
-        """The last piece of a way, from a port to the box."""
-        place = self.grid.places[link.target.tile]
-        return place.way("in", place.port_of(link), place.boxes.index(link.target))
-
-    def leave(self, link: Link) -> Path:
-        """The first piece of a way, to the border of the tile; of a box beside a tile its own
-        border."""
-        grid, box = self.grid, link.source
-        if box.beside == "below":  # up, over the other inputs
-            top = self.rects[box].corners[3] + grid.outlines[box].tag_height
-            x, y = self.rects[box].x, grid.strip(grid.places[box.tile]) - 4
-            return straight((x, top), (x, y))
-        if box.beside or box in grid.bars:
-            left, _, right, _ = self.rects[box].corners
-            return [(left if box.tile.row.reverse else right, self.rects[box].y)]
-        place = grid.places[box.tile]
-        path = place.way("out", link.state, place.boxes.index(box))
-        return joined(path, [(grid.border(grid.side(box.tile, True)), path[-1][1])])
-
-    def near(self, link: Link) -> Path:
-        """Over the gutter."""
-        grid, leg = self.grid, self.leg(link)
-        border = grid.border(grid.side(link.target.tile, False)), leg[0][1]
-        begin = self.leave(link)
-        if link.source in grid.bars:
-            x = grid.riser_x(grid.side(link.target.tile, False), self.entry[link])
-            return joined(rounded(begin[-1], (x, begin[-1][1]), (x, border[1]), border), leg)
-        return joined(begin, swing(begin[-1], border), leg)
-
-    def wrap(self, link: Link) -> Path:
-        """From the end of one line to the beginning of the next."""
-        grid, leg, begin = self.grid, self.leg(link), self.leave(link)
-        side = grid.side(link.target.tile, False)
-        border = grid.border(side), leg[0][1]
-        x, y = begin[-1]
-        down = grid.riser_x(grid.exit(link), self.number[link])
-        up = grid.riser_x(side, self.entry[link])
-        low = self.between_lines(min(self.lines(link)), (link.source, link.state))
-        turn = rounded((x, y), (down, y), (down, low), (up, low), (up, border[1]), border)
-        return joined(begin, turn, leg)
-
-    def between_lines(self, line: int, key: Any) -> float:
-        """The y of a horizontal line under a line of steps."""
-        return -self.grid.line_height * line - 6 - CAPTION - LINE * self.used[line, -1].get(key, 0)
-
-    def rise(self, link: Link) -> Path:
-        """Straight up into the tile above, or with one bend in the gap under it."""
-        grid, leg = self.grid, self.leg(link)
-        place = grid.places[link.target.tile]
-        box, x, y = self.rects[link.source], self.channel(link), grid.strip(place)
-        tags = grid.outlines[link.source].tag_height
-        start = box.x, box.corners[3] + tags
-        if abs(x - box.x) < box.width / 2 - 12 and not link.source.beside:
-            start = x, start[1]
-        low = y - (12 if link.source.beside else SHALLOW)
-        return joined(
-            _bend(start, (x, y), max(low, start[1])), straight((x, y), (x, leg[0][1])), leg
-        )
-
-    def arc(self, link: Link) -> Path:
-        """By an arc under the band of the target."""
-        grid, begin, leg = self.grid, self.leave(link), self.leg(link)
-        place, x = grid.places[link.target.tile], self.channel(link)
-        down = grid.riser_x(grid.exit(link), self.number[link])
-        high, (begun, y) = grid.strip(place), begin[-1]
-        from_bar = link.source in grid.bars
-        if from_bar:
-            begun, y = down, self.rects[link.source].corners[1]
-        upwards = y < high - SHALLOW and not from_bar  # it comes from a lower band
-        low = high - SHALLOW if upwards else high
-        first = rounded((begun, y), (down, y), (down, low))
-        if not from_bar:
-            first = joined(begin, first)
-        deep = self.depth(link) * 4 / 3
-        if link.source.beside == "below" and not upwards:
-            low = high = y
-            first = joined(begin, straight((begun, y), (down, y)))
-        bow = [(down, high), (down, high - deep), (x, high - deep), (x, high)]
-        if upwards:
-            bow = _bend((down, low), (x, high), low)
-        return joined(first, bow, straight((x, high), (x, leg[0][1])), leg)
-
-    def far(self, link: Link) -> Path:
-        """Around the end of the lines into another line."""
-        grid, begin, leg = self.grid, self.leave(link), self.leg(link)
-        place, x = grid.places[link.target.tile], self.channel(link)
-        down = grid.riser_x(grid.exit(link), self.number[link])
-        low = self.between_lines(self.lines(link)[0], (link.source, link.state))
-        edge = grid.edge + 10 + RISER * self.entry[link]
-        under = grid.strip(place) - 6 - LINE * self.slot[link]
-        y = begin[-1][1]
-        corners = (down, y), (down, low), (edge, low), (edge, under), (x, under), (x, leg[0][1])
-        return joined(begin, rounded(begin[-1], *corners), leg)
-
-    def from_side(self, link: Link) -> Path:
-        """From a bar at the right of all lines."""
-        grid, leg = self.grid, self.leg(link)
-        place, x = grid.places[link.target.tile], self.channel(link)
-        under = grid.strip(place) - 6 - LINE * self.slot[link]
-        left = self.rects[link.source].corners[0]
-        return joined(rounded((left, under), (x, under), (x, leg[0][1])), leg)
-
-    def to_stub(self, link: Link) -> Path:
-        """To a loose end behind the tile."""
-        begin, rect = self.leave(link), self.rects[link.target]
-        left, _, right, _ = rect.corners
-        x = right if link.target.tile.row.reverse else left
-        return joined(begin, swing(begin[-1], (x, rect.y)))
-
-    def to_delay(self, link: Link) -> Path:
-        """Back under the tile into a delay before it."""
-        grid, begin, rect = self.grid, self.leave(link), self.rects[link.target]
-        side = -1 if link.target.tile.row.reverse else 1
-        place = grid.places[link.target.tile]
-        down = grid.riser_x(grid.exit(link), self.number[link])
-        low = grid.strip(place) - 6 - LINE * self.slot[link]
-        end = rect.x - side * rect.width / 2, rect.y
-        beside = [self.rects[box] for box in grid.beside(link.target.tile, "before")]
-        first = min(side * r.x - r.width / 2 for r in beside)
-        back = side * (first - 12 - 5 * self.slot[link])
-        x, y = begin[-1]
-        return joined(
-            begin, rounded((x, y), (down, y), (down, low), (back, low), (back, end[1]), end)
-        )
-
-    def to_bar(self, link: Link) -> Path:
-        """Up into the bar over the steps, or to the one at the right of all lines."""
-        grid, rect = self.grid, self.rects[link.target]
-        left, bottom, _, _ = rect.corners
-        if link.source in grid.bars:
-            return self.bar_to_bar(link)
-        if grid.rises(link):
-            box, x = self.rects[link.source], self.bar_x(link)
-            top = box.corners[3] + grid.outlines[link.source].tag_height
-            return straight((x, top), (x, bottom))
-        begin = self.leave(link)
-        (x, y), up = begin[-1], grid.riser_x(grid.exit(link), self.number[link])
-        if not grid.per_row:
-            return joined(begin, rounded((x, y), (up, y), (up, bottom)))
-        line = self.lines_of_bar(link)
-        slot = self.used[line, -1][link.target]
-        over = grid.ceiling - grid.line_height * line + 6 + LINE * slot
-        return joined(begin, rounded((x, y), (up, y), (up, over), (left, over)))
-
-    def bar_to_bar(self, link: Link) -> Path:
-        """From one bar into another."""
-        a, b = self.rects[link.source], self.rects[link.target]
-        if self.grid.per_row:
-            return straight((a.corners[2], b.y), (b.corners[0], b.y))
-        x = min(a.corners[2], b.corners[2]) - 6
-        return straight((x, a.corners[3]), (x, b.corners[1]))
-
-    # bars
-
-    def bar_ends(self, bar: Box) -> list[float]:
-        """The x of all lines into a bar and out of it."""
-        grid = self.grid
-        into = [n for n in grid.into[bar.tile] if n.target is bar and n.source not in grid.bars]
-        ends = [self.bar_x(link) for link in into]
-        arcs = [link for link in grid.out_of[bar] if self.kind[link] == "arc"]
-        return ends + [grid.riser_x(grid.exit(link), self.number[link]) for link in arcs]
-
-    def bar_x(self, link: Link) -> float:
-        """The x at which a link enters a bar."""
-        grid = self.grid
-        if grid.rises(link):
-            beside = [n for n in grid.out_of[link.source] if n.target in grid.bars]
-            away = beside.index(link) - (len(beside) - 1) / 2
-            return self.rects[link.source].x + 2.4 * HOLE * away
-        return grid.riser_x(grid.exit(link), self.number[link])
-
-    def stack_bars(self) -> tuple[dict[Box, int], dict[Box, tuple[float, float]]]:
-        """The height of each bar: the lowest where it lies over no other, and over all that enter
-        it; and its span."""
-        level: dict[Box, int] = {}
-        spans: dict[Box, tuple[float, float]] = {}
-        if self.grid.per_row:
-            return {bar: k for k, bar in enumerate(self.grid.bars)}, spans
-        for bar in self.grid.bars:
-            ends = self.bar_ends(bar)
-            width = look.text_width(self.grid.texts.labels[bar], 12)
-            spans[bar] = min(min(ends), max(ends) - width) - 14, max(ends) + 14
-        for bar, (left, right) in spans.items():
-            before = [n.source for n in self.grid.into[bar.tile] if n.target is bar]
-            lowest = max([level[b] + 1 for b in before if b in level], default=0)
-            taken = {
-                level[b] for b, (a, z) in spans.items() if b in level and a < right and left < z
-            }
-            level[bar] = next(n for n in range(lowest, lowest + len(taken) + 1) if n not in taken)
-        return level, spans
-
-    def bar_rect(self, bar: Box) -> Rect:
-        """The place of a bar: over its steps, or upright at the right of all lines."""
-        grid, top = self.grid, self.grid.ceiling
-        if not grid.per_row:
-            left, right = self.bar_span[bar]
-            below = range(self.bar_level[bar])
-            low = top + 14 + sum(BAR - look.BAR_HEIGHT + self.bar_height(n) for n in below)
-            return Rect.between(left, low, right, low + self.bar_height(self.bar_level[bar]))
-        widths = [
-            max(
-                [
-                    look.BAR_HEIGHT,
-                    *(look.text_width(w, 12) + 6 for w in grid.texts.labels[b].split()),
-                ]
-            )
-            for b in grid.bars
-        ]
-        k = self.bar_level[bar]
-        edge = grid.edge + 30 + RISER * len(self.used["edge"])
-        left = edge + sum(widths[:k]) + 24 * k
-        bottom = min(grid.strip(place) for place in grid.places.values())
-        return Rect.between(left, bottom - 12, left + widths[k], top + 14 + 8 * k)
-
-    def bar_height(self, level: int) -> float:
-        """How high the bars of a level are: for as many lines as the longest of their texts."""
-        labels = [self.grid.texts.labels[bar] for bar, n in self.bar_level.items() if n == level]
-        return look.BAR_HEIGHT + 15 * max(label.count("\n") for label in labels)
-
-    def bar_pieces(self, paths: dict[Link, Path]) -> dict[Box, list[Rect]]:
-        """The pieces of each bar: it is open where lines to and from higher bars pass."""
-        found: dict[Box, list[Rect]] = {}
-        for bar in self.grid.bars:
-            label, rect = self.grid.texts.labels[bar], self.rects[bar]
-            ends = [
-                path[0] if link.source in self.grid.bars else path[-1]
-                for link, path in paths.items()
-                if self.highest(link) > self.bar_level[bar]
-                and bar not in (link.source, link.target)
-            ]
-            if self.grid.per_row:  # upright
-                turned = Rect(rect.y, rect.x, rect.height, rect.width)
-                needed = 14.0 * len(label.split()) + 10
-                parts = pieces(turned, [y for _, y in ends], needed)
-                found[bar] = [Rect(y, x, height, width) for x, y, width, height in parts]
-            else:
-                found[bar] = pieces(rect, [x for x, _ in ends], look.text_width(label, 12) + 10)
-        return found
-
-    def highest(self, link: Link) -> int:
-        """The height of the highest bar at an end of a link; −1 if there is none."""
-        return max(self.bar_level.get(link.source, -1), self.bar_level.get(link.target, -1))
-
-    # the whole
+        self.kind = {link: self.kind_of(link) for link in picture.links}
+        self.turns = {
+            link: self.turns_of(link) for link, kind in self.kind.items() if kind == "around"
+        }
+        self.grid.put_columns()
+        self.stack_bars()
 
     def layout(self) -> Layout:
         """Everything in its place."""
         grid = self.grid
-        grid.put_bands(self.gaps())
+        grid.put_bands(self.gaps(), self.floor(None))
         self.rects = grid.rects()
-        self.bar_level, self.bar_span = self.stack_bars()
-        for bar in grid.bars:
-            self.rects[bar] = self.bar_rect(bar)
         paths = {link: self.path(link) for link in self.picture.links}
         lanes, captions = {}, {}
         for link, kind in self.kind.items():
             if kind == "inner":
-                place = grid.places[link.target.tile]
+                place = grid.place_of[link.target]
                 pair = place.boxes.index(link.source), place.boxes.index(link.target)
                 lanes[link] = grid.spines[place.form].get(("inner", *pair), "")
             if kind != "inner" or link.mark:
                 captions[link] = self.caption(link, paths[link])
-        boxes = {box: rect for box, rect in self.rects.items() if box not in grid.bars}
-        crossing = {link for link, kind in self.kind.items() if kind in ("near", "wrap")}
+        crossing = {link for link, kind in self.kind.items() if kind == "near" or self.wraps(link)}
+        self.turns.clear()  # its functions hold this object
+        passing = [one for path in paths.values() for one in _verticals(path)] if grid.bars else []
+        pieces = {bar: self.bar_pieces(bar, passing) for bar in grid.bars}
         return Layout(
-            boxes, grid.frames(), grid.panels(), grid.scopes(), self.bar_pieces(paths), dict(self.tags()), paths,
-            lanes,
-            captions, crossing, len(grid.columns),
+            self.rects, grid.frames(), grid.panels(), grid.scopes(), pieces, dict(self.tags()),
+            paths, lanes, captions, crossing, grid.count,
         )  # fmt: skip
 
     def tags(self) -> Iterable[tuple[Tag, Rect]]:
         """The places of tags, side by side on their boxes."""
         for box, rect in self.rects.items():
-            outline = self.grid.outlines[box]
-            x = rect.x - outline.tags / 2
+            x = rect.x - self.grid.outlines[box].tags / 2
             y = rect.corners[3] + look.TAG_HEIGHT / 2 + 0.5
-            for tag in self.grid.tags_on(box):
-                width = self.grid.texts.tag_widths[tag.parameter]
+            for tag in tags_on(box):
+                width = self.texts.tag_widths[tag.parameter]
                 yield tag, Rect(x + width / 2, y, width, look.TAG_HEIGHT)
                 x += width + 2
+
+    # which way
+
+    def kind_of(self, link: Link) -> str:
+        """The way that a link takes."""
+        grid, place = self.grid, self.grid.place_of.get(link.target)
+        if place is not None and grid.place_of.get(link.source) is place:
+            return "inner"
+        if grid.is_near(link):
+            return "near"
+        return "rise" if grid.rises(link) else "around"
+
+    def wraps(self, link: Link) -> bool:
+        """Whether a link ends in another line of steps than it begins in."""
+        place = self.grid.place_of.get(link.target)
+        return place is not None and self.grid.line(link) != place.line
+
+    def turns_of(self, link: Link) -> tuple[list[Number], list[Number]]:
+        """The verticals that a link takes, and the levels between them."""
+        grid, value = self.grid, (link.source, link.state)
+        source, place = grid.place_of.get(link.source), grid.place_of.get(link.target)
+        if link.source in grid.bars and place is None:
+            return [], []
+        verticals = [self.vertical(grid.exit(link), value)]
+        levels: list[Number] = []
+        if source is not None and source.beside == "below":  # up, over the other inputs
+            up, level = verticals[0], self.level(source.line, source.level + 0.5, value)
+            verticals = [lambda: self.rects[link.source].x]
+            levels = [level]
+            if place is None or place.level != source.level + 0.5 or self.wraps(link):
+                verticals.append(up)
+        if place is None:
+            return verticals, levels
+        entry = grid.side(place, False)
+        if self.wraps(link):
+            begin = grid.line(link)
+            levels.append(self.level(begin, -1, value))
+            if place.line != begin + 1:
+                edge = self.used["edge"].setdefault(value, len(self.used["edge"]))
+                verticals.append(lambda: grid.edge + 10 + RISER * edge)
+                levels.append(self.level(place.line - 1, -1, value))
+            verticals.append(self.vertical(entry, value))
+        elif place.beside or place.port_of(link).left:
+            if sum(grid.exit(link)) != sum(entry):  # else in one gutter
+                levels.append(self.level(place.line, place.level, value))
+                verticals.append(self.vertical(entry, value))
+        else:
+            if len(levels) < len(verticals):
+                levels.append(self.level(place.line, place.level, value))
+            port = place.port_of(link)
+            verticals.append(lambda: place.channel(port))
+        return verticals, levels
+
+    def vertical(self, side: tuple[int, bool], value: Any) -> Number:
+        """Take a vertical beside a column."""
+        self.grid.riser(side, value)
+        return lambda: self.grid.riser_x(side, value)
+
+    def level(self, line: int, level: float, value: Any) -> Number:
+        """Take a level in the gap under a band, or (−1) under all bands of a line."""
+        number = self.used[line, level].setdefault(value, len(self.used[line, level]))
+
+        def y() -> float:
+            below = -CAPTION if level < 0 else self.grid.strips[level]
+            return below - self.grid.line_height * line - 6 - LINE * number
+
+        return y
+
+    def gaps(self) -> dict[float, float]:
+        """How much room links need under each band, and between lines (−1)."""
+        need = defaultdict[float, float](float)
+        for (_, level), lines in ((k, v) for k, v in self.used.items() if k != "edge"):
+            text = CAPTION if level == -1 else 0.0  # of what goes on in the next line
+            need[level] = max(need[level], 8 + text + LINE * len(lines))
+        for link, kind in self.kind.items():
+            if kind == "rise" and link.target not in self.grid.bars:
+                level = self.grid.place_of[link.target].level
+                need[level] = max(need[level], 0.0 if self.is_straight(link) else BEND)
+        return need
+
+    def is_straight(self, link: Link) -> bool:
+        """Whether a link that rises does so without a bend."""
+        source, target = self.grid.place_of[link.source], self.grid.place_of[link.target]
+        return len(source.boxes if source.beside else target.ins) == 1
+
+    # ways
+
+    def path(self, link: Link) -> Path:
+        """The whole way of a link."""
+        kind = self.kind[link]
+        if kind == "inner":
+            place = self.grid.place_of[link.target]
+            return place.way("inner", place.boxes.index(link.source), link.target)
+        leave, enter = self.leave(link), self.enter(link)
+        start, end = leave[-1], enter[0]
+        if kind == "near":
+            return joined(leave, swing(start, end), enter)
+        if kind == "rise":
+            return joined(_bend(start, end), enter)
+        verticals, levels = ([number() for number in turn] for turn in self.turns[link])
+        corners = [start]
+        for x, y in zip(verticals, [*levels, end[1]], strict=False):
+            corners += [(x, corners[-1][1]), (x, y)]
+        return joined(leave, rounded(*corners, end), enter)
+
+    def leave(self, link: Link) -> Path:
+        """The first piece of a way, to the border of the tile."""
+        grid, box = self.grid, link.source
+        if box in grid.bars:
+            rect = self.bar_rect(box, grid.line(link))
+            if link.target in grid.bars:
+                return [(self.bar_x(link), rect.corners[3])]
+            return [(grid.riser_x(grid.exit(link), (box, link.state)), rect.corners[1])]
+        place, rect = grid.place_of[box], self.rects[box]
+        left, _, right, top = rect.corners
+        if self.kind[link] == "rise" or place.beside == "below":
+            x = rect.x
+            if self.kind[link] == "rise" and not place.beside:
+                end = self.enter(link)[0][0]
+                x = end if abs(end - x) < rect.width / 2 - 12 else x
+            return [(x, top + grid.outlines[box].tag_height)]
+        if place.beside:
+            return [(left if box.tile.row.reverse else right, rect.y)]
+        path = place.way("out", link.state, box)
+        return joined(path, [(grid.border(grid.side(place, True)), path[-1][1])])
+
+    def enter(self, link: Link) -> Path:
+        """The last piece of a way, from the border of the tile."""
+        grid, box = self.grid, link.target
+        if box in grid.bars:
+            return [(self.bar_x(link), self.bar_rect(box, grid.line(link)).corners[1])]
+        place = grid.place_of[box]
+        if place.beside:
+            left, _, right, _ = self.rects[box].corners
+            return [(right if box.tile.row.reverse else left, self.rects[box].y)]
+        port = place.port_of(link)
+        leg = place.way("in", port, box)
+        if port.left:
+            return joined([(grid.border(grid.side(place, False)), leg[0][1])], leg)
+        x = place.channel(port)
+        return joined([(x, grid.strip(place))], [(x, leg[0][1])], leg)
+
+    # bars
+
+    def bar_x(self, link: Link) -> float:
+        """The x at which a link enters a bar."""
+        grid = self.grid
+        if link.source in grid.bars:
+            spans = [self.spans[bar][grid.line(link)] for bar in (link.source, link.target)]
+            return min(right for _, right in spans) - 6
+        if grid.rises(link):
+            place = grid.place_of[link.source]
+            rect = place.point(place.pattern.centers[place.boxes.index(link.source)])
+            beside = [n for n in grid.out_of[link.source] if n.target in grid.bars]
+            away = beside.index(link) - (len(beside) - 1) / 2
+            return rect[0] + 2.4 * HOLE * away
+        return grid.riser_x(grid.exit(link), (link.source, link.state))
+
+    def stack_bars(self) -> None:
+        """The span of each bar in each line, and its height: the lowest where it lies over no
+        other, and over all that enter it."""
+        grid = self.grid
+        self.spans: dict[Box, dict[int, tuple[float, float]]] = {}
+        self.bar_level: dict[Box, int] = {}
+        for bar in grid.bars:
+            ends = defaultdict[int, list[float]](list)
+            into = [link for link in grid.into[bar.tile] if link.target is bar]
+            for link in into:
+                if link.source not in grid.bars:
+                    ends[grid.line(link)].append(self.bar_x(link))
+            for link in grid.out_of[bar]:
+                x = grid.rights[grid.exit(link)[0]] + 7
+                if link.target not in grid.bars:
+                    x = grid.riser_x(grid.exit(link), (bar, link.state))
+                ends[grid.line(link)].append(x)
+            width = look.text_width(grid.texts.labels[bar], 12)
+            self.spans[bar] = {
+                line: (min(min(xs), max(xs) - width) - 14, max(xs) + 14)
+                for line, xs in ends.items()
+            }
+            lowest = [self.bar_level[n.source] + 1 for n in into if n.source in self.bar_level]
+            taken = {level for other, level in self.bar_level.items() if self.meet(bar, other)}
+            level = max(lowest, default=0)
+            while level in taken:
+                level += 1
+            self.bar_level[bar] = level
+
+    def meet(self, bar: Box, other: Box) -> bool:
+        """Whether two bars would lie on each other at one height."""
+        mine, its = self.spans[bar], self.spans[other]
+        both = mine.keys() & its.keys()
+        return any(mine[n][0] < its[n][1] and its[n][0] < mine[n][1] for n in both)
+
+    def floor(self, level: int | None) -> float:
+        """How far over the bands the bars of a height begin; without a height, where all end."""
+        sizes = defaultdict[int, float](float)
+        for bar, n in self.bar_level.items():
+            height = look.BAR_HEIGHT + 15 * self.texts.labels[bar].count("\n")
+            sizes[n] = max(sizes[n], height + BAR - look.BAR_HEIGHT)
+        return sum(size for n, size in sizes.items() if level is None or n < level)
+
+    def bar_rect(self, bar: Box, line: int) -> Rect:
+        """The place of a bar over the steps of a line."""
+        level = self.bar_level[bar]
+        low = self.grid.ceiling + 14 + self.floor(level) - self.grid.line_height * line
+        height = self.floor(level + 1) - self.floor(level) - BAR + look.BAR_HEIGHT
+        left, right = self.spans[bar][line]
+        return Rect.between(left, low, right, low + height)
+
+    def bar_pieces(self, bar: Box, verticals: Sequence[Vertical]) -> list[Rect]:
+        """The pieces of a bar, that with the text first: it is open where lines pass."""
+        found: list[Rect] = []
+        needed = look.text_width(self.texts.labels[bar], 12) + 10
+        for line in sorted(self.spans[bar]):
+            rect = self.bar_rect(bar, line)
+            found += pieces(rect, [x for x, low, high in verticals if low < rect.y < high], needed)
+        return found
+
+    # texts
 
     def caption(self, link: Link, path: Path) -> Point:
         """Where the text of a link stands: in the middle of its gutter; else on its longest
         level."""
         grid = self.grid
-        if self.kind[link] == "wrap":  # one beside the other
+        if self.wraps(link):  # one beside the other
             x, y = _level_middle(path)
-            line = self.used[self.lines(link)[0], -1][link.source, link.state]
+            line = self.used[grid.line(link), -1][link.source, link.state]
             return x + 110 * line, y + LINE * line
-        if self.kind[link] != "near" or link.source in grid.bars:
+        if self.kind[link] != "near":
             return _level_middle(path)
-        entry = grid.side(link.target.tile, False)
-        start = self.leave(link)[-1]
-        far = start[0]
-        if not link.source.beside:
-            out = grid.exit(link)
-            far = grid.border(out, RISER * len(grid.risers[out]))
-        near = grid.border(entry, RISER * len(grid.risers[entry]))
-        return (near + far) / 2, max(start[1], self.leg(link)[0][1]) + 8
+        entry, out = grid.side(grid.place_of[link.target], False), grid.exit(link)
+        near, far = (grid.border(side, RISER * len(grid.risers[side])) for side in (entry, out))
+        heights = self.leave(link)[-1][1], self.enter(link)[0][1]
+        return (near + far) / 2, max(heights) + 8
 
 
 def pieces(rect: Rect, holes: Iterable[float], needed: float) -> list[Rect]:
@@ -478,10 +326,19 @@ def pieces(rect: Rect, holes: Iterable[float], needed: float) -> list[Rect]:
     return [Rect.between(a, bottom, b, top) for a, b in order]
 
 
-def _bend(start: Point, end: Point, low: float) -> Path:
-    """Up to a height, and from there with one bend to a point above."""
+def _verticals(path: Path) -> Iterable[Vertical]:
+    """The verticals in a path."""
+    for k in range(0, len(path) - 3, 3):
+        (ax, ay), (bx, by) = path[k], path[k + 3]
+        if abs(ax - bx) < 0.01:
+            yield ax, min(ay, by), max(ay, by)
+
+
+def _bend(start: Point, end: Point) -> Path:
+    """Up to a point: straight, or with one bend under it."""
     if abs(start[0] - end[0]) < 0.01:
         return straight(start, end)
+    low = max(start[1], end[1] - BEND)
     middle = (low + end[1]) / 2
     curve = [(start[0], low), (start[0], middle), (end[0], middle), end]
     return joined(straight(start, (start[0], low)), curve) if low > start[1] + 0.01 else curve
