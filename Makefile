@@ -19,8 +19,9 @@ export PYTHONWARNINGS ?=
 demo: $(VENV)/demo
 	$(BIN)/python -m demos.stock_price
 
+# One process for each core, four at most; a product of matrices keeps to the core of its process.
 test: lint
-	$(BIN)/python -m pytest -q -rs
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -rs -n logical --maxprocesses=4 --dist worksteal
 
 lint: $(VENV)/test
 	$(BIN)/ruff format --check .
