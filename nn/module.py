@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 import minigrad as mg
-from nn import habits
+from nn import copying, habits
 from nn.parameter import Buffer, Parameter
 from nn.state_dicts import match_entries
 from nn.structure import is_structure, map_structure, parts_of
@@ -177,6 +178,25 @@ class Module:
         who = f"load_state_dict of {type(self).__name__}"
         return match_entries(who, self.state_dict(), arrays)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """For `pickle` and `copy.deepcopy`: modules inside of modules, without recursion."""
+        if id(self) not in copying.taken.get():
+            modules = self.modules()
+            if not any(map(copying.decides_itself, modules)):
+                return copying.in_order(modules)
+        return super().__reduce_ex__(protocol)
+
+    def __copy__(self: M) -> M:
+        """A module with the same parameters and modules, as `copy.copy` of any object has them."""
+        reduced: Any = super().__reduce_ex__(4)
+        make, arguments, state = reduced[:3]
+        made = make(*arguments)
+        if hasattr(made, "__setstate__"):
+            made.__setstate__(state)
+        else:
+            vars(made).update(state or {})
+        return made
+
     # calls
 
     @property
@@ -217,6 +237,9 @@ class Module:
                 return self.forward(*map(self._as_tensors, inputs), **given)
             except TypeError as error:
                 habits.explain(error, given)
+                raise
+            except RecursionError as error:
+                say_how_deep(error, self.scope_name)
                 raise
 
     def _as_tensors(self, value: Any) -> Any:
@@ -261,6 +284,16 @@ class Module:
             children = [(indent, f"{name}: ", x) for name, x in own if isinstance(x, Module)]
             waiting += reversed(children)
         return "\n".join(lines)
+
+
+def say_how_deep(error: RecursionError, name: str) -> None:
+    """Say which module reached Python's recursion limit, and what to write; once."""
+    limit = sys.getrecursionlimit()
+    if "sys.setrecursionlimit" not in str(error):
+        error.args = (
+            f"{name}: calls of modules inside of modules reach Python's recursion limit, {limit}; "
+            f"if they are meant to nest so deep, write sys.setrecursionlimit({10 * limit})",
+        )
 
 
 def members(module: Module) -> Iterator[tuple[str, Any]]:

@@ -603,8 +603,15 @@ def spread(
     return found
 
 
+MOST_FRAMES = 40  # one inside another; dot itself fails at a thousand
+
+
 def scopes_of(boxes: Sequence[Box]) -> tuple[Frame, ...]:
-    """Frames around the boxes of a tile, one for each call of a module or scope."""
+    """Frames around the boxes of a tile, one for each call of a module or scope.
+
+    Where more than MOST_FRAMES stand one inside another, those between the outer ones and the
+    innermost are left out, and the title of the innermost begins with "…".
+    """
     number: dict[Any, int] = {}
     around: list[int | None] = []
     members: list[list[int]] = []
@@ -618,9 +625,13 @@ def scopes_of(boxes: Sequence[Box]) -> tuple[Frame, ...]:
             parent = number[scope]
         if parent is not None:
             members[parent].append(k)
-    return tuple(
-        Frame(look.shorten(scope.name), tuple(members[k]), around[k]) for scope, k in number.items()
-    )
+    scopes, frames = list(number), []
+    for k, scope in enumerate(scopes):
+        outer = around[k]
+        skips = outer is not None and scope.parent is not scopes[outer]
+        title = f"… {scope.name}" if skips else scope.name
+        frames.append(Frame(look.shorten(title), tuple(members[k]), outer))
+    return tuple(frames)
 
 
 def _scopes_around(box: Box) -> list[Any]:
@@ -629,4 +640,6 @@ def _scopes_around(box: Box) -> list[Any]:
     chains = [read.scopes_of(node) for node in box.nodes if node.op is not None]
     together = list(itertools.takewhile(lambda pair: len({*pair}) == 1, zip(*chains)))
     found = [scopes[0] for scopes in together]
-    return found[:-1] if box.kind == "cell" else found
+    if box.kind == "cell":
+        found = found[:-1]
+    return found if len(found) <= MOST_FRAMES else [*found[: MOST_FRAMES - 1], found[-1]]

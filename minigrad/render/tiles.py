@@ -195,7 +195,7 @@ def _template(form: Form, order: tuple[str, ...]) -> str:
     for k, box in enumerate(form.outlines):
         height = box.height + (2 * (box.tag_height + 1) if box.tags else 0)
         lines.append(f"n{k} [width={max(box.width, box.tags) / 72:.4f} height={height / 72:.4f}]")
-    lines += _clusters(form, None)
+    lines += _clusters(form)
     if not form.ins and not form.outs:  # without time: operands from top to bottom
         lines.append("ordering=in")
     lines += _rank("min", [f"i{form.ins.index(port)}" for port in ins])
@@ -208,16 +208,23 @@ def _template(form: Form, order: tuple[str, ...]) -> str:
     return "\n".join([*lines, "}"])
 
 
-def _clusters(form: Form, around: int | None) -> list[str]:
-    """The frames within another one as clusters, with room for their titles."""
-    lines = []
+def _clusters(form: Form) -> list[str]:
+    """The frames as clusters, one inside another, with room for their titles."""
+    inside: dict[int | None, list[int]] = {}
     for k, frame in enumerate(form.scopes):
-        if frame.around == around:
-            size = f'fixedsize="true" width="{text_width(frame.title, 12):.0f}" height="14"'
-            lines.append(f"subgraph cluster_{k} {{ margin=9")
-            lines.append(f'label=<<table border="0" {size}><tr><td></td></tr></table>>')
-            lines += [f"n{box}" for box in frame.boxes]
-            lines += [*_clusters(form, k), "}"]
+        inside.setdefault(frame.around, []).append(k)
+    lines, waiting = [], inside.get(None, [])[::-1]
+    while waiting:
+        k = waiting.pop()
+        if k < 0:
+            lines.append("}")
+            continue
+        frame = form.scopes[k]
+        size = f'fixedsize="true" width="{text_width(frame.title, 12):.0f}" height="14"'
+        lines.append(f"subgraph cluster_{k} {{ margin=9")
+        lines.append(f'label=<<table border="0" {size}><tr><td></td></tr></table>>')
+        lines += [f"n{box}" for box in frame.boxes]
+        waiting += [-1, *inside.get(k, [])[::-1]]
     return lines
 
 
