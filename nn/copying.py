@@ -31,7 +31,7 @@ def in_order(modules: list[Any]) -> Any:
 
 def decides_itself(module: Any) -> bool:
     """Whether the class of a module says by itself what of it is pickled."""
-    kind = type(module)
+    kind: Any = type(module)
     return kind.__getstate__ is not object.__getstate__ or kind.__reduce__ is not object.__reduce__
 
 
