@@ -54,6 +54,7 @@ HOLDERS = {
     "W_hh stretches every state": PAGE,
     "W_hh kéo giãn mọi trạng thái": PAGE,
     "1 for forget gates": GATES,
+    "riêng cổng quên là 1": GATES,
     "explodes (×1000) or vanishes": DEFINITION,
     "A ratio below 0.9": DEFINITION,
     "Tỉ số dưới 0,9": DEFINITION,
