@@ -25,6 +25,8 @@ TOLD = [
     *("cuộn giấy dài", "sổ ghi chép thông minh", "hai phần", "trang trước và trang sau"),
     *("nhiều lần", "cốc nối tiếp", "hệ thống van thông minh", "giới hạn lượng nước"),
     *("biến mất gradient", "nổ gradient", "phụ thuộc dài hạn", "cắt gradient", "lưu đồ"),
+    *("cập nhật trọng số", "phân loại", "cảm biến", "những từ đầu tiên", "chọn đúng loại RNN"),
+    *("1 × h", "T = 500", "tích cực", "BPTT"),
     *("h⁽ˡ⁾ = σ(W⁽ˡ⁾ h⁽ˡ⁻¹⁾ + b⁽ˡ⁾)", "y_t = f(x_1, …, x_t)", "Hôm nay trời rất ___"),
     *("H_t = φ(X_t W_xh + H_{t−1} W_hh + b_h)", "O_t = H_t W_hq + b_q", "x_1 … x_T"),
 ]
