@@ -56,6 +56,7 @@ HOLDERS = {
     "1 for forget gates": GATES,
     "riêng cổng quên là 1": GATES,
     "explodes (×1000) or vanishes": DEFINITION,
+    "nổ (×1000) hoặc biến mất": DEFINITION,
     "A ratio below 0.9": DEFINITION,
     "Tỉ số dưới 0,9": DEFINITION,
     "Vanishing: below 0.9": DEFINITION,

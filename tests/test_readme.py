@@ -96,15 +96,30 @@ TRANSLATED = {ROOT / "README.vi.md": ROOT / "README.md"} | {
 def test_a_translated_page_has_the_programs_sections_tables_and_pictures_of_the_original(page):
     original = TRANSLATED[page]
     assert [*statements(page)] == [*statements(original)]
+    if page.parent.name == "vi":
+        assert [*transcripts(page)] == [*transcripts(original)]
     shape = re.compile(r"^#+ |^\| |^!\[|<img", re.MULTILINE)
     shapes = [shape.findall(text(p)) for p in (page, original)]
     assert shapes[0] == shapes[1]
 
 
+def transcripts(page):
+    """What is typed into a terminal or a file, and what comes; comments may be translated."""
+    for _, _, block in blocks(page, "console", "py", "json"):
+        yield re.sub(r"  #.*", "", block)
+
+
+def test_every_page_is_there_in_vietnamese_too():
+    english = {page.name for page in (ROOT / "docs").glob("*.md")}
+    assert {page.name for page in (ROOT / "docs" / "vi").glob("*.md")} == english
+
+
 def text(page):
     """A page without its blocks of code, and without the tables of errors, which are English."""
     whole = page.read_text(encoding="utf-8")
-    whole = re.sub(r"<!-- (habits|expressions) -->.*?<!-- end of \1 -->", "", whole, flags=re.DOTALL)
+    whole = re.sub(
+        r"<!-- (habits|expressions) -->.*?<!-- end of \1 -->", "", whole, flags=re.DOTALL
+    )
     return re.sub(r"^```\w+\n.*?^```", "", whole, flags=re.MULTILINE | re.DOTALL)
 
 
