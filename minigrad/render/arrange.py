@@ -583,9 +583,9 @@ def _column(tile: Tile, beside: str) -> tuple[Any, float]:
     return tile.column, -away if tile.row.reverse else away
 
 
-def tags_on(box: Box) -> tuple[Tag, ...]:
+def tags_on(box: Box) -> list[Tag]:
     """The tags on a box; a cell names its parameters itself."""
-    return () if box.kind == "cell" else box.tags
+    return [] if box.kind == "cell" else box.tags
 
 
 def spread(

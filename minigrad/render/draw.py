@@ -25,7 +25,7 @@ from minigrad.render.texts import Texts
 from minigrad.tensor import Tensor
 
 MAX_WIDTH = 4100.0  # points, about four slides: a longer picture is wrapped, as text is
-MAX_PAGE_RATIO = 6.0  # times as much as a page holds: not tried in lines
+MOST_LINES = 6  # of steps on a page
 MANY = 40  # tiles that have no room in one line
 SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
 
@@ -166,19 +166,18 @@ def fitted(
     With the options that it is drawn with.
     """
     assert options.fit is not None
-    best: tuple[float, Canvas, Options] | None = None
+    found: list[tuple[float, Canvas, Options]] = []
     for smaller in attempts(options, timed):
-        for attempt in (smaller, *_lines(smaller, canvas_for)):
-            canvas = canvas_for(attempt).noted(changes(options, attempt))
-            size = pixels(canvas, options.fit)
-            if best is None or size > best[0]:
-                best = size, canvas, attempt
-            if size >= SMALLEST_PIXELS:
-                return canvas, attempt
-    assert best is not None
-    size, canvas, attempt = best
-    note = f"text of {size:.0f} pixels: no smaller picture of it is known"
-    return canvas.noted(note), attempt
+        canvas = canvas_for(smaller)
+        for tried in (smaller, *_in_lines(smaller, canvas)):
+            if tried is not smaller:
+                canvas = canvas_for(tried)
+            canvas = canvas.noted(changes(options, tried))
+            found.append((pixels(canvas, options.fit), canvas, tried))
+            if found[-1][0] >= SMALLEST_PIXELS:
+                return canvas, tried
+    size, canvas, tried = max(found, key=lambda one: one[0])
+    return canvas.noted(f"text of {size:.0f} pixels: no smaller picture of it is known"), tried
 
 
 def pixels(canvas: Canvas, fit: str) -> float:
@@ -188,38 +187,27 @@ def pixels(canvas: Canvas, fit: str) -> float:
     return min(width / (right - left + 20), height / (top - bottom + 20)) * look.SMALLEST
 
 
-def _lines(options: Options, canvas_for: Callable[[Options], Canvas]) -> Iterator[Options]:
-    """The options with as many steps in a line as fill the page best."""
-    if options.per_row is not None or options.time != "unrolled":
-        return
-    canvas = canvas_for(options)
+def _in_lines(options: Options, canvas: Canvas) -> Iterator[Options]:
+    """The options with as many steps in a line as fill the page best, if it is a picture of
+    one."""
     width, height = FITS[str(options.fit)]
     left, bottom, right, top = canvas.page()
-    grown = (SMALLEST_PIXELS / look.SMALLEST) ** 2
-    if (right - left) * (top - bottom) * grown > MAX_PAGE_RATIO * width * height:
-        return
-    row = canvas.columns * math.sqrt((top - bottom) * width / ((right - left) * height))
-    for n in dict.fromkeys((math.ceil(row), math.floor(row))):
-        if 0 < n < canvas.columns:
-            yield replace(options, per_row=n)
+    lines = math.sqrt((right - left) / (top - bottom) * height / width)
+    if options.per_row is None and options.time == "unrolled" and 1 < lines < MOST_LINES:
+        for count in dict.fromkeys((math.ceil(lines), math.floor(lines))):
+            if count > 1:
+                yield replace(options, per_row=math.ceil(canvas.columns / count))
 
 
 def attempts(options: Options, timed: bool) -> Iterator[Options]:
     """The options as asked, then ever smaller pictures: fewer steps, folded operations, cells,
     rolled."""
-    views = [
-        view
-        for view in VIEWS[VIEWS.index(options.view) :]
-        if view in (options.view, "cells", "affine")
-    ]
-    if not timed:
-        for view in views:
-            yield replace(options, view=view)
-        return
-    for time in dict.fromkeys((options.time, "rolled")):
-        for view in views:
-            for steps in dict.fromkeys((options.steps, "0:2,-2:", "0:1,-1:")):
-                yield replace(options, time=time, view=view, steps=steps)
+    views = [view for view in VIEWS if view in (options.view, "affine", "cells")]
+    for view in views[views.index(options.view) :]:
+        for steps in dict.fromkeys((options.steps, "0:2,-2:", "0:1,-1:") if timed else ("all",)):
+            yield replace(options, view=view, steps=steps)
+    if timed:
+        yield replace(options, view="cells", time="rolled")
 
 
 def changes(asked: Options, drawn: Options) -> str:

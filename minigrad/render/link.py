@@ -6,14 +6,13 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from minigrad import naming
 from minigrad.render import look, typeset
 from minigrad.render.group import Group, find_core, group
 from minigrad.render.names import MANY, Names, is_computed, is_number, is_wrapped
-from minigrad.render.picture import Box, Column, End, Link, Part, Picture, Row, Tag, Tile
+from minigrad.render.picture import Box, Column, Link, Part, Picture, Row, Tag, Tile
 from minigrad.render.read import Feed, Reading, Value, forward_of, op_name, role_of, site_of
 from minigrad.tensor import Tensor
 
@@ -23,42 +22,6 @@ LARGEST = 10_000  # entries of arrays that are compared, to draw one box for equ
 REASONS = ("folded", "numbers", "sequences", "masks", "hidden", "other")
 SIGNS = {"subtract": "−", "divide": "÷"}
 Shown = Callable[[Value], bool]
-
-
-@dataclass(eq=False)
-class _Box:
-    """A box that is being made."""
-
-    kind: str
-    label: str
-    values: list[Value]
-    tile: Tile
-    beside: str = ""
-    lanes: tuple[str, ...] = ()
-    tags: dict[Tensor, _Tag] = field(default_factory=dict)
-
-
-@dataclass(eq=False)
-class _Tag:
-    """A tag that is being made; name: of the parameter."""
-
-    name: str
-    ends: list[End] = field(default_factory=list)
-    turned: bool = False
-
-
-@dataclass(eq=False)
-class _Link:
-    """A link that is being made; signs: of each edge in it."""
-
-    source: _Box
-    target: _Box
-    lane: str
-    state: str
-    hidden: int
-    mark: str
-    ends: list[End] = field(default_factory=list)
-    signs: list[str] = field(default_factory=list)
 
 
 def make_picture(
@@ -88,14 +51,15 @@ class _Maker:
         self.slots = self.times.slots
         self.twins = _Twins(self.reading, drawn) if names.rolled else None
         self.data = _data(self.reading)
-        self.boxes: defaultdict[Tile, list[_Box]] = defaultdict(list)
-        self.box: dict[Any, _Box] = {}
-        self.links: dict[Any, _Link] = {}
-        self.wrapped: dict[Any, _Box] = {}
-        self.gathering: dict[_Box, bool] = {}
+        self.boxes: defaultdict[Tile, list[Box]] = defaultdict(list)
+        self.box: dict[Any, Box] = {}
+        self.values: dict[Box, list[Value]] = {}
+        self.links: dict[Any, Link] = {}
+        self.wrapped: dict[Any, Box] = {}
+        self.gathering: dict[Box, bool] = {}
         self.unrecorded: dict[str, None] = {}
         self.sequences: dict[Tensor, None] = {}
-        self.makers: dict[Any, list[tuple[int, _Box]]] | None = None
+        self.makers: dict[Any, list[tuple[int, Box]]] | None = None
 
     # boxes
 
@@ -105,11 +69,19 @@ class _Maker:
         if one.kind == "input" and all(is_leaf(feed.source) for feed in one.last.feeds):
             box.beside = "below" if one.tile.row.timed else ""
 
-    def add_box(self, kind: str, label: str, values: list[Value], tile: Tile, **more: Any) -> _Box:
-        """A box in its tile, or beside it."""
-        box = _Box(kind, look.shorten(label, 60), values, tile, **more)
+    def add_box(
+        self, kind: str, label: str, values: list[Value], tile: Tile, beside: str = "",
+        lanes: Iterable[str] = (),
+    ) -> Box:  # fmt: skip
+        """A box in its tile, or beside it; lanes: the states that it stands for."""
+        parts = [value.key for value in values]
+        states = [(v.state, v.key) for v in values if v.state and not is_leaf(v)]
+        if lanes:
+            states = [(lane, NOTHING) for lane in lanes]
+        box = Box(kind, look.shorten(label, 60), parts, tile, states, beside)
         self.boxes[tile].append(box)
         self.box.update(dict.fromkeys(values, box))
+        self.values[box] = values
         return box
 
     # edges
@@ -145,18 +117,20 @@ class _Maker:
         begins = naming.label(self.graph, node).endswith("_init")
         return source.uses > MANY and source.part is None and not begins
 
-    def tag(self, value: Value, k: int, feed: Feed, target: _Box) -> None:
+    def tag(self, value: Value, k: int, feed: Feed, target: Box) -> None:
         """The use of a parameter."""
         leaf = feed.source.node
-        if leaf not in target.tags:
+        tag = next((tag for tag in target.tags if tag.parameter is leaf), None)
+        if tag is None:
             named = self.names.parameter_names.get(leaf)
             name = named or self.names.constant(feed.source, value, k)
-            target.tags[leaf] = _Tag(look.shorten(self.names.shown(name), 40))
+            tag = Tag(leaf, look.shorten(self.names.shown(name), 40))
+            target.tags.append(tag)
         if value.part is None or feed.source.part is not None:
-            target.tags[leaf].ends.append(feed.end)  # else it is the share of all steps together
-        target.tags[leaf].turned |= feed.turned
+            tag.ends.append(feed.end)  # else it is the share of all steps together
+        tag.turned |= feed.turned
 
-    def link(self, value: Value, k: int, feed: Feed, target: _Box, slot: tuple[str, int]) -> None:
+    def link(self, value: Value, k: int, feed: Feed, target: Box, slot: tuple[str, int]) -> None:
         """The link that an edge belongs to, if it comes from something drawn."""
         source, hidden = self.source_of(value, k, feed, target, slot)
         if source is None or source is target:
@@ -164,12 +138,12 @@ class _Maker:
         found = self.join(value, feed, source, target, slot, hidden)
         stands_in = self.rolled and not is_leaf(feed.source) and feed.source not in self.box
         if not stands_in or source.kind == "delay":  # else it is the edge of another step
+            found.sign = "" if found.ends else self.sign(value, k, feed)
             found.ends.append(feed.end)
-            found.signs.append(self.sign(value, k, feed))
 
     def join(
-        self, value: Value, feed: Feed, source: _Box, target: _Box, slot: Any, hidden: int
-    ) -> _Link:
+        self, value: Value, feed: Feed, source: Box, target: Box, slot: Any, hidden: int
+    ) -> Link:
         """The link between two boxes that carries a state, or none; made when first needed."""
         steps, state = self.times.between(feed.source, value), feed.source.state
         lane = state if steps else ""
@@ -183,12 +157,12 @@ class _Maker:
         key = source, target, lane or state
         if key not in self.links:
             own = "" if source.beside else state
-            self.links[key] = _Link(source, target, lane, own, hidden, mark)
+            self.links[key] = Link(source, target, lane, own, hidden, mark)
         return self.links[key]
 
     def source_of(
-        self, value: Value, k: int, feed: Feed, target: _Box, slot: tuple[str, int]
-    ) -> tuple[_Box | None, int]:
+        self, value: Value, k: int, feed: Feed, target: Box, slot: tuple[str, int]
+    ) -> tuple[Box | None, int]:
         """The box that an edge comes from, and how many steps that are not drawn lie between."""
         source = feed.source
         if is_leaf(source):
@@ -210,8 +184,8 @@ class _Maker:
     # leaves
 
     def leaf(
-        self, value: Value, k: int, leaf: Value, target: _Box, slot: tuple[str, int]
-    ) -> _Box | None:
+        self, value: Value, k: int, leaf: Value, target: Box, slot: tuple[str, int]
+    ) -> Box | None:
         """The box of a leaf: an input, an initial state or a constant."""
         node, tile = leaf.node, target.tile
         is_input = role_of(node) == "input" or node in self.data
@@ -228,17 +202,17 @@ class _Maker:
             return self.entering(value, k, leaf, tile)
         return self.constant(value, k, leaf, tile)
 
-    def constant(self, value: Value, k: int, leaf: Value, tile: Tile) -> _Box:
+    def constant(self, value: Value, k: int, leaf: Value, tile: Tile) -> Box:
         """The box of an array that is the same in all steps."""
         label = self.names.constant(leaf, value, k)
         beside = "below" if self.view == "cells" and tile.row.timed else ""
         return self.add_box("constant", look.shorten(label), [leaf], tile, beside=beside)
 
-    def serves(self, box: _Box, tile: Tile) -> bool:
+    def serves(self, box: Box, tile: Tile) -> bool:
         """Whether the box of a leaf stands where a tile can take from it."""
         return box.tile == tile or (box.beside == "before" and box.tile.row is tile.row)
 
-    def entering(self, value: Value, k: int, leaf: Value, tile: Tile) -> _Box:
+    def entering(self, value: Value, k: int, leaf: Value, tile: Tile) -> Box:
         """The box of an array that enters a step."""
         name = self.names.input_of(leaf, value, k)
         if is_computed(self.graph, leaf.node):
@@ -247,7 +221,7 @@ class _Maker:
         label = look.shorten(self.names.indexed(name, leaf if leaf.time else value))
         return self.once("input", label, leaf, tile, beside="below" if below else "")
 
-    def once(self, kind: str, label: str, leaf: Value, tile: Tile, **more: Any) -> _Box:
+    def once(self, kind: str, label: str, leaf: Value, tile: Tile, **more: Any) -> Box:
         """The box of a leaf; an array that several operations of a step wrap has one."""
         node = leaf.node
         if not is_wrapped(node) or node.size > LARGEST:
@@ -256,10 +230,11 @@ class _Maker:
         if same not in self.wrapped:
             self.wrapped[same] = self.add_box(kind, label, [], tile, **more)
         box = self.box[leaf] = self.wrapped[same]
-        box.values.append(leaf)
+        box.parts.append(leaf.key)
+        self.values[box].append(leaf)
         return box
 
-    def initial(self, value: Value, leaf: Value, target: _Box, lane: str, steps: int) -> _Box:
+    def initial(self, value: Value, leaf: Value, target: Box, lane: str, steps: int) -> Box:
         """The box of an initial state, at the beginning of its row also where only a later step
         takes it."""
         name = naming.label(self.graph, leaf.node)
@@ -289,7 +264,7 @@ class _Maker:
 
     # steps that are not drawn
 
-    def made_by(self, row: Row, key: Any) -> list[tuple[int, _Box]]:
+    def made_by(self, row: Row, key: Any) -> list[tuple[int, Box]]:
         """Where a value is made in the steps that are drawn: their positions and boxes."""
         if self.makers is None:
             self.makers = defaultdict(list)
@@ -299,7 +274,7 @@ class _Maker:
                     found.append((self.times.index(value), box))
         return self.makers.get((row, key), [])
 
-    def last_shown(self, source: Value, value: Value, target: _Box) -> tuple[_Box | None, int]:
+    def last_shown(self, source: Value, value: Value, target: Box) -> tuple[Box | None, int]:
         """The stand-in for a value of a hidden step: the same value in the nearest drawn step
         before it."""
         if not source.time or self.gathers(target):
@@ -317,16 +292,16 @@ class _Maker:
         between = range(position + 1, last + 1)
         return box, sum(way * p not in self.times.drawn(self.drawn, source) for p in between)
 
-    def gathers(self, box: _Box) -> bool:
+    def gathers(self, box: Box) -> bool:
         """Whether a box outside of time takes in several steps; those that are hidden need no
         link."""
         if box not in self.gathering:
-            feeds = [feed for value in box.values for feed in value.feeds]
+            feeds = [feed for value in self.values[box] for feed in value.feeds]
             sources = {feed.source.time for feed in feeds if feed.source.time}
             self.gathering[box] = not box.tile.row.timed and len(sources) > 1
         return self.gathering[box]
 
-    def stub(self, box: _Box, lane: str, beside: str, steps: int) -> _Box:
+    def stub(self, box: Box, lane: str, beside: str, steps: int) -> Box:
         """A loose end: what goes on in, or comes from, steps that are not drawn."""
         like = [b for b in self.boxes[box.tile] if b.kind == "stub" and b.beside == beside]
         for other in like:
@@ -354,12 +329,12 @@ class _Maker:
             if later and (box, source.state) not in leaving:
                 left = self.times.left(source, self.drawn)
                 stub = self.stub(box, source.state, "after", left)
-                link = _Link(box, stub, source.state, source.state, left, "")
+                link = Link(box, stub, source.state, source.state, left, "")
                 self.links[box, stub, source.state] = link
 
     # rolled
 
-    def delayed(self, value: Value, k: int, source: Value, target: _Box) -> _Box | None:
+    def delayed(self, value: Value, k: int, source: Value, target: Box) -> Box | None:
         """The box that stands for an input in all steps; in its own tile, through a delay."""
         assert self.twins is not None
         maker = self.box.get(self.twins.stand_in(source))
@@ -370,19 +345,18 @@ class _Maker:
         label = f"t{'−' if steps > 0 else '+'}{abs(steps)}"
         delay = self.delay(label, lane, target.tile)
         if maker is not None:
-            loop = _Link(maker, delay, lane, source.state, 0, "")
+            loop = Link(maker, delay, lane, source.state, 0, "")
             self.links.setdefault((maker, delay, ""), loop)
         first = self.twins.first(value)
         begun = first.feeds[k].source if k < len(first.feeds) else source
         before = self.box.get(self.twins.stand_in(begun))
         if before is not None and before.tile != target.tile:
-            begin = _Link(before, delay, lane, begun.state, 0, "")
+            begin = Link(before, delay, lane, begun.state, 0, "")
             link = self.links.setdefault((before, delay, ""), begin)
             link.ends.append(first.feeds[k].end)
-            link.signs.append("")
         return delay
 
-    def delay(self, label: str, lane: str, tile: Tile) -> _Box:
+    def delay(self, label: str, lane: str, tile: Tile) -> Box:
         """The delay box of a state in a tile."""
         for box in self.boxes[tile]:
             if (box.kind, box.label, box.lanes) == ("delay", label, (lane,)):
@@ -410,13 +384,11 @@ class _Maker:
         rows = list(dict.fromkeys(tile.row for tile in order))
         if self.view == "cells":
             self.sort_columns()
-        made: dict[_Box, Box] = {}
-        tiles: dict[Tile, tuple[Box, ...]] = {}
         for tile in order:
             for k, box in enumerate(self.boxes[tile]):
-                made[box] = _made(box, f"{_tile_id(tile, rows)}_k{k}")
-            tiles[tile] = tuple(made[box] for box in self.boxes[tile])
-        links = tuple(_linked(link, made) for link in self.links.values())
+                box.id = f"{_tile_id(tile, rows)}_k{k}"
+        tiles = {tile: tuple(self.boxes[tile]) for tile in order}
+        links = tuple(self.links.values())
         outputs = set(self.reading.outputs)
         if self.twins is not None:
             stand_ins = [self.twins.stand_in(v) for v in self.drawn if v.key in outputs]
@@ -500,11 +472,11 @@ def _merged(boxes: Iterable[Box]) -> Iterable[str]:
     return [f"{len(found)} blocks of {min(found.values())} to {max(found.values())} operations"]
 
 
-def _height(box: _Box, into_cell: bool) -> int:
+def _height(box: Box, into_cell: bool) -> int:
     """How far up a box stands in its column: inputs, what a cell takes in, the cell, all others."""
     if box.kind in ("input", "cell"):
         return 0 if box.kind == "input" else 2
-    entering = any(role_of(value.node) == "input" for value in box.values)
+    entering = any(role_of(node) == "input" for node in box.nodes)
     return 1 if into_cell and entering else 3
 
 
@@ -524,24 +496,6 @@ def _data(reading: Reading) -> set[Tensor]:
         return set()
     products = [value for value in reading.drawn if value.op in look.PRODUCTS]
     return {feed.source.node for value in products for feed in value.feeds if feed.source.is_data}
-
-
-def _made(box: _Box, name: str) -> Box:
-    parts = tuple(value.key for value in box.values)
-    states = tuple((v.state, v.key) for v in box.values if v.state and not is_leaf(v))
-    if box.lanes:
-        part = parts[0] if parts else NOTHING
-        states = tuple((lane, part) for lane in box.lanes)
-    tags = tuple(Tag(x, tuple(t.ends), t.name, t.turned) for x, t in box.tags.items())
-    return Box(name, box.kind, box.label, parts, box.tile, states, tags, box.beside)
-
-
-def _linked(link: _Link, made: dict[_Box, Box]) -> Link:
-    sign = link.signs[0] if len(link.signs) == 1 else ""
-    return Link(
-        made[link.source], made[link.target], tuple(link.ends), link.lane, link.state,
-        link.hidden, link.mark, sign,
-    )  # fmt: skip
 
 
 def _tile_order(tile: Tile) -> tuple[Any, ...]:

@@ -164,7 +164,8 @@ def told(box: Box) -> list[Part]:
     result."""
     if not box.parts:
         return []
-    return [part for _, part in box.states] if box.states else [box.parts[-1]]
+    makes_states = box.states and not box.beside
+    return [part for _, part in box.states] if makes_states else [box.parts[-1]]
 
 
 def scale_of(picture: Picture, of: dict[Any, float]) -> tuple[float, float]:

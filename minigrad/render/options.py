@@ -225,7 +225,14 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
                 entered.add(here)
             elif not here and there:
                 leaves.add(there)
-    chosen = _chosen_steps(of_axis, holds, entered, leaves)
+
+    def rank(t: int) -> tuple[int, ...]:
+        """How well a step stands for all, on all axes that have it."""
+        here = [((axis, t),) for axis in of_axis]
+        counts = [[step in entered, holds[step], step in leaves] for step in here]
+        return (*map(sum, zip(*counts, strict=True)), -t)
+
+    chosen = {axis: max(ts, key=rank) for axis, ts in of_axis.items()}
     differ = [
         f"t = {chosen[axis] + first} of {name}"
         for name, axis in reading.graph.axes.items()
@@ -240,38 +247,3 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
         return t == (loose if axis is None else chosen[axis])
 
     return shown, f"steps differ, drawn is {', '.join(differ)}" if differ else ""
-
-
-def _chosen_steps(
-    of_axis: dict[Any, list[int]], holds: Counter[Any], entered: set[Any], leaves: set[Any]
-) -> dict[Any, int]:
-    """The step of each axis that stands for all: the same one, if there is one that all have."""
-    together = _common_step(of_axis, holds, entered, leaves)
-    if together is not None:
-        return dict.fromkeys(of_axis, together)
-    chosen = {}
-    for axis, ts in of_axis.items():
-        ranks = {t: _rank(((axis, t),), holds, entered, leaves) for t in ts}
-        chosen[axis] = max(ts, key=ranks.__getitem__)
-    return chosen
-
-
-def _rank(step: Any, holds: Counter[Any], entered: set[Any], leaves: set[Any]) -> tuple[Any, ...]:
-    """How well a step stands for all: others lead to it, it holds most, it is the last one that
-    others use."""
-    return step in entered, holds[step], step in leaves, -step[0][1]
-
-
-def _common_step(
-    of_axis: dict[Any, list[int]], holds: Counter[Any], entered: set[Any], leaves: set[Any]
-) -> int | None:
-    """One step for all axes, if there is one that all have."""
-    common = set.intersection(*map(set, of_axis.values())) if of_axis else set()
-    if not common:
-        return None
-
-    def rank(t: int) -> tuple[Any, ...]:
-        ranks = [_rank(((axis, t),), holds, entered, leaves) for axis in of_axis]
-        return all(r[0] for r in ranks), sum(r[1] for r in ranks), sum(r[2] for r in ranks), -t
-
-    return max(sorted(common), key=rank)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import Any, NamedTuple
 
 import graphviz
@@ -24,11 +23,10 @@ from minigrad.render.arrange import Layout, Rect
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture, Tile
 from minigrad.render.splines import Path, Point, shortened, straight
-from minigrad.render.texts import Texts, colour_bar
+from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
 from minigrad.tensor import Tensor
 
-TABLE = '<table border="0" cellborder="0" cellspacing="0" cellpadding="0">'
 ORDER = {"frame": 0, "node": 1, "edge": 2, "line": 2}
 LEGEND = {
     "input": "input", "state": "state", "memory": "memory", "cell": "cell", "output": "output",
@@ -93,19 +91,68 @@ def _at(point: Point) -> str:
     return f"{point[0]:.2f},{point[1]:.2f}"
 
 
+def frame(
+    name: str, corners: Path, text: str = "", at: Point | None = None, *, font: float = 12.0,
+    ink: str = look.INK, fill: str = "", border: str = "", pen: float = 1.0,
+    members: Iterable[str] = (),
+) -> Item:  # fmt: skip
+    """A frame with a text; without fill or border the text alone."""
+    style = f'label={typeset.label(text, font)} fontsize={font:g} fontcolor="{ink}"'
+    if border:
+        filled = f'"rounded,filled" fillcolor="{fill}"' if fill else "rounded"
+        style += f' style={filled} color="{border}" penwidth={pen:.2f}'
+    else:
+        style += " pencolor=none"
+    return Item("frame", (name, *members), corners, style, at)
+
+
+def text_item(name: str, at: Point, text: str, font: float, ink: str = look.INK) -> Item:
+    """A text alone, written from its left end."""
+    (x, y), width = at, look.text_width(text, font)
+    corners = [(x, y - font / 2 - 2), (x + width, y + font / 2 + 2)]
+    return frame(name, corners, text, (x + width / 2, y), font=font, ink=ink)
+
+
+def colour_bar(scale: tuple[float, float], norms: Iterable[float]) -> list[Item]:
+    """The colours with the two exponents of the scale, and what lies outside of it, around 0."""
+    lo, hi = scale
+    found = [norm for norm in norms if norm > 0 or not math.isfinite(norm)]
+    below = "≤ " if any(norm < 10.0**lo * 0.999 for norm in found) else ""
+    above = "≥ " if any(10.0**hi * 1.001 < norm < math.inf for norm in found) else ""
+    text = f"gradient norm (log scale)   {below}{look.power(lo)}"
+    items = [text_item("scale", (-78 - look.text_width(text, 12), 0.0), text, 12)]
+    items += [swatch(f"scale{k}", -72 + 9 * k, 9, look.ramp(k / 15)) for k in range(16)]
+    items.append(text_item("scale_end", (78, 0.0), f"{above}{look.power(hi)}", 12))
+    if not all(map(math.isfinite, found)):
+        items.append(text_item("not_finite", (140, 0.0), "NaN or ∞", 12))
+        items.append(swatch("not_finite_colour", 212, 18, look.NOT_FINITE))
+    return items
+
+
+def swatch(name: str, x: float, width: float, colour: str) -> Item:
+    """A piece of the colour bar."""
+    style = f'label="" style=filled fillcolor="{colour}" pencolor=none'
+    return Item("frame", (name,), [(x, -5.0), (x + width, 5.0)], style)
+
+
+def bounds(items: Iterable[Item]) -> tuple[float, float, float, float]:
+    """Left, bottom, right, top of some items."""
+    points = [point for item in items for point in item.points]
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
 @dataclass(frozen=True)
 class Canvas:
     """Everything of one picture.
 
-    scale: rows of an HTML-like table with the colour bar.  title: what the reader asked for.
-    notes: what the picture
+    scale: the colour bar, around 0.  title: what the reader asked for.  notes: what the picture
     leaves out or folds, written under it.  columns: how many there are.  has_tips: whether things
-    say what they are
-    when pointed at.
+    say what they are when pointed at.
     """
 
     items: list[Item] = field(default_factory=list)
-    scale: str = ""
+    scale: Sequence[Item] = ()
     title: str = ""
     notes: tuple[str, ...] = ()
     columns: int = 0
@@ -113,10 +160,8 @@ class Canvas:
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:
-        """Left, bottom, right, top of everything."""
-        xs = [x for item in self.items for x, _ in item.points]
-        ys = [y for item in self.items for _, y in item.points]
-        return min(xs), min(ys), max(xs), max(ys)
+        """Left, bottom, right, top of the picture itself."""
+        return bounds(self.items)
 
     def beside(self, other: Canvas, dx: float, dy: float, prefix: str) -> Canvas:
         """With another canvas beside what is here."""
@@ -128,69 +173,48 @@ class Canvas:
         """With further notes, which stand first."""
         return replace(self, notes=tuple(dict.fromkeys((*filter(None, notes), *self.notes))))
 
-    def page(self) -> tuple[float, float, float, float]:
-        """The box with room for the title and the colour bar over it, and the notes under it."""
+    @cached_property
+    def around(self) -> list[Item]:
+        """The colour bar and the title over the picture, the notes under it."""
         left, bottom, right, top = self.box
+        width = max(right - left, 340.0 if self.scale else 160.0)
+        middle, items = left + width / 2, list[Item]()
         if self.scale:
-            right = max(right, left + 340.0)
-        right = max(right, left + 160.0) if self.notes or self.title else right
-        high = top + (24 if self.scale else 0) + 20 * len(self.title_lines(right - left))
-        low = bottom - 15 * len(self.note_lines(right - left))
-        return left - 4, low - (10 if low < bottom else 4), right + 4, high + 10
+            items += [item.moved(middle, top + 16, "") for item in self.scale]
+            top += 24
+        for line in wrapped(self.title, width, 16)[::-1]:
+            top += 20
+            x = middle - look.text_width(line, 16) / 2
+            items.append(text_item(f"title{len(items)}", (x, top - 8), line, 16))
+        for line in wrapped(";  ".join(self.notes), width, look.SMALLEST):
+            bottom -= 15
+            at = left, bottom + 2.5
+            items.append(text_item(f"note{len(items)}", at, line, look.SMALLEST, look.GREY))
+        return items
 
-    def title_lines(self, width: float) -> list[str]:
-        """The title in lines that fit the page."""
-        return wrapped(self.title, width, 16)
-
-    def note_lines(self, width: float) -> list[str]:
-        """The notes in lines that fit the page."""
-        return wrapped(";  ".join(self.notes), width, look.SMALLEST)
+    def page(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top of everything, with a margin."""
+        left, bottom, right, top = self.box
+        if self.around:
+            low, under, high, over = bounds(self.around)
+            left, bottom = min(left, low), min(bottom, under)
+            right, top = max(right, high), max(top, over)
+        return left - 4, bottom - 4, right + 4, top + 4
 
     def digraph(self, attributes: dict[str, str]) -> Drawing:
         """The picture; its text is the same for the same items."""
-        left, bottom, right, top = self.page()
-        pinned = {
-            "layout": "nop2", "outputorder": "edgesfirst", "notranslate": "true",
-            "splines": "true", "pad": "0.12", "margin": "0",
-            "bb": f"{left:.2f},{bottom:.2f},{right:.2f},{top:.2f}", "fontname": look.FONT,
-        }  # fmt: skip
-        header = " ".join(f"{name}={quoted(text)}" for name, text in (pinned | attributes).items())
-        header += self.label(left, right, top)
+        page, font = quoted(",".join(f"{c:.2f}" for c in self.page())), quoted(look.FONT)
+        header = f"layout=nop2 outputorder=edgesfirst notranslate=true splines=true pad=0.12 margin=0 bb={page}"
+        header += "".join(f" {name}={quoted(text)}" for name, text in attributes.items())
         items = sorted(self.items, key=lambda item: ORDER[item.kind])
-        font, page = quoted(look.FONT), quoted(pinned["bb"])
         tip = ' tooltip=" "' if self.has_tips else ""
         return Drawing("minigrad", body=[
-            f"\tgraph [{header}]\n\tnode [fontname={font} fixedsize=true margin=0{tip}]\n",
+            f"\tgraph [{header} fontname={font}]\n",
+            f"\tnode [fontname={font} fixedsize=true margin=0{tip}]\n",
             f"\tedge [fontname={font} arrowsize=0.6 arrowhead=normal{tip}]\n",
             f'\tsubgraph cluster_page {{ graph [bb={page} pencolor=none label=""] }}\n',
-            *[item.text() for item in items],
-            *[item.text() for item in self.note_items(left, right)],
+            *[item.text() for item in (*items, *self.around)],
         ])  # fmt: skip
-
-    def label(self, left: float, right: float, top: float) -> str:
-        """The title, and under it the colour bar, as attributes of the graph."""
-        lines = self.title_lines(right - left)
-        if not lines and not self.scale:
-            return ""
-        at = f'lp="{_at(((left + right) / 2, (self.box[3] + top) / 2))}"'
-        if not self.scale:
-            text = quoted("\n".join(lines))
-            return f' label={text} {at} fontsize=16 fontcolor="{look.INK}"'
-        heads = [f'<font point-size="16">{escape(line)}</font>' for line in lines]
-        rows = [*heads, f"{TABLE}{self.scale}</table>"]
-        table = "".join(f"<tr><td>{row}</td></tr>" for row in rows)
-        return f' label=<{TABLE}{table}</table>> {at} fontsize=12 fontcolor="{look.INK}"'
-
-    def note_items(self, left: float, right: float) -> Iterable[Item]:
-        """The notes under the picture."""
-        lines, y = self.note_lines(right - left), self.box[1]
-        if lines:
-            text = quoted("\n".join(lines)).replace("\\n", "\\l")[:-1] + '\\l"'
-            style = f'label={text} fontsize={look.SMALLEST:g} fontcolor="{look.GREY}" pencolor=none'
-            width, height = look.text_width("\n".join(lines), look.SMALLEST), 15.0 * len(lines)
-            corners = [(left, y - 5 - height), (left + width, y - 5)]
-            at = left + 0.46 * width, y - 5 - height / 2
-            yield Item("frame", ("notes",), corners, style, at)
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
@@ -235,16 +259,20 @@ def paint(
         painter.draw_box(box)
     for link in picture.links:
         painter.draw_link(link)
-    for tile, frame in layout.frames.items() if texts.framed else ():
-        painter.draw_frame(tile, frame)
-    for tile, panel in layout.panels:
-        painter.draw_panel(tile, panel)
-    for scope in layout.scopes:
-        painter.draw_scope(*scope)
+    panels = [
+        painter.draw_frame(f"outer{k}", texts.outer_heading(tile), rect, "")
+        for k, (tile, rect) in enumerate(layout.panels)
+    ]
+    painter.items[:0] = panels  # drawn before all else
+    for tile, rect in layout.frames.items() if texts.framed else ():
+        painter.draw_tile(tile, rect)
+    for k, (title, depth, rect) in enumerate(layout.scopes):  # pale and white in turn
+        fill = "#FFFFFF" if depth % 2 else look.PANEL
+        painter.items.append(painter.draw_frame(f"scope{k}", title, rect, fill))
     painter.draw_parameters(wrapped=options.per_row is not None)
     if options.legend:
         painter.draw_legend()
-    bar = colour_bar(scale, norms.of.values()) if norms is not None else ""
+    bar = colour_bar(scale, norms.of.values()) if norms is not None else ()
     return Canvas(painter.items, bar, options.title, picture.notes, layout.columns, texts.has_tips)
 
 
@@ -269,15 +297,6 @@ class _Painter:
         if tip and self.texts.has_tips:
             text += f" tooltip={quoted(tip)}"
         self.items.append(Item("node", (name,), [(left, bottom), (right, top)], text))
-
-    def piece(self, name: str, rect: Rect, label: str, style: look.Look) -> None:
-        """A further piece of a bar: a box without a node."""
-        left, bottom, right, top = rect.corners
-        text = f"label={typeset.label(label, style.font)} fontsize={style.font:g}"
-        text += f' fontcolor="{style.ink}" style="rounded,filled" fillcolor="{style.fill}"'
-        text += f' color="{style.border}" penwidth={style.pen:.2f}'
-        at = (rect.x, rect.y)
-        self.items.append(Item("frame", (name,), [(left, bottom), (right, top)], text, at))
 
     # colours
 
@@ -337,7 +356,11 @@ class _Painter:
             for k, piece in enumerate(rects[1:]):  # the first of each line says what it is
                 text = "" if piece.y in heights else label
                 heights.add(piece.y)
-                self.piece(f"{box.id}_piece{k}", piece, text, style)
+                left, bottom, right, top = piece.corners
+                self.items.append(frame(
+                    f"{box.id}_piece{k}", [(left, bottom), (right, top)], text, (piece.x, piece.y),
+                    font=style.font, ink=style.ink, fill=style.fill, border=style.border, pen=style.pen,
+                ))  # fmt: skip
         self.node(box.id, rect, label, style, self.texts.tooltip(box))
 
     def draw_tags(self, box: Box) -> None:
@@ -355,43 +378,22 @@ class _Painter:
             path = straight((rect.x, rect.y), (center.x, center.y))
             self.items.append(Item("line", (name, box.id), path, line))
 
-    def draw_frame(self, tile: Tile, frame: Rect) -> None:
+    def draw_frame(self, name: str, text: str, rect: Rect, fill: str, border: str = look.FRAME,
+                   members: Iterable[str] = ()) -> Item:  # fmt: skip
+        """A frame with a heading."""
+        left, bottom, right, top = rect.corners
+        corners, at = [(left, bottom), (right, top)], (rect.x, top - 10)
+        return frame(name, corners, text, at, fill=fill, border=border, members=members)
+
+    def draw_tile(self, tile: Tile, rect: Rect) -> None:
         """A tile with its heading."""
-        boxes = [box for box in self.picture.tiles[tile] if box in self.layout.boxes]
-        text = self.texts.heading(tile)
-        left, bottom, right, top = frame.corners
+        boxes = [box.id for box in self.picture.tiles[tile] if box in self.layout.boxes]
         inside, rows = self.texts.mask_of(self.picture.tiles[tile])
         fill, border = look.PANEL, look.FRAME
         if inside < rows:
             fill, border = ("#E8EAED" if inside else "#D3D6DA"), "#80868B"
-        at = frame.x, top - 10
-        style = f'label={typeset.label(text, 12)} fontsize=12 fontcolor="{look.INK}" style="rounded,filled"'
-        style += f' fillcolor="{fill}" color="{border}"'
-        ids = (boxes[0].id.rsplit("_", 1)[0], *(box.id for box in boxes))
-        self.items.append(Item("frame", ids, [(left, bottom), (right, top)], style, at))
-
-    def draw_panel(self, tile: Tile, panel: Rect) -> None:
-        """The frame around all inner steps of one outer step; it is drawn before all else."""
-        left, bottom, right, top = panel.corners
-        text = self.texts.outer_heading(tile)
-        style = (
-            f'label={typeset.label(text, 12)} fontsize=12 fontcolor="{look.INK}" style="rounded"'
-        )
-        style += f' color="{look.FRAME}"'
-        ids = (f"outer_{tile.t}_{len(self.items)}",)
-        at = panel.x, top - 9
-        self.items.insert(0, Item("frame", ids, [(left, bottom), (right, top)], style, at))
-
-    def draw_scope(self, title: str, depth: int, rect: Rect) -> None:
-        """The frame of a scope, pale and white in turn."""
-        left, bottom, right, top = rect.corners
-        fill = "#FFFFFF" if depth % 2 else look.PANEL
-        style = f'label={typeset.label(title, 12)} fontsize=12 fontcolor="{look.INK}"'
-        style += f' style="rounded,filled" fillcolor="{fill}" color="{look.FRAME}"'
-        ids = (f"scope{len(self.items)}",)
-        self.items.append(
-            Item("frame", ids, [(left, bottom), (right, top)], style, (rect.x, top - 11))
-        )
+        name, text = boxes[0].rsplit("_", 1)[0], self.texts.heading(tile)
+        self.items.append(self.draw_frame(name, text, rect, fill, border, boxes))
 
     # parameters
 
@@ -437,7 +439,7 @@ class _Painter:
 
     def draw_legend(self) -> None:
         """One of each kind of box, with what it stands for."""
-        left, bottom, right, _ = Canvas(self.items).box
+        left, bottom, right, _ = bounds(self.items)
         x, y = left, bottom - 26
         kinds = {box.kind for box in self.picture.boxes}
         kinds |= {"tag" for box in self.picture.boxes if box.tags}
@@ -536,14 +538,6 @@ class _Painter:
         if early and late and early[0] and late[0]:
             return f"{text}, ×{look.figure(early[0] / late[0])}"
         return text
-
-
-def text_item(name: str, at: Point, text: str, font: float, ink: str = look.INK) -> Item:
-    """A text alone, written from its left end."""
-    width = look.text_width(text, font)
-    style = f'label={typeset.label(text, font)} fontsize={font:g} fontcolor="{ink}" pencolor=none'
-    corners = [(at[0], at[1] - font / 2 - 2), (at[0] + width, at[1] + font / 2 + 2)]
-    return Item("frame", (name,), corners, style, (at[0] + width / 2, at[1]))
 
 
 def wrapped(text: str, width: float, font: float) -> list[str]:

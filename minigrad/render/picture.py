@@ -2,12 +2,12 @@
 between boxes.
 
 `read` and `group` and `link` make a `Picture` of a `Graph`; `arrange` makes a `Layout` of a
-`Picture`.  All are values: nothing in them changes once they are made.
+`Picture`.  Nothing in a picture changes once `link` has made it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
@@ -77,7 +77,7 @@ class Tile(NamedTuple):
         return self.row.step[0][1] if self.row.step else int(self.column[1])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Tag:
     """The use of one parameter, or of one constant that many boxes use, by one box.
 
@@ -85,12 +85,12 @@ class Tag:
     """
 
     parameter: Tensor
-    ends: tuple[End, ...]
     name: str
+    ends: list[End] = field(default_factory=list)
     turned: bool = False
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Box:
     """One thing drawn: one operation or leaf, or in the folded views several.
 
@@ -100,14 +100,14 @@ class Box:
     beside: "" in its tile; else "before" or "after" it, or "below".
     """
 
-    id: str
     kind: str
     label: str
-    parts: tuple[Part, ...]
+    parts: list[Part]
     tile: Tile
-    states: tuple[tuple[str, Part], ...] = ()
-    tags: tuple[Tag, ...] = ()
+    states: list[tuple[str, Part]]
     beside: str = ""
+    tags: list[Tag] = field(default_factory=list)
+    id: str = ""
 
     @property
     def nodes(self) -> tuple[Tensor, ...]:
@@ -120,7 +120,7 @@ class Box:
         return tuple(name for name, _ in self.states)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)
 class Link:
     """What flows from one box to another: one edge of the graph, or several where boxes are folded.
 
@@ -134,11 +134,11 @@ class Link:
 
     source: Box
     target: Box
-    ends: tuple[End, ...]
     lane: str = ""
     state: str = ""
     hidden: int = 0
     mark: str = ""
+    ends: list[End] = field(default_factory=list)
     sign: str = ""
 
 

@@ -1,4 +1,4 @@
-"""Curves: the Bézier splines of links, how they end at a box, turn corners and cross.
+"""Curves: the Bézier splines of links, how they end at a box and how they turn corners.
 
 A path is a list of 3n + 1 points from a source to a target.
 """
@@ -6,8 +6,7 @@ A path is a list of 3n + 1 points from a source to a target.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import NamedTuple
 
 Point = tuple[float, float]
@@ -116,24 +115,3 @@ def _split(curve: Path, t: float) -> Path:
     ab, bc, cd = (mix(p, q) for p, q in pairwise(curve))
     abc, bcd = mix(ab, bc), mix(bc, cd)
     return [curve[0], ab, abc, mix(abc, bcd)]
-
-
-def crossings(paths: Sequence[Path]) -> int:
-    """How many pairs of paths cross away from their ends."""
-    lines = [_sampled(path)[1:-1] for path in paths]
-    return sum(
-        any(_cross(a, b, c, d) for a, b in pairwise(first) for c, d in pairwise(second))
-        for first, second in combinations(lines, 2)
-    )
-
-
-def _sampled(path: Path) -> Path:
-    curves = [path[k : k + 4] for k in range(0, len(path) - 3, 3)]
-    return [path[0], *[_split(curve, n / 6)[3] for curve in curves for n in range(1, 7)]]
-
-
-def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
-    def side(p: Point, q: Point, r: Point) -> float:
-        return (q[0] - p[0]) * (r[1] - p[1]) - (q[1] - p[1]) * (r[0] - p[0])
-
-    return side(a, b, c) * side(a, b, d) < 0 and side(c, d, a) * side(c, d, b) < 0

@@ -17,8 +17,7 @@ from minigrad.render import graphviz_run, look
 from minigrad.render.draw import canvas_of, fitted, page_size, plan, save
 from minigrad.render.options import Options, PictureOptions, checked
 from minigrad.render.page import Knob, Page, is_page, make_page
-from minigrad.render.paint import Canvas, Drawing, text_item, wrapped
-from minigrad.render.texts import colour_bar
+from minigrad.render.paint import Canvas, Drawing, colour_bar, text_item, wrapped
 
 SETTINGS = 400  # of the sliders of one page
 
@@ -64,7 +63,7 @@ class Comparison:
             whole = whole.beside(canvas, -left, y - 6 - top, f"g{k}_")
             y -= top - bottom + 30
         norms = [n for one in plans.values() if one.norms for n in one.norms.of.values()]
-        bar = colour_bar(scale, norms) if norms else ""
+        bar = colour_bar(scale, norms) if norms else ()
         return replace(whole, scale=bar, title=options.title)
 
     def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:

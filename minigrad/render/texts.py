@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -287,20 +286,3 @@ def _mask(box: Box) -> tuple[int, int] | None:
             if role_of(mask) == "mask":
                 return int(mask.data.sum()), mask.size
     return None
-
-
-def colour_bar(scale: tuple[float, float], norms: Any) -> str:
-    """The colour bar with its two exponents, and what lies outside of it, as a row of an HTML-like
-    table."""
-    lo, hi = scale
-    found = [norm for norm in norms if norm > 0 or not math.isfinite(norm)]
-    below = "≤ " if any(norm < 10.0**lo * 0.999 for norm in found) else ""
-    above = "≥ " if any(10.0**hi * 1.001 < norm < math.inf for norm in found) else ""
-    cells = "".join(
-        f'<td bgcolor="{look.ramp(k / 15)}" width="9" height="10"></td>' for k in range(16)
-    )
-    end = ""
-    if not all(map(math.isfinite, found)):
-        end = f'<td>&#160;&#160; NaN or ∞ </td><td bgcolor="{look.NOT_FINITE}" width="18"></td>'
-    text = f"gradient norm (log scale)&#160;&#160; {below}{look.power(lo)} "
-    return f"<tr><td>{text}</td>{cells}<td> {above}{look.power(hi)}</td>{end}</tr>"

@@ -1,17 +1,14 @@
 """The pattern of one tile, made once by dot for all tiles of the same form.
 
 States enter by ports at the left and leave at the right, in the same order; a heavy weight along
-each state's way from in to out makes dot draw the straight spine of the textbook.  The few orders
-of the ports are tried; the one with the fewest crossings is kept.  Boxes that form a column (a
+each state's way from in to out makes dot draw the straight spine of the textbook.  Boxes that form a column (a
 cell, above it its output and its loss) need no dot.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from minigrad.render import graphviz_run
@@ -21,7 +18,6 @@ from minigrad.render.splines import (
     Path,
     Point,
     clipped,
-    crossings,
     rounded,
     straight,
 )
@@ -97,40 +93,28 @@ def lay_out(forms: Iterable[Form], memories: Memories) -> dict[Form, Pattern]:
     for form in forms:
         alike[form.column and form, form.outlines, frozenset(form.inner), form.scopes].append(form)
     whole = {form: _united(group, memories) for group in alike.values() for form in group}
-    by_dot = _best([form for form in dict.fromkeys(whole.values()) if not form.column], memories)
+    by_dot = _by_dot([form for form in dict.fromkeys(whole.values()) if not form.column], memories)
     return {
         form: _Column(form, memories).pattern() if form.column else by_dot[whole[form]]
         for form in whole
     }
 
 
-def _best(forms: list[Form], memories: Memories) -> dict[Form, Pattern]:
-    """The patterns by dot, in the order of states that makes the fewest crossings."""
-    orders = _orders(forms, memories)
+def _by_dot(forms: list[Form], memories: Memories) -> dict[Form, Pattern]:
+    """The patterns by dot; the states in one order from top to bottom, the memories last."""
+    lanes = dict.fromkeys(lane for form in forms for lane in _lanes(form))
+    order = sorted(lanes, key=lambda lane: lane in memories)
     try:
-        answers = graphviz_run.layouts([_template(f, order) for order in orders for f in forms])
-    except (
-        graphviz_run.NoGraphvizError
-    ):  # the text can be made here, and drawn where there is a dot
-        answers = [_ranked(form) for _ in orders for form in forms]
-    best: tuple[float, dict[Form, Pattern]] = (math.inf, {})
-    for k, order in enumerate(orders):
-        found = answers[k * len(forms) : (k + 1) * len(forms)]
-        patterns = {form: _read(form, answer) for form, answer in zip(forms, found, strict=True)}
-        cost = _cost(patterns.values())
-        if not memories.isdisjoint(order[1:]):  # they should run on top
-            cost += 300
-        if cost < best[0] - 200:
-            best = (cost, patterns)
-    return best[1]
+        answers = graphviz_run.layouts([_template(form, order) for form in forms])
+    except graphviz_run.NoGraphvizError:  # the text is made, and drawn where there is a dot
+        answers = [_diagonal(form) for form in forms]
+    return {form: _read(form, answer) for form, answer in zip(forms, answers, strict=True)}
 
 
-def _cost(patterns: Iterable[Pattern]) -> float:
-    """How bad an order of states is: by crossings, by height."""
-    cost = 0.0
-    for pattern in patterns:
-        cost += 1000 * crossings(list(pattern.paths.values())) + pattern.height
-    return cost
+def _lanes(form: Form) -> list[str]:
+    """The states that enter a tile from the left, and those that leave it."""
+    lanes = [port.lane for port in form.ins if port.left] + [lane for _, lane in form.outs]
+    return [lane for lane in lanes if lane]
 
 
 def _united(forms: list[Form], memories: Memories) -> Form:
@@ -140,14 +124,6 @@ def _united(forms: list[Form], memories: Memories) -> Form:
     outs = dict.fromkeys(port for form in forms for port in form.outs)
     order = sorted(ins, key=lambda port: (not port.left, port.lane not in memories))
     return forms[0]._replace(ins=tuple(order), outs=tuple(outs))
-
-
-def _orders(forms: Iterable[Form], memories: Memories) -> list[tuple[str, ...]]:
-    """The orders of the states from top to bottom that are tried."""
-    passing = [port.lane for form in forms for port in form.ins if port.left]
-    passing += [lane for form in forms for _, lane in form.outs]
-    lanes = sorted(filter(None, dict.fromkeys(passing)), key=lambda lane: lane not in memories)
-    return list(itertools.permutations(lanes)) if len(lanes) <= 3 else [tuple(lanes)]
 
 
 def spine_of(form: Form) -> dict[Key, str]:
@@ -184,7 +160,7 @@ def _reached(form: Form, start: Iterable[int]) -> dict[int, int]:
 # by dot
 
 
-def _template(form: Form, order: tuple[str, ...]) -> str:
+def _template(form: Form, order: Sequence[str]) -> str:
     """The DOT text of a tile without any text in it."""
     spine, rank_of = spine_of(form), {lane: k for k, lane in enumerate(order)}
     ins = sorted(form.ins, key=lambda port: (not port.left, rank_of.get(port.lane, len(order))))
@@ -244,21 +220,16 @@ def _links(form: Form) -> list[tuple[Key, str, str]]:
     return links + [(("out", lane, a), f"n{a}", f"o{k}") for k, (a, lane) in enumerate(form.outs)]
 
 
-def _ranked(form: Form) -> graphviz_run.Places:
-    """In place of dot's answer: what is as far from the ports stands one below another, joined by
-    straight lines."""
+def _diagonal(form: Form) -> graphviz_run.Places:
+    """In place of dot: everything on a diagonal, joined by straight lines."""
     links = [(tail, head) for _, tail, head in _links(form)]
-    rank = {f"n{k}": 1 for k in range(len(form.outlines))}
-    rank |= {tail: 0 for tail, _ in links if tail[0] == "i"}
-    for _ in list(rank):
-        for tail, head in links:
-            if rank.get(head, 0) <= rank[tail]:
-                rank[head] = rank[tail] + 1
-    rank.update({head: max(rank.values()) for _, head in links if head[0] == "o"})
-    order = sorted(rank, key=rank.__getitem__)
-    at = {name: (80.0 * rank[name], 45.0 * k) for k, name in enumerate(order)}
+    ins = [f"i{k}" for k in range(len(form.ins))]
+    names = [*ins, *(f"n{k}" for k in range(len(form.outlines)))]
+    at = {name: (80.0 * k, 45.0 * k) for k, name in enumerate(names)}
+    width, height = 80.0 * len(names), 45.0 * len(names)
+    at |= {f"o{k}": (width, 45.0 * (k + len(ins))) for k in range(len(form.outs))}
     edges = {f"{tail}_{head}": straight(at[tail], at[head]) for tail, head in links}
-    return at, edges, 80.0 * max(rank.values()), 45.0 * len(rank), {}
+    return at, edges, width, height, {}
 
 
 def _read(form: Form, answer: graphviz_run.Places) -> Pattern:

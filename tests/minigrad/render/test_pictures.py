@@ -128,7 +128,7 @@ def test_a_gradient_that_is_zero_is_white_and_dashed(drawing):
 def test_the_colour_bar_holds_what_flows_from_state_to_state_and_says_what_lies_outside(network):
     graph = network("rnn", 12)
     source = render.to_dot(graph, backward=True).source
-    found = re.search(r"scale\).*?(≤ )?10([⁻⁰¹²³]+) .*?(≥ )?10([⁻⁰¹²³]+)</td>", source)
+    found = re.search(r'scale\) *(≤ )?10([⁻⁰¹²³]+)"[^~]*?label="(≥ )?10([⁻⁰¹²³]+)"', source)
     digits = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
     lo, hi = (float(found[k].translate(digits)) for k in (2, 4))
     states = [float(n) for n in re.findall(r'tooltip="h  gradient norm ([\d.e+-]+)', source)]
