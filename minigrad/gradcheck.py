@@ -79,8 +79,8 @@ class Report(NamedTuple):
     """The result of a check.
 
     worst: of the derivatives that agree, the one with the greatest error.  checked: how many agree.
-    flat: those of which a difference can tell nothing, because rounding hides them.  A report that
-    could tell nothing at all is false.
+    flat: those of which a difference can tell nothing, because rounding hides them, or because all
+    of an input are 0 here and not elsewhere.  A report that could tell nothing at all is false.
     """
 
     worst: Entry
@@ -172,6 +172,10 @@ def gradcheck(
         chosen = _drawn(leaves, sample, seed)
         compared = [entry(*direction) for direction in _directions(chosen, None if full else seed)]
         flat = tuple([e for e in compared if e.error > tolerance and e.flat])
+        level = {
+            name for name in chosen if _is_level(name, compared) and _slopes(leaves[name], value)
+        }
+        flat += tuple([e for e in compared if e.name in level])
         compared = [e for e in compared if e not in flat]
         worst = _worst(compared)
         if worst.error > tolerance and not full:  # compare every entry, to name the wrong one
@@ -276,6 +280,31 @@ def _slope(x: Tensor, change: Any, value: Callable[[], float]) -> float:
         x._array.setflags(write=False)
         values.append(value() if moved is not here else 0.0)
     return (values[0] - values[1]) / 2
+
+
+def _is_level(name: str, entries: list[Entry]) -> bool:
+    """Whether all derivatives by one input are 0, by the rules and by differences."""
+    of_input = [e for e in entries if e.name == name]
+    return bool(of_input) and all(e.analytic == 0 == e.numeric for e in of_input)
+
+
+def _slopes(x: Tensor, value: Callable[[], float]) -> bool:
+    """Whether the function has a slope in x elsewhere: then a slope of 0 here shows little of a
+    rule, which may say 0 everywhere."""
+    here, rng = x._array, np.random.default_rng(3)
+    try:
+        for scale in (1.0, 0.1, 10.0):
+            x._array = np.asarray(scale * rng.standard_normal(x.shape))
+            v = scale * rng.standard_normal(x.shape)
+            with np.errstate(all="ignore"):
+                slope, size = _slope(x, 1e-6 * v, value), abs(value())
+            if np.isfinite(slope) and abs(slope) > 1e-12 * max(size, 1e-300):
+                return True
+        return False
+    except Exception:  # it is not defined there
+        return False
+    finally:
+        x._array = here
 
 
 @contextmanager

@@ -230,3 +230,34 @@ def test_attributes_of_the_function_loosen_nothing() -> None:
 
     with pytest.raises(mg.GradcheckError):
         mg.gradcheck(Layer(), np.array([1.0, 2.0]))
+
+
+@mg.primitive
+def forgotten(x):
+    return np.tanh(x)
+
+
+@forgotten.gradient
+def forgotten_dx(dy, y, x):
+    return 0 * dy
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_zeros_that_agree_show_nothing_where_the_function_has_a_slope_elsewhere(full):
+    report = mg.gradcheck(forgotten, np.array([100.0, -100.0]), full=full)
+    assert not report
+    assert "too flat here to tell" in str(report)
+    assert not mg.gradcheck(mg.relu, np.array([-1.0, -2.0]), full=full)
+    assert not mg.gradcheck(lambda x: x**2, np.zeros(2), full=full)
+    two = mg.gradcheck(lambda x, y: x + forgotten(y), (np.ones(2), np.full(2, 100.0)), full=full)
+    assert two.checked == len(two.flat)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_zeros_count_where_the_function_is_level_everywhere_or_not_defined_elsewhere(full):
+    x = np.array([-1.0, 2.0])
+    assert mg.gradcheck(np.sign, x, full=full)
+    assert mg.gradcheck(lambda x, y: x * 2, (x, x), full=full)
+    assert mg.gradgradcheck(mg.relu, x, full=full)
+    assert mg.gradgradcheck(lambda x: 3 * x, x, full=full)
+    assert mg.gradcheck(lambda x: 0 * np.log(x), np.ones(2), full=full)
