@@ -53,7 +53,7 @@ cỡ của đầu vào và bias của cổng quên.""",
 
 Không giới hạn thì mạng kết thúc không hơn một hằng số; với bất kỳ cách nào trong ba cách thì nó giải
 được bài toán.""",
-    "truncation": """Cắt cụt (truncation): gradient chỉ nhìn lại k bước thì sai bao nhiêu?""",
+    "truncation": """Rút ngắn BPTT (truncation): gradient chỉ nhìn lại k bước thì sai bao nhiêu?""",
     "custom_cells": """Các ô của mười ba bài báo: kiểm tra, vẽ và huấn luyện.""",
     "debugger_tour": """Trình gỡ lỗi: tìm một lô dữ liệu hỏng, một NaN, rồi dạo qua một vụ nổ gradient.""",
     "bptt_is_the_chain_rule": """BPTT là quy tắc chuỗi: bốn con đường đến gradient, một đáp số.""",

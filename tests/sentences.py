@@ -68,7 +68,7 @@ HOLDERS = {
     "against measurements over seeds": NAMES,
     "phép đo trên nhiều hạt giống": NAMES,
     "the forget bias": NAMES,
-    "độ lệch cổng quên": NAMES,
+    "bias của cổng quên": NAMES,
     "for a network that forgets and for one that does not": LITTLE,
     "với một mạng hay quên và một mạng không quên": LITTLE,
     "an RNN that forgets (gain 0.5)": LITTLE,

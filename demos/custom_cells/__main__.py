@@ -16,7 +16,7 @@ from demos.tasks import TASKS
 from demos.training import descend
 
 HIDDEN, STEPS, BATCH = 16, 12, 32
-QUICK = 3  # cells that --quick tries
+QUICK = 2  # cells that --quick tries
 LARGE = 160  # operations that are too many to read
 
 
