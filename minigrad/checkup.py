@@ -27,6 +27,7 @@ from minigrad.tensor import Tensor
 CUTTING = re.compile(
     r"\.detach\(|\.data\b|\.numpy\(|\.item\(|\.tolist\(|no_grad|\bfloat\(|arg(max|min)\("
 )
+REMAKING = re.compile(r"[Tt]ensor\(.*(\.numpy\(|\.item\(|\.data\b|\.tolist\(|\bfloat\()")
 TELLING = ('"', "'", "print", "log", "assert")  # lines that only tell something
 
 
@@ -60,7 +61,11 @@ def checkup(
     groups = _groups(parameters, frame)
     with collector_paused():
         survey = Survey(graph, careful=careful)
-        found = [*_not_finite(survey), *_unreached(survey, groups)]
+        found = [
+            *_not_finite(survey),
+            *_without_history(survey, groups),
+            *_unreached(survey, groups),
+        ]
         if not careful:
             found += _wrong_rules(survey)
         for check in (*CHECKS, *(CHECKS_OF_A_PASS if survey.ran else ())):
@@ -145,10 +150,28 @@ def _groups(parameters: Any, frame: FrameType | None) -> list[dict[str, Tensor]]
         return [_named(parameters)]
     variables: dict[str, Any] = {}
     while frame is not None:
-        variables = {**frame.f_globals, **frame.f_locals, **variables}
+        file = frame.f_code.co_filename
+        if not in_engine[file] and "runpy" not in file:
+            variables = {**frame.f_globals, **frame.f_locals, **variables}
         frame = frame.f_back
-    things = [x for x in variables.values() if not isinstance(x, type)]
-    return [group for thing in things if (group := _named(thing))]
+    things = {name: x for name, x in variables.items() if not isinstance(x, type)}
+    groups = {name: group for name, thing in things.items() if (group := _named(thing))}
+    owners = {
+        leaf: f"{owner}.{name}"
+        for owner, group in groups.items()
+        if hasattr(things[owner], "named_parameters")
+        for name, leaf in group.items()
+    }
+    for name, group in groups.items():
+        if hasattr(things[name], "param_groups") and _have_one_name(group.values()):
+            groups[name] = {owners.get(leaf, name): leaf for name, leaf in group.items()}
+    return list(groups.values())
+
+
+def _have_one_name(leaves: Iterable[Tensor]) -> bool:
+    """Whether parameters of several networks are called alike."""
+    names = [leaf.name for leaf in leaves]
+    return len(set(names)) < len(names)
 
 
 def _named(thing: Any) -> dict[str, Tensor]:
@@ -166,6 +189,18 @@ def _named(thing: Any) -> dict[str, Tensor]:
         return {}
     kept = ((str(name), x) for name, x in pairs if isinstance(x, Tensor) and x.requires_grad)
     return naming.unique((name, leaf) for name, leaf in kept if leaf.is_leaf)
+
+
+def _without_history(survey: Survey, groups: list[dict[str, Tensor]]) -> Iterator[Finding]:
+    """Tensors that require grad, are no parameters, and were made of numbers of an operation."""
+    known = {leaf for group in groups for leaf in group.values()}
+    for leaf in survey.graph.leaves if known else ():
+        if not leaf.requires_grad or leaf in known or leaf._code is None:
+            continue
+        if REMAKING.search(leaf.source.text):
+            text = f"no gradient goes back further than {leaf.source.text}"
+            remedy = "it makes a new tensor of numbers, without their history"
+            yield Finding("no history", f"{text}: {remedy}", str(leaf.source))
 
 
 def _unreached(survey: Survey, groups: list[dict[str, Tensor]]) -> Iterator[Finding]:

@@ -25,6 +25,7 @@ from minigrad import naming
 from minigrad.backward import Step, backward_steps, driver
 from minigrad.grad_table import GradTable
 from minigrad.graph import Graph
+from minigrad.guess import ConstantGuess
 from minigrad.journal import Columns, Journal, Row, journal_path
 from minigrad.norms import norm
 from minigrad.runs import Run, read
@@ -35,6 +36,7 @@ __all__ = ["Recorder", "note", "open_recorder", "read", "record"]
 
 
 KINDS = ("grad", "norm", "update")  # of columns, each with one for each parameter
+GUESSED = 4  # the targets of every so many passes are looked at
 FEW_STATES, MAX_STRIDE = 4, 9  # so many gradients of states are measured, or every ninth
 
 
@@ -86,6 +88,8 @@ class Recorder(Run):
         self._titles: dict[Any, tuple[str, str]] = {}
         self._places: dict[Any, StatePlaces] = {}  # by the line of the loss
         self._generator: tuple[Any, str] = None, ""
+        self._guess = ConstantGuess()
+        self._loss: weakref.ref[Tensor] | None = None  # of the last pass
 
     @property
     def rows(self) -> deque[Row]:
@@ -149,6 +153,11 @@ class Recorder(Run):
         loss = graph.outputs[0]
         self._begin(loss._array if loss.size == 1 else math.nan, sys._getframe(1))
         self.now["nodes"] = len(graph)
+        if self._loss is not None and self._loss() is loss and self._holds_gradients():
+            self.now["again"] = 1.0
+        self._loss = weakref.ref(loss)
+        if self.passes % GUESSED == 1:
+            self.now["guess"] = self._guess.loss(graph)
         places = self._state_places(graph)
         measured = iter(places.measured)
         due, largest, at = next(measured, math.inf), -1.0, None
@@ -203,6 +212,11 @@ class Recorder(Run):
             now["grad_norm"], now["norm"] = math.hypot(*sizes), math.hypot(*norms)
         self._arrays, self._norms = arrays, norms
         self._write()
+
+    def _holds_gradients(self) -> bool:
+        """Whether a parameter of the last pass has kept its gradient."""
+        leaves = [ref() for ref in self._leaves]
+        return any(leaf is not None and leaf._grad is not None for leaf in leaves)
 
     def _title(self, graph: Graph, node: Tensor) -> str:
         """A state with its time step and scope; its name is looked up once for each line."""

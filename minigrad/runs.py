@@ -29,6 +29,10 @@ SHOWN = {  # what `history` draws, and how it is called there
     "lr": "lr",
 }
 SMALL_STEP, LARGE_STEP = 1e-6, 0.5  # of |Δθ| / |θ|
+SHRUNK = 0.05  # of |θ| at the start
+NO_BETTER, NO_WORSE = 0.93, 1.1  # of the loss of a constant
+SAME = 1e-12  # of that loss, where all targets are the same
+STILL_FALLS = 0.8  # of the loss in the passes before
 
 
 class Unlike(NamedTuple):
@@ -45,7 +49,7 @@ class Unlike(NamedTuple):
 class Run:
     """A recording: for each pass the figures, as columns by name.
 
-    pass, loss.
+    pass, loss.  guess: what the best constant would lose in every fourth pass, where it is known.
     max_norm, where: the largest ‖∂loss/∂state‖, and its state, step and scope.
     norm, grad_norm, update: ‖θ‖, ‖∂loss/∂θ‖ and ‖Δθ‖ / ‖θ‖ over all parameters; of each one
     they are "norm.W", "grad.W" and "update.W".
@@ -116,7 +120,7 @@ class Run:
         table, found = self.table, []
         if lost := self.without_gradient():
             found.append(f"no gradient in any pass: {', '.join(lost)}")
-        for check in (_never_changed, _added_up, _grows, _course):
+        for check in (_never_changed, _added_up, _twice, _made_anew, _grows, _course):
             found += check(table)
         return found
 
@@ -168,20 +172,28 @@ class Run:
 def known(table: Mapping[str, NDArray[Any]], column: str) -> tuple[NDArray[np.intp], NDArray[Any]]:
     """The rows that have a figure, and the figures; a loss and its gradient may also be NaN."""
     x = table.get(column, np.zeros(0))
-    there = ~np.isnan(x) if column != "loss" else np.ones(len(x), bool)
-    if column == "grad_norm" and len(x):
-        there |= ~np.isnan(table["norm"])
+    there = ~np.isnan(x)
+    if column in ("loss", "grad_norm") and len(x):
+        there |= _spoilt(table)
     rows = np.flatnonzero(there)
     return rows, x[rows]
 
 
+def _spoilt(table: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+    """The passes from the first on whose gradient is NaN.
+
+    Before it a loss of NaN is that of a pass that started from more than one number.
+    """
+    missing = np.full(len(table["pass"]), np.nan)
+    gradient, norm = (table.get(name, missing) for name in ("grad_norm", "norm"))
+    return np.logical_or.accumulate(np.isnan(gradient) & ~np.isnan(norm))
+
+
 def _unlike(x: NDArray[Any], title: str) -> tuple[int, str]:
     """The index of the first entry that is unlike those before it, and what is told about it."""
-    for k in range(1, len(x)):
+    for k in range(len(x)):
         before = x[max(0, k - WINDOW) : k]
         if not math.isfinite(x[k]):
-            if np.isnan(before).all():
-                continue  # a pass that starts from more than one number has no loss
             return k, f"{title} is {x[k]:g}"
         before = before[np.isfinite(before) & (before > 0)]
         if len(before) < WINDOW or x[k] <= 0:
@@ -199,8 +211,12 @@ def _unlike(x: NDArray[Any], title: str) -> tuple[int, str]:
 
 def _without(table: Mapping[str, NDArray[Any]], kind: str) -> list[str]:
     """The parameters that had nothing but zeros in a kind of column."""
-    names = [name for name in table if name.startswith(kind)]
-    return [name.removeprefix(kind) for name in names if not np.nan_to_num(table[name]).any()]
+    found = []
+    for name, x in table.items():
+        known = x[~np.isnan(x)] if name.startswith(kind) else x[:0]
+        if len(known) and not known.any():
+            found.append(name.removeprefix(kind))
+    return found
 
 
 def _never_changed(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
@@ -212,7 +228,13 @@ def _never_changed(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     still = [name for name in known if name not in changed and table[f"grad.{name}"].any()]
     if still and np.nan_to_num(table["lr"]).any():
         names = ", ".join(still)
-        yield f"never changed, although a gradient arrives: {names}; not in the optimiser?"
+        cause = "not in the optimiser?"
+        if not changed:
+            cause = (
+                "does the optimiser hold these, and come zero_grad(), backward() and step() in "
+                "this order?"
+            )
+        yield f"never changed, although a gradient arrives: {names}; {cause}"
 
 
 def _added_up(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
@@ -223,6 +245,27 @@ def _added_up(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
         yield (
             f"{count} passes, the first of them pass {first}, have added to gradients that a step "
             "had used already: write opt.zero_grad() before each"
+        )
+
+
+def _twice(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Passes from a loss that has just gone backward, whose gradients add up."""
+    again = np.flatnonzero(np.nan_to_num(table.get("again", np.zeros(0))))
+    if len(again):
+        first, line = int(table["pass"][again[0]]), table["line"][again[0]]
+        yield (
+            f"{len(again)} passes, the first of them pass {first} ({line}), went backward from the "
+            "same loss as the pass before: its gradient counts twice"
+        )
+
+
+def _made_anew(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Optimisers that are thrown away after a step, with what they remember."""
+    fresh = int(np.count_nonzero(np.nan_to_num(table.get("fresh", np.zeros(0)))))
+    if fresh >= FEW and fresh > len(table["pass"]) / 2:
+        yield (
+            f"{fresh} of {len(table['pass'])} steps are the first of their optimiser: it is made "
+            "anew each time, and its moments are lost; make it before the loop"
         )
 
 
@@ -242,15 +285,39 @@ def _course(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     """Which way the loss goes, if it is not down, and steps that are far too small or too large."""
     loss, update = table["loss"], table.get("update", np.zeros(0))
     update = update[np.isfinite(update)]
-    if len(update) < FEW:
+    if not len(update):
         return
     if len(set(table["line"].tolist())) == 1:  # several losses may work against each other
-        yield from _direction(loss[np.isfinite(loss)])
+        yield from _constant(table) or _direction(loss[np.isfinite(loss)])
     step = float(np.median(update))
-    if step < SMALL_STEP:
+    if len(update) >= FEW and step < SMALL_STEP:
         yield f"the parameters hardly move: |Δθ| / |θ| is {step:.2g} a pass"
     elif step > LARGE_STEP:
         yield f"the steps are as large as the parameters: |Δθ| / |θ| is {step:.2g} a pass"
+    norms = table["norm"][np.isfinite(table["norm"])]
+    if len(norms) and norms[-1] < SHRUNK * norms[0]:
+        ends = f"{norms[0]:.3g} in the first pass, {norms[-1]:.3g} in the last"
+        yield f"the parameters shrink: |θ| is {ends}; is weight_decay too large?"
+
+
+def _constant(table: Mapping[str, NDArray[Any]]) -> list[str]:
+    """A loss that stays where a guess that knows nothing of the inputs is."""
+    asked = np.isfinite(table.get("guess", np.zeros(0)))
+    steps = np.count_nonzero(np.isfinite(table["update"]))
+    if np.count_nonzero(asked) < FEW:
+        return []
+    guess, loss = table["guess"][asked], table["loss"][asked]
+    if np.abs(guess).max() < SAME:
+        return ["all targets so far are the same: a constant guess loses nothing"]
+    half, third = len(loss) // 2, len(loss) // 3
+    late, best = float(np.mean(loss[half:])), float(np.mean(guess[half:]))
+    falls = float(np.mean(loss[-third:])) < STILL_FALLS * float(np.mean(loss[-2 * third : -third]))
+    if steps < 5 * WINDOW or falls or not NO_BETTER * best < late < NO_WORSE * best:
+        return []
+    return [
+        f"the loss stays at that of a constant guess, {late:.3g} against {best:.3g}: so far "
+        "the inputs tell nothing; do the targets belong to them, in this order and at this step?"
+    ]
 
 
 def _direction(loss: NDArray[Any]) -> Iterator[str]:

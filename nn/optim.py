@@ -108,6 +108,8 @@ class Optimizer:
                 if p.grad is not None:
                     new = self.update(_precise(p.data), _precise(p.grad.data), slot, group)
                     changes.data(p, new)
+        if any(map(any, slots)) and not any(map(any, self.slots)):
+            mg.note(fresh=1)
         changes.attribute(self, "slots", slots)
         changes.commit()
 

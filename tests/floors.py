@@ -34,7 +34,7 @@ FLOORS = [
     [
         *("reports", "functional", "anomaly", "clip", "edges", "edits", "watch", "flow"),
         *("measures", "gradcheck", "explain", "pickling", "running"),
-        *("journal", "runs", "recorder", "differences"),
+        *("journal", "runs", "guess", "recorder", "differences"),
         *("survey", "rulecheck", "symptoms", "checkup"),
     ],
     ["render", "program"],

@@ -154,6 +154,8 @@ class Debugger(Prompt):
             move = Move(_anywhere)
         parted = self._parted()
         stop = Stop(parted) if parted and not self.replay_to else self._birth()
+        if not self.session.graph.order and move.goal is not None:
+            stop = Stop("stop: no operation leads to the loss, so there is no step at all")
         while True:
             if stop is not None:
                 move = self.interact(stop)

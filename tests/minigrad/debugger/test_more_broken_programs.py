@@ -218,6 +218,55 @@ CHECKUPS = {
     "a loss of padding": (
         PADDED, ("the loss reads padding, behind the length, of rows 1, 2, 3", "out(y)")
     ),
+    "a state that is reset in each step": (
+        "cell = nn.RNNCell(2, 8)\n" + changed(
+            ("    y, _ = net(x)\n", "    for t, x_t in mg.timesteps(x):\n"
+             "        y, h = cell(x_t, np.zeros((4, 8), np.float32))\n"), ("head(y[-1])", "head(y)")),
+        ("the gradient of W_hh is exactly 0; it dies in matmul", "cell(x_t"),
+    ),
+    "a loss that is made of its number": (
+        changed(("    opt.zero_grad()", "    loss = mg.tensor(loss.item(), requires_grad=True)\n    opt.zero_grad()")),
+        ("no history: no gradient goes back further than loss = mg.tensor(loss.item()", "mg.tensor(loss.item()"),
+    ),
+    "a prediction that is made of its numbers": (
+        changed(("head(y[-1])", "mg.tensor(head(y[-1]).numpy(), requires_grad=True)")),
+        ("no history: no gradient goes back further than loss = nn.mse_loss(mg.tensor(", ".numpy()"),
+    ),
+    "a rule with a wrong factor": (
+        "@mg.primitive\ndef square(a):\n    return a**2\n\n\n"
+        "@square.gradient\ndef square_da(dy, y, a):\n    return dy * a\n\n\n"
+        + changed(("nn.mse_loss(head(y[-1]), x[-1, :, :1])", "square(head(y[-1]) - x[-1, :, :1]).mean()")),
+        ("wrong rule: square_da DISAGREES with finite differences", "@square.gradient"),
+    ),
+    "a column of a million": (
+        changed(("    y, _", "    x[..., 1] = 1e6\n    y, _")),
+        ("h of RNN.l0 is saturated (< -0.99) or saturated (> 0.99) in 100 %", "net(x)"),
+    ),
+    "an output that cannot reach its targets": (
+        changed(("head(y[-1]), x[-1, :, :1]", "np.tanh(9 + head(y[-1])), 5 + x[-1, :, :1]")),
+        ("is saturated (> 0.99) in 100 %", "np.tanh(9"),
+    ),
+    "an output that is cut off at 0": (
+        changed(("head(y[-1]), x[-1, :, :1]", "mg.relu(head(y[-1]) - 9), -5 - x[-1, :, :1]")),
+        ("is dead (0) in 100 % of its entries", "mg.relu"),
+    ),
+    "a mask that is turned round": (
+        "L = np.array([6, 3, 5, 2])\n" + changed(
+            ("net(x)", "net(x, lengths=L)"),
+            ("nn.mse_loss(head(y[-1]), x[-1, :, :1])",
+             "(np.float32(np.arange(6)[:, None, None] >= L[:, None]) * (head(y) - x[..., :1]) ** 2).mean()")),
+        ("the loss reads padding, behind the length, of rows 1, 2, 3 of the batch", "head(y)"),
+    ),
+    "a state that doubles itself": (
+        CELL.format(U="nn.init.orthogonal(H, H)", phi="h_prev + h_prev + ")
+        + changed(("draw(6, 4, 2)", "draw(30, 4, 2)")),
+        ("explodes: the gradient of h explodes: ", "net(x)"),
+    ),
+    "a layer that nothing reads": (
+        "more = nn.GRU(8, 8)\n" + changed(("    loss =", "    z, _ = more(y)\n    loss ="),
+            ("optimiser(net, head)", "optimiser(net, more, head)")),
+        ("no gradient reaches more.*", ""),
+    ),
     "float64 among float32": (
         changed(("net(x)", "net(x, mg.tensor(np.zeros((1, 4, 8))))")),
         ("(float64) and l0.W_hh (float32) meet in h_prev @ W_hh", "net(x"),
@@ -275,6 +324,114 @@ HISTORIES = {
         changed(("nn.mse_loss(head(y[-1]), x[-1, :, :1])", "((head(y) - x[:, :, :1]) ** 2).sum()"),
                 ("draw(6, 4, 2)", "draw(20, 32, 2)")),
         "the steps are as large as the parameters: |Δθ| / |θ| is ",
+    ),
+    "targets that are shuffled against their inputs": (
+        changed(("x[-1, :, :1]", "x[-1, rng.permutation(16), :1]"), ("6, 4, 2", "6, 16, 2"),
+                ("range(40)", "range(120)")),
+        "the loss stays at that of a constant guess, ",
+    ),
+    "targets that are shifted by a step": (
+        changed(("head(y[-1]), x[-1, :, :1]", "head(y[:-1]), x[1:, :, :1]"),
+                ("range(40)", "range(120)")),
+        "the loss stays at that of a constant guess, ",
+    ),
+    "classes that are shuffled": (
+        changed(("nn.mse_loss(head(y[-1]), x[-1, :, :1])",
+                 "nn.cross_entropy(out(y[-1]), rng.integers(0, 3, 4))"),
+                ("opt = optimiser(net, head)", "out = nn.Linear(8, 3)\nopt = optimiser(net, out, lr=0.01)"),
+                ("range(40)", "range(120)")),
+        "the loss stays at that of a constant guess, ",
+    ),
+    "targets that a cast to integers has made 0": (
+        changed(("x[-1, :, :1]", "rng.uniform(0, 1, (4, 1)).astype(int)")),
+        "all targets so far are the same: a constant guess loses nothing",
+    ),
+    "backward that is called twice": (
+        changed(("    loss.backward()\n", "    loss.backward()\n    loss.backward()\n")),
+        "40 passes, the first of them pass 2 (<string>:24), went backward from the same loss",
+    ),
+    "an optimiser that is made in the loop": (
+        changed(("    opt.zero", "    opt = nn.Adam([*net.parameters(), *head.parameters()], 0.01)\n    opt.zero")),
+        "40 of 40 steps are the first of their optimiser",
+    ),
+    "a weight decay that is too large": (
+        changed(("optimiser(net, head)",
+                 "nn.SGD([*net.parameters(), *head.parameters()], 0.05, weight_decay=10)")),
+        "the parameters shrink: |θ| is ",
+    ),
+    "a step before the backward pass": (
+        changed(("    loss.backward()\n    opt.step()\n", "    opt.step()\n    loss.backward()\n")),
+        "does the optimiser hold these, and come zero_grad(), backward() and step() in this order?",
+    ),
+    "gradients that are zeroed before the step": (
+        changed(("    opt.zero_grad()\n    loss.backward()\n", "    loss.backward()\n    opt.zero_grad()\n")),
+        "does the optimiser hold these, and come zero_grad(), backward() and step() in this order?",
+    ),
+    "the optimiser of another network": (
+        changed(("optimiser(net, head)", "optimiser(nn.RNN(2, 8))")),
+        "never changed, although a gradient arrives: l0.W_xh, l0.W_hh, l0.b_h, W, b; ",
+    ),
+    "a parameter that was replaced behind the optimiser's back": (
+        changed(("for k", "net.l0.W_hh = nn.Parameter(nn.init.orthogonal(8, 8))\nfor k")),
+        "never changed, although a gradient arrives: l0.W_hh; not in the optimiser?",
+    ),
+    "a clip that leaves nothing": (
+        changed(("    opt.step()",
+                 "    mg.clip_grad_norm_([*net.parameters(), *head.parameters()], 1e-7)\n    opt.step()")),
+        "the parameters hardly move: |Δθ| / |θ| is ",
+    ),
+    "a schedule that ends at once": (
+        changed(("for k", "schedule = nn.ExponentialLR(opt, 0.1)\nfor k"),
+                ("    opt.step()", "    opt.step()\n    schedule.step()")),
+        "the parameters hardly move: |Δθ| / |θ| is ",
+    ),
+    "gradients that are accumulated and not divided": (
+        changed(("    opt.zero_grad()\n", ""), ("range(40)", "range(96)"),
+                ("    opt.step()\n", "    if k % 32 == 31:\n        opt.step()\n        opt.zero_grad()\n")),
+        "the steps are as large as the parameters: |Δθ| / |θ| is ",
+    ),
+    "a learning rate that is a thousand times too large": (
+        changed(("optimiser(net, head)", "optimiser(net, head, lr=50)")),
+        "the steps are as large as the parameters: |Δθ| / |θ| is ",
+    ),
+    "a momentum that has no end": (
+        changed(("optimiser(net, head)",
+                 "nn.SGD([*net.parameters(), *head.parameters()], 0.5, momentum=0.99)"),
+                ("range(40)", "range(80)")),
+        "the loss rises: ",
+    ),
+    "a gradient that is added": (
+        changed(("    opt.step()",
+                 "    for p in opt.param_groups[0]['params']:\n        p.data = p.data + 0.05 * p.grad.data")),
+        "the loss rises: ",
+    ),
+    "a penalty with the wrong sign": (
+        changed(("x[-1, :, :1])", "x[-1, :, :1]) - 0.1 * sum((p**2).sum() for p in net.parameters())"),
+                ("range(40)", "range(80)")),
+        "the loss falls without end, below 0 and faster",
+    ),
+    "a square root at 0": (
+        changed(("nn.mse_loss(head(y[-1]), x[-1, :, :1])", "np.sqrt(((0 * head(y[-1])) ** 2).sum())")),
+        "first unlike the 20 before: pass 1: |∂loss/∂θ| is nan",
+    ),
+    "a softmax of a row that is masked out": (
+        "mask = np.arange(6)[:, None, None] < np.array([6, 3, 0, 2])[:, None]\n"
+        + changed(("nn.mse_loss(head(y[-1]), x[-1, :, :1])",
+                   "(mg.softmax(np.where(mask, head(y), -np.inf), axis=0) * y).mean()")),
+        "first unlike the 20 before: pass 1: loss is nan",
+    ),
+    "a column that is divided by its spread, 0": (
+        changed(("    y, _", "    x[..., 1] = 1\n    x = (x - x.mean(axis=(0, 1))) / x.std(axis=(0, 1))\n    y, _")),
+        "first unlike the 20 before: pass 1: loss is nan",
+    ),
+    "a target that is wrong by four digits": (
+        changed(("    y, _", "    x[-1, 2, 0] *= 1 if k != 30 else 1e4\n    y, _"), ("x[-1, :, :1]", "x[-1, :, :1]")),
+        "first unlike the 20 before: pass 31: loss ",
+    ),
+    "a sum of losses that is never begun anew": (
+        changed(("for k in range(40)", "total = 0\nfor k in range(8)"),
+                ("loss.backward()", "total = total + loss\n    total.backward()")),
+        "each pass walks through all passes before it: ",
     ),
     "a learning rate of nothing": (
         changed(("optimiser(net, head)", "optimiser(net, head, lr=1e-9)")),
