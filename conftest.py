@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
 import sys
@@ -26,6 +27,17 @@ collect_ignore_glob = ["*make_torch*.py", "tests/typing/*.py"]
 
 
 REMEMBERED = {"minigrad.last_pass"}  # what `explain` and the warning about history look back at
+
+
+# pytest would load a module that is collected first a second time, and then put that module in the
+# place of the function that its package calls alike: minigrad.explain.
+PACKAGES = ("minigrad", "minigrad.render", "minigrad.program", "minigrad.debugger", "nn")
+
+
+def pytest_configure() -> None:
+    """Load every package before pytest loads single modules of it."""
+    for name in PACKAGES:
+        importlib.import_module(name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
