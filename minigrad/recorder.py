@@ -156,8 +156,8 @@ class Recorder(Run):
         if self._loss is not None and self._loss() is loss and self._holds_gradients():
             self.now["again"] = 1.0
         self._loss = weakref.ref(loss)
-        if self.passes % GUESSED == 1:
-            self.now["guess"] = self._guess.loss(graph)
+        is_due = self.passes % GUESSED == 1
+        self.now["guess"] = self._guess.loss(graph) if is_due else math.nan
         places = self._state_places(graph)
         measured = iter(places.measured)
         due, largest, at = next(measured, math.inf), -1.0, None
