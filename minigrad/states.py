@@ -69,12 +69,14 @@ def find(graph: Graph) -> tuple[State, ...]:
     (State(h of axis time, 3 steps),)
     """
     identified, first_steps = _Identified(graph), _first_steps(graph)
+    of_axis: dict[Axis, list[dict[Place, list[Tensor]]]] = {}
+    for (axis, *_), steps in identified.steps.items():
+        of_axis.setdefault(axis, []).append(steps)
     states: list[State] = []
     for axis in graph.axes.values():
         lanes = [
             lane
-            for key, steps in identified.steps.items()
-            if key[0] is axis
+            for steps in of_axis.get(axis, ())
             for lane in _lanes(graph, axis, steps, identified.followers)
         ]
         for name, (first, nodes) in naming.unique(lanes).items():

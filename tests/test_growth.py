@@ -1,13 +1,18 @@
 """Nothing is quadratic and nothing recurses: twice as much takes twice the lines that run.
 
-The full sizes (20 000 parameters, T = 10 000) are timed in `benchmarks`.
+`python -m tests.full_size` runs the same cases at full size: 20 000 parameters, 2 million nodes, T = 100 000,
+1000 axes, scopes and modules 1100 deep.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import pickle
+import tempfile
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -30,6 +35,14 @@ def chain(n: int) -> mg.Tensor:
     for t in range(n):
         with mg.time_step(t):
             h = w * h
+    return h
+
+
+def nodes(n: int) -> mg.Tensor:
+    """n operations, outside of time."""
+    w, h = mg.tensor(0.999999, requires_grad=True, name="w"), mg.tensor(1.0)
+    for _ in range(n):
+        h = w * h
     return h
 
 
@@ -79,6 +92,30 @@ def drain(loss: mg.Tensor) -> None:
         str(step)
 
 
+def searched(loss: mg.Tensor) -> None:
+    with mg.detect_anomaly():
+        loss.backward()
+
+
+def saved(box: nn.Module, suffix: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        nn.save(box, Path(folder) / f"a{suffix}")
+        nn.load(box, Path(folder) / f"a{suffix}")
+
+
+def trained(kind: Callable[..., nn.Optimizer], box: nn.Module) -> None:
+    """Two steps, and the state of the optimiser read and set again."""
+    optimiser = kind(box, lr=0.1)
+    for _ in range(2):
+        for p in box.parameters():
+            p.grad = np.ones(p.shape)
+        optimiser.step()
+    optimiser.load_state_dict(optimiser.state_dict())
+    optimiser.zero_grad()
+
+
+OPTIMISERS = [nn.SGD, nn.Adam, nn.AdamW, nn.RMSprop]
+
 # what is made with n, and what is then done with it
 CASES: dict[str, tuple[Callable[[int], object], Callable[..., object]]] = {
     "backward to leaves of one name": (lambda n: total(leaves(n)), lambda loss: loss.backward()),
@@ -86,8 +123,33 @@ CASES: dict[str, tuple[Callable[[int], object], Callable[..., object]]] = {
     "a graph's one line": (lambda n: total(leaves(n)), lambda y: repr(mg.Graph(y))),
     "clipping": (leaves, lambda ws: (total(ws).backward(), mg.clip_grad_norm_(ws, 1.0))),
     "axes": (loops, lambda loss: (mg.Graph(loss).axes, repr(mg.Graph(loss)))),
+    "edits of axes": (
+        loops,
+        lambda loss: (
+            mg.Graph(loss).truncate(2).backward(),
+            mg.Graph(loss).clip_edges(max_norm=1).backward(),
+        ),
+    ),
+    "states of axes": (loops, lambda loss: (mg.Graph(loss).states, mg.Graph(loss).timeline)),
+    "pickling of axes": (loops, lambda loss: pickle.loads(pickle.dumps(mg.Graph(loss)))),
+    "nodes": (nodes, lambda loss: loss.backward()),
+    "mg.grad of nodes": (nodes, lambda loss: mg.grad(loss, mg.Graph(loss).leaves[0])),
+    "steps of nodes": (nodes, lambda loss: [*mg.Graph(loss).backward_steps()]),
+    "users of nodes": (nodes, lambda loss: mg.Graph(loss).users),
+    "second order of nodes": (
+        nodes,
+        lambda loss: mg.grad(loss, mg.Graph(loss).leaves[0], create_graph=True)[0].backward(),
+    ),
     "mg.grad of many": (leaves, lambda ws: mg.grad(total(ws), ws)),
     "a chain": (chain, lambda loss: loss.backward()),
+    "a chain, recorded in search of anomalies": (chain, searched),
+    "cut": (chain, lambda loss: mg.Graph(loss).cut(t=3).backward()),
+    "crossings": (chain, lambda loss: (mg.Graph(loss).crossings, mg.Graph(loss).states)),
+    "explain": (chain, lambda loss: str(mg.explain(loss, mg.Graph(loss).parameters["w"]))),
+    "checkup": (chain, lambda loss: str(mg.Graph(loss).checkup())),
+    "pickling": (chain, lambda loss: pickle.loads(pickle.dumps(mg.Graph(loss)))),
+    "copying": (chain, lambda loss: copy.deepcopy(mg.Graph(loss))),
+    "first_difference": (chain, lambda loss: mg.first_difference(mg.Graph(loss), mg.Graph(loss))),
     "printing every step": (chain, drain),
     "edges": (chain, lambda loss: (mg.Graph(loss).edges, mg.Graph(loss).state_edges)),
     "grad_by_step": (chain, lambda loss: mg.Graph(loss).grad_by_step("w", norms=True)),
@@ -101,7 +163,14 @@ CASES: dict[str, tuple[Callable[[int], object], Callable[..., object]]] = {
     "scopes inside of scopes": (nested_scopes, lambda y: (y.scope, y.backward())),
     "a wide module": (wide, lambda box: list(box.named_parameters())),
     "a state dict": (wide, lambda box: box.load_state_dict(box.state_dict())),
-    "an optimiser": (wide, lambda box: nn.Adam(box.parameters(), lr=0.1).zero_grad()),
+    "pickled modules": (wide, lambda box: pickle.loads(pickle.dumps(box))),
+    "copied modules": (wide, lambda box: copy.deepcopy(box)),
+    "printed modules": (wide, lambda box: (repr(box), nn.summary(box))),
+    "modules saved in .npz": (wide, lambda box: saved(box, ".npz")),
+    "modules saved in .safetensors": (wide, lambda box: saved(box, ".safetensors")),
+    "modules inside of modules": (boxes, lambda box: (box.modules(), box.eval(), repr(box))),
+    "pickled modules inside of modules": (boxes, lambda box: pickle.loads(pickle.dumps(box))),
+    **{kind.__name__: (wide, partial(trained, kind)) for kind in OPTIMISERS},
 }
 
 
