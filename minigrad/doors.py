@@ -19,6 +19,15 @@ from minigrad.source import Source
 
 NUMPY = os.path.dirname(np.__file__)
 STORE = "a[i] = t"  # what `entered` says of an assignment to an element
+# Called with a tensor, these give a number by their very names; beside them, another call as in
+# list(map(float, losses)), cannot be told from a loss.
+CONVERTS = {
+    *("float", "int", "bool", "complex", "round", "format", "str", "print", "item"),
+    *("floor", "ceil", "trunc", "isnan", "isinf", "isfinite", "isclose", "approx"),
+    *("float16", "float32", "float64", "longdouble", "half", "single", "double"),
+}
+
+OF_PYTHON = {"sum", "max", "min"}  # which call the function they are given, as in key=float
 
 NUMBER = "as a Python number it would drop out of the graph unnoticed"
 ARRAY = "as a NumPy array it would drop out of the graph unnoticed"
@@ -38,7 +47,20 @@ TAKES_A_NUMBER = {
     "fmod": "write np.fmod(a, b)",
     "copysign": "write np.copysign(a, b)",
     "fabs": "write np.abs(t)",
-    "erf": "give it a gradient rule with @mg.primitive",
+    **dict.fromkeys(
+        ("erf", "erfc", "gamma", "lgamma"), "give it a gradient rule with @mg.primitive"
+    ),
+    "ldexp": "write t * 2.0 ** n",
+    "modf": "write np.modf(t)",
+    "remainder": "write t - n * np.round(t / n)",
+    "sumprod": "write np.dot(a, b)",
+    **dict.fromkeys(("__setitem__", "setitem", "append"), STACK),
+    "sum": "write np.sum(array) + t",
+    "prod": "write np.prod(array) * t",
+    "max": "write np.maximum(np.max(array), t)",
+    "min": "write np.minimum(np.min(array), t)",
+    "reduce": "combine t with the result",
+    "interp": "write np.interp(x, xp, fp) with tensors among these three alone",
     **{f"a{name}": f"write np.arc{name}(t)" for name in ("sin", "cos", "tan")},
     **{f"a{name}": f"write np.arc{name}(t)" for name in ("sinh", "cosh", "tanh")},
     **{name: f"write np.{name}(t)" for name in ("exp", "exp2", "expm1", "log", "log1p", "log2")},
@@ -79,18 +101,37 @@ def entered(code: CodeType, instruction: int) -> str:
     where neither is known."""
     if opname[code.co_code[instruction]] in ("STORE_SUBSCR", "STORE_SLICE"):
         return STORE
-    try:
-        expression = ast.parse(Source(code, instruction).expression, mode="eval").body
-    except SyntaxError:
-        return ""
-    function = expression
+    function = expression(code, instruction)
     while isinstance(function, ast.Call):  # twice in np.vectorize(f)(t)
         function = function.func
     if isinstance(function, ast.Subscript):  # np.r_[t, u]
         function = function.value
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else ""
+    return name_of(function)
+
+
+@lru_cache(maxsize=512)
+def converts(code: CodeType, instruction: int) -> bool:
+    """Whether an instruction gives a number by its name: no call at all, or one that names a
+    conversion."""
+    found = expression(code, instruction)
+    if not isinstance(found, ast.Call):
+        return True
+    return any(name_of(part) in CONVERTS for part in ast.walk(found))
+
+
+def expression(code: CodeType, instruction: int) -> ast.AST | None:
+    """The expression that an instruction computes, where there is source text."""
+    try:
+        return ast.parse(Source(code, instruction).expression, mode="eval").body
+    except SyntaxError:
+        return None
+
+
+def name_of(part: ast.AST | None) -> str:
+    """The name itself, or the last one of a.b.c; "" of anything else."""
+    if isinstance(part, ast.Attribute):
+        return part.attr
+    return part.id if isinstance(part, ast.Name) else ""
 
 
 def number_leaves(frame: FrameType) -> str:
@@ -103,9 +144,13 @@ def number_leaves(frame: FrameType) -> str:
     if in_engine[frame.f_code.co_filename]:
         return ""
     name = entered(frame.f_code, frame.f_lasti)
-    if name not in TAKES_A_NUMBER:
+    if converts(frame.f_code, frame.f_lasti) and name not in TAKES_A_NUMBER.keys() - OF_PYTHON:
         return ""
-    return f"{TAKES_A_NUMBER[name]}; t.item() where the number alone is meant"
+    user = caller(frame, NUMPY)  # of np.sum(a, initial=t), not the line within NumPy
+    called = entered(user.f_code, user.f_lasti) if user else ""
+    name = called if called in TAKES_A_NUMBER else name
+    remedy = TAKES_A_NUMBER.get(name, f"{name or 'this'} computes without a history")
+    return f"{remedy}; t.item() where the number alone is meant"
 
 
 def array_leaves(frame: FrameType | None) -> str:

@@ -431,8 +431,12 @@ class Tensor(Operators["Tensor"], Habits):
     def __int__(self) -> int:
         return int(self._read("int()").item())
 
+    __trunc__ = __int__
+
     def __index__(self) -> int:
-        return self._read("index").__index__()
+        if self.size != 1 or self.dtype.kind not in "biu":
+            raise TypeError(f"an index must be one whole number, found {self!r}; write int(t)")
+        return self._read("index").item().__index__()
 
     def __bool__(self) -> bool:
         return bool(self._read("bool()"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import array
 import copy
+import ctypes
 import functools
 import itertools
 import json
@@ -96,12 +97,53 @@ def np_where(x: Any, s: Any) -> Any:
     return x[np.where(x > 0)]
 
 
+def in_a_flat_view(x: Any, s: Any) -> Any:
+    np.zeros(3).flat[0] = s
+
+
+def unpacked(x: Any, s: Any) -> Any:
+    a = np.zeros(3)
+    a[0], a[1] = s, 1.0
+    return a
+
+
+def looped(x: Any, s: Any) -> Any:
+    a = np.zeros(3)
+    for a[0] in x:
+        pass
+    return a
+
+
 DOORS = [
     # elements of arrays
     Door("a[i] = t", stored, "np.stack"),
     Door("a[i] += t", added, "np.stack"),
     Door("a[:] = t", stored_slice, "np.stack"),
     Door("a[t] = a[t-1] + x[t]", recursion, "np.stack"),
+    Door("a.__setitem__(i, t)", lambda x, s: np.zeros(3).__setitem__(0, s), "np.stack"),
+    Door("operator.setitem(a, i, t)", lambda x, s: operator.setitem(np.zeros(3), 0, s), "np.stack"),
+    Door(
+        "map(a.__setitem__, ...)",
+        lambda x, s: list(map(np.zeros(3).__setitem__, [0], [s])),
+        "t.item()",
+    ),
+    Door("a.flat[i] = t", in_a_flat_view, "Error setting"),  # NumPy hides what we say
+    Door("a[0], a[1] = t, 1", unpacked, "np.stack"),
+    Door("for a[0] in t", looped, "np.stack"),
+    Door("np.fill_diagonal(a, t)", lambda x, s: np.fill_diagonal(np.eye(3), s), "t.data"),
+    Door("np.put_along_axis", lambda x, s: np.put_along_axis(np.eye(3), [[0]], s, 0), "t.data"),
+    Door("array.append(t)", lambda x, s: array.array("d").append(s), "np.stack"),
+    Door("a.__iadd__(t)", lambda x, s: np.zeros(3).__iadd__(x), "a = a + t"),
+    Door("a.sum(initial=t)", lambda x, s: X.sum(initial=s), "np.sum(array) + t"),
+    Door("np.sum(a, initial=t)", lambda x, s: np.sum(X, initial=s), "np.sum(array) + t"),
+    Door("np.prod(a, initial=t)", lambda x, s: np.prod(X, initial=s), "np.prod(array) * t"),
+    Door("np.max(a, initial=t)", lambda x, s: np.max(X, initial=s), "np.maximum"),
+    Door("np.add.reduce(a, initial=t)", lambda x, s: np.add.reduce(X, initial=s), "the result"),
+    Door("np.interp(a, left=t)", lambda x, s: np.interp(-1, [0, 1], [0, 3], left=s), "np.interp"),
+    Door("np.bincount(k, t)", lambda x, s: np.bincount([0, 1, 1], x), "mg.one_hot"),
+    Door("np.bincount(k, weights=t)", lambda x, s: np.bincount([0, 1, 1], weights=x), "mg.one_hot"),
+    Door("np.histogram(a, weights=t)", lambda x, s: np.histogram(X, weights=x), "mg.one_hot"),
+    Door("np.pad(constant_values=t)", lambda x, s: np.pad(X, 1, constant_values=s), "t.data"),
     Door("a.fill(t)", filled, "np.broadcast_to"),
     Door("a += t", grown, "a = a + t"),
     Door("np.put(a, i, t)", lambda x, s: np.put(np.zeros(3), [0], s), "np.where"),
@@ -212,9 +254,22 @@ DOORS = [
     Door("math.hypot(t, t)", lambda x, s: math.hypot(s, s), "np.hypot"),
     Door("math.fsum(t)", lambda x, s: math.fsum(x), "np.sum"),
     Door("math.erf(t)", lambda x, s: math.erf(s), "@mg.primitive"),
+    Door("math.gamma(t)", lambda x, s: math.gamma(s), "@mg.primitive"),
+    Door("math.erfc(t)", lambda x, s: math.erfc(s), "@mg.primitive"),
+    Door("math.ldexp(t, 1)", lambda x, s: math.ldexp(s, 1), "t * 2.0 ** n"),
+    Door("math.modf(t)", lambda x, s: math.modf(s), "np.modf(t)"),
+    Door("math.frexp(t)", lambda x, s: math.frexp(s), "t.item()"),
+    Door("math.remainder(t, 1)", lambda x, s: math.remainder(s, 1), "np.round"),
+    Door("math.nextafter(t, 1)", lambda x, s: math.nextafter(s, 1), "t.item()"),
+    Door("ctypes.c_double(t)", lambda x, s: ctypes.c_double(s), "t.item()"),
+    Door("[1, 2][t]", lambda x, s: [1, 2][s], "write int(t)"),
+    Door("range(t)", lambda x, s: range(s), "write int(t)"),
     Door("statistics.fmean", lambda x, s: statistics.fmean([s, s]), "np.sum"),
     Door("math.isnan(t)", lambda x, s: math.isnan(s), NUMBER),
     Door("math.floor(t)", lambda x, s: math.floor(s), NUMBER),
+    Door("math.trunc(t)", lambda x, s: math.trunc(s), NUMBER),
+    Door("list(map(float, t))", lambda x, s: list(map(float, x)), NUMBER),
+    Door("max(t, key=float)", lambda x, s: max(x, key=float), GRAPH),
     Door("float(t)", lambda x, s: float(s), NUMBER),
     Door("int(t)", lambda x, s: int(s), NUMBER),
     Door("bool(t)", lambda x, s: bool(s), NUMBER),

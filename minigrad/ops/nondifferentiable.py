@@ -7,7 +7,7 @@ from typing import Any, ParamSpec
 
 from minigrad.operators import Axes, Operand
 from minigrad.ops.signatures import np
-from minigrad.primitive import Primitive
+from minigrad.primitive import NumPyPrimitive, Primitive
 from minigrad.tensor import Tensor
 
 __all__ = [
@@ -63,6 +63,15 @@ def without_gradient(name: str, like: Callable[P, Any]) -> Primitive[Tensor, P]:
 
     like: a function whose parameters checkers and `help` show.
     """
+    forward = numpys(name)
+    elementwise = isinstance(getattr(np, name), np.ufunc)
+    op: Primitive[Tensor, P] = Primitive(forward, differentiable=False, elementwise=elementwise)
+    op.shown = like
+    return op
+
+
+def numpys(name: str) -> Callable[..., Any]:
+    """The forward that calls NumPy's function of that name."""
     function = getattr(np, name)
 
     def forward(*xs: Any, **constants: Any) -> Any:
@@ -70,10 +79,26 @@ def without_gradient(name: str, like: Callable[P, Any]) -> Primitive[Tensor, P]:
 
     forward.__name__ = forward.__qualname__ = name
     forward.__doc__ = f"As `numpy.{name}`; the result has no history."
-    elementwise = isinstance(function, np.ufunc)
-    op: Primitive[Tensor, P] = Primitive(forward, differentiable=False, elementwise=elementwise)
-    op.shown = like
-    return op
+    return forward
+
+
+def counting(name: str, position: int) -> Primitive[Any]:
+    """NumPy's function that counts, and at this position takes weights to add up instead.
+
+    They may not require grad: the sums would have a derivative.
+    """
+
+    def count(op: Primitive, x: Operand, *args: Any, **keywords: Any) -> Any:
+        given = dict(enumerate(args, 1))
+        weights = keywords.get("weights", given.get(position))
+        if isinstance(weights, Tensor) and weights.requires_grad:
+            raise TypeError(
+                f"{name}: its weights would drop out of the graph unnoticed; write "
+                "mg.one_hot(numbers, n).T @ weights, or pass weights.detach()"
+            )
+        return op.record(x if isinstance(x, Tensor) else np.asarray(x), *args, **keywords)
+
+    return NumPyPrimitive(numpys(name), numpy=count, differentiable=False)
 
 
 def of_one(x: Operand) -> None:
@@ -120,7 +145,7 @@ all = without_gradient("all", over_axes)
 any = without_gradient("any", over_axes)
 
 argpartition = without_gradient("argpartition", like_numpy)
-bincount = without_gradient("bincount", like_numpy)
+bincount = counting("bincount", 1)
 bitwise_and = without_gradient("bitwise_and", like_numpy)
 bitwise_count = without_gradient("bitwise_count", like_numpy)
 bitwise_or = without_gradient("bitwise_or", like_numpy)
@@ -128,7 +153,7 @@ bitwise_xor = without_gradient("bitwise_xor", like_numpy)
 count_nonzero = without_gradient("count_nonzero", like_numpy)
 digitize = without_gradient("digitize", like_numpy)
 gcd = without_gradient("gcd", like_numpy)
-histogram = without_gradient("histogram", like_numpy)
+histogram = counting("histogram", 3)
 invert = without_gradient("invert", like_numpy)
 isclose = without_gradient("isclose", like_numpy)
 isin = without_gradient("isin", like_numpy)

@@ -132,7 +132,9 @@ def call_ufunc(
     if (ufunc.__name__, method) not in METHODS:
         refuse(name, inputs)
     known = parameters(by_name[METHODS[ufunc.__name__, method]])
-    if unknown := ", ".join(sorted(keywords.keys() - known.keys())):
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in known.values())
+    unknown = ", ".join(sorted(keywords.keys() - known.keys()))
+    if unknown and not takes_any:
         refuse(name, inputs, f"{unknown} is not supported; supported: {', '.join(known)}")
     x, *axis = inputs
     ours = functions[METHODS[ufunc.__name__, method]]
