@@ -5,10 +5,19 @@ import runpy
 import sys
 
 from demos import HERE, NAMES, refuse_unknown
+from demos.vietnamese import DOCUMENTATION
+from minigrad.language import language
+
+USAGE = {
+    "en": "python -m demos NAME [--quick] [--seed N] [--out DIR]     (NAME --help says more)\n",
+    "vi": "python -m demos TÊN [--quick] [--seed N] [--out THƯ_MỤC]     (TÊN --help nói thêm)\n",
+}
 
 
 def title(name: str) -> str:
-    """The first line of a demo's docstring, read without importing it."""
+    """The first line of a demo's docstring, read without importing it, in the language in force."""
+    if language() == "vi":
+        return DOCUMENTATION[name].split("\n")[0]
     path = HERE / name / "__init__.py" if (HERE / name).is_dir() else HERE / f"{name}.py"
     return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
 
@@ -16,7 +25,7 @@ def title(name: str) -> str:
 def main() -> None:
     """List, or run the demo named first."""
     if not sys.argv[1:] or sys.argv[1] in ("-h", "--help", "--list"):
-        print("python -m demos NAME [--quick] [--seed N] [--out DIR]     (NAME --help says more)\n")
+        print(USAGE[language()])
         for name in NAMES:
             print(f"  {name:24} {title(name)}")
         return

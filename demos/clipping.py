@@ -5,8 +5,8 @@ two marked numbers, 20 steps long, by gradient descent with momentum.  Nothing i
 gradient, so now and then one explodes, and one step of the optimiser throws away what was learnt.
 The same network is trained with nothing, with every entry of the gradients limited (value), with
 the norm of all gradients limited (norm), and with the gradient limited at each crossing from one
-step to the next, during the pass (crossing).  Without a limit it ends no better than a constant;
-with any of the three it solves the task.
+step to the next, during the pass (crossing).  Without a limit it ends no better than a constant; by
+norm and by crossing it solves the task with each of five seeds, by value with four.
 
 Crossing changes directions, not only lengths: it is a different gradient.  None of them makes a
 memory: see `long_memory`.

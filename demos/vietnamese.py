@@ -51,10 +51,10 @@ cỡ của đầu vào và bias của cổng quên.""",
     "long_memory": """Trí nhớ dài: ô nào còn học được điều đã thấy T bước trước?""",
     "clipping": """Cắt gradient: ba cách chữa gradient nổ, trên một bài toán giải được.
 
-Không giới hạn thì mạng kết thúc không hơn một hằng số; với bất kỳ cách nào trong ba cách thì nó giải
-được bài toán.""",
+Không giới hạn thì mạng kết thúc không hơn một hằng số; theo chuẩn và theo lần qua bước nó giải được
+bài toán với cả năm hạt giống, theo giá trị với bốn.""",
     "truncation": """Rút ngắn BPTT (truncation): gradient chỉ nhìn lại k bước thì sai bao nhiêu?""",
     "custom_cells": """Các ô của mười ba bài báo: kiểm tra, vẽ và huấn luyện.""",
-    "debugger_tour": """Trình gỡ lỗi: tìm một lô dữ liệu hỏng, một NaN, rồi dạo qua một vụ nổ gradient.""",
+    "debugger_tour": """Bộ gỡ lỗi: tìm một lô dữ liệu hỏng, một NaN, rồi dạo qua một vụ nổ gradient.""",
     "bptt_is_the_chain_rule": """BPTT là quy tắc chuỗi: bốn con đường đến gradient, một đáp số.""",
 }

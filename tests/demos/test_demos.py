@@ -1,3 +1,4 @@
+import argparse
 import ast
 import importlib
 import itertools
@@ -15,6 +16,7 @@ import minigrad as mg
 import nn
 from demos import bptt_is_the_chain_rule as chain_rule
 from demos import cli, custom_cells
+from demos import vanishing_and_exploding as vanishing
 from demos.language_model import NGrams
 from demos.medians import median, tables
 from demos.speech import BLANK, ctc_loss, distance, laid_out
@@ -94,6 +96,12 @@ def test_the_list_names_every_demo_with_a_line():
     lines = run("demos").stdout.splitlines()
     for name in demos.NAMES:
         assert any(line.split()[:1] == [name] and len(line.split()) > 4 for line in lines)
+
+
+def test_the_list_is_in_the_language_of_the_user():
+    lines = run("demos", MINIGRAD_LANG="vi").stdout.splitlines()
+    assert lines[0].startswith("python -m demos TÊN")
+    assert len([line for line in lines if "Biến mất và nổ gradient" in line]) == 1
 
 
 @pytest.mark.slow
@@ -227,6 +235,19 @@ def test_ctc_sums_over_all_ways_to_lay_labels_along_the_sound():
     loss.backward()
     assert np.isfinite(scores.grad.data).all()
     assert (scores.grad.data[3, 1] == 0).all()  # beyond the length of its row
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 3.0])
+def test_a_caption_says_what_was_measured_whatever_a_student_changes(scale):
+    told = {"exploding": "overflow", "healthy": "kept|stays|hands on what it got"}
+    for seed, gain in ((0, 0.9), (1, 1.2), (2, 8.0)):
+        args = argparse.Namespace(gain=gain, cell=None, seed=seed, scale=scale)
+        for title, graph in vanishing.untrained(args, 20).items():
+            path = vanishing.state_of(title, graph)
+            caption = vanishing.captioned(title, path).partition(": ")[2]
+            word = "limited" if "≤" in title else path.verdict
+            forgets = "drop|drops|forgotten|two parts"
+            assert re.search(told.get(word, forgets if word == "vanishing" else "limited"), caption)
 
 
 def test_the_distance_of_strings():
