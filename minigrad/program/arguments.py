@@ -96,7 +96,12 @@ def flat(bound: dict[str, Any]) -> tuple[list[Any], list[Any]]:
 
 
 def _flatten(value: Any, found: list[Any], static: list[Any], seen: set[int], inside: bool) -> None:
-    if isinstance(value, Tensor):
+    kind = type(value)
+    if kind in _TEXTS or (inside and kind is float):
+        static.append(value)
+    elif kind is Array or kind is float:
+        found.append(value)
+    elif kind is Tensor or isinstance(value, Tensor):
         if id(value) not in seen:
             seen.add(id(value))
             found.append(value)
@@ -136,6 +141,7 @@ def plain_values(function: Callable[..., Any]) -> Callable[[], list[Any]]:
 
 
 _PLAIN = (bool, int, float, str)
+_TEXTS = {bool, int, str, type(None)}
 
 
 def _content(cell: Any) -> Any:

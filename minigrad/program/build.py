@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import linecache
 from collections.abc import Callable
+from math import prod
 from typing import Any, NamedTuple
 
 from minigrad.program import cache, emit_c
@@ -17,8 +18,10 @@ from minigrad.program.reassociate import reassociate
 from minigrad.program.schedule import Block, Loop, schedule
 from minigrad.program.simplify import simplify
 from minigrad.program.specialise import Specialised
-from minigrad.program.storage import Storage, allocate
+from minigrad.program.storage import VIEWS, Storage, allocate, share_arrays
 from minigrad.program.widen import widen
+
+LARGE = 8192  # bytes of a step
 
 
 class Built(NamedTuple):
@@ -60,11 +63,12 @@ def build(specialised: Specialised, exact: bool, backend: str) -> Built:
         native, in_c = None, {}
     if native is None:
         if not exact:
-            reassociate(program)
-            widen(program)
+            reassociate(program, names)
+            widen(program, names)
             give_names(program, recording, names)
-        blocks = schedule(program, lambda s: exact or not has_batch(s))
+        blocks = schedule(program, lambda s: exact or not has_batch(s), _is_large)
         storage = allocate(program, blocks)
+        share_arrays(program, storage)
         in_c = {}
     emitter = NumpyEmitter(program, blocks, storage, names, results, exact)
     emitter.native = in_c
@@ -86,6 +90,15 @@ def _native(source: str, notes: list[str]) -> Native | None:
     except NativeError as problem:
         notes.append(str(problem))
         return None
+
+
+def _is_large(s: Statement) -> bool:
+    """Whether an operation on all steps at once would leave the cache of the processor; or is a view."""
+    if s.kind in VIEWS:
+        return True
+    if not s.is_elementwise or not all(isinstance(n, int) for n in s.shape):
+        return False
+    return prod(s.shape) * s.dtype.itemsize > LARGE
 
 
 def _is_for_c(s: Statement) -> bool:

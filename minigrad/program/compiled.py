@@ -19,7 +19,7 @@ from minigrad.program.align import tensors
 from minigrad.program.arguments import flat, leaves, names_of_gradients, plain_values
 from minigrad.program.build import Built, build
 from minigrad.program.clock import site
-from minigrad.program.draws import GLOBAL, Rewinder
+from minigrad.program.draws import Rewinder
 from minigrad.program.errors import CompileError, WrongProgramError
 from minigrad.program.labels import steps_of, window_of
 from minigrad.program.record import outcome
@@ -32,11 +32,15 @@ KEPT = 4  # lengths for which a program keeps its arrays
 
 
 class Result(NamedTuple):
-    """What one step gives: the loss, the gradients by path, what else the function returned."""
+    """What one step gives: the loss, the gradients by name, what else the function returned.
+
+    owners: the leaves whose gradients these are, by the same names.
+    """
 
     loss: Any
     grads: dict[str, Array]
     aux: Any
+    owners: dict[str, Tensor]
 
 
 class Variant:
@@ -53,36 +57,43 @@ class Variant:
         self.window = specialised.recording.window
         self.sites = {site(node) for node in specialised.recording.made}
         self._outside = plain_values(step.loss_fn)
-        self.names = names_of_gradients(bound)
+        self._around = self._outside()
         self.paths = list(leaves(bound))
-        self.key = self._signature(flat(bound))
+        self._timed = [path in self.lengths for path in self.paths]
+        self._lengths = [(k, self.lengths[p]) for k, p in enumerate(self.paths) if self._timed[k]]
+        found, self._static = flat(bound)
+        self._own = self._forms(found)
+        place = {path: k for k, path in enumerate(self.paths)}
+        self._given = [place.get(path) for path in self.built.arguments]  # None: `mg.generator()`
+        names = names_of_gradients(bound)
+        self._owners = [(path, name, place[path]) for path, name in names.items()]
         self.checked: dict[str, int] = {}
         self._ready: dict[tuple[int, ...], Any] = {}  # the latest last
         self.calls = 0
         self._lock = threading.Lock()  # the arrays of a program serve one call at a time
 
-    def _signature(self, given: Given) -> Any:
-        """What must be the same for the program to serve."""
-        found, static = given
-        if len(found) != len(self.paths):
-            return None
-        shapes = []
-        for path, leaf in zip(self.paths, found, strict=True):
-            shape, dtype = _form(leaf)
-            shapes.append((type(leaf), shape[1:] if path in self.lengths else shape, dtype))
-        return static + self._outside(), shapes
+    def _forms(self, found: list[Any]) -> list[Any]:
+        """Type, shape without the lengths, and dtype of every leaf."""
+        forms = []
+        for leaf, timed in zip(found, self._timed, strict=True):
+            array = leaf._array if isinstance(leaf, Tensor) else leaf
+            shape = getattr(array, "shape", ())
+            forms.append((type(leaf), shape[1:] if timed else shape, getattr(array, "dtype", None)))
+        return forms
 
     def sizes(self, given: Given) -> dict[str, int] | None:
         """The lengths of the sequences; None if the program does not serve these arguments."""
-        if self._signature(given) != self.key:
+        found, static = given
+        if len(found) != len(self.paths) or static != self._static:
             return None
-        found: dict[str, int] = {}
-        for path, leaf in zip(self.paths, given[0], strict=True):
-            if path in self.lengths:
-                n = _form(leaf)[0][0]
-                if found.setdefault(self.lengths[path], n) != n:
-                    return None
-        return found
+        if self._outside() != self._around or self._forms(found) != self._own:
+            return None
+        sizes: dict[str, int] = {}
+        for k, name in self._lengths:
+            n = len(found[k])
+            if sizes.setdefault(name, n) != n:
+                return None
+        return sizes
 
     def run(self, given: Given, sizes: dict[str, int]) -> Result:
         """The program on these arguments."""
@@ -95,13 +106,14 @@ class Variant:
             while len(self._ready) >= KEPT:
                 del self._ready[next(iter(self._ready))]
             self._ready[lengths] = self.built.make(*lengths)
-        table = dict(zip(self.paths, given[0], strict=True))
-        table[GLOBAL] = generator()
-        arguments = [_value(table[path]) for path in self.built.arguments]
+        found = given[0]
+        arguments = [generator() if k is None else _value(found[k]) for k in self._given]
         with np.errstate(all="ignore"):
-            loss, grads, others = self._ready[lengths](*arguments)
+            loss, by_path, others = self._ready[lengths](*arguments)
         aux = None if self.aux is None else rebuilt(self.aux, iter(others))
-        return Result(loss, {self.names[path]: dx for path, dx in grads.items()}, aux)
+        owners = [(path, name, found[k]) for path, name, k in self._owners if path in by_path]
+        grads = {name: by_path[path] for path, name, _ in owners}
+        return Result(loss, grads, aux, {name: leaf for _, name, leaf in owners})
 
     def is_longer(self, sizes: dict[str, int]) -> bool:
         """Whether some sequence is longer than any that was checked."""
@@ -125,6 +137,9 @@ class Step:
         self.check_every = check_every
         self.variants: list[Variant] = []
         self._signature = inspect.signature(loss_fn)
+        kinds = [p.kind for p in self._signature.parameters.values()]
+        plain = all(kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds)
+        self._parameters = list(self._signature.parameters) if plain else []
         self._latest: Variant | None = None
 
     def __call__(self, *args: Any, **keywords: Any) -> Any:
@@ -135,10 +150,9 @@ class Step:
         """Run the step and add the gradients to `.grad` of the parameters; returns the loss, or (loss, aux)."""
         bound = self._bound(args, keywords)
         result = self._result(bound)
-        named = {name: path for path, name in names_of_gradients(bound).items()}
-        given, changes = leaves(bound), Changes()
+        changes = Changes()
         for name, dx in result.grads.items():
-            leaf = given[named[name]]
+            leaf = result.owners[name]
             changes.grad(leaf, dx if leaf._grad is None else leaf._grad.data + dx)
         changes.commit()
         return result.loss if result.aux is None else (result.loss, result.aux)
@@ -158,9 +172,7 @@ class Step:
             result = self._run(bound)
         finally:
             driver.reset(plain)
-        given = leaves(bound)
-        paths = {name: path for path, name in names_of_gradients(bound).items()}
-        grads = {given[paths[name]]: dx for name, dx in result.grads.items()}
+        grads = {result.owners[name]: dx for name, dx in result.grads.items()}
         recorder.note_step(result.loss, grads)
         return result
 
@@ -195,6 +207,8 @@ class Step:
         return self._latest
 
     def _bound(self, args: Any, keywords: Any) -> dict[str, Any]:
+        if not keywords and len(args) == len(self._parameters):
+            return dict(zip(self._parameters, args, strict=True))
         bound = self._signature.bind(*args, **keywords)
         bound.apply_defaults()
         return dict(bound.arguments)
@@ -206,17 +220,15 @@ class Step:
 
     def _run(self, bound: dict[str, Any]) -> Result:
         given = flat(bound)
-        for variant in self._known():
+        latest = self._latest
+        if latest is not None and (sizes := latest.sizes(given)) is not None:
+            return self._served(latest, bound, given, sizes)
+        for variant in self.variants:
             sizes = variant.sizes(given)
             if sizes is not None:
                 self._latest = variant
                 return self._served(variant, bound, given, sizes)
         return self._first(bound, given)
-
-    def _known(self) -> list[Variant]:
-        """The programs, the latest first."""
-        others = [v for v in self.variants if v is not self._latest]
-        return others if self._latest is None else [self._latest, *others]
 
     def _served(
         self, variant: Variant, bound: dict[str, Any], given: Given, sizes: dict[str, int]
@@ -282,12 +294,12 @@ class Step:
         table = begin(graph)
         for _ in driver.get()(graph, table):
             pass
-        named = names_of_gradients(bound)
-        given = leaves(bound)
-        sums = table.grads
-        grads = {name: sums[given[path]] for path, name in named.items() if given[path] in sums}
+        given, sums = leaves(bound), table.grads
+        named = {name: given[path] for path, name in names_of_gradients(bound).items()}
+        owners = {name: leaf for name, leaf in named.items() if leaf in sums}
+        grads = {name: sums[leaf] for name, leaf in owners.items()}
         plain = None if aux is None else rebuilt(aux, iter([x.data for x in tensors(aux)]))
-        return Result(graph.outputs[0].data[()], grads, plain)
+        return Result(graph.outputs[0].data[()], grads, plain, owners)
 
 
 def compare(found: Result, wanted: Result, exact: bool) -> None:
@@ -357,11 +369,6 @@ def rebuilt(aux: Any, parts: Any) -> Any:
         found = [rebuilt(part, parts) for part in aux]
         return type(aux)(*found) if hasattr(aux, "_fields") else type(aux)(found)
     return aux
-
-
-def _form(leaf: Any) -> tuple[tuple[int, ...], Any]:
-    array = leaf._array if isinstance(leaf, Tensor) else leaf
-    return getattr(array, "shape", ()), getattr(array, "dtype", None)
 
 
 def _value(leaf: Any) -> Any:

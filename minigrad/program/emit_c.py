@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from minigrad.program.emit_numpy import guarded, plus
+from minigrad.program.emit_numpy import plus
 from minigrad.program.ir import Moving, Number, Operand, Ref, Size, Statement, is_basic, parts_of
 from minigrad.program.schedule import Loop
-from minigrad.program.storage import Storage
+from minigrad.program.storage import Storage, guarded
 
 TYPES = {"float32": "float", "float64": "double", "bool": "unsigned char"}
 PRELUDE = Path(__file__).with_name("prelude.c")
@@ -31,7 +31,7 @@ BINARY = {
 FUNCTIONS = {
     "tanh": 1, "sigmoid": 1, "exp": 1, "log": 1, "sqrt": 1, "sin": 1, "cos": 1, "absolute": 1,
     "relu": 1, "softplus": 1, "log1p": 1, "expm1": 1, "sign": 1, "maximum": 2, "minimum": 2,
-    "square": 1, "isnan": 1, "isinf": 1, "isfinite": 1, "hypot": 2, "arctan": 1, "sinh": 1, "cosh": 1,
+    "clip": 3, "square": 1, "isnan": 1, "isinf": 1, "isfinite": 1, "hypot": 2, "arctan": 1, "sinh": 1, "cosh": 1,
 }  # fmt: skip
 COPIES = ("positive", "cut", "reshape", "ravel", "squeeze", "concatenate_part")
 MOVERS = ("split", "transpose", "swapaxes", "expand_dims", "broadcast_to", "getitem")
@@ -389,7 +389,7 @@ def _taken(s: Statement, x: Place) -> Place:
 def is_elementwise(s: Statement) -> bool:
     """Whether every element of a statement is an expression of elements of its operands."""
     known = s.kind in BINARY or s.kind in FUNCTIONS or s.kind in ("negative", "where", "add_up")
-    copied = s.kind in ("positive", "cut") or (s.kind == "clip" and len(s.operands) == 1)
+    copied = s.kind in ("positive", "cut")
     power = s.kind == "power" and isinstance(s.operands[1], Number) and s.operands[1].value == 2
     plain = s.kind != "add_up" or s.constants.get("places") is None
     if s.dtype.kind == "f" and s.operands:  # of truth values NumPy makes float64
@@ -399,7 +399,7 @@ def is_elementwise(s: Statement) -> bool:
 
 def expression(s: Statement, x: list[str]) -> str:
     """The value of one element."""
-    if s.op is None or s.kind in ("positive", "cut", "clip"):
+    if s.op is None or s.kind in ("positive", "cut") or (len(x) == 1 and s.kind == "clip"):
         return x[0]
     if s.kind in BINARY:
         return BINARY[s.kind].format(*x)

@@ -6,9 +6,12 @@ array `h_all`, so that a loop reads as in the textbook: h[t], h[t - 1]; h[-1] is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from minigrad.program.draws import AT_ONCE, Draws
 from minigrad.program.forms import (
@@ -25,7 +28,7 @@ from minigrad.program.forms import (
 from minigrad.program.ir import STEPS, Every, Number, Operand, Program, Ref, Row, Statement
 from minigrad.program.names import Names, source_of
 from minigrad.program.schedule import Block, Loop
-from minigrad.program.storage import VIEWS, Storage
+from minigrad.program.storage import VIEWS, Storage, guarded
 
 HEAD = '''"""A training step, compiled: its forward and backward pass as a NumPy program."""
 
@@ -40,6 +43,8 @@ def rows(array, before):
 
 '''
 
+
+CALLED = UFUNCS | {"dot", "matmul"}
 
 # what may be a view of its operand
 SHARING = {
@@ -78,6 +83,9 @@ class NumpyEmitter:
         self._named: dict[Any, str] = {}
         self.setup: list[str] = []
         self.run: list[str] = []
+        self.numbers: dict[tuple[float, Any], str] = {}  # with the names of their arrays
+        self.fixed: set[Statement] = set()  # computed once for given lengths
+        self.factors: set[Statement] = set()  # what loops multiply by, on the right
         self.listed: set[Statement] = set()
         self.declared: set[Statement] = set()
         self.given: set[str] = set()
@@ -85,6 +93,13 @@ class NumpyEmitter:
     def text(self, lengths: list[str]) -> str:
         """The whole module."""
         used = [s for s in self.program.arguments if s in set(self.program.statements)]
+        self.factors = {
+            s.operands[1].statement  # type: ignore[union-attr]
+            for block in self.blocks
+            if isinstance(block, Loop) and block not in self.native
+            for s in block.body
+            if s.kind == "matmul"
+        }
         for s in self.program.statements:
             if s.timed:
                 self._declare(s)
@@ -94,7 +109,12 @@ class NumpyEmitter:
             self._block(block)
         returned = [f"{k!r}: {self._result(x)}" for k, x in self.results.grads.items()]
         others = [self._result(x) for x in self.results.others]
-        called = sorted({f for f in UFUNCS if any(f"{f}(" in line for line in self.run)})
+        self.setup += [
+            f"{name} = np.array({value}, np.{dtype})"
+            for (value, dtype), name in self.numbers.items()
+        ]
+        text = "\n".join([*self.setup, *self.run])
+        called = sorted(set(re.findall(r"(?<![.\w])(\w+)(?=\(|\.reduce\()", text)) & CALLED)
         body = [
             HEAD.format(functions=", ".join(called or ["add"])),
             f"def program({', '.join([*lengths, *(['native'] if self.native else [])])}):",
@@ -116,7 +136,7 @@ class NumpyEmitter:
     def _declare(self, s: Statement) -> None:
         """The array of a statement that has steps, and the list of its steps."""
         storage = self.storage
-        if s in self.declared:
+        if s in self.declared or s in storage.shared:
             return
         self.declared.add(s)
         base = storage.views.get(s) or (storage.parts[s][0] if s in storage.parts else None)
@@ -257,7 +277,20 @@ class NumpyEmitter:
             self.run += self._sum_over_steps(s)
             return
         x = [self.whole(x) for x in s.operands]
-        self.run += noted(s, lines(Call(s, x, None, 0, self._function)))
+        found = lines(Call(s, x, None, 0, self._function, literal, self.exact))
+        if s in self.factors and s.kind in ("transpose", "swapaxes") and not self.exact:
+            found.append(f"{s.name} = np.ascontiguousarray({s.name})")
+        found = noted(s, found)
+        if self._is_fixed(s):
+            self.fixed.add(s)
+            self.setup += found
+        else:
+            self.run += found
+
+    def _is_fixed(self, s: Statement) -> bool:
+        """Whether a value outside of time depends on nothing but the lengths."""
+        known = all(isinstance(x, Number) or x.statement in self.fixed for x in s.edges())
+        return known and s.kind != "drawn"
 
     def _sum_over_steps(self, s: Statement) -> list[str]:
         """Σ over the steps, each part at its place; in eager's order if it must be exact."""
@@ -308,7 +341,7 @@ class NumpyEmitter:
         skipped, left = guarded(s)
         x = [self._spread(x, s, self.batch(x, skipped, left)) for x in s.operands]
         out = self._steps(s, 0, skipped, left)
-        self.run += noted(s, lines(Call(s, x, out, 1, self._function)))
+        self.run += noted(s, lines(Call(s, x, out, 1, self._function, literal, self.exact)))
         if s.period:
             first = f"({s.steps} % {s.period} or {s.period})"
             first = plus(first, self.storage.padding.get(s, (0, 0))[0])
@@ -374,9 +407,29 @@ class NumpyEmitter:
     def _step(self, s: Statement) -> list[str]:
         if s.kind == "concatenate" and self._has_parts(s):
             return self._missing_parts(s)
-        x = [self.row(x) for x in s.operands]
+        number = self._number(s) if s.kind in UFUNCS else literal
+        x = [number(x.value) if isinstance(x, Number) else self.row(x) for x in s.operands]
         out = f"{s.name}[t]" if s in self.storage.kept else s.name
-        return noted(s, lines(Call(s, x, out, 0, self._function)))
+        whole = s not in self.storage.parts
+        return noted(
+            s, lines(Call(s, x, out, 0, self._function, self._number(s), self.exact, whole))
+        )
+
+    def _number(self, s: Statement) -> Callable[[Any], str]:
+        """How numbers are written in a loop: as arrays that are made once, which NumPy takes quicker."""
+        kinds = [x.statement.dtype for x in s.operands if not isinstance(x, Number)]
+        plain = s.dtype.kind == "f" and all(kind == s.dtype for kind in kinds)
+
+        def written(value: Any) -> str:
+            if not plain or type(value) not in (int, float) or not np.isfinite(value):
+                return literal(value)
+            key = float(value), s.dtype
+            if key not in self.numbers:
+                known = _NUMBERS.get(float(value), "constant")
+                self.numbers[key] = self.names.unused(known)
+            return self.numbers[key]
+
+        return written
 
     def _has_parts(self, s: Statement) -> bool:
         return any(whole is s for whole, _, _ in self.storage.parts.values())
@@ -396,8 +449,12 @@ class NumpyEmitter:
     def _result(self, x: Operand) -> str:
         """A result in an array of its own: the next call writes into the arrays of the program."""
         text = self.whole(x)
-        fresh = isinstance(x, Ref) and x.offset is None and x.statement.kind not in SHARING
+        own = isinstance(x, Ref) and x.offset is None and x.statement not in self.fixed
+        fresh = own and x.statement.kind not in SHARING  # type: ignore[union-attr]
         return text if fresh else f"np.array({text})"
+
+
+_NUMBERS = {-1.0: "minus_one", 0.0: "zero", 0.5: "half", 1.0: "one", 2.0: "two"}
 
 
 def _span(x: Any) -> str:
@@ -411,13 +468,6 @@ def noted(s: Statement, found: list[str]) -> list[str]:
     if not place or not found:
         return found
     return [f"{found[0]:<58}  # {place}", *found[1:]]
-
-
-def guarded(s: Statement) -> tuple[int, int]:
-    """How many steps at the start and the end must not be computed: what stands there is given."""
-    skipped = max([0, *(t + 1 for t in s.before)])
-    left = max([0, *(-t for t in s.after)])
-    return skipped, left
 
 
 def plus(name: Any, k: int) -> str:

@@ -7,6 +7,7 @@ A form is told the texts of its operands and of the array to write into, and ret
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,19 +24,26 @@ from minigrad.program.ir import (
     parts_of,
 )
 
-UFUNCS = {name for name, function in vars(np).items() if isinstance(function, np.ufunc)}
+UFUNCS = {name for name, f in vars(np).items() if isinstance(f, np.ufunc) and not f.signature}
 REDUCTIONS = {"sum", "mean", "max", "min", "prod", "var", "std"}
 ALONG_AXIS = {"softmax", "log_softmax", "logsumexp"}
 
 
 class Call(NamedTuple):
-    """One operation to be written: its operands, the target, the axis of steps in front, if any."""
+    """One operation to be written: its operands, the target, the axis of steps in front, if any.
+
+    function: the name of a function that is not NumPy's.  number: how a number is written.
+    exact: eager's bits are wanted.  whole: the target is an array without gaps.
+    """
 
     s: Statement
     x: list[str]
     out: str | None
     lead: int
     function: Callable[[Any], str]
+    number: Callable[[Any], str]
+    exact: bool = False
+    whole: bool = False
 
     def assigned(self, expression: str) -> list[str]:
         """The value of an expression, in its place."""
@@ -116,22 +124,28 @@ def _general(call: Call) -> list[str]:
 
 
 def _sigmoid(call: Call) -> list[str]:
-    y, top = call.target, 11.0 if call.s.dtype == np.float16 else 40.0
+    (x,), y = call.x, call.target
+    if call.exact:
+        top = 11.0 if call.s.dtype == np.float16 else 40.0
+        lines = call.called("minimum", x, call.number(top))
+        return [*lines, f"exp({y}, {y})", f"divide({y}, {y} + {call.number(1)}, {y})"]
     if call.out is None:
-        return [f"{y} = exp(minimum({call.x[0]}, {top}))", f"{y} = {y} / (1 + {y})"]
+        return [f"{y} = 1 / (1 + exp(-{x}))"]
+    one = call.number(1)
     return [
-        *call.called("minimum", call.x[0], str(top)),
+        f"negative({x}, {y})",
         f"exp({y}, {y})",
-        f"divide({y}, 1 + {y}, {y})",
+        f"add({y}, {one}, {y})",
+        f"reciprocal({y}, {y})",
     ]
 
 
 def _relu(call: Call) -> list[str]:
-    return call.called("maximum", call.x[0], "0")
+    return call.called("maximum", call.x[0], call.number(0))
 
 
 def _softplus(call: Call) -> list[str]:
-    return call.called("logaddexp", call.x[0], "0")
+    return call.called("logaddexp", call.x[0], call.number(0))
 
 
 def _add_up(call: Call) -> list[str]:
@@ -198,7 +212,8 @@ def _matmul(call: Call) -> list[str]:
             return [f"matmul({x}, {y}, {call.out}.reshape(-1, {right[-1]}))"]
     elif call.lead and len(left) == 2 and len(right) == 1 and b.offset is not None:  # type: ignore[union-attr]
         return call.assigned(f"matmul({x}, {y}[..., None])[..., 0]")
-    return call.called("matmul", x, y)
+    flat = call.whole and not call.lead and len(left) <= 2 and len(right) <= 2
+    return call.called("dot" if flat and not call.exact else "matmul", x, y)
 
 
 def _step_shape(x: Any) -> tuple[Any, ...]:
@@ -213,17 +228,39 @@ def _where(call: Call) -> list[str]:
     return call.assigned(f"np.where({', '.join(call.x)})")
 
 
+_REDUCED = {"sum": "add", "mean": "add", "max": "maximum", "min": "minimum", "prod": "multiply"}
+
+
 def _reduction(call: Call) -> list[str]:
-    axis, keepdims = call.s.constants["axis"], call.s.constants["keepdims"]
+    axis, keepdims, kind = call.s.constants["axis"], call.s.constants["keepdims"], call.s.kind
+    shape = _step_shape(call.s.operands[0])
     if call.lead:
-        ndim = len(_step_shape(call.s.operands[0]))
-        axes = range(ndim) if axis is None else np.atleast_1d(axis).tolist()
-        axis = tuple(int(k) % ndim + 1 for k in axes)
-    given = [call.x[0], f"axis={literal(axis)}"] + (["keepdims=True"] if keepdims else [])
+        axes = range(len(shape)) if axis is None else np.atleast_1d(axis).tolist()
+        axis = tuple(int(k) % len(shape) + 1 for k in axes)
+    count = _count(shape, call.s.constants["axis"])
+    name = f"{_REDUCED[kind]}.reduce" if kind in _REDUCED else f"np.{kind}"
+    if kind == "mean" and (call.exact or count is None):
+        name = "np.mean"
+    given = (
+        [call.x[0], literal(axis)] if ".reduce" in name else [call.x[0], f"axis={literal(axis)}"]
+    )
+    given += ["keepdims=True"] if keepdims else []
     given += [f"ddof={call.s.constants['ddof']}"] if call.s.constants.get("ddof") else []
     given += [f"out={call.out}"] if call.out else []
-    text = f"np.{call.s.kind}({', '.join(given)})"
+    text = f"{name}({', '.join(given)})"
+    if kind == "mean" and name != "np.mean":
+        y = call.target
+        return (
+            [f"{text}", f"divide({y}, {count}, {y})"] if call.out else [f"{y} = {text} / {count}"]
+        )
     return [text if call.out else f"{call.s.name} = {text}"]
+
+
+def _count(shape: tuple[Any, ...], axis: Any) -> int | None:
+    """How many numbers go into one of a mean; None where that depends on a length."""
+    axes = range(len(shape)) if axis is None else np.atleast_1d(axis).tolist()
+    sizes = [shape[int(k)] for k in axes]
+    return prod(sizes) if all(isinstance(n, int) for n in sizes) else None
 
 
 def _along_axis(call: Call) -> list[str]:

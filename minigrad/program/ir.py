@@ -115,6 +115,12 @@ class Statement:
         """The name of the operation; "argument" without one."""
         return self.op.name if self.op else "argument"
 
+    @property
+    def is_elementwise(self) -> bool:
+        """Whether each element of the result comes from the elements at its place."""
+        plain = self.kind == "add_up" and self.constants.get("places") is None
+        return plain or bool(getattr(self.op, "elementwise", False))
+
     def edges(self) -> Iterator[Operand]:
         """Everything that it is computed from, and what stands before its first and after its last step."""
         yield from self.operands
@@ -209,3 +215,14 @@ class Program:
     arguments: list[Statement]
     results: list[Operand]
     draws: list[Any] = field(default_factory=list)  # `draws.Draws`
+
+    def readers(self) -> dict[Statement, list[tuple[Statement | None, Operand]]]:
+        """Who reads each statement, and how; None stands for what is returned."""
+        found: dict[Statement, list[tuple[Statement | None, Operand]]] = {}
+        pairs: list[tuple[Statement | None, Operand]] = [
+            (s, x) for s in self.statements for x in s.edges()
+        ]
+        for reader, x in [*pairs, *((None, x) for x in self.results)]:
+            if not isinstance(x, Number):
+                found.setdefault(x.statement, []).append((reader, x))
+        return found

@@ -33,6 +33,16 @@ class Names:
         self.taken |= {name, f"{name}_all", f"{name}_rows"}
         return name
 
+    def give(self, s: Statement, wished: str) -> None:
+        """The name for a statement that is made of others."""
+        s.name = self.unused(wished)
+        self.given.add(s)
+
+    def inherit(self, s: Statement, other: Statement) -> None:
+        """The name of a statement whose place another one takes."""
+        s.name = other.name
+        self.given.add(s)
+
 
 def identifier(text: str) -> str:
     """A label as the name of a variable: letters, digits and underscores, whatever it holds."""
@@ -48,10 +58,15 @@ def give_names(program: Program, recording: Recording, names: Names) -> None:
         if argument not in names.given:
             argument.name = names.unused(identifier(_short(argument.name)))
             names.given.add(argument)
-    for s in sorted(program.statements, key=lambda s: 0 if s.node is None else s.node.serial):
+    for s in sorted(program.statements, key=_when):
         if s not in names.given:
             names.given.add(s)
             s.name = names.unused(identifier(_label(graph, s, recording.answers)))
+
+
+def _when(s: Statement) -> tuple[bool, float]:
+    """Sums of gradients choose their names first; then the others, in the order of the program."""
+    return s.kind != "add_up", 0 if s.node is None else s.node.serial
 
 
 def source_of(s: Statement) -> str:
@@ -75,6 +90,8 @@ def _label(graph: Graph, s: Statement, answered: dict[Tensor, Tensor]) -> str:
     node = s.node
     if node is None:
         return _NOUNS.get(s.kind, s.kind)
+    if s.kind == "transpose" and s.operands[0].statement.op is None:  # type: ignore[union-attr]
+        return f"{s.operands[0].statement.name}_T"  # type: ignore[union-attr]
     if isinstance(node._scope, RuleScope):
         owner = node._scope.node
         if s.kind == "add_up":

@@ -128,6 +128,9 @@ static inline double sigmoid_double(double x) {
     }                                                                                               \
     static inline TYPE maximum_##TYPE(TYPE a, TYPE b) { return a >= b || a != a ? a : b; }          \
     static inline TYPE minimum_##TYPE(TYPE a, TYPE b) { return a <= b || a != a ? a : b; }          \
+    static inline TYPE clip_##TYPE(TYPE x, TYPE low, TYPE high) {                                   \
+        return minimum_##TYPE(maximum_##TYPE(x, low), high);                                        \
+    }                                                                                               \
     static inline TYPE relu_##TYPE(TYPE x) { return x > 0 || x != x ? x : 0; }                      \
     static inline TYPE softplus_##TYPE(TYPE x) {                                                    \
         if (x != x) return x;                                                                       \

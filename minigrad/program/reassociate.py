@@ -10,24 +10,26 @@ from __future__ import annotations
 
 from minigrad.program.align import reached
 from minigrad.program.ir import Number, Operand, Program, Ref, Statement
+from minigrad.program.names import Names
 from minigrad.program.schedule import cycles
 
 CHAINS = ("add", "multiply")
+_KNOWN = {"add": "known", "multiply": "factor"}
 
 
-def reassociate(program: Program) -> None:
-    """All chains of all loops, in place."""
+def reassociate(program: Program, names: Names) -> None:
+    """All chains of all loops, in place; what leaves a loop is called after what it is a part of."""
     for cycle in cycles(program.statements):
         if len(cycle) > 1:
-            _Loop(program, set(cycle)).rewrite()
+            _Loop(program, set(cycle), names).rewrite()
     program.statements = reached(program.results)
 
 
 class _Loop:
     """The statements of one cycle."""
 
-    def __init__(self, program: Program, inside: set[Statement]) -> None:
-        self.program, self.inside = program, inside
+    def __init__(self, program: Program, inside: set[Statement], names: Names) -> None:
+        self.program, self.inside, self.names = program, inside, names
         self.uses: dict[Statement, int] = {}
         for s in program.statements:
             for needed in s.needs():
@@ -63,6 +65,7 @@ class _Loop:
         before = known[0]
         for x in known[1:]:
             before = self._joined(s, before, x)
+        self.names.give(before.statement, f"{s.name}_{_KNOWN[s.kind]}")  # type: ignore[union-attr]
         s.operands = [chain, before]
 
     def _joined(self, s: Statement, a: Operand, b: Operand) -> Operand:

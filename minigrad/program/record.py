@@ -72,7 +72,7 @@ class Joint(Traced):
         found = [(x, kept(dx) if isinstance(dx, Array) else dx) for x, dx in found]
         for x, dx in found:
             if dx is not None:
-                self.answers[getattr(dx, "value", dx)] = x
+                self.answers.setdefault(getattr(dx, "value", dx), x)
         return found
 
     def _rule(self, node: Tensor, dy: Any, inputs: Sequence[Tensor], k: int) -> Any:

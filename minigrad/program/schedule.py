@@ -27,19 +27,55 @@ class Loop:
 Block = Statement | Loop  # a statement: outside of time, or for all steps at once
 
 
-def schedule(program: Program, in_loop: Callable[[Statement], bool]) -> list[Block]:
-    """The blocks in order; in_loop: whether a statement outside of all cycles is run step by step."""
+def schedule(
+    program: Program,
+    in_loop: Callable[[Statement], bool],
+    rather: Callable[[Statement], bool] = lambda s: False,
+) -> list[Block]:
+    """The blocks in order.
+
+    in_loop: whether a statement outside of all cycles is run step by step.  rather: whether it is
+    where a loop is there anyway.
+    """
     blocks: list[Block] = []
     where: dict[Statement, int] = {}
     for cycle in cycles(program.statements):
         first = cycle[0]
         looped = len(cycle) > 1 or first in first.needs() or (first.timed and in_loop(first))
-        number = _place(blocks, where, cycle) if looped else None
+        tried = looped or (first.timed and rather(first))
+        number = _place(blocks, where, cycle) if tried else None
         if number is None:
             blocks.append(_loop(cycle) if looped else first)
             number = len(blocks) - 1
         where.update(dict.fromkeys(cycle, number))
+    _postpone(program, blocks, rather)
     return blocks
+
+
+def _postpone(program: Program, blocks: list[Block], rather: Callable[[Statement], bool]) -> None:
+    """What only a later loop reads, step by step, is computed there: no step of it has to be kept."""
+    loop_of = {s: block for block in blocks if isinstance(block, Loop) for s in block.body}
+    readers = program.readers()
+    for s in reversed([s for block in blocks for s in _statements(block)]):
+        found = readers.get(s, [])
+        loops = {loop_of.get(reader) for reader, _ in found if reader is not None}
+        later = loops.pop() if len(loops) == 1 else None
+        plain = s.timed and not (s.before or s.after or s.period) and (s in loop_of or rather(s))
+        near = all(reader is not None and x == Ref(s, 0) for reader, x in found)
+        if later is None or later is loop_of.get(s) or not (plain and near):
+            continue
+        if str(later.steps) == str(s.steps):
+            if s in loop_of:
+                loop_of[s].body.remove(s)
+            else:
+                blocks.remove(s)
+            later.body = ordered([*later.body, s])
+            loop_of[s] = later
+    blocks[:] = [block for block in blocks if not isinstance(block, Loop) or block.body]
+
+
+def _statements(block: Block) -> list[Statement]:
+    return block.body if isinstance(block, Loop) else [block]
 
 
 def _loop(cycle: list[Statement]) -> Loop:

@@ -35,6 +35,7 @@ def simplify(program: Program, exact: bool) -> None:
     if not exact:
         join_sums(program)
         drop_identities(program)
+    merge_equal(program)
     program.statements = reached(program.results)
 
 
@@ -84,6 +85,41 @@ def drop_identities(program: Program) -> None:
     replace_everywhere(program, table)
 
 
+def merge_equal(program: Program) -> None:
+    """Of statements that compute the same of the same, one stays."""
+    known: dict[Any, Statement] = {}
+    table: dict[Statement, Statement] = {}
+
+    def merged(x: Operand) -> Operand:
+        if isinstance(x, Number) or x.statement not in table:
+            return x
+        return x._replace(statement=table[x.statement])
+
+    for s in program.statements:
+        s.replace(merged)
+        if s.op is not None and s.kind != "drawn":
+            key = s.op, s.which, frozen(s.constants), frozen(s.operands)
+            place = str(s.steps), s.absent, s.period, frozen(s.before), frozen(s.after)
+            same = known.setdefault((key, place), s)
+            if same is not s:
+                table[s] = same
+    for s in program.statements:  # also what a loop reads of the step before
+        s.replace(merged)
+    program.results = [merged(x) for x in program.results]
+    program.statements = reached(program.results)
+
+
+def frozen(value: Any) -> Any:
+    """A constant, or what holds constants, as something to compare and look up by."""
+    if isinstance(value, dict):
+        return tuple([(key, frozen(part)) for key, part in value.items()])
+    if isinstance(value, slice):
+        return slice, value.start, value.stop, value.step
+    if isinstance(value, tuple | list):
+        return type(value), *map(frozen, value)
+    return type(value), value
+
+
 def _is_alone(s: Statement) -> bool:
     """Whether a sum has one part, which is all of it."""
     if s.kind != "add_up" or len(s.operands) != 1 or s.constants.get("places"):
@@ -95,17 +131,12 @@ def _is_alone(s: Statement) -> bool:
 
 def start_from_the_last_step(program: Program) -> None:
     """A gradient that reaches only the last step is what the loop starts from, not a sum in each step."""
-    users: dict[Statement, list[tuple[Statement, Operand]]] = {}
+    users = program.readers()
     for s in program.statements:
-        for x in s.edges():
-            if not isinstance(x, Number):
-                users.setdefault(x.statement, []).append((s, x))
-    returned = {x.statement for x in program.results if not isinstance(x, Number)}
-    for s in program.statements:
-        if s not in returned and _is_for_the_last_step(s):
-            readers = users.get(s, [])
+        if _is_for_the_last_step(s):
+            readers = [(user, x) for user, x in users.get(s, []) if user is not None]
             starts = [_carried(user, x) for user, x in readers]
-            if readers and all(starts):
+            if readers and all(starts) and len(readers) == len(users[s]):
                 for (user, x), carried in zip(readers, starts, strict=True):
                     user.operands.remove(x)
                     carried.statement.after[0] = s.operands[0]  # type: ignore[union-attr]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from minigrad.program.forms import UFUNCS
 from minigrad.program.ir import Every, Number, Operand, Program, Ref, Row, Statement, is_basic
 from minigrad.program.schedule import Block, Loop
 
@@ -16,7 +17,8 @@ class Storage:
 
     block: the number of the block that computes it.  kept: has an array for all steps.  padding: rows
     before the first step and after the last.  views: of which statement it is a view.  parts: the
-    `concatenate` into whose array it is written, with the first and last column.
+    `concatenate` into whose array it is written, with the first and last column.  shared: is written
+    to the array of the operation that reads it.  looped: is computed step by step.
     """
 
     block: dict[Statement, int] = field(default_factory=dict)
@@ -24,6 +26,8 @@ class Storage:
     padding: dict[Statement, tuple[int, int]] = field(default_factory=dict)
     views: dict[Statement, Statement] = field(default_factory=dict)
     parts: dict[Statement, tuple[Statement, int, int]] = field(default_factory=dict)
+    shared: set[Statement] = field(default_factory=set)
+    looped: set[Statement] = field(default_factory=set)
 
 
 def allocate(program: Program, blocks: list[Block]) -> Storage:
@@ -32,17 +36,13 @@ def allocate(program: Program, blocks: list[Block]) -> Storage:
     for number, block in enumerate(blocks):
         for s in block.body if isinstance(block, Loop) else [block]:
             storage.block[s] = number
-    looped = {s for b in blocks if isinstance(b, Loop) for s in b.body}
+    looped = storage.looped = {s for b in blocks if isinstance(b, Loop) for s in b.body}
     for s in program.statements:
         _look_for_views(s, storage)
     for s in program.statements:
         _look_for_parts(s, storage, looped)
-    readers: list[tuple[Statement | None, Operand]] = [
-        (s, x) for s in program.statements for x in s.edges()
-    ]
-    readers += [(None, x) for x in program.results]
-    for reader, x in readers:
-        if not isinstance(x, Number) and x.statement.timed:
+    for s, readings in program.readers().items():
+        for reader, x in readings if s.timed else ():
             _note_reading(reader, x, storage, looped)
     for s in program.statements:
         if s.timed and (s.before or s.after or s.period or s not in looped):
@@ -129,3 +129,52 @@ def _keep_what_is_seen_through_views(storage: Storage) -> None:
     for s in reversed([*storage.parts, *storage.views]):
         base = storage.views[s] if s in storage.views else storage.parts[s][0]
         storage.padding[s] = storage.padding.get(base, (0, 0))
+
+
+IN_PLACE = UFUNCS | {"sigmoid", "relu", "softplus", "add_up"}
+
+
+def share_arrays(program: Program, storage: Storage) -> None:
+    """What only the next operation reads is computed in that one's array, under its name."""
+    users = {s: {reader for reader, _ in found} for s, found in program.readers().items()}
+    bases = {*storage.views.values(), *(whole for whole, _, _ in storage.parts.values())}
+    for s in reversed(program.statements):
+        plain = s.timed and s.constants.get("places") is None
+        if plain and s.kind in IN_PLACE and s not in storage.views and s not in storage.parts:
+            for x in s.operands[:2]:
+                if _may_share(x, s, storage, bases) and users[x.statement] == {s}:  # type: ignore[union-attr]
+                    _share(x.statement, s, storage)  # type: ignore[union-attr]
+                    break
+
+
+def _may_share(x: Operand, s: Statement, storage: Storage, bases: set[Statement]) -> bool:
+    """Whether an operand of an elementwise operation may be written where its result goes."""
+    if not isinstance(x, Ref) or x.offset != 0 or not x.statement.timed or x.statement.op is None:
+        return False
+    y = x.statement
+    alike = (y.shape, y.dtype, str(y.steps)) == (s.shape, s.dtype, str(s.steps))
+    plain = not (y.before or y.after or y.period or s.period or any(guarded(s)))
+    plain &= all(later != x for later in s.operands[2:])  # sums are written before those are read
+    together = storage.block[y] == storage.block[s] or not {y, s} & storage.looped
+    return alike and plain and together and not _is_tied(y, storage, bases)
+
+
+def _is_tied(y: Statement, storage: Storage, bases: set[Statement]) -> bool:
+    return y in bases or y in storage.views or y in storage.parts or y.kind == "drawn"
+
+
+def _share(y: Statement, s: Statement, storage: Storage) -> None:
+    y.name = s.name
+    storage.shared.add(y)
+    storage.padding[y] = storage.padding.get(s, (0, 0))
+    if s in storage.kept:
+        storage.kept.add(y)
+    else:
+        storage.kept.discard(y)
+
+
+def guarded(s: Statement) -> tuple[int, int]:
+    """How many steps at the start and the end must not be computed: what stands there is given."""
+    skipped = max([0, *(t + 1 for t in s.before)])
+    left = max([0, *(-t for t in s.after)])
+    return skipped, left
