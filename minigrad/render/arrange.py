@@ -45,6 +45,12 @@ class Rect(NamedTuple):
         half, tall = self.width / 2, self.height / 2
         return self.x - half, self.y - tall, self.x + half, self.y + tall
 
+    @property
+    def diagonal(self) -> Path:
+        """The lower left and the upper right corner."""
+        left, bottom, right, top = self.corners
+        return [(left, bottom), (right, top)]
+
 
 @dataclass(frozen=True)
 class Layout:

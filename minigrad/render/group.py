@@ -301,20 +301,17 @@ def _mirrored(names: Names, groups: list[Group], group_of: dict[Value, Group]) -
     """A traced backward pass, grouped as the operations are whose rules made it."""
     of_node = {value.node: one for value, one in group_of.items()}
     found: dict[Any, Group] = {}
-    plain: list[Group] = []
     for one in groups:
         forward = names.drawn_as(forward_of(one.last.node))
         source = of_node.get(forward) if forward is not None else None
-        apart = source is None or source.tile.column != one.tile.column
-        if source is None or apart or len(source.values) == 1:
-            plain.append(one)
+        alike = source is not None and source.tile.column == one.tile.column
+        if not alike or source is None or len(source.values) == 1:
+            found[one] = one
             continue
         label = "∂" + source.label.split("\n")[0]
         mirror = found.setdefault((one.tile, source), Group([], "cell", label))
-        mirror.values += one.values
-    for mirror in found.values():
-        mirror.values.sort(key=lambda value: value.node.serial)
-    return [*plain, *found.values()]
+        mirror.values = sorted([*mirror.values, *one.values], key=lambda value: value.node.serial)
+    return list(found.values())
 
 
 # boxes must not wait for each other
@@ -330,9 +327,14 @@ def _taken_apart(names: Names, one: Group) -> list[Group]:
                 joined = piece[feed.source] + piece[value]
                 piece.update(dict.fromkeys(joined, joined))
     pieces = list({id(values): values for values in piece.values()}.values())
-    if len(pieces) > 1:
-        return [Group(values, one.kind, one.label) for values in pieces]
-    return [Group([value], *names.describe(value)) for value in one.values]
+    if len(pieces) == 1:
+        pieces = [[value] for value in one.values]
+    return [
+        Group(values, one.kind, one.label)
+        if len(values) > 1
+        else Group(values, *names.describe(values[0]))
+        for values in pieces
+    ]
 
 
 def _without_cycles(names: Names, groups: list[Group]) -> list[Group]:

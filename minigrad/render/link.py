@@ -409,31 +409,27 @@ class _Maker:
 
     def counted(self, tiles: dict[Tile, tuple[Box, ...]]) -> dict[str, frozenset[Tensor]]:
         """The nodes that are in no box, by the reason why."""
-        boxes = [box for boxes in tiles.values() for box in boxes]
-        drawn = {node for box in boxes for node in box.nodes}
-        drawn |= {tag.parameter for box in boxes for tag in box.tags}
+        drawn = {tag.parameter for boxes in tiles.values() for box in boxes for tag in box.tags}
+        drawn |= {node for boxes in tiles.values() for box in boxes for node in box.nodes}
         shown = {value.node for value in self.drawn}
-        for value in self.drawn:
-            shown |= {feed.source.node for feed in value.feeds if is_leaf(feed.source)}
+        feeds = [feed.source for value in self.drawn for feed in value.feeds]
+        shown |= {source.node for source in feeds if is_leaf(source)}
         unused = {value.node for value in self.reading.values if not value.uses}
-        found: dict[str, set[Tensor]] = {why: set() for why in REASONS}
+        found = defaultdict[str, set[Tensor]](set)
         for node in self.graph.nodes:
-            if node not in drawn:
-                why = "folded" if node in unused else self.why_not_drawn(node)
-                if not why:
-                    why = "other" if node in shown else "hidden"
-                found[why].add(node)
-        return {why: frozenset(nodes) for why, nodes in found.items()}
-
-    def why_not_drawn(self, node: Tensor) -> str:
-        """The reason why a node has no box, other than that its step is not drawn; else ""."""
-        if node in self.reading.folded:
-            return "folded"
-        if is_number(node):
-            return "numbers"
-        if node in self.sequences:
-            return "sequences"
-        return "masks" if role_of(node) == "mask" else ""
+            if node in drawn:
+                continue
+            if node in unused or node in self.reading.folded:
+                found["folded"].add(node)
+            elif is_number(node):
+                found["numbers"].add(node)
+            elif node in self.sequences:
+                found["sequences"].add(node)
+            elif role_of(node) == "mask":
+                found["masks"].add(node)
+            else:
+                found["other" if node in shown else "hidden"].add(node)
+        return {why: frozenset(found[why]) for why in REASONS}
 
     def notes(
         self, tiles: dict[Tile, tuple[Box, ...]], counted: dict[str, frozenset[Tensor]]

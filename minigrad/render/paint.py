@@ -188,7 +188,7 @@ class Canvas:
             items.append(text_item(f"title{len(items)}", (x, top - 8), line, 16))
         for line in wrapped(";  ".join(self.notes), width, look.SMALLEST):
             bottom -= 15
-            at = left, bottom + 2.5
+            at = left - 0.04 * look.text_width(line, look.SMALLEST), bottom + 2.5
             items.append(text_item(f"note{len(items)}", at, line, look.SMALLEST, look.GREY))
         return items
 
@@ -292,11 +292,10 @@ class _Painter:
 
     def node(self, name: str, rect: Rect, label: str, style: look.Look, tip: str) -> None:
         """A node around its centre."""
-        left, bottom, right, top = rect.corners
         text = f"label={typeset.label(label, style.font)} {style.attributes()}"
         if tip and self.texts.has_tips:
             text += f" tooltip={quoted(tip)}"
-        self.items.append(Item("node", (name,), [(left, bottom), (right, top)], text))
+        self.items.append(Item("node", (name,), rect.diagonal, text))
 
     # colours
 
@@ -356,9 +355,8 @@ class _Painter:
             for k, piece in enumerate(rects[1:]):  # the first of each line says what it is
                 text = "" if piece.y in heights else label
                 heights.add(piece.y)
-                left, bottom, right, top = piece.corners
                 self.items.append(frame(
-                    f"{box.id}_piece{k}", [(left, bottom), (right, top)], text, (piece.x, piece.y),
+                    f"{box.id}_piece{k}", piece.diagonal, text, (piece.x, piece.y),
                     font=style.font, ink=style.ink, fill=style.fill, border=style.border, pen=style.pen,
                 ))  # fmt: skip
         self.node(box.id, rect, label, style, self.texts.tooltip(box))
@@ -381,9 +379,8 @@ class _Painter:
     def draw_frame(self, name: str, text: str, rect: Rect, fill: str, border: str = look.FRAME,
                    members: Iterable[str] = ()) -> Item:  # fmt: skip
         """A frame with a heading."""
-        left, bottom, right, top = rect.corners
-        corners, at = [(left, bottom), (right, top)], (rect.x, top - 10)
-        return frame(name, corners, text, at, fill=fill, border=border, members=members)
+        at = rect.x, rect.corners[3] - 10
+        return frame(name, rect.diagonal, text, at, fill=fill, border=border, members=members)
 
     def draw_tile(self, tile: Tile, rect: Rect) -> None:
         """A tile with its heading."""

@@ -182,36 +182,17 @@ def read(graph: Graph) -> Reading:
 
 
 def _memories(graph: Graph, values: list[Value]) -> frozenset[str]:
-    """The states that are gated memories: those that a cell calls so; of a loop by hand those that
-    the next step only multiplies by a gate, and from which another state of their step is made."""
-    called = {state.name.partition("[")[0] for state in states.find(graph) if state.memory}
+    """The states that are gated memories: those that a cell calls so, and of a loop by hand those
+    that the next step does nothing with but multiply them by a gate."""
+    found = {state.name.partition("[")[0] for state in states.find(graph) if state.memory}
     gated, read_otherwise = set[str](), set[str]()
     for value in values:
         for feed in value.feeds:
             name = feed.source.state
-            if not name or not value.time or feed.source.time == value.time:
-                continue
-            if value.op == "multiply" and all(other.source.op for other in value.feeds):
-                gated.add(name)
-            else:
-                read_otherwise.add(name)
-    candidates = gated - read_otherwise - called
-    return frozenset(called | (candidates and _read_by_another(values, candidates)))
-
-
-def _read_by_another(values: list[Value], names: set[str]) -> set[str]:
-    """Those of some states from which another state of the same step is made."""
-    made_from: dict[Value, set[str]] = {}
-    found: set[str] = set()
-    for value in values:
-        sources = [feed.source for feed in value.feeds if feed.source.time == value.time]
-        before = set[str]().union(*(made_from.get(source, ()) for source in sources))
-        if value.state:
-            found |= before - {value.state}
-            before = {value.state} & names
-        if before:
-            made_from[value] = before
-    return found
+            if name and value.time and feed.source.time != value.time:
+                gates = value.op == "multiply" and all(other.source.op for other in value.feeds)
+                (gated if gates else read_otherwise).add(name)
+    return frozenset(found | (gated - read_otherwise))
 
 
 def _feeds(folding: _Folding, value: Value, values: dict[Part, Value]) -> Iterator[Feed]:
