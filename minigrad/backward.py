@@ -285,9 +285,8 @@ MOST_INPUTS = 6  # so many gradients the line of a step shows one by one
 def step_line(step: Step, input_grads: Sequence[Any]) -> str:
     """One step on one line: where, what, the gradient that came and those that go on."""
     graph, node = step.graph, step.node
-    name, text = naming.label(graph, node), naming.expression(graph, node)
-    what = text if name == text else f"{name} = {text}"
-    line = f"{what}   d{naming.spaceless(name)} {short(step.grad)}"
+    name = naming.label(graph, node)
+    line = f"{naming.equation(graph, node, name)}   d{naming.spaceless(name)} {short(step.grad)}"
     if going_on := _going_on(step, input_grads):
         line += f" -> {going_on}"
     coordinates = [f"{axis}={t}" for axis, t, _ in node.time or ()]

@@ -113,8 +113,7 @@ def _made(survey: Survey, node: Tensor) -> str:
             f", {len(wrong)} of {node.size}, the first at {wrong[0].tolist()}" if node.ndim else ""
         )
         return f"{name}{at}, which came in so{where}{before}"
-    text = naming.expression(survey.graph, node)
-    made = text if text == name else f"{name} = {text}"
+    made = naming.equation(survey.graph, node, name)
     return f"{made}{at}, of {'; '.join(_range(survey, x) for x in node.inputs)}"
 
 

@@ -175,8 +175,7 @@ def _described(graph: Graph, node: Tensor) -> str:
         at = "" if user.t is None else f" at t = {user.t}"
         name = f"{node.item():.6g}" if node.size == 1 and name == "constant" else name
         return f"{name}{at}, a constant of {naming.expression(graph, user)}   ({user.source})"
-    text = naming.expression(graph, node)
-    made = name if text == name else f"{name} = {text}"
+    made = naming.equation(graph, node, name)
     scope = f" of {node.scope}" if node.scope else ""
     return f"{made}{at}{scope}   ({node.source})"
 

@@ -127,7 +127,7 @@ def _path(graph: Graph, x: Tensor) -> tuple[list[Link], float | None]:
     while graph.users[node]:
         edge = max(graph.users[node], key=weight)
         node = edge.target
-        line = f"{naming.label(graph, node)} = {naming.expression(graph, node)}  ({node.source})"
+        line = f"{naming.equation(graph, node)}  ({node.source})"
         path.append(Link(node, node.t, arrived.get(node), sent.get(edge[1:]), line))
     return path[::-1], arrived.get(x)
 

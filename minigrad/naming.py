@@ -47,6 +47,15 @@ def unique(named: Iterable[tuple[str, Named]]) -> dict[str, Named]:
     return table
 
 
+def equation(graph: Links, node: Tensor, name: str = "") -> str:
+    """How a node is made: `h = np.tanh(a)`; where it has no other name, the expression alone.
+
+    name: what to call it, by default its label.
+    """
+    name, text = name or label(graph, node), expression(graph, node)
+    return text if text == name else f"{name} = {text}"
+
+
 def label(graph: Links, node: Tensor) -> str:
     """What to call a node: its name, the variable it was assigned to, its state name, its
     expression, its op."""

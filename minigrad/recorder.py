@@ -72,6 +72,8 @@ class Recorder(Run):
     def __init__(self, path: str | PathLike[str] | None = None, keep: int = 1000) -> None:
         if path is not None and not os.fspath(path).endswith(".npz"):
             raise ValueError(f"record(path): a name that ends in .npz is needed, found {path!r}")
+        if path is not None and not os.path.isdir(folder := os.path.dirname(path) or "."):
+            raise FileNotFoundError(f"record(path): there is no folder {folder}")
         super().__init__({}, os.path.basename(sys.argv[0]) if sys.argv else "")
         self._rows: deque[Row] = deque(maxlen=keep)
         self.path = path

@@ -367,6 +367,5 @@ def read(path: str | PathLike[str]) -> Run:
         if any(len(x) != len(table["pass"]) for x in table.values()):
             raise ValueError("its columns have different lengths")
     except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
-        problem = "is no recording of minigrad, or it is cut off"
-        raise ValueError(f"{name} {problem} ({type(error).__name__}: {error})") from error
+        raise ValueError(f"{name} is no recording of minigrad, or it is cut off") from error
     return Run(table, program)

@@ -94,7 +94,7 @@ def dying(survey: Survey) -> Iterator[Finding]:
         killers = [x for x in nodes if survey.arrives.get(x, 0.0) and not survey.sends.get(x, True)]
         if killers and not survey.graph.cuts:
             node = killers[0]
-            made = f"{survey.name_of(node)} = {naming.expression(survey.graph, node)}"
+            made = naming.equation(survey.graph, node, survey.name_of(node))
             text = f"the gradient dies at t = {t} of axis {axis} in {node.op.name}: {made}"
             reached = f"nothing reaches the {len(steps) - dead} steps before"
             yield Finding("gradient dies", f"{text}; {reached}", survey.place(node))

@@ -42,6 +42,8 @@ def cut(prompt: Prompt, text: str) -> Answer:
     """
     if not text:
         info = prompt.info.node(prompt.find(""))
+        if info.node.t is None:
+            raise CommandError("this node is in no time step: cut t=N says where to cut")
         axis = f", axis={info.axis!r}" if len(prompt.info.axes) > 1 else ""
         text = f"t={info.t}{axis}"
     return _edit(prompt, "cut", text if "=" in text or text == "off" else f"t={text}")

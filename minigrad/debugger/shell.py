@@ -391,14 +391,14 @@ def _raises(condition: Condition, info: StepInfo) -> bool:
 
 def _place(run: PassInfo, node: Tensor) -> str:
     """Time step, role, forward line and where that line is: the text behind "stop"."""
-    name, text = run.name_of(node), naming.expression(run.graph, node)
+    name = run.name_of(node)
     layer = run.layer(node)
     of_layer = f" of {layer}" if layer else ""
     parts = [] if node.t is None else [f"t = {node.t}{of_layer}"]
     if node in run.states:
         in_scope = f" of {node.scope}" if node.scope else ""
         parts.append(f"state {name}{in_scope}")
-    made = text if text == name else f"{name} = {text}"
+    made = naming.equation(run.graph, node, name)
     lines = str(node.source) + "".join(f", called from {line}" for line in callers(node)[:1])
     head = f"{', '.join(parts)}:   " if parts else ""
     return f"{head}{made}   ({lines})"

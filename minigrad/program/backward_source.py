@@ -371,9 +371,7 @@ class _Pass(GradTable):
         """The line of the user's program that a rule belongs to."""
         key = _kind(node), node.name, node.role and node.role[:2]
         if key not in self._notes:
-            expression = naming.expression(self.graph, node)
-            name = naming.label(self.graph, node)
-            what = expression if expression == name else f"{name} = {expression}"
+            what = naming.equation(self.graph, node)
             self._notes[key] = f"{in_one_line(what)}   ({in_one_line(str(node.source))})"
         return self._notes[key]
 

@@ -101,6 +101,12 @@ def test_an_edit_that_fails_changes_nothing() -> None:
     assert w.grad is None
 
 
+def test_a_cut_outside_of_time_says_what_to_write() -> None:
+    graph = mg.Graph((chain()[0].outputs[0] - 1) ** 2)
+    text = talk(graph, "cut", "quit")
+    assert said(text, "cut") == "this node is in no time step: cut t=N says where to cut"
+
+
 def test_an_edit_says_when_the_present_node_gets_no_gradient_any_more() -> None:
     text = talk(chain()[0], "goto t=1", "cut t=3", "cut off", "quit")
     assert "no gradient reaches this node any more" in said(text, "cut t=3")
