@@ -169,6 +169,9 @@ def _rows(outputs: Any, variables: Any, create_graph: bool) -> Any:
     def block(path: str, y: Any) -> Any:
         if y is None:  # of an input that has no derivative
             return None
+        if not y.size:
+            nothing = [kept(np.zeros(y.shape + x.shape, x.dtype)) for x in real_leaves(variables)]
+            return _like(variables, nothing)
         units = np.eye(y.size, dtype=y.dtype).reshape(y.size, *y.shape)
         rows = [_pull([y], variables, [unit], create_graph) for unit in units]
         blocks = [

@@ -151,6 +151,8 @@ class Entry:
             recording.set(self._before)
         elif self in now.entries:
             recording.set(self._without(now))
+        else:  # its loop goes on in another thread or task than it began in
+            self._clear(self._after)
         self._before = self._after = (
             _NOTHING  # no reference cycle: a recording refers to its entries
         )
@@ -160,6 +162,10 @@ class Entry:
         context."""
         after = self._after
         self.close()
+        self._clear(after)
+
+    def _clear(self, after: Recording) -> None:
+        """Take the changes back in a recording that may be in force elsewhere."""
         if self in after.entries:
             rest = self._without(after)
             for name in Recording.__slots__:

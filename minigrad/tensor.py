@@ -500,13 +500,31 @@ def place_text(path: Path) -> str:
 def fitted(value: Any, x: Tensor, what: str) -> Tensor:
     """A value that a user gives for x, as a tensor with the dtype of x; a tensor keeps its history.
 
-    what: the beginning of the message of the ValueError that is raised for another shape.
+    what: the beginning of the message of the ValueError that is raised for another shape, and for
+    numbers that whole numbers or truth values cannot hold.
     """
-    value = value if isinstance(value, Tensor) else Tensor(value, dtype=x.dtype)
+    if not isinstance(value, Tensor):
+        value = Tensor(value, dtype=x.dtype) if x.dtype.kind == "f" else Tensor(np.asarray(value))
     if value.shape != x.shape:
         where = x.describe() if x.op else f"{x.name or 'a leaf'}, made in {x.source}"
         raise ValueError(f"{what} shape {x.shape} is needed, found {value.shape}, for {where}")
-    return value if value.dtype == x.dtype else functions["astype"](value, x.dtype)
+    if value.dtype == x.dtype:
+        return value
+    if x.dtype.kind != "f":
+        _check_whole(value._array, x.dtype, what, exact=True)
+    return functions["astype"](value, x.dtype)
+
+
+def _check_whole(array: Array, dtype: DTypeLike, what: str, exact: bool) -> None:
+    """Raise ValueError where a dtype without fractions does not have these numbers.
+
+    exact: not even up to truncation.
+    """
+    with np.errstate(all="ignore"):
+        wanted = array if exact else np.trunc(array)
+        wrong = array[np.asarray(array.astype(dtype) != wanted)]
+    if wrong.size:
+        raise ValueError(f"{what} {np.dtype(dtype)} does not have the number {wrong.flat[0]}")
 
 
 def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
@@ -516,6 +534,8 @@ def _own_array(data: Any, dtype: DTypeLike | None = None) -> Array:
     if dtype is None and not has_dtype:
         dtype = _default_dtype
     if dtype is not None and array.dtype.kind in "biuf":
+        if np.dtype(dtype).kind in "iu" and array.dtype != dtype:
+            _check_whole(array, dtype, "a tensor:", exact=False)
         array = array.astype(dtype, copy=False)
     if array.dtype.kind not in "biuf":
         raise TypeError(

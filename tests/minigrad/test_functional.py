@@ -166,3 +166,11 @@ def test_what_has_no_derivative_is_refused():
     with pytest.raises(np.linalg.LinAlgError, match="Singular matrix") as caught:
         mg.grad(np.linalg.slogdet(singular)[1], singular)
     assert "in the backward pass of slogdet((2, 2))" in caught.value.__notes__[0]
+
+
+def test_derivatives_of_what_is_empty_are_empty():
+    assert mg.hessian(lambda x: (x**3).sum(), np.zeros((0,))).shape == (0, 0)
+    assert mg.jacobian(lambda x: 2 * x, np.zeros((0, 2))).shape == (0, 2, 0, 2)
+    assert mg.jacobian(lambda x: x[:0], np.ones(3)).shape == (0, 3)
+    y, dy = mg.jvp(lambda x: 2 * x, np.zeros((0,)), np.zeros((0,)))
+    assert y.shape == dy.shape == (0,)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import numpy as np
@@ -266,3 +267,58 @@ def test_blocks_that_close_in_another_order_take_only_their_own_away():
     assert state() == (True, (("time", 4),), None)
     third.__exit__(None, None, None)
     assert state() == CLEAN
+
+
+def test_a_loop_that_goes_on_in_another_thread_leaves_no_label_in_the_first():
+    steps = mg.timesteps(np.ones(3))
+    next(steps)
+    assert mg.tensor(1.0).t == 0
+    seen = []
+
+    def go_on() -> None:
+        seen.extend(t for t, _ in steps)
+        seen.append(mg.tensor(1.0).t)
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    thread.join()
+    assert seen == [1, 2, None]
+    assert mg.tensor(1.0).t is None
+
+
+def test_a_loop_that_ends_elsewhere_inside_of_a_block_leaves_no_label_behind_the_block():
+    steps = mg.timesteps(np.ones(1))
+    next(steps)
+    with mg.scope("around"):
+        thread = threading.Thread(target=lambda: list(steps))
+        thread.start()
+        thread.join()
+    assert mg.tensor(1.0).t is None
+
+
+def test_tasks_that_wait_inside_of_blocks_do_not_disturb_each_other():
+    w = mg.tensor(2.0, requires_grad=True)
+
+    async def without() -> bool:
+        with mg.no_grad(), mg.scope("a"):
+            await asyncio.sleep(0)
+            return (w * 2).requires_grad
+
+    async def step(t: int) -> tuple[int | None, int | None]:
+        with mg.time_step(t):
+            await asyncio.sleep(0.001 * (3 - t))
+            return mg.tensor(1.0).t, (await asyncio.sleep(0, mg.tensor(1.0).t))
+
+    async def cancelled() -> bool:
+        task = asyncio.create_task(without())
+        await asyncio.sleep(0)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return (w * 2).requires_grad
+
+    async def everything() -> list[object]:
+        return await asyncio.gather(without(), *map(step, range(3)), cancelled())
+
+    assert asyncio.run(everything()) == [False, (0, 0), (1, 1), (2, 2), True]
+    assert (w * 2).requires_grad

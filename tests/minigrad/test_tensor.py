@@ -398,3 +398,24 @@ def test_a_notebook_shows_the_short_text() -> None:
     shown = mg.tensor(np.ones((50, 50)))._repr_mimebundle_(None, None)
     assert list(shown) == ["text/plain"]
     assert len(shown["text/plain"]) < 80
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number"), [(np.int8, 300), (np.uint8, -1), (np.int64, np.nan), (np.int64, 1e30)]
+)
+def test_whole_numbers_out_of_range_are_refused(dtype, number):
+    with pytest.raises(ValueError, match="does not have the number"):
+        mg.tensor(number, dtype=dtype)
+    x = mg.tensor(1, dtype=dtype)
+    with pytest.raises(ValueError, match="data of tensor: .*int.* does not have the number"):
+        x.data = number
+    assert x.item() == 1
+
+
+def test_data_of_whole_numbers_is_not_cut_off():
+    x = mg.tensor(1, dtype=np.int64)
+    with pytest.raises(ValueError, match=r"does not have the number 2\.7"):
+        x.data = 2.7
+    x.data = 2**53 + 1
+    assert x.item() == 2**53 + 1
+    assert mg.tensor(2.7, dtype=np.int64).item() == 2  # as NumPy does
