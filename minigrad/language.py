@@ -37,7 +37,7 @@ class Catalogue(dict[str, str]):
         """The text in the language in force, with its values."""
         if language() == "vi":
             text = self.get(text, text)
-        return text.format(**values)
+        return text.format(**values) if values else text  # it may be a name with braces
 
 
 say = Catalogue(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -129,19 +130,19 @@ def _joint_limits(tapes: Sequence[Tape]) -> list[int]:
 
 def _filled(title: str, lang: str, data: dict[str, Any], numbers: list[bytes]) -> str:
     """The template with its data: JSON and numbers, deflated, as base64."""
-    head = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    head = text.encode(errors="replace")  # a name may hold half of a character
     head += b" " * (-len(head) % 4)
     payload = len(head).to_bytes(4, "little") + head + b"".join(numbers)
     before, script, after = _template()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     filled = {
         "LANG": lang,
-        "TITLE": escape(title),
+        "TITLE": escape(title.encode(errors="replace").decode()),
         "POLICY": f"{POLICY}script-src 'sha256-{digest}'",
         "DATA": base64.b64encode(zlib.compress(payload, 9)).decode(),
     }
-    for name, value in filled.items():
-        before = before.replace(f"%{name}%", value)
+    before = re.sub("%([A-Z]+)%", lambda match: filled.get(match[1], match[0]), before)
     return before + script + after
 
 

@@ -18,6 +18,9 @@ _NAME = re.compile(
     r"(?<![A-Za-z0-9_])(d?[A-Za-zα-ωΑ-Ω])_([A-Za-z][A-Za-z0-9_]{0,5})(?![A-Za-z0-9_.(])"
     r"|_\{([^{}]*)\}|([₀-₉ₜ]+(?:,[₀-₉ₜ]+)+)"
 )
+# what no XML may hold, as the signs that Unicode has to show it
+_CONTROLS = {k: 0x2400 + k for k in range(32) if chr(k) not in "\t\n"} | {0x7F: 0x2421}
+_CONTROLS |= dict.fromkeys((0xFFFE, 0xFFFF, *range(0xD800, 0xE000)), 0xFFFD)
 _DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₜ", "0123456789t")
 
 
@@ -76,6 +79,7 @@ def further_height(text: str, font: float) -> float:
 @lru_cache(maxsize=4096)
 def label(text: str, font: float) -> str:
     """A text as the value of a DOT label of a font size."""
+    text = text.translate(_CONTROLS)
     lines = [pieces(line) for line in text.split("\n")]
     if not any(piece.below for line in lines for piece in line):
         return quoted(text)
@@ -94,5 +98,5 @@ def label(text: str, font: float) -> str:
 
 def quoted(text: str) -> str:
     """A DOT string that shows exactly this text."""
-    text = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    text = text.translate(_CONTROLS).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return '"' + text.replace("&", "&amp;") + '"'
