@@ -1,5 +1,6 @@
 """Makes every picture of the README and of the documentation: `make pictures`."""
 
+import argparse
 import contextlib
 import doctest
 import io
@@ -20,10 +21,17 @@ sys.path.insert(0, str(ROOT))
 import minigrad as mg  # noqa: E402
 import nn  # noqa: E402
 from demos.custom_cells.minimal_gated import MinimalGatedCell  # noqa: E402
-from demos.vanishing_and_exploding import captioned, graph_of, gru, lstm, rnn, state_of  # noqa: E402
+from demos.vanishing_and_exploding import (  # noqa: E402
+    captioned,
+    graph_of,
+    rnn,
+    state_of,
+    untrained,
+)
 from docs import page_pictures  # noqa: E402
 
 FOLDER = ROOT / "docs" / "pictures"
+STRIPS = ["RNN 0.5", "RNN 1", "RNN 3", "RNN 3, norm ≤ 1", "LSTM", "LSTM, b_f = 2", "GRU, b_z = 4"]
 
 
 def multiplication() -> mg.Graph:
@@ -204,6 +212,18 @@ def compiled() -> Any:
     return step
 
 
+def compared() -> None:
+    """Seven of the networks that `python -m demos.vanishing_and_exploding` measures, in both
+    languages."""
+    mg.seed(0)
+    graphs = untrained(argparse.Namespace(gain=None, cell=None, seed=0, scale=1.0), 30)
+    for language, name in (("en", "compare"), ("vi", "compare-vi")):
+        os.environ["MINIGRAD_LANG"] = language
+        strips = {captioned(s, state_of(s, graphs[s])): graphs[s] for s in STRIPS}
+        print(mg.compare(strips).render(FOLDER / f"{name}.png", steps="0:3,-3:"))
+    os.environ["MINIGRAD_LANG"] = "en"
+
+
 def main() -> None:
     """Draw, and print each path."""
     FOLDER.mkdir(exist_ok=True)
@@ -243,15 +263,7 @@ def main() -> None:
     for name, (graph, options) in pictures.items():
         print(graph.render(FOLDER / f"{name}.png", **options))
     print(compiled().render(FOLDER / "plan.png"))
-    cells = {f"RNN {gain:g}": rnn(gain) for gain in (0.5, 1, 3)}
-    cells |= {"LSTM": lstm(), "LSTM, b_f = 2": lstm(2), "GRU, b_z = 4": gru(4)}
-    strips = {title: graph_of(cell, 12, 0) for title, cell in cells.items()}
-    strips["RNN 3, norm ≤ 1"] = strips["RNN 3"].clip_edges(max_norm=1)
-    for language, name in (("en", "compare"), ("vi", "compare-vi")):
-        os.environ["MINIGRAD_LANG"] = language
-        captions = {captioned(name, state_of(name, one)): one for name, one in strips.items()}
-        print(mg.compare(captions).render(FOLDER / f"{name}.png"))
-    os.environ["MINIGRAD_LANG"] = "en"
+    compared()
     page_pictures.main()
 
 

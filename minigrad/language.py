@@ -65,6 +65,7 @@ say = Catalogue(
             "nhỏ hơn số bé nhất của kiểu số ở các bước trước t={t}"
         ),
         "axis {axis}": "trục {axis}",
+        "gradient norm (log scale)": "chuẩn của gradient (thang log)",
         # the tables of reports
         "total": "tổng",
         "crossing": "phần qua bước",

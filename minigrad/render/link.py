@@ -14,6 +14,7 @@ from minigrad.render.group import Group, find_core, group
 from minigrad.render.names import MANY, Names, is_computed, is_number, is_wrapped
 from minigrad.render.picture import Box, Column, Link, Part, Picture, Row, Tag, Tile
 from minigrad.render.read import Feed, Reading, Value, forward_of, op_name, role_of, site_of
+from minigrad.render.words import counted
 from minigrad.tensor import Tensor
 
 NOTHING: Any = Part(None)  # type: ignore[arg-type]  # what a delay or a loose end stands for
@@ -307,7 +308,7 @@ class _Maker:
         for other in like:
             if lane in other.lanes or not lane:
                 return other
-        text = "…" if like else f"… {naming.count(steps, 'step')}"
+        text = "…" if like else f"… {counted(steps, 'step')}"
         lanes = (lane,) if lane else ()
         return self.add_box("stub", text, [], box.tile, beside=beside, lanes=lanes)
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import graphviz
 
-from minigrad import naming
 from minigrad.cached import cached_property
+from minigrad.language import language, say
 from minigrad.render import graphviz_run, look, typeset
 from minigrad.render.arrange import Layout, Rect
 from minigrad.render.measure import Norms
@@ -25,6 +25,7 @@ from minigrad.render.picture import Box, Link, Picture, Tile
 from minigrad.render.splines import Path, Point, shortened, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
+from minigrad.render.words import counted, note
 from minigrad.tensor import Tensor
 
 ORDER = {"frame": 0, "node": 1, "edge": 2, "line": 2}
@@ -119,7 +120,7 @@ def colour_bar(scale: tuple[float, float], norms: Iterable[float]) -> list[Item]
     found = [norm for norm in norms if norm > 0 or not math.isfinite(norm)]
     below = "≤ " if any(norm < 10.0**lo * 0.999 for norm in found) else ""
     above = "≥ " if any(10.0**hi * 1.001 < norm < math.inf for norm in found) else ""
-    text = f"gradient norm (log scale)   {below}{look.power(lo)}"
+    text = f"{say('gradient norm (log scale)')}   {below}{look.power(lo)}"
     items = [text_item("scale", (-78 - look.text_width(text, 12), 0.0), text, 12)]
     items += [swatch(f"scale{k}", -72 + 9 * k, 9, look.ramp(k / 15)) for k in range(16)]
     items.append(text_item("scale_end", (78, 0.0), f"{above}{look.power(hi)}", 12))
@@ -186,7 +187,8 @@ class Canvas:
             top += 20
             x = middle - look.text_width(line, 16) / 2
             items.append(text_item(f"title{len(items)}", (x, top - 8), line, 16))
-        for line in wrapped(";  ".join(self.notes), width, look.SMALLEST):
+        notes = ";  ".join(note(text, language()) for text in self.notes)
+        for line in wrapped(notes, width, look.SMALLEST):
             bottom -= 15
             at = left - 0.04 * look.text_width(line, look.SMALLEST), bottom + 2.5
             items.append(text_item(f"note{len(items)}", at, line, look.SMALLEST, look.GREY))
@@ -526,7 +528,7 @@ class _Painter:
 
     def hidden_text(self, link: Link) -> str:
         """How many steps a link hides, and how far the gradient falls over them."""
-        text = f"… {naming.count(link.hidden, 'step')}"
+        text = f"… {counted(link.hidden, 'step')}"
         norms = self.norms
         if norms is None or self.texts.quiet or not link.source.states:
             return text

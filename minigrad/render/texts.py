@@ -15,6 +15,7 @@ from minigrad.render import look, typeset
 from minigrad.render.measure import Norms, told
 from minigrad.render.picture import Box, Link, Part, Picture, Tag, Tile
 from minigrad.render.read import op_name, role_of
+from minigrad.render.words import counted
 from minigrad.tensor import Tensor
 
 TOOLTIPS = 2000  # in a graph of more nodes an SVG with tooltips takes half a minute to load
@@ -160,7 +161,7 @@ class Texts:
         count = len(self.picture.graph.users[x]) if unseen else 1
         words = [f"{'▶ ' if marked else ''}{name}  {look.shape(x.shape)}".strip()]
         if count > 1:
-            words.append(f"({count} times)")
+            words.append(f"({counted(count, 'time')})")
         total = self.norms.parameters.get(x) if self.norms is not None else None
         if total is not None:
             words.append(f"  ‖∂L/∂{name}‖ = {look.figure(total)}")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from minigrad.language import say
+import re
+from typing import Literal
+
+from minigrad import naming
+from minigrad.language import language, say
 
 LANGUAGES = ("en", "vi")
 
@@ -140,21 +144,32 @@ WORDS = {
     ),
 }
 
+COUNTED = {"step": "bước", "time": "lần"}
+
 # the beginnings of the notes that every picture has
 NOTES = {
     "folded:": "đã gộp:",
+    "one step stands for": "một bước thay cho",
     "not drawn:": "không vẽ:",
     "one operation for all steps, drawn step by step:": "một phép tính cho mọi bước, vẽ từng bước:",
     "not recorded, since it needs no gradient: what makes": "không ghi lại, vì không cần gradient:",
 }
 
 
+def counted(n: int, what: Literal["step", "time"]) -> str:
+    """A number of steps or times, in the language in force."""
+    return naming.count(n, what) if language() == "en" else f"{n} {COUNTED[what]}"
+
+
 def note(text: str, lang: str) -> str:
     """A note of a picture in one language."""
     begins = next((begin for begin in NOTES if text.startswith(begin)), None)
-    if lang == "en" or begins is None:
+    if lang == "en":
         return text
-    return NOTES[begins] + text.removeprefix(begins)
+    if begins is None:  # "RNN: 5 operations"
+        return re.sub(r"(: \d+) operations?$", r"\1 phép tính", text)
+    text = NOTES[begins] + text.removeprefix(begins)
+    return re.sub(r"(\d+) of (\d+) steps of", r"\1 trong \2 bước của", text)
 
 
 def words(lang: str) -> dict[str, str]:

@@ -711,3 +711,16 @@ def test_a_deep_network_without_time_is_wrapped_to_fit(drawing, fit):
     pixels = 11 * min(width / (right - left + 20), height / (top - bottom + 20))
     assert pixels >= 12 or f"text of {pixels:.0f} pixels" in source
     assert pixels > 8
+
+
+def test_a_picture_speaks_the_language_of_the_environment(network, monkeypatch):
+    graph = network("rnn", 8)
+    options = {"view": "cells", "backward": True, "steps": "0:2,-2:"}
+    assert "4 of 8 steps" in plain(render.to_dot(graph, **options).source)
+    monkeypatch.setenv("MINIGRAD_LANG", "vi")
+    told = plain(render.to_dot(graph, **options).source)
+    for words in ("chuẩn của gradient (thang log)", "4 trong 8 bước", "… 4 bước", "(8 lần)"):
+        assert words in told
+    assert re.search(r"RNN: \d+ phép tính", told)
+    assert "đã gộp: 1 stack" in told
+    assert not re.search(r"\b(steps|times|operations|folded|norm)\b", told)
