@@ -4,7 +4,7 @@ A GRU with 32 states reads the words; the mean and the maximum over its outputs 
 always the commoner class, naive Bayes on the same words, and a vanilla RNN and an LSTM of the same
 size.  The GRU is said to be simpler and cheaper than the LSTM: it has a quarter fewer parameters and
 multiplications.  At 32 states that saves no time here, since a step of it is more single operations
-(21 against 18) and each costs more than its arithmetic; a second table shows where the saving is
+(23 against 18) and each costs more than its arithmetic; a second table shows where the saving is
 seen, in wider networks.
 
 3000 sentences, a fifth of them for the test, in two classes.  The data has no neutral ones, and none

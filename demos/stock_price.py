@@ -7,12 +7,12 @@ The demo draws the graph of a short window, forward and backward.
 
 The last 20 % of the days are the test.  The range can be forecast: it clusters.  The RNN beats
 "same as today" by a third and about ties a linear regression on ten days.  The price cannot:
---target price shows that "same as today" is not beaten there, by nobody in the table.
+--target price shows that nobody in the table beats "same as today" there by as much as a hundredth.
 
 Does it forget distant days?  A second table says by how much the forecast moves when one day of the
 window is exchanged for another, and beside it the weight that a linear regression on all 40 days
 gives to that day: what there is to remember.  It does: the tenth day back counts half of what
-the regression gives it, the fortieth a third.  For this series that costs little, since the
+the regression gives it, the fortieth less than half.  For this series that costs little, since the
 regression gains nothing by those days either; `long_memory` has tasks where it costs everything.
 """
 

@@ -5,10 +5,10 @@ change places.  One network reads the English sentence, its last state starts a 
 writes the Vietnamese one, word by word.  The whole sentence has to pass through that one state.
 
 The sentences grow: who did what; and at what time; and on which weekday; two such clauses.  The
-vanilla RNN translates the shortest ones, and fails as they grow: what it loses first is the weekday,
-which is read first and written last.  The LSTM, trained for as long, keeps sentences twice as long.
-With attention each word that is written looks back at all that was read, and length matters no
-more; the picture shows where it looks.
+vanilla RNN translates the shortest ones; of longer ones it keeps who did what, and guesses hour and
+weekday.  The LSTM, trained for as long, keeps sentences twice as long; what it loses first is the
+weekday, which is read first and written last.  With attention each word that is written looks back
+at all that was read, and length matters no more; the picture shows where it looks.
 
 Sentences are made from a small grammar (weekdays by Babel), those of the test have not been seen;
 their words have.  It is a small language with a real change of order.

@@ -48,13 +48,32 @@ Mỗi bước lùi nhân gradient với W_hh và với φ′.  Các ô để ngu
 khuếch đại 0.5, 1 và 3, LSTM, GRU; rồi LSTM và GRU với một bias được đổi; rồi RNN bị cắt gradient.
 Cuối cùng là ba mạng đã được huấn luyện.  sliders.html là một trang có thanh trượt cho độ khuếch đại,
 cỡ của đầu vào và bias của cổng quên.""",
-    "long_memory": """Trí nhớ dài: ô nào còn học được điều đã thấy T bước trước?""",
+    "long_memory": """Trí nhớ dài: ô nào còn học được điều đã thấy T bước trước?
+
+Cộng: hai trong T số được đánh dấu, tổng của chúng là bao nhiêu?  Chép lại: nhắc lại bốn ký hiệu sau
+T ô trống.  Chữ số: gọi tên chữ số đọc từng điểm ảnh, 64 bước.  Ô nào cũng được huấn luyện như nhau;
+bên cạnh kết quả là điều nó đã học được với gradient: một bước lùi nhân gradient của trạng thái giữ
+được nhiều nhất với bao nhiêu.""",
     "clipping": """Cắt gradient: ba cách chữa gradient nổ, trên một bài toán giải được.
 
 Không giới hạn thì mạng kết thúc không hơn một hằng số; theo chuẩn và theo lần qua bước nó giải được
 bài toán với cả năm hạt giống, theo giá trị với bốn.""",
-    "truncation": """Rút ngắn BPTT (truncation): gradient chỉ nhìn lại k bước thì sai bao nhiêu?""",
-    "custom_cells": """Các ô của mười ba bài báo: kiểm tra, vẽ và huấn luyện.""",
-    "debugger_tour": """Bộ gỡ lỗi: tìm một lô dữ liệu hỏng, một NaN, rồi dạo qua một vụ nổ gradient.""",
-    "bptt_is_the_chain_rule": """BPTT là quy tắc chuỗi: bốn con đường đến gradient, một đáp số.""",
+    "truncation": """Rút ngắn BPTT (truncation): gradient chỉ nhìn lại k bước thì sai bao nhiêu?
+
+Đồ thị bị cắt ở mỗi ranh giới thứ k.  Gradient đã cắt của W_hh được so với gradient đầy đủ, về độ dài
+và về hướng, cho một RNN hay quên (độ khuếch đại 0.5) và một RNN không quên (1.0).  RNN hay quên mất
+ít: thứ bị cắt đi vốn đã biến mất rồi.""",
+    "custom_cells": """Các ô của mười ba bài báo: kiểm tra, vẽ và huấn luyện.
+
+Mỗi ô là một tệp nhỏ để sao chép, không cần gì ngoài minigrad và nn.""",
+    "debugger_tour": """Bộ gỡ lỗi: tìm một lô dữ liệu hỏng, một NaN, rồi dạo qua một vụ nổ gradient.
+
+Trước hết một lần huấn luyện hỏng vì một lô có số đo sai đơn vị.  Rồi một hàm mất mát thành NaN vì một
+số đo âm: bộ gỡ lỗi dừng ở đúng bước thời gian và dòng mã đã sinh ra nó.  Cuối cùng là một gradient
+nổ: dừng khi nó vượt 100, đi tới đi lui, giới hạn nó rồi cho chạy hết.""",
+    "bptt_is_the_chain_rule": """BPTT là quy tắc chuỗi: bốn con đường đến gradient, một đáp số.
+
+Vòng lặp ngược của thư viện, vốn không biết gì về thời gian; BPTT viết tay; chế độ thuận (RTRL); và
+nhích từng trọng số (sai phân hữu hạn).  Rồi cùng gradient ấy theo từng bước: mỗi bước góp phần mình
+vào trọng số dùng chung.""",
 }
