@@ -32,7 +32,7 @@ BAD_PASS = 31
 HISTORY = {
     "value target": "what the loss compares with: one target is far from all others",
     "value x[5]": "the readings of that time step: those of one row are a thousand times too large",
-    "checkup": "nothing else is suspicious",
+    "checkup": "the same reading, found without being asked for",
     "leave": "nothing of this pass is written, and the training goes on",
 }
 HUNT = {

@@ -367,6 +367,7 @@ def _definition(rule: Callable[..., Any]) -> str:
 CHECKS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
     *(_shared, symptoms.saturated, symptoms.softmax, symptoms.softmax_twice, symptoms.detached),
     *(symptoms.broadcast, symptoms.same_indices, symptoms.symmetric),
+    symptoms.outliers,
 )
 CHECKS_OF_A_PASS: tuple[Callable[[Survey], Iterator[Finding]], ...] = (
     *(symptoms.ignored, symptoms.ignored_rows, symptoms.dying, symptoms.grows),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from minigrad import naming
 from minigrad.graph import Graph, per_graph
@@ -31,6 +32,7 @@ LARGE_GROWTH, SMALL_REST = 1e3, 1e-6  # of a gradient over all steps
 FAST_DECAY = 0.5  # a step: no cell whose weights start as usual forgets as fast
 ALIKE = 1e-6  # of the largest: units that differ by less are one
 MANY_INDICES = 8
+FEW_ROWS, FAR = 16, 100.0  # an outlier: so many times what nine of ten entries stay below
 TURNED = 45.0  # degrees
 DETACHING = re.compile(r"\.detach\(|\.data\b|\.numpy\(")
 
@@ -378,6 +380,38 @@ def broadcast(survey: Survey) -> Iterator[Finding]:
                 text = f"{names} are broadcast to {node.shape}"
                 yield Finding("broadcast", text, survey.place(node))
                 return
+
+
+def outliers(survey: Survey) -> Iterator[Finding]:
+    """An entry of the data that is far larger than almost all others of its feature."""
+    groups: dict[Any, list[Tensor]] = {}
+    for leaf in survey.graph.leaves:
+        users = survey.graph.users[leaf]
+        if leaf.ndim and leaf.dtype.kind == "f" and not leaf.requires_grad and users:
+            user = users[0].target
+            site = id(user._code), user._instruction, user.scope
+            groups.setdefault((site, leaf.shape[-1] if leaf.ndim > 1 else 1), []).append(leaf)
+    for (_, features), leaves in groups.items():
+        rows = np.concatenate([np.abs(leaf._array).reshape(-1, features) for leaf in leaves])
+        if len(rows) < FEW_ROWS or not np.isfinite(rows).all():
+            continue
+        usual = np.quantile(rows, 0.9, axis=0)
+        ratio = np.divide(rows.max(axis=0), usual, out=np.zeros(features), where=usual > 0)
+        if ratio.max() > FAR:
+            yield _outlier(survey, leaves, usual)
+
+
+def _outlier(survey: Survey, leaves: list[Tensor], usual: NDArray[Any]) -> Finding:
+    """The entry that is furthest from what is usual for its feature."""
+    scales = np.where(usual > 0, usual, np.inf)
+    far = [np.abs(leaf._array).reshape(-1, len(usual)) / scales for leaf in leaves]
+    leaf, ratio = max(zip(leaves, far, strict=True), key=lambda pair: float(pair[1].max()))
+    at = np.unravel_index(int(ratio.argmax()), leaf.shape)
+    user = survey.graph.users[leaf][0].target
+    when = "" if user.t is None else f" at t = {user.t}"
+    text = f"{survey.name_of(leaf)}{[int(k) for k in at]}{when} is {leaf._array[at]:.3g}"
+    limit = f"{ratio.max():.3g} × what nine of ten entries of its feature stay below"
+    return Finding("outlier", f"{text}, {limit}", survey.place(user))
 
 
 RESHAPING = ("getitem", "expand_dims", "reshape")

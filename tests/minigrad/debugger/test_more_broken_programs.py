@@ -238,6 +238,10 @@ CHECKUPS = {
         + changed(("nn.mse_loss(head(y[-1]), x[-1, :, :1])", "square(head(y[-1]) - x[-1, :, :1]).mean()")),
         ("wrong rule: square_da DISAGREES with finite differences", "@square.gradient"),
     ),
+    "an entry that is in other units": (
+        changed(("draw(6, 4, 2)", "draw(20, 4, 2)"), ("    y, _", "    x[3, 1] *= 1000\n    y, _")),
+        ("at t = 3 is ", "net(x)"),
+    ),
     "a column of a million": (
         changed(("    y, _", "    x[..., 1] = 1e6\n    y, _")),
         ("h of RNN.l0 is saturated (< -0.99) or saturated (> 0.99) in 100 %", "net(x)"),
