@@ -64,10 +64,11 @@ def ignored(survey: Survey) -> Iterator[Finding]:
             if any(survey.arrives.get(node, 0.0) != 0 for node in nodes):
                 break
             silent.append(t)
-        if silent and len(silent) < len(steps):
+        reader = _reader(survey, steps)
+        if silent and len(silent) < len(steps) and not _takes_by_mask(reader):
             first, last = min(silent), max(silent)
             span = f"t = {first}" if first == last else f"t = {first} … {last}"
-            line = survey.place(_reader(survey, steps))
+            line = survey.place(reader)
             text = f"the loss ignores {span} of axis {axis}: no gradient arrives there"
             yield Finding("ignored", text, line)
 
@@ -81,6 +82,13 @@ def _reader(survey: Survey, steps: Steps) -> Tensor:
             if node.time is None and node.op.name == "getitem":
                 return node
     return survey.graph.outputs[0]
+
+
+def _takes_by_mask(node: Tensor) -> bool:
+    """Whether an operation takes what a mask says, so that the rest is left out on purpose."""
+    index = node.constants.get("index", ())
+    parts = index if isinstance(index, tuple) else (index,)
+    return any(isinstance(part, np.ndarray) and part.dtype == bool for part in parts)
 
 
 def dying(survey: Survey) -> Iterator[Finding]:
