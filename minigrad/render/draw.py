@@ -26,7 +26,6 @@ from minigrad.tensor import Tensor
 
 MAX_WIDTH = 4100.0  # points, about four slides: a longer picture is wrapped, as text is
 MOST_LINES = 6  # of steps on a page
-MANY = 40  # tiles that have no room in one line
 SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
 
 
@@ -46,33 +45,19 @@ class Plan:
 
     def canvas(self) -> Canvas:
         """The painted picture; one that is too long for its page is wrapped."""
-        options = self.options
-        texts = self.texts(options.per_row)
-        routes = Routes(self.picture, texts, options.per_row)
-        columns, width = routes.grid.count, max(routes.grid.rights)
-        if self.may_wrap and width > MAX_WIDTH and columns > 2:
-            lines = math.ceil(width / MAX_WIDTH)
-            options = replace(options, per_row=math.ceil((columns - 1) / lines))
-            known = None if texts.has_taps else routes.grid  # taps go into the cells of one line
-            texts = self.texts(options.per_row)
-            routes = Routes(self.picture, texts, options.per_row, known)
-        marked, scale = self.marked, self.scale
-        return paint(self.picture, routes.layout(), texts, self.norms, options, marked, scale)
-
-    @property
-    def may_wrap(self) -> bool:
-        """Whether a picture may be wrapped that was not asked to be."""
-        options = self.options
-        return options.per_row is None and options.fit is None and not self.picture.rolled
-
-    def texts(self, per_row: int | None) -> Texts:
-        """What is written into the picture."""
-        options = self.options
-        long = self.may_wrap and len(self.picture.tiles) > MANY
-        return Texts(
-            self.picture, self.norms, options.labels or {}, options.count_from,
-            wrapped=per_row is not None or long, quiet=self.quiet, values=options.values,
+        options, picture = self.options, self.picture
+        texts = Texts(
+            picture, self.norms, options.labels or {}, options.count_from,
+            quiet=self.quiet, values=options.values,
         )  # fmt: skip
+        routes = Routes(picture, texts, options.per_row)
+        columns, lines = routes.grid.count, math.ceil(max(routes.grid.rights) / MAX_WIDTH)
+        free = options.per_row is None and options.fit is None and not picture.rolled
+        if free and lines > 1 and columns > 2:
+            options = replace(options, per_row=math.ceil((columns - 1) / lines))
+            routes = Routes(picture, texts, options.per_row, routes.grid)
+        marked, scale = self.marked, self.scale
+        return paint(picture, routes.layout(), texts, self.norms, options, marked, scale)
 
 
 def plan(graph: Graph, options: Options, *, limit: int | None = None, quiet: bool = False) -> Plan:

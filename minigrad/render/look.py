@@ -37,6 +37,7 @@ class Look(NamedTuple):
     ink: str = INK
     dashed: bool = False
 
+    @lru_cache(maxsize=1024)  # noqa: B019  # a look is a value of a few words
     def attributes(self) -> str:
         """The look as DOT attributes."""
         if self.shape == "none":

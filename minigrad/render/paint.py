@@ -12,6 +12,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any, NamedTuple
 
 import graphviz
@@ -64,7 +65,8 @@ class Item(NamedTuple):
         at = f'lp="{_at(self.label_at)}" ' if self.label_at else ""
         if self.kind in ("edge", "line"):
             points, tip = shortened(self.points) if self.kind == "edge" else (self.points, None)
-            spline = (f"e,{_at(tip)} " if tip else "") + " ".join(map(_at, points))
+            numbers = tuple(chain.from_iterable(points))
+            spline = (f"e,{_at(tip)} " if tip else "") + "%.2f,%.2f " * len(points) % numbers
             look_ = f"{at}{self.sign_text()}{self.style}"
             return f'\t{self.ids[0]} -> {self.ids[1]} [pos="{spline}" {look_}]\n'
         (left, bottom), (right, top) = self.points
@@ -188,10 +190,13 @@ class Canvas:
             x = middle - look.text_width(line, 16) / 2
             items.append(text_item(f"title{len(items)}", (x, top - 8), line, 16))
         notes = ";  ".join(note(text, language()) for text in self.notes)
-        for line in wrapped(notes, width, look.SMALLEST):
-            bottom -= 15
-            at = left - 0.04 * look.text_width(line, look.SMALLEST), bottom + 2.5
-            items.append(text_item(f"note{len(items)}", at, line, look.SMALLEST, look.GREY))
+        if lines := wrapped(notes, width, look.SMALLEST):
+            wide, high = look.text_width("\n".join(lines), look.SMALLEST), 15.0 * len(lines)
+            at = left + 0.46 * wide, bottom - 5 - high / 2  # the width is that of the widest font
+            text = quoted("\n".join([*lines, ""])).replace("\\n", "\\l")
+            style = f'label={text} fontsize={look.SMALLEST:g} fontcolor="{look.GREY}" pencolor=none'
+            corners = [(left, at[1] - high / 2), (left + wide, at[1] + high / 2)]
+            items.append(Item("frame", ("notes",), corners, style, at))
         return items
 
     def page(self) -> tuple[float, float, float, float]:
@@ -401,8 +406,7 @@ class _Painter:
         shown = [x for x in self.texts.parameters if self.is_used(x)]
         if not shown or not self.layout.boxes:
             return
-        cells = [box for box in self.texts.cells if box.tags and box in self.layout.boxes]
-        cells = cells if self.texts.has_taps and not wrapped else []
+        cells = [] if wrapped else self.texts.tapped()
         left, right = self.span(cells)
         text = self.texts.list_of(shown, self.marked, max(right - left, 300.0))
         width = max(right - left, look.size("rail", text)[0])

@@ -302,8 +302,9 @@ class Routes:
         grid = self.grid
         if self.wraps(link):  # one beside the other
             x, y = _level_middle(path)
-            line = self.used[grid.line(link), -1][link.source, link.state]
-            return x + 110 * line, y + LINE * line
+            lines = self.used[grid.line(link), -1]
+            line = lines[link.source, link.state]
+            return x + 80 * (2 * line + 1 - len(lines)) / 2, y + LINE * line
         if self.kind[link] != "near":
             return _level_middle(path)
         entry, out = grid.side(grid.place_of[link.target], False), grid.exit(link)

@@ -11,7 +11,8 @@ from minigrad.paths import Axis
 from minigrad.render.picture import Column, Row, Tile
 from minigrad.render.read import Reading, Value, forward_of, path_of, role_of
 
-LONGEST = 120  # operations in one column of a graph without time
+LONGEST = 60  # operations in one column of a graph without time
+WHOLE = 150  # values of a graph without time that is laid out as a whole
 
 Key = tuple[
     Any, ...
@@ -105,15 +106,38 @@ class _Rows:
         return self.layer_of[known]
 
     def place_untimed(self) -> None:
-        """Without time one column, in which dot finds the order; of a long graph several.  A traced
-        backward pass stands above."""
-        count = 0
+        """Without time, a column for each stretch of one scope; where several of them begin, as in
+        a tree, one tile, in which dot finds the order.  A traced backward pass stands above."""
+        number: dict[Value, int] = {}
+        scope: Any = None
+        column, count = 0, 0
         for value in self.reading.values:
             backward = forward_of(value.node) is not None
+            if value.node.op is not None:
+                count += 1
+                here = (value.node._scope, backward)
+                if here != scope or count > LONGEST:
+                    column, count = column + (scope is not None), 0
+                scope = here
+            number[value] = column
             self.key[value] = ("all", "backward") if backward else ("all",)
             self.segment[self.key[value]] = 0.5
-            self.column[value] = (0.5, float(count // LONGEST))
-            count += value.node.op is not None
+        whole = len(number) <= WHOLE and self.begins_often(number)
+        for value, column in number.items():
+            self.column[value] = (0.5, 0.0 if whole else float(column))
+
+    def begins_often(self, column: dict[Value, int]) -> bool:
+        """Whether several columns of a forward pass take nothing from another one."""
+        later: set[int] = set()
+        every: set[int] = set()
+        for value in self.reading.drawn:
+            if forward_of(value.node) is None:
+                here = column[value]
+                every.add(here)
+                sources = [feed.source for feed in value.feeds if feed.source.node.op is not None]
+                if any(column[source] != here for source in sources):
+                    later.add(here)
+        return len(every - later) > 1
 
     # rows
 

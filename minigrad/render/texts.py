@@ -27,7 +27,7 @@ class Texts:
 
     def __init__(
         self, picture: Picture, norms: Norms | None, labels: Mapping[str, str], first: int = 0,
-        *, wrapped: bool = False, quiet: bool = False, values: bool = False,
+        *, quiet: bool = False, values: bool = False,
     ) -> None:  # fmt: skip
         self.picture, self.norms, self.quiet = picture, None if quiet else norms, quiet
         self.names, self.first, self.values = labels, first, values
@@ -37,18 +37,20 @@ class Texts:
         rows = {box.tile.row for box in self.cells}
         self.several = len({row.name for row in rows if not row.backward}) > 1
         timed = bool(picture.graph.axes)
-        self.has_taps = timed and not wrapped and self.may_have_taps()
+        uses = {frozenset(tag.parameter for tag in box.tags) for box in self.cells}
+        self.alike = len(uses) == 1  # then the list of all parameters tells those of each cell
         self.framed = picture.view != "cells" and (timed or len(picture.tiles) > 1)
         self.several_axes = len({tile.row.name for tile in picture.tiles if tile.row.name}) > 1
         self.masks = {box: mask for box in picture.boxes if (mask := _mask(box))}
         self.labels = {box: self.label(box) for box in picture.boxes}
 
-    def may_have_taps(self) -> bool:
-        """Whether a tap goes from the bar of parameters into each cell: one cell a step, one
-        row."""
+    def tapped(self) -> list[Box]:
+        """The cells into which taps go from the bar of parameters: one cell a step, one row."""
+        cells = [box for box in self.cells if box.tags]
         tiles = {box.tile for box in self.cells}
-        one_row = len({tile.row for tile in tiles}) == 1
-        return one_row and len(tiles) == len(self.cells) and self.picture.view == "cells"
+        one_row = len({tile.row for tile in tiles}) == 1 and len(tiles) == len(self.cells)
+        timed = self.picture.view == "cells" and bool(self.picture.graph.axes)
+        return cells if one_row and timed else []
 
     def name(self, name: str) -> str:
         """A name as the reader wants to see it."""
@@ -72,7 +74,7 @@ class Texts:
         lines = []
         if self.several and not row.backward and row.timed and row.name != box.label:
             lines.append(look.shorten(row.name.split(".")[-1]))
-        if not self.has_taps and box.tags:
+        if not self.alike and box.tags:
             weights = " ".join(self.short(tag) for tag in box.tags)
             lines.append(weights if len(weights) < 20 else f"{len(box.tags)} weights")
         lines += [self.told(name, part, box.tile) for name, part in self.gradients(box)]
