@@ -12,6 +12,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -66,7 +67,7 @@ class Item(NamedTuple):
         if self.kind in ("edge", "line"):
             points, tip = shortened(self.points) if self.kind == "edge" else (self.points, None)
             numbers = tuple(chain.from_iterable(points))
-            spline = (f"e,{_at(tip)} " if tip else "") + "%.2f,%.2f " * len(points) % numbers
+            spline = (f"e,{_at(tip)} " if tip else "") + _places(len(points)) % numbers
             look_ = f"{at}{self.sign_text()}{self.style}"
             return f'\t{self.ids[0]} -> {self.ids[1]} [pos="{spline}" {look_}]\n'
         (left, bottom), (right, top) = self.points
@@ -88,6 +89,12 @@ class Item(NamedTuple):
         y = by + (8 * (bx - ax) - 5 * (by - ay)) / length
         colour = f'labelfontcolor="{look.GREY}"'
         return f'headlabel="{self.sign}" head_lp="{_at((x, y))}" labelfontsize=12 {colour} '
+
+
+@lru_cache(maxsize=1024)
+def _places(count: int) -> str:
+    """The template of so many points."""
+    return " ".join(["%.2f,%.2f"] * count)
 
 
 def _at(point: Point) -> str:
