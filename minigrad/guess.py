@@ -35,24 +35,30 @@ class ConstantGuess:
     def loss(self, graph: Graph) -> float:
         """What that constant would lose in this pass; NaN for a loss of another kind."""
         loss = graph.outputs[0]
-        each = _summed(loss)
-        if each is None or each.op is None:
+        each, names = _summed(loss)
+        if each.op is None or set(REDUCTIONS).isdisjoint(names):
             return math.nan
-        now = float(np.mean(array_of(each)))
-        scale = loss.item() / now if now else math.nan
         if (target := _squared_target(each)) is not None:
-            return scale * self._squared_error(target)
-        if (classes := _wanted_classes(each)) is not None:
-            return abs(scale) * self._cross_entropy(classes)
-        return math.nan
+            guess = self._squared_error(target)
+        elif (classes := _wanted_classes(each)) is not None:
+            guess = -self._cross_entropy(classes)  # a sum of logarithms, as `each` holds them
+        else:
+            return math.nan
+        if names == ["mean"]:
+            return guess
+        if names == ["negative", "mean"]:
+            return -guess
+        now = float(np.mean(each._array))
+        return guess * loss.item() / now if now else math.nan
 
     def _squared_error(self, target: NDArray[Any]) -> float:
         rows = target.reshape(-1, target.shape[-1] if target.ndim > 1 else 1).astype(np.float64)
         if np.shape(self._total) not in ((), rows.shape[1:]):  # another loss of other targets
             return math.nan
         self._count += len(rows)
-        self._total = self._total + rows.sum(axis=0)
-        return float(np.mean((rows - self._total / self._count) ** 2))
+        self._total = self._total + np.add.reduce(rows, axis=0)
+        gap = rows - self._total / self._count
+        return float(np.vdot(gap, gap)) / gap.size
 
     def _cross_entropy(self, classes: NDArray[Any]) -> float:
         size = max(len(self._classes), int(classes.max()) + 1)
@@ -62,17 +68,17 @@ class ConstantGuess:
         return float(np.log(seen.sum()) - np.mean(np.log(seen[classes])))
 
 
-def _summed(loss: Tensor) -> Tensor | None:
-    """What a loss is the sum or mean of; None if it is neither, or of several parts."""
-    node, reduced = loss, False
+def _summed(loss: Tensor) -> tuple[Tensor, list[str]]:
+    """What a loss is the sum or mean of, and the operations that lead to the loss."""
+    node, names = loss, list[str]()
     while node.op is not None and node.op.name in (*SCALES, *REDUCTIONS):
         inner = [x for x in node.inputs if x.requires_grad]
         rest = [x for x in node.inputs if not x.requires_grad]
         if len(inner) != 1 or any(x.size > 1 for x in rest):
             break
-        reduced |= node.op.name in REDUCTIONS
+        names.append(node.op.name)
         node = inner[0]
-    return node if reduced else None
+    return node, names
 
 
 def _squared_target(each: Tensor) -> NDArray[Any] | None:

@@ -343,3 +343,37 @@ def test_a_damaged_journal_is_read_up_to_the_damage(tmp_path: Path) -> None:
     for k in range(30, len(whole), 11):
         bad.write_bytes(whole[:k] + bytes([whole[k] ^ 255]) + whole[k + 1 :])
         assert len(recorder.read(bad)) <= 6
+
+
+GUESSES = {
+    "a mean of squares": lambda w, t: ((w - t) ** 2).mean(),
+    "a sum of squares": lambda w, t: 3 * np.square(t - w).sum(),
+    "squares with the wrong sign": lambda w, t: -((w - t) ** 2).mean(),
+}
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_the_loss_of_a_constant_guess_is_that_of_the_mean_of_the_targets(name: str) -> None:
+    t = np.random.default_rng(0).standard_normal((16, 2))
+    w = mg.tensor(np.zeros((16, 2)), requires_grad=True)
+    with mg.record() as run:
+        GUESSES[name](w, t).backward()
+    best = GUESSES[name](mg.tensor(np.broadcast_to(t.mean(axis=0), t.shape).copy()), t)
+    assert run["guess"][0] == pytest.approx(best.item())
+
+
+@pytest.mark.parametrize("scale", [1.0, 5.0])
+def test_of_classes_it_is_that_of_their_frequencies(scale: float) -> None:
+    classes, x = np.array([0, 0, 0, 1]), mg.tensor(np.zeros((4, 2)), requires_grad=True)
+    with mg.record() as run:
+        (scale * nn.cross_entropy(x, classes)).backward()
+    best = nn.cross_entropy(np.log(np.tile([0.75, 0.25], (4, 1))), classes).item()
+    assert run["guess"][0] == pytest.approx(scale * best)
+
+
+def test_of_another_loss_no_constant_guess_is_known() -> None:
+    x = mg.tensor(np.zeros((4, 2)), requires_grad=True)
+    for loss in (mg.logsumexp(x, axis=1).mean(), ((x - 1) ** 2).mean() + x.sum()):
+        with mg.record() as run:
+            loss.backward()
+        assert np.isnan(run["guess"][0])
