@@ -39,7 +39,9 @@ def joint_norm(arrays: Iterable[Any], p: float = 2.0) -> float:
     peak = float(np.max([np.max(np.abs(part), initial=0.0) for part in parts], initial=0.0))
     if p == math.inf or peak == 0 or not math.isfinite(peak):
         return peak
-    return float(peak * sum(float(np.sum((np.abs(part) / peak) ** p)) for part in parts) ** (1 / p))
+    total = np.sum([np.sum((np.abs(part) / peak) ** p) for part in parts])
+    with np.errstate(over="ignore"):  # of a tiny p; then the norm is infinite
+        return float(peak * total ** (1 / p))
 
 
 def is_finite(*values: Any) -> bool:

@@ -8,6 +8,7 @@ again among those that are loaded.
 from __future__ import annotations
 
 import copyreg
+import pickle
 from typing import Any
 
 from minigrad import naming
@@ -40,6 +41,11 @@ def primitive_named(name: str) -> Primitive:
 
 
 def _by_name(op: Primitive) -> Any:
+    if "<locals>" in op.qualified_name:
+        raise pickle.PicklingError(
+            f"{op.qualified_name} is a primitive that a function makes anew each time, so a saved "
+            "graph could not find this one by its name; make it outside of functions"
+        )
     return primitive_named, (op.qualified_name,)
 
 

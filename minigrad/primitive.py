@@ -85,6 +85,7 @@ class Primitive(Generic[R, P]):
     once: its rules are arbitrary Python.  elementwise: each element of the result depends on the
     elements at its place.  linear: it only sums, averages or rearranges its inputs.
     edit: it is the identity node of an edit; blocks: one that lets no gradient back.
+    foreign: it was made outside of the engine, so what it computes is checked.
     shown: a function with the parameters that `help` shows, where the forward takes any.
     """
 
@@ -95,6 +96,7 @@ class Primitive(Generic[R, P]):
     __slots__ = (  # read faster than attributes in a dict, which holds the rest (__doc__, ...)
         *("name", "forward", "inputs", "variadic", "arity", "constants", "defaults", "rules"),
         *("joint", "once", "differentiable", "elementwise", "linear", "edit", "blocks"),
+        "foreign",
         *("__dict__", "__weakref__"),
     )
 
@@ -122,7 +124,12 @@ class Primitive(Generic[R, P]):
         self.joint: Callable[..., Any] | None = None
         self.once, self.differentiable, self.linear = once, differentiable, linear
         self.elementwise, self.edit, self.blocks = elementwise, edit, blocks
+        code = getattr(inspect.unwrap(forward), "__code__", None)
+        self.foreign = code is None or not in_engine[code.co_filename]
         self._register()
+
+    def __deepcopy__(self, memo: Any) -> Primitive:
+        return self
 
     def _register(self) -> None:
         """Enter the primitive under its qualified name.
@@ -465,6 +472,8 @@ def node(
         data = np.asarray(data)
     if data.base is not None:
         data = unshared(data)
+    if op.foreign and data.dtype.kind not in "biuf":
+        raise TypeError(f"{op.name} returned {data.dtype}; a tensor holds real numbers")
     data.setflags(False)  # positional: half the time of write=False
     y: Tensor = new(Tensor)
     y._array = data

@@ -193,6 +193,7 @@ OF_INIT = {
 OF_OPTIMIZERS = {
     "add_param_group": "give all groups when it is made: nn.SGD([{'params': a}, {'params': b}])",
     "state": "write opt.slots",
+    "groups": "write opt.param_groups",
     **_each("register_step_pre_hook register_step_post_hook", "call it before or after opt.step()"),
 }
 

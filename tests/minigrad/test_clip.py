@@ -223,3 +223,12 @@ def test_a_target_that_holds_no_parameters_is_named(wrong):
         TypeError, match=f"a module, a loss or a Graph is needed, found {type(wrong).__name__}"
     ):
         mg.clip_grad_norm_(wrong, 1.0)
+
+
+def test_a_norm_of_tiny_order_that_overflows_is_refused():
+    w = mg.tensor([3.0, 4.0], requires_grad=True)
+    (w * w).sum().backward()
+    before = w.grad
+    with pytest.raises(FloatingPointError, match="the norm is beyond float64"):
+        mg.clip_grad_norm_([w], 1.0, norm_type=1e-4)
+    assert w.grad is before

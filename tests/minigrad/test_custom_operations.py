@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -103,3 +106,35 @@ def test_a_tensor_as_a_keyword_is_a_constant_and_must_not_need_a_gradient():
     assert blend(a, 1.0, weight=w).item() == 1.25
     with pytest.raises(TypeError, match="weight has no gradient"):
         blend(a, 1.0, weight=mg.tensor(0.25, requires_grad=True))
+
+
+@pytest.mark.parametrize("result", [None, "abc", [None, 1.0], 1j, np.array([1j])], ids=repr)
+def test_a_forward_gives_real_numbers(result):
+    @mg.primitive
+    def odd(x):
+        return result
+
+    with pytest.raises(TypeError, match="odd returned .*real numbers"):
+        odd(mg.tensor([1.0]))
+
+
+def test_a_primitive_that_a_function_makes_anew_cannot_be_found_in_a_saved_graph():
+    def scaled(factor):
+        @mg.primitive
+        def scale(x):
+            return factor * x
+
+        @scale.gradient
+        def scale_dx(dy, y, x):
+            return factor * dy
+
+        return scale
+
+    x = mg.tensor(1.0, requires_grad=True)
+    graph = mg.Graph(scaled(2.0)(x))
+    scaled(5.0)
+    with pytest.raises(pickle.PicklingError, match="make it outside of functions"):
+        pickle.dumps(graph)
+    again = copy.deepcopy(graph)
+    again.backward()
+    assert again.leaves[0].grad.item() == 2.0
