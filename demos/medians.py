@@ -6,11 +6,11 @@ own.  The result of a demo is the table (or the tables) that its `main` returns.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib
 import io
 import statistics
-import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -23,15 +23,24 @@ from demos.sweep import Failed, chosen_map, grid, sweep
 SEEDS = range(5)
 
 
+def module_of(name: str) -> Any:
+    """The script of a demo."""
+    inner = ".__main__" if name == "custom_cells" else ""
+    return importlib.import_module(f"demos.{name}{inner}")
+
+
+def parser_of(name: str) -> argparse.ArgumentParser:
+    """What reads the options of a demo."""
+    return cli.parser_of(name, "", module_of(name).OPTIONS)
+
+
 def tables(name: str, seed: int, words: tuple[str, ...] = ()) -> list[cli.Table]:
     """What a demo finds with a seed; what it prints is dropped, and its pictures too."""
-    suffix = ".__main__" if name == "custom_cells" else ""
-    demo = importlib.import_module(f"demos.{name}{suffix}")
-    args = cli.parser_of(name, "", demo.OPTIONS).parse_args([*words, "--seed", str(seed)])
+    args = parser_of(name).parse_args([*words, "--seed", str(seed)])
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         args.out = cli.Out(Path(folder), name)
         mg.seed(seed)
-        found = demo.main(args)
+        found = module_of(name).main(args)
     return [found] if isinstance(found, cli.Table) else found
 
 
@@ -54,18 +63,16 @@ def _middle(values: tuple[Any, ...]) -> Any:
 
 def main() -> None:
     """Run what the command line names."""
-    words, jobs = sys.argv[1:], 1
-    if "--jobs" in words:
-        place = words.index("--jobs")
-        jobs = int(words[place + 1])
-        del words[place : place + 2]
-    count = next((k for k, word in enumerate(words) if word.startswith("-")), len(words))
-    names, options = words[:count], tuple(words[count:])
-    for name in names:
+    parser = argparse.ArgumentParser("python -m demos.medians", description=__doc__)
+    parser.add_argument("names", nargs="+", metavar="NAME", help="a demo")
+    parser.add_argument("--jobs", type=cli.positive, default=1, metavar="N", help="processes")
+    args, options = parser.parse_known_args()
+    for name in args.names:
         refuse_unknown(name)
-    with chosen_map(jobs, None) as map:
-        for name in names:
-            runs = sweep(tables, grid(name=[name], seed=SEEDS, words=[options]), map)
+        parser_of(name).parse_args(options)  # what cannot be is told before anything runs
+    with chosen_map(args.jobs, None) as map:
+        for name in args.names:
+            runs = sweep(tables, grid(name=[name], seed=SEEDS, words=[tuple(options)]), map)
             found = [run for run in runs if not isinstance(run, Failed)]
             print(f"\n{name}: medians over {len(found)} seeds")
             for same in zip(*found, strict=True):
@@ -73,6 +80,8 @@ def main() -> None:
             for run in runs:
                 if isinstance(run, Failed):
                     print(run)
+    if "--quick" in options:
+        print("\n" + cli.say("--quick: the numbers of so short a run are no results"))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 import argparse
 import ast
-import importlib
 import itertools
 import os
 import re
@@ -18,7 +17,7 @@ from demos import bptt_is_the_chain_rule as chain_rule
 from demos import cli, custom_cells
 from demos import vanishing_and_exploding as vanishing
 from demos.language_model import NGrams
-from demos.medians import median, tables
+from demos.medians import median, module_of, parser_of, tables
 from demos.speech import BLANK, ctc_loss, distance, laid_out
 from demos.tasks import TASKS, digits
 from demos.training import descend
@@ -123,6 +122,9 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
         (["demos.stocks"], "no demo 'stocks'"),
         (["demos.stock_price", "--out", "README.md"], "cannot write there"),
         (["demos.custom_cells", "nothing"], "there is no cell 'nothing'; there are: minimal_gated"),
+        (["demos.medians", "stocks"], "no demo 'stocks'"),
+        (["demos.medians", "sunspots", "--jobs", "0"], "argument --jobs: a whole number above 0"),
+        (["demos.medians", "sunspots", "--updates", "0"], "argument --updates: a whole number"),
         (["demos.debugger_tour", "-T", "5"], "this gradient reaches 28.6"),
         (
             ["demos.vanishing_and_exploding", "--quick", "--scale", "1e39"],
@@ -137,7 +139,8 @@ def test_the_same_seed_gives_the_same_numbers(tmp_path):
     ],
 )
 def test_what_cannot_be_done_is_said_with_status_2(words, message, tmp_path):
-    out = [] if "--out" in words or words[0] == "demos" else ["--out", str(tmp_path)]
+    gathers = words[0] in ("demos", "demos.medians")
+    out = [] if "--out" in words or gathers else ["--out", str(tmp_path)]
     done = run(*words, *out)
     assert done.returncode == 2
     assert message in done.stderr
@@ -152,22 +155,14 @@ BAD = {
 }
 
 
-def module_of(name):
-    return importlib.import_module(f"demos.{name}{'.__main__' if name == 'custom_cells' else ''}")
-
-
-def parser(name):
-    return cli.parser_of(name, "", module_of(name).OPTIONS)
-
-
 @pytest.mark.parametrize("name", demos.NAMES)
 def test_every_number_that_an_option_cannot_take_is_refused_by_its_name(name, capsys):
     tried = 0
-    for action in parser(name)._actions:
+    for action in parser_of(name)._actions:
         values = ["luck"] if action.choices else BAD.get(action.type, [])
         for value in values:
             with pytest.raises(SystemExit, match="2"):
-                parser(name).parse_args([f"{action.option_strings[0]}={value}"])
+                parser_of(name).parse_args([f"{action.option_strings[0]}={value}"])
             said = capsys.readouterr().err.splitlines()[-1]
             assert f"argument {'/'.join(action.option_strings)}: " in said
             assert repr(value) in said or "at least 2 steps" in said
@@ -177,16 +172,16 @@ def test_every_number_that_an_option_cannot_take_is_refused_by_its_name(name, ca
 
 def test_every_option_that_takes_a_number_has_a_type_that_refuses():
     for name in demos.NAMES:
-        for action in parser(name)._actions:
+        for action in parser_of(name)._actions:
             assert action.type in (None, *BAD), (name, action.option_strings)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "name", [n for n in demos.NAMES if cli.length in {a.type for a in parser(n)._actions}]
+    "name", [n for n in demos.NAMES if cli.length in {a.type for a in parser_of(n)._actions}]
 )
 def test_the_shortest_length_runs_or_is_refused_with_the_reason(name):
-    (flag,) = (a.option_strings[0] for a in parser(name)._actions if a.type is cli.length)
+    (flag,) = (a.option_strings[0] for a in parser_of(name)._actions if a.type is cli.length)
     if name == "debugger_tour":
         with pytest.raises(cli.UsageError, match="take more steps"):
             tables(name, 0, ("--quick", flag, "2"))
@@ -329,6 +324,7 @@ def test_medians_of_a_demo():
     done = run("demos.medians", "feed_forward", "--quick")
     assert done.returncode == 0, done.stderr
     assert "medians over 5 seeds" in done.stdout
+    assert "the numbers of so short a run are no results" in done.stdout
     assert "same as today" in done.stdout
 
 
