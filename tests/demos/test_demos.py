@@ -59,7 +59,7 @@ SAYS = {
     "clipping": ["none", "norm", "value", "crossing"],
     "truncation": ["bias", "window"],
     "custom_cells": ["MinimalGatedCell", "second order: ok"],
-    "debugger_tour": ["(bptt)"],
+    "debugger_tour": ["(bptt)", "outlier: x[2, ", "NaN was born", "|dh| = "],
     "bptt_is_the_chain_rule": [
         "the engine's backward loop",
         "forward mode (RTRL)",
