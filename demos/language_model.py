@@ -5,7 +5,7 @@ by truncated backpropagation through time: windows of 50 letters, the state carr
 next, the graph cut between them.  The last part of the text is the test; bits per character are
 compared with n-grams that back off to shorter ones (Witten & Bell 1991), and with one LSTM that has
 about as many parameters and is trained for as long: what does depth bring?  Early in training,
-nothing: in the minute of this demo the wide one stays a little ahead.
+nothing: in the minute of this demo the two are about level.
 
 Then the deep network writes, more and more daringly, as the temperature rises.  --text wards learns
 the names of Vietnamese wards and communes instead.  In a minute it learns words and stage

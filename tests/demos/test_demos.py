@@ -320,6 +320,15 @@ def test_medians_are_taken_of_numbers_and_of_words_the_commonest():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("task", ["adding", "copying", "digits"])
+@pytest.mark.parametrize("way", ["--compile", "--no-compile"])
+def test_every_task_of_long_memory_trains(task, way):
+    (found,) = tables("long_memory", 0, ("--quick", "--updates", "2", "--task", task, way))
+    assert [row[0].partition(",")[0] for row in found.rows] == ["RNN", "LSTM", "GRU"]
+    assert all(0 <= row[4] < 10 for row in found.rows)
+
+
+@pytest.mark.slow
 def test_medians_of_a_demo():
     done = run("demos.medians", "feed_forward", "--quick")
     assert done.returncode == 0, done.stderr
