@@ -250,6 +250,7 @@ def main() -> None:
         "tree": (tree(), {"view": "blocks", "backward": True}),
         "affine": (losses(2), {"view": "affine"}),
         "wrapped": (last_step(nn.GRUCell(2, 4), 8), {"view": "cells", "per_row": 4}),
+        "fit": (last_step(nn.LSTMCell(2, 4), 40), {"fit": "slide"}),
         "marked": marked(),
         "scalars": (
             scalars(),

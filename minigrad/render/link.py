@@ -459,14 +459,22 @@ class _Maker:
 
 def _merged(boxes: Iterable[Box]) -> Iterable[str]:
     """How many operations the blocks and cells stand for."""
-    found = Counter[str]()
+    found = defaultdict[str, dict[str, int]](dict)
     for box in boxes:
         if box.kind == "cell" and len(box.parts) > 1:
-            title = box.label.split("\n")[0]
-            found[title] = max(found[title], len(box.parts))
-    if len(found) <= SEVERAL:
-        return [f"{title}: {count} operations" for title, count in found.items()]
-    return [f"{len(found)} blocks of {min(found.values())} to {max(found.values())} operations"]
+            rows, name = found[box.label.split("\n")[0]], box.tile.row.name
+            rows[name] = max(rows.get(name, 0), len(box.parts))
+    counts = [count for rows in found.values() for count in rows.values()]
+    if len(found) > SEVERAL:
+        return [f"{len(found)} blocks of {min(counts)} to {max(counts)} operations"]
+    words = []
+    for title, rows in found.items():
+        if len({*rows.values()}) == 1:
+            rows = {"": max(rows.values())}
+        words += [
+            f"{title} {name}".strip() + f": {count} operations" for name, count in rows.items()
+        ]
+    return words
 
 
 def _height(box: Box, into_cell: bool) -> int:

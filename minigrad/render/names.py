@@ -271,7 +271,7 @@ def is_wrapped(x: Tensor) -> bool:
 
 def is_number(x: Tensor) -> bool:
     """Whether a leaf is an operand that the program wrote as a number."""
-    return is_wrapped(x) and x.size == 1 and not x._requires_grad
+    return is_wrapped(x) and x.ndim == 0 and not x._requires_grad
 
 
 def is_computed(graph: Graph, x: Tensor) -> bool:
