@@ -287,14 +287,15 @@ def _course(table: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     update = update[np.isfinite(update)]
     if not len(update):
         return
-    if len(set(table["line"].tolist())) == 1:  # several losses may work against each other
+    if len({*table.get("line", ("",))}) == 1:  # several losses may work against each other
         yield from _constant(table) or _direction(loss[np.isfinite(loss)])
     step = float(np.median(update))
     if len(update) >= FEW and step < SMALL_STEP:
         yield f"the parameters hardly move: |Δθ| / |θ| is {step:.2g} a pass"
     elif step > LARGE_STEP:
         yield f"the steps are as large as the parameters: |Δθ| / |θ| is {step:.2g} a pass"
-    norms = table["norm"][np.isfinite(table["norm"])]
+    norms = table.get("norm", np.zeros(0))
+    norms = norms[np.isfinite(norms)]
     if len(norms) and norms[-1] < SHRUNK * norms[0]:
         ends = f"{norms[0]:.3g} in the first pass, {norms[-1]:.3g} in the last"
         yield f"the parameters shrink: |θ| is {ends}; is weight_decay too large?"
