@@ -32,7 +32,11 @@ LARGE_GROWTH, SMALL_REST = 1e3, 1e-6  # of a gradient over all steps
 FAST_DECAY = 0.5  # a step: no cell whose weights start as usual forgets as fast
 ALIKE = 1e-6  # of the largest: units that differ by less are one
 MANY_INDICES = 8
-FEW_ROWS, FAR = 16, 100.0  # an outlier: so many times what nine of ten entries stay below
+FEW_ROWS, SAMPLED_ROWS, FAR = (
+    16,
+    4096,
+    100.0,
+)  # an outlier: so many times what nine of ten entries stay below
 TURNED = 45.0  # degrees
 DETACHING = re.compile(r"\.detach\(|\.data\b|\.numpy\(")
 
@@ -403,7 +407,7 @@ def outliers(survey: Survey) -> Iterator[Finding]:
         rows = np.concatenate([np.abs(leaf._array).reshape(-1, features) for leaf in leaves])
         if len(rows) < FEW_ROWS or not np.isfinite(rows).all():
             continue
-        usual = np.quantile(rows, 0.9, axis=0)
+        usual = np.quantile(rows[:: len(rows) // SAMPLED_ROWS + 1], 0.9, axis=0)
         ratio = np.divide(rows.max(axis=0), usual, out=np.zeros(features), where=usual > 0)
         if ratio.max() > FAR:
             yield _outlier(survey, leaves, usual)
