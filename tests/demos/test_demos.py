@@ -319,13 +319,23 @@ def test_medians_are_taken_of_numbers_and_of_words_the_commonest():
     assert found.rows == [("RNN", 0.115, -1.0, "a (2 of 3)"), ("guessing", 0.5, None, None)]
 
 
+def choices():
+    """A demo, and each word that chooses something else than is usual."""
+    for name in demos.NAMES:
+        for action in parser_of(name)._actions:
+            if action.choices and action.dest != "lang":
+                for choice in action.choices:
+                    if choice != action.default:
+                        yield name, action.option_strings[0], choice
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("task", ["adding", "copying", "digits"])
-@pytest.mark.parametrize("way", ["--compile", "--no-compile"])
-def test_every_task_of_long_memory_trains(task, way):
-    (found,) = tables("long_memory", 0, ("--quick", "--updates", "2", "--task", task, way))
-    assert [row[0].partition(",")[0] for row in found.rows] == ["RNN", "LSTM", "GRU"]
-    assert all(0 <= row[4] < 10 for row in found.rows)
+@pytest.mark.parametrize(("name", "flag", "choice"), [*choices()])
+def test_every_choice_runs(name, flag, choice, tmp_path):
+    done = run(f"demos.{name}", "--quick", flag, choice, "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert "failed" not in done.stdout
+    assert "nan" not in done.stdout.split()
 
 
 @pytest.mark.slow
