@@ -28,9 +28,10 @@ from minigrad.program.ir import (
     Ref,
     Row,
     Statement,
+    with_operands,
 )
 from minigrad.program.labels import label_of
-from minigrad.program.origins import Origins
+from minigrad.program.origins import Origins, from_the_end
 from minigrad.program.record import Recording, RuleScope
 from minigrad.tensor import Array, Tensor
 
@@ -52,6 +53,8 @@ class Aligner:
         self.members: dict[Any, dict[int, Tensor]] = {}
         self.gaps: set[Statement] = set()  # gradients that are cut between windows
         self.ends: set[Statement] = set()  # zero but for the last steps: see `_Fit._at_the_end`
+        self.copies: dict[Any, Statement] = {}  # of sequences that are read before their first row
+        self.number_rows: dict[Any, tuple[Statement, int]] = {}  # by node and number of the input
         self.models: dict[Any, int] = {}  # the step of each axis that stands for all
 
     def program(self) -> Program:
@@ -63,6 +66,8 @@ class Aligner:
                 self._declare_family(self.family[node])
             elif node.op is not None:
                 self._declare(node)
+        for key in self.members:
+            self._find_rows(key)
         for key in self.members:
             self._model(key)
         for key in self.members:
@@ -174,6 +179,34 @@ class Aligner:
     def _lengths(self) -> set[int]:
         return set(self.clock.steps.values())
 
+    def _find_rows(self, key: Any) -> None:
+        """What all nodes of a family read, step by step, of one argument."""
+        nodes = self.members[key]
+        leaves: dict[int, list[Any]] = {}
+        for t, node in nodes.items():
+            own = [a for x, a in zip(node.inputs, node.arrays, strict=True) if x.op is None]
+            leaves[t] = [x for x in own if isinstance(x, Array)] + in_arrays(node.constants)
+        if len({len(found) for found in leaves.values()}) == 1:
+            for row in zip(*leaves.values(), strict=True):
+                self.origins.note_rows(dict(zip(nodes, row, strict=True)))
+        for k in range(len(next(iter(nodes.values())).arrays)):
+            values = {t: node.arrays[k] for t, node in nodes.items() if len(node.arrays) > k}
+            if all(isinstance(x, bool) for x in values.values()):
+                found = self.origins.rows_of(values)
+                self.number_rows |= {(nodes[t], k): row for t, row in found.items()}
+
+    def _find_places(self, node: Tensor) -> None:
+        """Of a sum whose parts go to places, those that are rows of an argument."""
+        places: dict[Any, dict[int, list[Array]]] = {}
+        for x, place in zip(node.inputs, node.constants["places"], strict=True):
+            if x in self.family:
+                own = places.setdefault(self.family[x], {})
+                own[self.clock.places[x][1]] = in_arrays(place if type(place) is tuple else [place])
+        for found in places.values():
+            if len({len(arrays) for arrays in found.values()}) == 1:
+                for row in zip(*found.values(), strict=True):
+                    self.origins.note_rows(dict(zip(found, row, strict=True)))
+
     # statements
 
     def _declare_family(self, key: Any) -> None:
@@ -225,10 +258,17 @@ class Aligner:
     def _operands(self, node: Tensor, t: int) -> list[Operand]:
         self.origins.user = node
         self.origins.steps = self.clock.steps[self.clock.places[node][0]]
-        return [self.operand(x, a, t) for x, a in zip(node.inputs, node.arrays, strict=True)]
+        found = [self.operand(x, a, t) for x, a in zip(node.inputs, node.arrays, strict=True)]
+        rows = [self.number_rows.get((node, k)) for k in range(len(found))]
+        return [
+            x if row is None else Ref(row[0], row[1] - t)
+            for x, row in zip(found, rows, strict=True)
+        ]
 
     def operand(self, x: Tensor, array: Any, t: int) -> Operand:
         """A node as the operand of a statement in step t."""
+        if (known := self.origins.noted_row(array)) is not None:
+            return Ref(known[0], known[1] - t)
         if not isinstance(array, Array):
             return self._number(array)
         x = self.origins.computed.get(id(x._array), x) if x.op is None else x
@@ -258,22 +298,23 @@ class Aligner:
         return Ref(self.statements[x], None)
 
     def _seen_from_outside(self, x: Tensor, array: Any) -> Operand:
+        if (known := self.origins.noted_row(array)) is not None:
+            return Row(known[0], from_the_end(known[1], known[0].shape[0]))
         if not isinstance(array, Array):
             return self._number(array)
         x = self.origins.computed.get(id(x._array), x) if x.op is None else x
         if x in self.family:
             statement, t = self.statements[self.family[x]], self.clock.places[x][1]
-            return Row(statement, t if t < _count(statement) // 2 else t - _count(statement))
+            return Row(statement, from_the_end(t, _count(statement)))
         if (row := self.row_of(x)) is not None:
-            length = len(row[0]._array)
-            return Row(
-                self._whole(row[0]).statement, row[1] if row[1] < length // 2 else row[1] - length
-            )
+            return Row(self._whole(row[0]).statement, from_the_end(row[1], len(row[0]._array)))
         return self._leaf_from_outside(x) if x.op is None else self._whole(x)
 
     def _outside(self, node: Tensor) -> None:
         """The operands of a node outside of time; all steps of a family are one operand."""
         statement, self.origins.user = self.statements[node], node
+        if node.op is add_up:
+            self._find_places(node)
         operands = [
             self._seen_from_outside(x, a) for x, a in zip(node.inputs, node.arrays, strict=True)
         ]
@@ -286,6 +327,13 @@ class Aligner:
             if statement.constants.get("places"):
                 statement.constants["places"] = tuple(place for _, place in groups)
             statement.constants |= _order(operands)
+
+    def copy_of(self, mine: Operand, wanted: Operand) -> Operand:
+        """An operand as it is read where the sequence that it reads has been copied."""
+        if not isinstance(mine, Ref) or not isinstance(wanted, Ref) or not mine.offset:
+            return mine
+        copy = self.copies.get((mine.statement, wanted.statement.steps))
+        return mine._replace(statement=copy) if copy is wanted.statement else mine
 
     # constants
 
@@ -322,7 +370,8 @@ class _Fit(NamedTuple):
             self._sum(found)
             return
         found = self.aligner._operands(node, self.t)
-        for k, (mine, wanted) in enumerate(zip(found, statement.operands, strict=True)):
+        for k, (mine, wanted) in enumerate(zip(found, list(statement.operands), strict=True)):
+            mine = self.aligner.copy_of(mine, wanted)
             if mine != wanted:
                 self._differs(k, mine, wanted)
         middle = self.aligner._middle(self.aligner.family[node])
@@ -440,12 +489,27 @@ class _Fit(NamedTuple):
     def _differs(self, k: int, mine: Operand, wanted: Operand) -> None:
         if self._is_sum(wanted) and self._is_in_range(wanted) and self._one_part_of(mine, wanted):
             return
+        wanted = self._copied(k, wanted)
+        if mine == wanted:
+            return
         if isinstance(wanted, Ref) and self._outside(wanted):
             self._set_row(wanted, self._from_outside(k, mine))
             return
         if isinstance(mine, Number) and isinstance(wanted, Number):
             self._refuse(f"computes with the number {mine.value!r}, others with {wanted.value!r}")
         self._refuse("is not like the others")
+
+    def _copied(self, k: int, wanted: Operand) -> Operand:
+        """A copy of a sequence, where a step reads a row before its first one: the copy has one."""
+        if not isinstance(wanted, Ref) or not wanted.offset or wanted.statement.timed:
+            return wanted
+        x, steps = wanted.statement, self.statement.steps
+        if x.shape[:1] != (steps,) or 0 <= self.t + wanted.offset < steps:
+            return wanted
+        copy = Statement(positive, {}, x.shape[1:], x.dtype, steps, x.node, operands=[Ref(x, 0)])
+        copy = self.aligner.copies.setdefault((x, steps), copy)
+        self.statement.operands[k] = Ref(copy, wanted.offset)
+        return self.statement.operands[k]
 
     def _is_sum(self, wanted: Operand) -> bool:
         """Whether an operand is a gradient of several parts, made in each step."""
@@ -479,8 +543,7 @@ class _Fit(NamedTuple):
     def _from_outside(self, k: int, mine: Operand) -> Operand:
         if isinstance(mine, Ref) and mine.offset is not None:
             steps = mine.statement.steps or mine.statement.shape[0]
-            t = self.t + mine.offset
-            return Row(mine.statement, t if t < steps // 2 else t - steps)
+            return Row(mine.statement, from_the_end(self.t + mine.offset, steps))
         return mine
 
     def _general(self, model: Any, mine: Any, middle: int) -> Any:
@@ -506,7 +569,23 @@ class _Fit(NamedTuple):
         return model
 
     def _refuse(self, what: str) -> None:
-        raise CompileError(f"compile: step {self.t} {what}:\n  {self.node.describe()}")
+        node = self.node
+        if isinstance(node._scope, RuleScope):
+            node = node._scope.node  # the line of the user's program
+        raise CompileError(
+            f"compile: step {self.t} {what}; all steps must do the same, but for the first and the last "
+            "ones (give a weight or a mask for each step as an argument, or use np.where):\n  "
+            f"{node.describe()}"
+        )
+
+
+def in_arrays(value: Any) -> list[Array]:
+    """The arrays in the constants of an operation."""
+    if isinstance(value, Array):
+        return [value]
+    if isinstance(value, dict):
+        value = [*value.values()]
+    return [x for part in value for x in in_arrays(part)] if isinstance(value, tuple | list) else []
 
 
 def sum_of(like: Statement, parts: list[Operand]) -> Statement:
@@ -589,11 +668,23 @@ def _as_one(statement: Statement, run: list[tuple[int, Any]]) -> tuple[Operand, 
     every = Every(statement, ts[0], _count(statement) - 1 - ts[-1])
     if all(_step_of(place) == t for t, place in run):
         return every, STEPS
+
+    def of_all(t: int, place: Any) -> Any:
+        return with_operands(place, lambda x: _all_steps(x, t, every))
+
+    run = [(t, of_all(t, place)) for t, place in run]
     if any(repr(place) != repr(run[0][1]) for _, place in run):
         raise CompileError(
             f"compile: a gradient goes to places that change from step to step\n{statement!r}"
         )
     return every, run[0][1]
+
+
+def _all_steps(x: Operand, t: int, every: Every) -> Operand:
+    """An index array that moves with the steps, as all of its rows."""
+    if isinstance(x, Row) and x.step % _count(x.statement) == t:
+        return every._replace(statement=x.statement)
+    return x
 
 
 def _step_of(place: Any) -> Any:

@@ -175,10 +175,14 @@ class Changed:
     lengths: old number of rows → new one, for the arrays in `timed`.  Entries are the array's own ones,
     drawn anew, and floats are moved a little, towards zero, so that what was in a range stays in it.
     Whole numbers from 1 to a length are lengths of rows: they are drawn anew up to the new one.
+    recorded: arrays of real numbers and truth values are tensors, so that what the function computes
+    of them is part of the program.
     """
 
-    def __init__(self, lengths: dict[int, int], timed: frozenset[str], seed: int) -> None:
-        self.lengths, self.timed, self.seed = lengths, timed, seed
+    def __init__(
+        self, lengths: dict[int, int], timed: frozenset[str], seed: int, recorded: bool = False
+    ) -> None:
+        self.lengths, self.timed, self.seed, self.recorded = lengths, timed, seed, recorded
         self.made: dict[int, Any] = {}
 
     def __call__(self, path: str, leaf: Any) -> Any:
@@ -201,7 +205,8 @@ class Changed:
             return _drawn_lengths(array, self.lengths[longest], rng)
         other = changed(array, self.lengths.get(len(array)) if path in self.timed else None, rng)
         if not isinstance(leaf, Tensor):
-            return other
+            wanted = self.recorded and other.dtype.kind in "fb" and other.dtype != np.longdouble
+            return Tensor(other, dtype=other.dtype) if wanted else other
         return Tensor(other, leaf.requires_grad, leaf.dtype, leaf.name)
 
 
@@ -214,16 +219,18 @@ def _are_lengths(array: Array, longest: int) -> bool:
 def _drawn_lengths(array: Array, longest: int, rng: np.random.Generator) -> Array:
     """Other lengths, of which one is 1: so that every step but the first has a row that has ended."""
     other = rng.integers(1, longest, array.shape, array.dtype, endpoint=True)
-    other[rng.integers(array.size)] = 1
+    other[rng.integers(array.size)] = 1 if array.size > 1 else (longest + 1) // 2
     return other
 
 
 def changed(array: Array, rows: int | None, rng: np.random.Generator) -> Array:
-    """An array like this one, of `rows` rows, whose entries are drawn from its own."""
+    """An array like this one, of `rows` rows, whose entries are drawn from its own; truth is drawn."""
     if rows is not None:
         array = np.resize(array, (rows, *array.shape[1:]))
     if array.size == 0:
         return array.copy()
+    if array.dtype == bool:
+        return rng.random(array.shape) < 0.5
     other = rng.permuted(array.reshape(-1)).reshape(array.shape)
     if array.dtype.kind != "f":
         return other

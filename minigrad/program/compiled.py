@@ -67,7 +67,7 @@ class Variant:
         self._given = [place.get(path) for path in self.built.arguments]  # None: `mg.generator()`
         names = names_of_gradients(bound)
         self._owners = [(path, name, place[path]) for path, name in names.items()]
-        self.checked: dict[str, int] = {}
+        self.checked: dict[str, tuple[int, int]] = {}  # the least and the greatest length
         self._ready: dict[tuple[int, ...], Any] = {}  # the latest last
         self.calls = 0
         self._lock = threading.Lock()  # the arrays of a program serve one call at a time
@@ -115,15 +115,23 @@ class Variant:
         grads = {name: by_path[path] for path, name, _ in owners}
         return Result(loss, grads, aux, {name: leaf for _, name, leaf in owners})
 
-    def is_longer(self, sizes: dict[str, int]) -> bool:
-        """Whether some sequence is longer than any that was checked."""
-        longer = any(n > self.checked.get(name, 0) for name, n in sizes.items())
-        return longer or not self.calls
+    def is_new(self, sizes: dict[str, int]) -> bool:
+        """Whether some sequence is longer, or shorter, than all that were checked."""
+        for name, n in sizes.items():
+            least, most = self.checked.get(name, (n + 1, n - 1))
+            if not least <= n <= most:
+                return True
+        return not self.calls
+
+    def is_shorter(self, sizes: dict[str, int]) -> bool:
+        """Whether some sequence is shorter than all that were found right."""
+        return any(name in self.checked and n < self.checked[name][0] for name, n in sizes.items())
 
     def note_checked(self, sizes: dict[str, int]) -> None:
-        """These lengths, and shorter ones, are known to be right."""
+        """These lengths, and those between them and others, are known to be right."""
         for name, n in sizes.items():
-            self.checked[name] = max(n, self.checked.get(name, 0))
+            least, most = self.checked.get(name, (n, n))
+            self.checked[name] = min(least, n), max(most, n)
 
 
 class Step:
@@ -235,7 +243,7 @@ class Step:
     ) -> Result:
         """Run the program, and compare it where that is due."""
         due = self.check_every and variant.calls % self.check_every == 0
-        if not due and not variant.is_longer(sizes):
+        if not due and not variant.is_new(sizes):
             variant.calls += 1
             return variant.run(given, sizes)
         graphs: list[Graph] = []
@@ -246,7 +254,12 @@ class Step:
             self.variants.remove(variant)  # it was made of a step too short to be cut
             self._latest = None
             return self._first(bound, given)
-        return self._checked(variant, given, sizes, wanted, graphs[0])
+        try:
+            return self._checked(variant, given, sizes, wanted, graphs[0])
+        except WrongProgramError:
+            if variant.is_shorter(sizes):  # too short for a step like the others: it runs eagerly
+                return wanted
+            raise
 
     def _first(self, bound: dict[str, Any], given: Given) -> Result:
         """Run eagerly, make a program, and compare the two."""
@@ -258,7 +271,15 @@ class Step:
         sizes = variant.sizes(given)
         if sizes is None:
             raise CompileError("compile: sequences that go together have different lengths")
-        result = self._checked(variant, given, sizes, wanted, graphs[0])
+        try:
+            result = self._checked(variant, given, sizes, wanted, graphs[0])
+        except WrongProgramError:
+            raise
+        except Exception as error:
+            raise CompileError(
+                f"compile: what the function does depends on the length of a sequence in a way that no "
+                f"program can follow ({error}); compute it from all steps, or pass it as an argument"
+            ) from error
         self.variants.append(variant)
         self._latest = variant
         return result

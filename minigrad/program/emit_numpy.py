@@ -17,6 +17,7 @@ from minigrad.program.draws import AT_ONCE, Draws
 from minigrad.program.forms import (
     UFUNCS,
     Call,
+    Named,
     added,
     lines,
     literal,
@@ -25,7 +26,18 @@ from minigrad.program.forms import (
     view,
     zeros,
 )
-from minigrad.program.ir import STEPS, Every, Number, Operand, Program, Ref, Row, Statement
+from minigrad.program.ir import (
+    STEPS,
+    Every,
+    Number,
+    Operand,
+    Program,
+    Ref,
+    Row,
+    Statement,
+    parts_of,
+    with_operands,
+)
 from minigrad.program.names import Names, source_of
 from minigrad.program.schedule import Block, Loop
 from minigrad.program.storage import VIEWS, Storage, guarded
@@ -220,6 +232,10 @@ class NumpyEmitter:
             return name
         return f"{name}[{first or ''}:{plus(steps, stop)}]"
 
+    def _with_names(self, s: Statement, named: Callable[[Operand], str]) -> Statement:
+        """The statement with the names of the index arrays in its constants."""
+        return replace(s, constants=self._place(s.constants, named))
+
     def _list(self, s: Statement) -> None:
         if s not in self.listed:
             self.listed.add(s)
@@ -277,7 +293,8 @@ class NumpyEmitter:
             self.run += self._sum_over_steps(s)
             return
         x = [self.whole(x) for x in s.operands]
-        found = lines(Call(s, x, None, 0, self._function, literal, self.exact))
+        named = self._with_names(s, self.whole)
+        found = lines(Call(named, x, None, 0, self._function, literal, self.exact))
         if s in self.factors and s.kind in ("transpose", "swapaxes") and not self.exact:
             found.append(f"{s.name} = np.ascontiguousarray({s.name})")
         found = noted(s, found)
@@ -303,18 +320,29 @@ class NumpyEmitter:
             if place == STEPS:
                 found.append(f"{s.name}[{_span(x)}] += {self.whole(x)}")
             else:
-                found.append(added(s.name, self.whole(x), place))
+                found.append(added(s.name, self.whole(x), self._place(place, self.whole)))
         if self.exact and summed:
             steps = f"range({summed[0][0].statement.steps})"
             order = f"reversed({steps})" if s.constants.get("descending") else steps
-            found.append(f"for t in {order}:")
-            found += [f"    {self._one(s, x, place)}" for x, place in summed]
-            return found
+            ones = [self._one(s, x, self._place(place, self._of_step)) for x, place in summed]
+            return [*found, f"for t in {order}:", *[f"    {one}" for one in ones]]
         for x, place in summed:
-            found.append(added(s.name, f"np.add.reduce({self.whole(x)}, 0)", place))
+            if any(isinstance(part, Every) for part in parts_of(place)):
+                found.append(added(s.name, self.whole(x), self._place(place, self.whole)))
+            else:
+                total = f"np.add.reduce({self.whole(x)}, 0)"
+                found.append(added(s.name, total, self._place(place, self.whole)))
         if len(found) == 2 and len(summed) == 1 and summed[0][1] is None:
             return [f"{s.name} = np.add.reduce({self.whole(summed[0][0])}, 0)"]
         return found
+
+    def _place(self, place: Any, named: Callable[[Operand], str]) -> Any:
+        """A place with the names of its index arrays."""
+        return with_operands(place, lambda x: Named(named(x), x.statement.dtype))
+
+    def _of_step(self, x: Operand) -> str:
+        """An index array in step t of a sum."""
+        return f"{x.statement.name}[t]" if isinstance(x, Every) else self.whole(x)
 
     def _one(self, s: Statement, x: Any, place: Any) -> str:
         """One step's part of a sum."""
@@ -341,7 +369,8 @@ class NumpyEmitter:
         skipped, left = guarded(s)
         x = [self._spread(x, s, self.batch(x, skipped, left)) for x in s.operands]
         out = self._steps(s, 0, skipped, left)
-        self.run += noted(s, lines(Call(s, x, out, 1, self._function, literal, self.exact)))
+        named = self._with_names(s, self.batch)
+        self.run += noted(s, lines(Call(named, x, out, 1, self._function, literal, self.exact)))
         if s.period:
             first = f"({s.steps} % {s.period} or {s.period})"
             first = plus(first, self.storage.padding.get(s, (0, 0))[0])
@@ -410,9 +439,9 @@ class NumpyEmitter:
         number = self._number(s) if s.kind in UFUNCS else literal
         x = [number(x.value) if isinstance(x, Number) else self.row(x) for x in s.operands]
         out = f"{s.name}[t]" if s in self.storage.kept else s.name
-        whole = s not in self.storage.parts
+        whole, named = s not in self.storage.parts, self._with_names(s, self.row)
         return noted(
-            s, lines(Call(s, x, out, 0, self._function, self._number(s), self.exact, whole))
+            s, lines(Call(named, x, out, 0, self._function, self._number(s), self.exact, whole))
         )
 
     def _number(self, s: Statement) -> Callable[[Any], str]:

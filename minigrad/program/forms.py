@@ -29,6 +29,13 @@ REDUCTIONS = {"sum", "mean", "max", "min", "prod", "var", "std"}
 ALONG_AXIS = {"softmax", "log_softmax", "logsumexp"}
 
 
+class Named(NamedTuple):
+    """An index array in the constants of an operation, as it is called where the operation stands."""
+
+    text: str
+    dtype: np.dtype[Any]
+
+
 class Call(NamedTuple):
     """One operation to be written: its operands, the target, the axis of steps in front, if any.
 
@@ -182,14 +189,13 @@ def added(y: str, x: str, place: Any) -> str:
 
 def is_advanced(place: Any) -> bool:
     """Whether an index holds an array of integers, so that an element may be chosen twice."""
-    arrays = [part for part in parts_of(place) if isinstance(part, OPERANDS)]
-    return any(part.statement.dtype.kind != "b" for part in arrays)  # type: ignore[union-attr]
+    return any(isinstance(part, Named) and part.dtype.kind != "b" for part in parts_of(place))
 
 
 def subscript(index: Any) -> str:
     """An index as it stands in brackets or as an argument."""
-    if isinstance(index, OPERANDS):
-        return index.statement.name  # type: ignore[union-attr]
+    if isinstance(index, Named):
+        return index.text
     if type(index) is tuple:
         inner = ", ".join(map(subscript, index))
         return f"({inner}{',' if len(index) == 1 else ''})"
@@ -314,7 +320,7 @@ def _from_steps(call: Call) -> bool:
 
 
 def _reshape(call: Call) -> list[str]:
-    shape = ("T", *call.s.shape) if call.lead else call.s.shape
+    shape = (call.s.steps, *call.s.shape) if call.lead else call.s.shape
     return call.assigned(f"{call.x[0]}.reshape({literal_shape(shape)})")
 
 

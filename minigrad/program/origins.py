@@ -75,6 +75,8 @@ class Origins:
         self.by_id |= {id(r.source._array): self.arguments[path] for path, r in sources.items()}
         self.computed = {id(node._array): node for node in nodes if node.op is not None}
         self.made: dict[Any, Statement] = {}
+        self.rows: dict[int, tuple[Statement, int]] = {}  # by the identity of arrays
+        self.steady: set[int] = set()  # the identities of those that are the same in all steps
         self.steps = 0  # of the loop whose operands are looked up
         self.user: Tensor | None = None  # the node whose operands are looked up
 
@@ -101,7 +103,8 @@ class Origins:
             return self.by_id[id(array)]
         for path, value in self.values.items():
             given = _array(value)
-            if given.size == array.size and array.size and _same(given, array):
+            alike = array.size > 1 or given.dtype.kind == array.dtype.kind  # 1 is no length of 1
+            if given.size == array.size and array.size and alike and _same(given, array):
                 return self._shaped(self.arguments[path], array)
         return self._regular(array) or self._derived(array)
 
@@ -144,13 +147,52 @@ class Origins:
             self.made[key] = made
         return self.made[key]
 
+    def note_rows(self, arrays: dict[int, Any]) -> None:
+        """Note of arrays, one for each step, that they are rows of an argument, if they are."""
+        rows = self.rows_of(arrays)
+        for t, x in arrays.items():
+            if t in rows:
+                self.rows[id(x)] = rows[t]
+        first = next(iter(arrays.values()))
+        if first.dtype.kind in "iu" and all(np.array_equal(x, first) for x in arrays.values()):
+            self.steady |= {id(x) for x in arrays.values()}
+
+    def rows_of(self, arrays: dict[int, Any]) -> dict[int, tuple[Statement, int]]:
+        """The argument of which arrays, one for each step, are rows: of this step, or the one before.
+
+        A row alone may look like a fill with one number; all of them together do not.
+        """
+        first = next(iter(arrays.values()))
+        if any(np.shape(x) != np.shape(first) for x in arrays.values()):
+            return {}
+        steady = all(np.array_equal(x, first) for x in arrays.values())
+        for path, value in self.values.items():
+            given = _array(value)
+            for earlier in (0, 1):
+                wanted = {t - earlier: x for t, x in arrays.items() if t >= earlier}
+                if given.ndim == 0 or len(wanted) < 2 or not _are_rows(given, wanted):
+                    continue
+                if steady and _is_uniform(given) and given.dtype.kind in "iu":
+                    raise CompileError(
+                        f"compile: all entries of {path} are {given.flat[0]}, so that it cannot be told "
+                        "from a constant; call the step first with other ones"
+                    )
+                if not steady:
+                    argument = self._shaped(self.arguments[path], np.asarray(first), len(given))
+                    return {t + earlier: (argument, t) for t in wanted}
+        return {}
+
+    def noted_row(self, array: Any) -> tuple[Statement, int] | None:
+        """The argument and the step of it that an array was found to be."""
+        return self.rows.get(id(array))
+
     def element(self, leaf: Tensor, t: int) -> Statement | None:
         """The argument of whose rows a leaf is row t; None if it is none."""
         return self.element_of(leaf._array, t)
 
     def element_of(self, array: Array, t: int) -> Statement | None:
         """As `element`, of an array."""
-        if id(array) in self.by_id:
+        if id(array) in self.by_id or id(array) in self.steady:
             return None
         if array.dtype == bool and (mask := self._row_of_mask(array, t)) is not None:
             return mask
@@ -183,11 +225,16 @@ class Origins:
             for t, one in enumerate(given):
                 if _same(one, array):
                     statement = self._shaped(self.arguments[path], array, rows=len(given))
-                    return Row(statement, t if t < len(given) // 2 else t - len(given))
+                    return Row(statement, from_the_end(t, len(given)))
         return None
 
     def index(self, array: Array, t: int | None, node: Tensor) -> Any:
         """An array in the constants of an operation, as an operand."""
+        if (known := self.noted_row(array)) is not None:
+            argument, step = known
+            if t is None:
+                return Row(argument, from_the_end(step, argument.shape[0]))
+            return Ref(argument, step - t)
         if t is not None and (element := self.element_of(array, t)) is not None:
             return Ref(element, 0)
         found = self.known(array)
@@ -227,6 +274,11 @@ class Origins:
         return self.made[key]
 
 
+def from_the_end(t: int, steps: int) -> int:
+    """A step, counted from the end (< 0) where that is nearer."""
+    return t if t < steps // 2 else t - steps
+
+
 def _array(leaf: Any) -> Array:
     return leaf._array if isinstance(leaf, Tensor) else np.asarray(leaf)
 
@@ -237,6 +289,15 @@ def _is_number(leaf: Any) -> bool:
 
 def _same(given: Array, array: Array) -> bool:
     return np.array_equal(given.astype(array.dtype).ravel(), array.ravel())
+
+
+def _are_rows(given: Array, rows: dict[int, Any]) -> bool:
+    """Whether arrays are the rows of one, each with its number."""
+    size = given[:1].size
+    return all(
+        t < len(given) and np.size(x) == size > 0 and _same(given[t], np.asarray(x))
+        for t, x in rows.items()
+    )
 
 
 def _is_uniform(array: Array) -> bool:

@@ -40,11 +40,12 @@ def specialise(
     is cut, if it is.
     """
     problems: list[Exception] = []
-    for timed in itertools.islice(guesses(bound, steps), MOST):
-        try:
-            return _recorded(loss_fn, bound, timed, window)
-        except Exception as error:
-            problems.append(error)
+    for as_tensors in (False, True):  # the latter where NumPy computes with the arrays themselves
+        for timed in itertools.islice(guesses(bound, steps), MOST):
+            try:
+                return _recorded(loss_fn, bound, timed, window, as_tensors)
+            except Exception as error:
+                problems.append(error)
     refusals = [error for error in problems if isinstance(error, CompileError)]
     raise refusals[0] if refusals else problems[-1]
 
@@ -53,7 +54,8 @@ def guesses(bound: dict[str, Any], steps: set[int]) -> Iterator[dict[int, frozen
     """Which arguments are sequences: all with as many rows as a loop has steps, then fewer, then none."""
     rows: dict[int, list[str]] = {}
     for path, leaf in leaves(bound).items():
-        if _shape(leaf) and len(leaf) in steps and not _in_network(path, bound):
+        near = _shape(leaf) and steps & {len(leaf), len(leaf) - 1}
+        if near and not _in_network(path, bound):
             rows.setdefault(len(leaf), []).append(path)
     groups = [[(n, subset) for subset in _subsets(paths)] for n, paths in rows.items()]
     combined = sorted(itertools.product(*groups), key=lambda c: -sum(len(s) for _, s in c))
@@ -75,6 +77,7 @@ def _recorded(
     bound: dict[str, Any],
     timed: dict[int, frozenset[str]],
     window: int,
+    as_tensors: bool,
 ) -> Specialised:
     """Record with these arguments as sequences: at short lengths, then each one step longer."""
     names = dict(zip(timed, LENGTHS, strict=False))
@@ -84,7 +87,7 @@ def _recorded(
     recordings: list[Recording] = []
     programs: list[Program] = []
     for seed, lengths in enumerate(variants if base else [base, base]):
-        change = Changed(lengths, paths, seed)
+        change = Changed(lengths, paths, seed, as_tensors)
 
         def changed(path: str, leaf: Any, seed: int = seed, change: Any = change) -> Any:
             return Recorder(path, seed) if isinstance(leaf, GENERATOR) else change(path, leaf)
@@ -121,7 +124,7 @@ def _check_lengths(
 ) -> None:
     """Every length is that of a loop, and every loop over an argument has a length that may change."""
     steps = {*aligner.clock.steps.values()}
-    if lengths - steps:
+    if any(not steps & {n, n - 1} for n in lengths):
         raise CompileError("compile: an argument is not walked step by step")
     for path, leaf in leaves(bound).items():
         fixed = path not in timed and isinstance(leaf, Tensor | Array) and np.ndim(leaf)
