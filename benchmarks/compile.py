@@ -5,8 +5,10 @@ custom cell is written in the same operations; its fused layers, `torch.compile`
 autograd and MyGrad run where they are installed.  Ratios are to PyTorch's eager custom cell.
 """
 
+import gc
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -394,8 +396,8 @@ class Race(NamedTuple):
 def races(quick: bool) -> list[Race]:
     """All line-ups."""
     sizes = SIZES[:1] if quick else SIZES
-    found = [Race(cell, size, np.float32, 3 if quick else 20) for cell in GATES for size in sizes]
-    found += [Race("lstm", size, np.float64, 3 if quick else 20) for size in sizes]
+    found = [Race(cell, size, np.float32, 3 if quick else 10) for cell in GATES for size in sizes]
+    found += [Race("lstm", size, np.float64, 3 if quick else 10) for size in sizes]
     if not quick:
         found += [Race("lstm", (T, 16, 32, 64), np.float32, 3, False) for T in (1000, 10_000)]
     return found
@@ -412,6 +414,38 @@ def verdicts(times: dict[str, Times], size: tuple[int, int, int, int]) -> list[s
     if "jax, jit + scan" in times:
         found.append((f"{size} C / jax", c / times["jax, jit + scan"].best, (1, 1, 1)))
     return [f"  {what}: {verdict(ratio, aims[place])}" for what, ratio, aims in found]
+
+
+MEMORY = ("eager", "NumPy", "C")
+
+
+def memory(quick: bool) -> list[list[str]]:
+    """The most that one step holds at a time: arrays, graph, gradients."""
+    return [
+        [str(T), *(f"{size / 1e6:.1f}" for size in _sizes(T))]
+        for T in ((100, 200) if quick else (100, 1000, 10_000))
+    ]
+
+
+def _sizes(T: int) -> list[int]:
+    p, xs, s0 = _arrays("lstm", (T, 16, 32, 64))
+    weights = {name: mg.tensor(v, requires_grad=True) for name, v in p.items()}
+    loss_fn = loss_of("lstm")
+    steps = [mg.compile(loss_fn, backend=backend) for backend in ("numpy", "c")]
+    runs: list[Callable[..., Any]] = [lambda *given: loss_fn(*given).backward(), *steps]
+    return [_most(lambda run=run: run(weights, xs, (s0, s0))) for run in runs]  # type: ignore[misc]
+
+
+def _most(run: Callable[[], object]) -> int:
+    """The bytes that a second run holds at most, with those that the first one has kept."""
+    tracemalloc.start()
+    run()
+    gc.collect()
+    tracemalloc.reset_peak()
+    run()
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return most
 
 
 def summary(ratios: dict[str, dict[tuple[int, ...], float]]) -> None:
@@ -433,7 +467,8 @@ def main(quick: bool = False) -> None:
     ratios: dict[str, dict[tuple[int, ...], float]] = {}
     for one in races(quick):
         seconds: dict[str, float] = {}
-        times = race(contestants(one.cell, one.size, one.dtype, one.peers, seconds), one.repeats)
+        runs = contestants(one.cell, one.size, one.dtype, one.peers, seconds)
+        times = race(runs, one.repeats, at_once=3 if one.size in SIZES else 1)
         base = times.get("torch, custom cell", times["minigrad eager"]).best
         title = f"{one.cell} {one.size}{' float64' if one.dtype == np.float64 else ''}"
         for name, t in times.items():
@@ -448,6 +483,7 @@ def main(quick: bool = False) -> None:
     table("One training step, milliseconds (best of many, one thread)", heading, rows)
     summary(ratios)
     table("Compiling, seconds beyond three eager passes", ["", "NumPy", "C"], compiling)
+    table("Memory of one step of the LSTM, megabytes", ["T", *MEMORY], memory(quick))
     print("\n".join(kept))
     if peer("torch") and not quick:
         print(f"  torch.compile, {SIZES[1]}: {torch_compiled(SIZES[1])}")

@@ -21,7 +21,7 @@ from minigrad.program.specialise import Specialised
 from minigrad.program.storage import VIEWS, Storage, allocate, share_arrays
 from minigrad.program.widen import widen
 
-LARGE = 8192  # bytes of a step
+LARGE = 2048  # bytes of a step
 
 
 class Built(NamedTuple):
