@@ -23,6 +23,7 @@ from minigrad.backward import backward_steps, seeds
 from minigrad.fitting import fit
 from minigrad.grad_table import GradTable, InputGrads
 from minigrad.graph import Graph
+from minigrad.memory import collector_paused
 from minigrad.ops.indexing import getitem
 from minigrad.primitive import Scatter
 from minigrad.program.expressions import HOLE, Helpers, Patterns, Value, literal, parsed
@@ -60,12 +61,13 @@ class BackwardSource(str):
 
 def backward_source(graph: Graph, grad: Any = None) -> BackwardSource:
     """See `Graph.backward_source`."""
-    written = _Pass(graph)
-    for output, seed in zip(graph.outputs, seeds(graph, grad), strict=True):
-        written.start(output, np.asarray(getattr(seed, "_array", seed), output.dtype))
-    for _ in backward_steps(graph, written):
-        pass
-    return written.program()
+    with collector_paused():
+        written = _Pass(graph)
+        for output, seed in zip(graph.outputs, seeds(graph, grad), strict=True):
+            written.start(output, np.asarray(getattr(seed, "_array", seed), output.dtype))
+        for _ in backward_steps(graph, written):
+            pass
+        return written.program()
 
 
 class _Names:
