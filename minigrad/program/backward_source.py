@@ -395,15 +395,18 @@ class _Pass(GradTable):
 
         Whoever takes a pair from here writes the line, and the variable into `written`.
         """
-        uses, found, depth = Counter(outputs), list(dict.fromkeys(outputs)), Counter[Tensor]()
+        uses, depth = dict(Counter(outputs)), dict[Tensor, int]()
+        found = list(uses)
         for x in found:  # grows
             self.needed.add(x)
             if x.op is not None and x not in self.written:
-                found += [part for part in dict.fromkeys(x.inputs) if part not in uses]
-                uses.update(x.inputs)
+                for part in x.inputs:
+                    if part not in uses:
+                        found.append(part)
+                    uses[part] = uses.get(part, 0) + 1
         for x in sorted(found, key=lambda x: x.serial):
             if x.op is not None and x not in self.written:
-                depth[x] = 1 + max([depth[part] for part in x.inputs], default=0)
+                depth[x] = 1 + max([depth.get(part, 0) for part in x.inputs], default=0)
                 value = self._call(x)
                 if has_line(x, uses[x]) or depth[x] > _NESTED:
                     depth[x] = 0

@@ -31,13 +31,13 @@ class Pattern:
     def __init__(self, tree: ast.AST, count: int) -> None:
         self.tree, self.count = tree, count
         self.pieces, self.holes = _cut(ast.unparse(ast.fix_missing_locations(_Tidy().visit(tree))))
+        self._format = "%s".join(piece.replace("%", "%%") for piece in self.pieces)
+        self._ordered = self.holes == list(range(count))
 
     def text(self, names: Sequence[str]) -> str:
         """The text with these names in the holes."""
-        found = [self.pieces[0]]
-        for hole, piece in zip(self.holes, self.pieces[1:], strict=True):
-            found += names[hole], piece
-        return "".join(found)
+        own = names if self._ordered else [names[k] for k in self.holes]
+        return self._format % tuple(own)
 
 
 class Value(NamedTuple):
