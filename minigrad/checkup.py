@@ -191,10 +191,13 @@ def _named(thing: Any) -> dict[str, Tensor]:
 
 
 def _without_history(survey: Survey, groups: list[dict[str, Tensor]]) -> Iterator[Finding]:
-    """Tensors that require grad, are no parameters, and were made of numbers of an operation."""
+    """Tensors that require grad and were made of numbers of an operation, where no gradient
+    reaches a parameter."""
     known = {leaf for group in groups for leaf in group.values()}
-    for leaf in survey.graph.leaves if known else ():
-        if not leaf.requires_grad or leaf in known or leaf._code is None:
+    if not known or not known.isdisjoint(survey.graph.leaves):
+        return
+    for leaf in survey.graph.leaves:
+        if not leaf.requires_grad or leaf._code is None:
             continue
         if REMAKING.search(leaf.source.text):
             text = f"no gradient goes back further than {leaf.source.text}"
