@@ -157,12 +157,14 @@ def call_function(function: Any, args: tuple[Any, ...], keywords: dict[str, Any]
     if ours is None:
         refuse(name, (*args, *keywords.values()))
     theirs, known = parameters(function), parameters(ours)
-    alike = len(args) <= agreement(function) and keywords.keys() <= known.keys()
+    # older versions of NumPy do not tell the parameters of functions that are written in C
+    alike = not theirs or len(args) <= agreement(function)
+    alike = alike and keywords.keys() <= known.keys()
     if alike and "out" not in keywords:
         direct_calls.add(call)
         return ours(*args, **keywords)
     keywords = {RENAMED.get(key, key): value for key, value in keywords.items()}
-    if not any(p.kind is p.VAR_POSITIONAL for p in theirs.values()):
+    if theirs and not any(p.kind is p.VAR_POSITIONAL for p in theirs.values()):
         args, named = by_position_and_name(theirs, args)
         keywords = {**named, **keywords}
     keywords = {key: x for key, x in keywords.items() if not default(x, theirs.get(key))}
@@ -179,11 +181,11 @@ def by_position_and_name(
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Positional arguments of NumPy's function: the first one, and the others by their names."""
     first, named = [], {}
-    for k, (parameter, x) in enumerate(zip(theirs.values(), args)):
+    for k, ((key, parameter), x) in enumerate(zip(theirs.items(), args)):
         if k == 0 or parameter.kind is parameter.POSITIONAL_ONLY:
             first.append(x)
         else:
-            named[parameter.name] = x
+            named[key] = x
     return tuple(first), named
 
 

@@ -70,6 +70,11 @@ def fix(x):
         return np.fix(x)
 
 
+def of_newer_numpy(name):
+    """NumPy's function; where its version lacks it, ours."""
+    return getattr(np, name, None) or getattr(mg.ops, name)
+
+
 def reduction(name, make=n):
     f = getattr(np, name)
     axes = [None, 0, -1, (0, 2), (-1, 1), ()]
@@ -367,12 +372,12 @@ COMPOSED = {
         (lambda x: sliding_window_view(x, 2, axis=-1), n(2, 4)),
     ],
     "cumulative_sum": [
-        (np.cumulative_sum, n(4)),
-        (lambda x: np.cumulative_sum(x, axis=-1, include_initial=True), n(2, 3)),
+        (of_newer_numpy("cumulative_sum"), n(4)),
+        (lambda x: of_newer_numpy("cumulative_sum")(x, axis=-1, include_initial=True), n(2, 3)),
     ],
     "cumulative_prod": [
-        (np.cumulative_prod, n(4)),
-        (lambda x: np.cumulative_prod(x, axis=0, include_initial=True), n(2, 3)),
+        (of_newer_numpy("cumulative_prod"), n(4)),
+        (lambda x: of_newer_numpy("cumulative_prod")(x, axis=0, include_initial=True), n(2, 3)),
     ],
     "gradient": [
         (np.gradient, n(4)),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.ops import protocol
 from minigrad.ops.protocol import table
 
 
@@ -216,3 +217,20 @@ def test_names_of_operations_are_those_of_numpy():
         "reshape": x.reshape(-1),
     }
     assert {name: y.op.name for name, y in made.items()} == {name: name for name in made}
+
+
+def test_functions_whose_parameters_an_older_numpy_does_not_tell(monkeypatch):
+    known = protocol.parameters
+
+    def untold(function):
+        return {} if function is np.concatenate else known(function)
+
+    monkeypatch.setattr(protocol, "parameters", untold)
+    monkeypatch.setattr(protocol, "direct_calls", set())
+    protocol.agreement.cache_clear()
+    x = leaf(2, 3)
+    assert np.concatenate([x, x], 1).shape == (2, 6)
+    assert np.concatenate([x, x], axis=-1).shape == (2, 6)
+    with pytest.raises(TypeError, match="out= would change"):
+        np.concatenate([x, x], axis=1, out=np.zeros((2, 6)))
+    protocol.agreement.cache_clear()
