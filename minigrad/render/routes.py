@@ -6,6 +6,7 @@ The verticals and levels of a link are taken before the places are known, since 
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -58,8 +59,8 @@ class Routes:
                 lanes[link] = grid.spines[place.form].get(("inner", *pair), "")
             if kind != "inner" or link.mark:
                 captions[link] = self.caption(link, paths[link])
-        crossing = {link for link, kind in self.kind.items() if kind == "near" or self.wraps(link)}
         self.turns.clear()  # its functions hold this object
+        crossing = {link for link, kind in self.kind.items() if kind == "near" or self.wraps(link)}
         passing = [one for path in paths.values() for one in _verticals(path)] if grid.bars else []
         pieces = {bar: self.bar_pieces(bar, passing) for bar in grid.bars}
         return Layout(
@@ -287,12 +288,14 @@ class Routes:
 
     def bar_pieces(self, bar: Box, verticals: Sequence[Vertical]) -> list[Rect]:
         """The pieces of a bar, that with the text first: it is open where lines pass."""
-        found: list[Rect] = []
         needed = look.text_width(self.texts.labels[bar], 12) + 10
-        for line in sorted(self.spans[bar]):
-            rect = self.bar_rect(bar, line)
-            found += pieces(rect, [x for x, low, high in verticals if low < rect.y < high], needed)
-        return found
+        rects = [self.bar_rect(bar, line) for line in sorted(self.spans[bar])]
+        depths = [-rect.y for rect in rects]
+        holes = defaultdict[int, list[float]](list)
+        for x, low, high in verticals:
+            for k in range(bisect_right(depths, -high), bisect_left(depths, -low)):
+                holes[k].append(x)
+        return [piece for k, rect in enumerate(rects) for piece in pieces(rect, holes[k], needed)]
 
     # texts
 
@@ -300,11 +303,13 @@ class Routes:
         """Where the text of a link stands: in the middle of its gutter; else on its longest
         level."""
         grid = self.grid
-        if self.wraps(link):  # one beside the other
-            x, y = _level_middle(path)
+        if self.wraps(link):  # between the lines, one beside the other
+            verticals, levels = self.turns[link]
+            left, right = sorted((verticals[-2](), verticals[-1]()))
             lines = self.used[grid.line(link), -1]
-            line = lines[link.source, link.state]
-            return x + 80 * (2 * line + 1 - len(lines)) / 2, y + LINE * line
+            number = lines[link.source, link.state]
+            apart = max(14.0, min(80.0, (right - left) / 2)) * (number - (len(lines) - 1) / 2)
+            return (left + right) / 2 + apart, levels[-1]() + LINE * number + CAPTION
         if self.kind[link] != "near":
             return _level_middle(path)
         entry, out = grid.side(grid.place_of[link.target], False), grid.exit(link)
