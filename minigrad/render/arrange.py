@@ -555,7 +555,7 @@ class Grid:
                     high = min(high, place.channel(port) - 5)
         wanted = {box: channels.get(box, place.x) for box in below.boxes}
         sizes = {box: self.outlines[box].width + 5 for box in below.boxes}
-        if place.form.column and not place.tile.row.step:  # at its left a tap comes up
+        if place.form.column and high == self.rights[place.column]:  # at its left a tap comes up
             left = 14 - self.outlines[place.boxes[0]].width / 2
             low = place.point(place.pattern.centers[0])[0] + max(left, -sizes[below.boxes[0]] / 2)
         return spread(wanted, sizes, low, high)
