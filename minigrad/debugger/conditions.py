@@ -57,9 +57,13 @@ class ConditionReader(ast.NodeTransformer):
             raise ValueError(f"condition {self.text!r}: write {field} == {FIELDS[field].example}")
         if field:
             self.fields.add(field)
-            if field in SERIES:
-                self.evidence.append((field, _fact(field)))
-            return _fact(node.id)
+            if field not in SERIES:
+                return _fact(node.id)
+            fact: ast.expr = _fact(field)
+            if field != "loss":  # that of this pass is known already
+                fact = ast.Call(_fact("last"), [ast.Constant(field)], [])
+            self.evidence.append((field, fact))
+            return fact
         word = ast.unparse(node)
         if self._compared in TEXT_FIELDS:
             return ast.Constant(word)

@@ -310,25 +310,9 @@ class StepInfo(NamedTuple):
         """The loss of the pass."""
         return self.run.loss
 
-    @property
-    def lr(self) -> float:
-        """The learning rate of the last optimiser step."""
-        return self.run.last("lr")
-
-    @property
-    def update(self) -> float:
-        """‖Δθ‖ / ‖θ‖ of the last optimiser step."""
-        return self.run.last("update")
-
-    @property
-    def max_norm(self) -> float:
-        """The largest ‖∂loss/∂state‖ of the pass before."""
-        return self.run.last("max_norm")
-
-    @property
-    def grad_norm(self) -> float:
-        """‖∂loss/∂θ‖ of the pass before."""
-        return self.run.last("grad_norm")
+    def last(self, column: str) -> float:
+        """A figure of the pass before: lr, update, max_norm, grad_norm."""
+        return self.run.last(column)
 
     def param(self, name: str, figure: str) -> float:
         """The norm, grad or update of a parameter."""
