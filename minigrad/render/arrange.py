@@ -544,18 +544,23 @@ class Grid:
     def spread_below(self, place: Place, below: Place) -> dict[Box, float]:
         """The x of inputs under their tile: each under its channel, one beside another."""
         low, high = self.lefts[place.column] - 8, self.rights[place.column]
-        channels = dict[Box, float]()
+        channels, rising = dict[Box, float](), False
         for port, links in place.ins.items():
             for link in links:
                 if port.left:
                     continue
                 if link.source.beside == "below":
                     channels.setdefault(link.source, place.channel(port))
-                elif self.rises(link):  # a state of a grid, which passes at the right of inputs
-                    high = min(high, place.channel(port) - 5)
+                elif self.rises(link):  # a state of a grid, which passes behind the inputs
+                    rising = True
+                    x = place.channel(port)
+                    if place.tile.row.reverse:
+                        low = max(low, x + 5)
+                    else:
+                        high = min(high, x - 5)
         wanted = {box: channels.get(box, place.x) for box in below.boxes}
         sizes = {box: self.outlines[box].width + 5 for box in below.boxes}
-        if place.form.column and high == self.rights[place.column]:  # at its left a tap comes up
+        if place.form.column and not rising:  # at its left a tap comes up
             left = 14 - self.outlines[place.boxes[0]].width / 2
             low = place.point(place.pattern.centers[0])[0] + max(left, -sizes[below.boxes[0]] / 2)
         return spread(wanted, sizes, low, high)
