@@ -220,8 +220,8 @@ def results(L: Any, name: str, a: Any, b: Any, k: int) -> list[Any]:
         return [ELEMENTWISE[name](L, a)]
     if name in STOPPED:
         return [STOPPED[name](L, a)]
-    if name == "hook on it":  # a leaf, or a value that other steps have used already
-        if a.requires_grad:
+    if name == "hook on it":  # of other values, rules that use their results see it, each its own
+        if a.requires_grad and a.is_leaf:
             a.register_hook(lambda g: g * 0.5 if k % 2 else None)
         return []
     if name in OF_TWO:
