@@ -97,10 +97,17 @@ class Cell(Module):
         """
         where = f"{who or self.scope_name}: state"
         if hasattr(self, "state_size"):
-            return check_like(state, self.state_size, where, batch, self.dtype)
-        with mg.no_grad():
-            like = self.initial_state(*batch)
-        return check_like(state, like, where, dtype=self.dtype)
+            like, sizes = self.state_size, batch
+        else:
+            with mg.no_grad():
+                like, sizes = self.initial_state(*batch), ()
+        try:
+            return check_like(state, like, where, sizes, self.dtype)
+        except (TypeError, ValueError) as error:
+            if _is_result(state, like, sizes):
+                remedy = "a cell returns (y, state): write y, state = cell(x, state)"
+                raise type(error)(f"{error}; {remedy}") from None
+            raise
 
     def check_result(self, result: Any, like: State = None) -> tuple[Any, State]:
         """The result of `forward`, if it is (y, state) with a state like the one that went in."""
@@ -149,6 +156,17 @@ def run_step(cell: Cell, x: Any, state: State, context: Any = None) -> Any:
     if cell.prepare is None:
         return cell.forward(x, state)
     return cell.forward(x, state, context)
+
+
+def _is_result(result: Any, like: State, batch: tuple[int, ...]) -> bool:
+    """Whether a result (y, state) was given whole, in place of its state."""
+    if not isinstance(result, tuple) or len(result) != 2:
+        return False
+    try:
+        check_like(result[1], like, "state", batch)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def first_state(cell: Cell, x: Any, state: State = None) -> State:

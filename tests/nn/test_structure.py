@@ -260,3 +260,19 @@ def test_a_cell_that_is_used_twice_is_told_per_use():
     graph = mg.Graph(y.sum())
     assert {n.scope for n in graph.find(name="h")} == {"Unroll.cell.l0", "Unroll.cell.l1"}
     assert len(graph.parameters) == 4
+
+
+@pytest.mark.parametrize("name", ["RNNCell", "GRUCell", "LSTMCell"])
+def test_a_whole_result_in_place_of_its_state_is_told(name):
+    cell = getattr(nn, name)(2, 3)
+    x = np.ones((4, 2))
+    result = cell(x)
+    with pytest.raises((TypeError, ValueError), match=r"write y, state = cell\(x, state\)"):
+        cell(x, result)
+    cell(x, result[1])
+
+
+def test_a_state_of_two_parts_that_does_not_fit_is_no_result():
+    cell = nn.LSTMCell(2, 3)
+    with pytest.raises(ValueError, match=r"\(4, 3\) is needed, found \(4, 5\)$"):
+        cell(np.ones((4, 2)), (np.ones((4, 3)), np.ones((4, 5))))
