@@ -291,7 +291,7 @@ def trim_zeros(filt: Operand, trim: str = "fb") -> Tensor:
     x = as_tensor(filt)
     if x.ndim != 1:
         raise ValueError(f"trim_zeros: a vector is needed, found shape {x.shape}")
-    kept = np.flatnonzero(x.data)
+    kept = np.flatnonzero(x._read("trim_zeros"))
     if not len(kept):
         return x[:0]
     start = kept[0] if "f" in trim.lower() else 0

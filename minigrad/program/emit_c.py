@@ -138,6 +138,8 @@ class CLoop:
                 found.append(s)
                 continue
             if s.kind == "concatenate":
+                if s.constants["axis"] not in (-1, len(s.shape) - 1):
+                    raise UnsupportedError("parts joined along another axis than the last")
                 for part in self._copied_parts(s):
                     self._join(found, part)
                 continue

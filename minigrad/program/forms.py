@@ -124,7 +124,8 @@ def has_batch(s: Statement) -> bool:
 def _general(call: Call) -> list[str]:
     constants = [f"{name}={literal(v)}" for name, v in call.s.constants.items()]
     name = call.function(call.s.op.forward)  # type: ignore[union-attr]
-    return call.assigned(f"{name}({', '.join([*call.x, *constants])})")
+    which = "" if call.s.which is None else f"[{call.s.which}]"  # of several results
+    return call.assigned(f"{name}({', '.join([*call.x, *constants])}){which}")
 
 
 # forms
@@ -271,11 +272,20 @@ def _count(shape: tuple[Any, ...], axis: Any) -> int | None:
 
 def _along_axis(call: Call) -> list[str]:
     constants = dict(call.s.constants)
-    axis = constants["axis"]
-    if call.lead and isinstance(axis, int) and axis >= 0:
-        constants["axis"] = axis - len(_step_shape(call.s.operands[0]))
+    if call.lead:
+        constants["axis"] = _axes_from_the_end(constants["axis"], call.s.operands[0])
     given = [call.x[0], *(f"{k}={literal(v)}" for k, v in constants.items())]
     return call.assigned(f"{call.function(call.s.op.forward)}({', '.join(given)})")  # type: ignore[union-attr]
+
+
+def _axes_from_the_end(axis: Any, x: Any) -> int | tuple[int, ...]:
+    """The axes of one step, counted so that an axis of steps in front does not matter."""
+    n = len(_step_shape(x))
+    if axis is None:
+        return tuple(range(-n, 0))
+    if isinstance(axis, tuple):
+        return tuple(k % n - n for k in axis)
+    return axis % n - n
 
 
 def _concatenate(call: Call) -> list[str]:
@@ -311,7 +321,17 @@ def _getitem(call: Call) -> list[str]:
 
 def brackets(index: Any) -> str:
     """An index without the parentheses of its tuple; an empty one takes everything."""
-    return ", ".join(map(subscript, parts_of(index))) or "..."
+    return ", ".join(map(_in_brackets, parts_of(index))) or "..."
+
+
+def _in_brackets(part: Any) -> str:
+    """A part of an index, with colons for a slice."""
+    if not isinstance(part, slice):
+        return subscript(part)
+    start, stop, step = (
+        "" if k is None else literal(k) for k in (part.start, part.stop, part.step)
+    )
+    return f"{start}:{stop}:{step}" if step else f"{start}:{stop}"
 
 
 def _from_steps(call: Call) -> bool:
@@ -391,7 +411,10 @@ def view(s: Statement, x: str, lead: int) -> str:
         before = "".join([":, "] * (axis + lead))
         return f"{x}[{before}{start}:{ends[which]}]"
     if s.kind == "getitem":
-        return f"{x}[{':, ' if lead else ''}{brackets(c['index'])}]"
+        inside = brackets(c["index"])
+        if not s.shape and not lead and "..." not in inside:
+            inside += ", ..."  # `a[1]` is no view of a vector
+        return f"{x}[{':, ' if lead else ''}{inside}]"
     if s.kind == "transpose":
         axes = c["axes"] or range(ndim)[::-1]
         order = [*range(lead), *(k % ndim + lead for k in axes)]
@@ -447,7 +470,14 @@ def _product_has_batch(s: Statement) -> bool:
     left, right = len(_step_shape(a)), len(_step_shape(b))
     if a.offset is not None and b.offset is None:  # type: ignore[union-attr]
         return right == 2
-    return a.offset is not None and left >= 2 and 1 <= right <= left  # type: ignore[union-attr]
+    alike = left == right >= 2 or (left, right) == (2, 1)
+    return a.offset is not None and alike  # type: ignore[union-attr]
+
+
+def _parts_have_batch(s: Statement) -> bool:
+    """What is the same in all steps, such as zeros for an unused part, has no axis of steps."""
+    of_steps = all(x.offset is not None for x in s.operands)  # type: ignore[union-attr]
+    return of_steps and s.constants["axis"] is not None
 
 
 def _sum_has_batch(s: Statement) -> bool:
@@ -462,7 +492,6 @@ BATCHED: dict[str, Callable[[Statement], bool]] = dict.fromkeys(
             "relu",
             "softplus",
             "where",
-            "concatenate",
             "reshape",
             "ravel",
             "squeeze",
@@ -473,7 +502,11 @@ BATCHED: dict[str, Callable[[Statement], bool]] = dict.fromkeys(
     ),
     _always,
 )
-BATCHED |= {"matmul": _product_has_batch, "add_up": _sum_has_batch}
+BATCHED |= {
+    "matmul": _product_has_batch,
+    "add_up": _sum_has_batch,
+    "concatenate": _parts_have_batch,
+}
 
 
 def _getitem_has_batch(s: Statement) -> bool:

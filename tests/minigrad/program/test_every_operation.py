@@ -1,0 +1,106 @@
+"""Every entry of the table of operations, compiled in a loop over time: as the engine has it, or refused."""
+
+import importlib.util
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+from minigrad.program import native
+from minigrad.program.errors import CompileError
+
+DERIVATIVES = Path(__file__).parents[1] / "ops" / "test_derivatives.py"
+FIRST = np.array([1.0, 1.01, 1.02, 1.03, 1.04, 1.05, 1.06])
+LATER = np.array([1.03, 1.0, 1.02, 1.01, 1.05, 1.01, 1.02, 1.04])
+
+# They compute arrays of places, of masks or of signs, which a program does not know as functions of
+# its arguments; or they are given arrays that stand in the function.
+REFUSED = """
+    average, block, choose, column_stack, compress, cond, corrcoef, cummax, cummin, cumprod,
+    cumulative_prod, delete, diag, diagflat, diagonal, dsplit, dstack, eigh, eigvalsh, einsum,
+    extract, fliplr, flipud, frexp, functions of np.linalg, getitem, gradient, hsplit, hstack,
+    insert, interp, ldexp, linspace, matrix_norm, matrix_power, matrix_transpose, max, mean,
+    median, min, nan_to_num, nancumsum, nanmax, nanmean, nanmin, nanprod, nanstd, nansum, nanvar,
+    one_hot, pad, partition, percentile, power, prod, qr, quantile, repeat, resize, rollaxis,
+    rot90, select, sliding_window_view, sort, sum, svd, svdvals, take, take_along_axis, trace,
+    tril, trim_zeros, triu, ufunc methods, unique, unwrap, var, vector and matrix norms, where
+"""
+
+
+def names(text: str) -> set[str]:
+    """The names in a list with commas."""
+    return {name.strip() for name in text.split(",")}
+
+
+def has_compiler() -> bool:
+    try:
+        native.compiler()
+    except native.NativeError:
+        return False
+    return True
+
+
+def cases() -> list[Any]:
+    """The table of operations: a name, a function, arrays."""
+    spec = importlib.util.spec_from_file_location("table_of_operations", DERIVATIVES)
+    table = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(table)
+    return [(case.id, *case.values) for case in table.CASES]
+
+
+def outcome(function: Any, inputs: Any, backend: str) -> str:
+    """What becomes of an operation in a compiled step: "right", or the message of the refusal."""
+
+    def loss_fn(xs, us):
+        loss = 0.0
+        for _, u in mg.timesteps(us):
+            y = function(*[x * u for x in xs])
+            y = y[0] if isinstance(y, tuple | list) else y
+            loss = loss + (y * y).sum()
+        return loss
+
+    xs = [mg.tensor(np.asarray(x, float), requires_grad=True) for x in inputs]
+    step = mg.compile(loss_fn, backend=backend)
+    try:
+        step(xs, FIRST)
+        loss, grads = step(xs, LATER)
+    except CompileError as error:
+        return str(error)
+    wanted = loss_fn(xs, LATER)
+    np.testing.assert_allclose(loss, wanted.data, rtol=1e-9)
+    found = mg.grad(wanted, xs, allow_unused=True)
+    for k, dx in enumerate(found):
+        if dx is not None:
+            np.testing.assert_allclose(grads[f"xs[{k}]"], dx.data, rtol=1e-7, atol=1e-9)
+    return "right"
+
+
+def check(part: slice, backend: str) -> Counter[str]:
+    """The names of what is refused, after a check that it is refused by its line."""
+    counts: Counter[str] = Counter()
+    for id, name, function, inputs in cases()[part]:
+        if name == "cholesky":
+            continue  # the table's matrices are positive definite before they are scaled
+        with np.errstate(all="ignore"):
+            found = outcome(function, inputs, backend)
+        if found != "right":
+            assert found.startswith("compile: "), (id, found)
+            assert ".py:" in found, (id, found)
+            counts[name] += 1
+    return counts
+
+
+@pytest.mark.slow
+def test_every_operation_is_right_or_refused_by_its_line() -> None:
+    refused = check(slice(None), "numpy")
+    assert set(refused) == names(REFUSED)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
+def test_every_operation_in_c() -> None:
+    refused = check(slice(0, None, 6), "c")
+    assert set(refused) <= names(REFUSED)
