@@ -68,8 +68,10 @@ def ignored(survey: Survey) -> Iterator[Finding]:
             if any(survey.arrives.get(node, 0.0) != 0 for node in nodes):
                 break
             silent.append(t)
+        if not 0 < len(silent) < len(steps):
+            continue
         reader = _reader(survey, steps)
-        if silent and len(silent) < len(steps) and not _takes_by_mask(reader):
+        if not _takes_by_mask(reader):
             first, last = min(silent), max(silent)
             span = f"t = {first}" if first == last else f"t = {first} … {last}"
             line = survey.place(reader)
