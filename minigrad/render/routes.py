@@ -6,6 +6,7 @@ The verticals and levels of a link are taken before the places are known, since 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -289,13 +290,27 @@ class Routes:
     def bar_pieces(self, bar: Box, verticals: Sequence[Vertical]) -> list[Rect]:
         """The pieces of a bar, that with the text first: it is open where lines pass."""
         needed = look.text_width(self.texts.labels[bar], 12) + 10
-        rects = [self.bar_rect(bar, line) for line in sorted(self.spans[bar])]
+        lines = sorted(self.spans[bar])
+        rects = [self.bar_rect(bar, line) for line in lines]
         depths = [-rect.y for rect in rects]
         holes = defaultdict[int, list[float]](list)
         for x, low, high in verticals:
             for k in range(bisect_right(depths, -high), bisect_left(depths, -low)):
                 holes[k].append(x)
-        return [piece for k, rect in enumerate(rects) for piece in pieces(rect, holes[k], needed)]
+        found: list[Rect] = []
+        for k, line in enumerate(lines):
+            found += pieces(rects[k], holes[k], needed, self.limits(bar, line))
+        return found
+
+    def limits(self, bar: Box, line: int) -> tuple[float, float]:
+        """How far a bar may reach: half of the way to the next ones at its height."""
+        left, right = self.spans[bar][line]
+        level = self.bar_level[bar]
+        others = [spans[line] for other, spans in self.spans.items()
+                  if other is not bar and line in spans and self.bar_level[other] == level]  # fmt: skip
+        lows = [(b + left) / 2 for _, b in others if b <= left]
+        highs = [(right + a) / 2 for a, _ in others if a >= right]
+        return max(lows, default=-math.inf), min(highs, default=math.inf)
 
     # texts
 
@@ -318,18 +333,29 @@ class Routes:
         return (near + far) / 2, max(heights) + 8
 
 
-def pieces(rect: Rect, holes: Iterable[float], needed: float) -> list[Rect]:
-    """The pieces of a bar that is open at some x; the first of them has room for its text."""
+def pieces(
+    rect: Rect, holes: Iterable[float], needed: float, limits: tuple[float, float]
+) -> list[Rect]:
+    """The pieces of a bar that is open at some x; the first of them has room for its text.
+
+    Where no piece has, the bar goes on, within its limits, to the nearest place that does.
+    """
     left, bottom, right, top = rect.corners
-    cuts = sorted({hole for hole in holes if left - HOLE < hole < right + HOLE})
-    lefts, rights = [left, *(x + HOLE for x in cuts)], [*(x - HOLE for x in cuts), right]
-    spans = [(a, b) for a, b in zip(lefts, rights, strict=True) if b - a > 2 * HOLE]
-    widest = max(spans, key=lambda span: span[1] - span[0], default=(left, right))
-    if widest[1] - widest[0] < needed:
-        widest = spans[0][1] - needed, spans[0][1]
-        spans = [widest, *spans[1:]]
-    order = [widest, *(span for span in spans if span != widest)]
-    return [Rect.between(a, bottom, b, top) for a, b in order]
+    cuts = sorted(set(holes))
+    lefts, rights = [limits[0], *(x + HOLE for x in cuts)], [*(x - HOLE for x in cuts), limits[1]]
+    gaps = list(zip(lefts, rights, strict=True))
+
+    def order(gap: tuple[float, float]) -> tuple[float, float]:
+        """By how much longer the bar gets; then the widest in it."""
+        longer = max(0.0, left - (gap[1] - needed), gap[0] + needed - right)
+        return longer, max(gap[0], left) - min(gap[1], right)
+
+    a, b = min((gap for gap in gaps if gap[1] - gap[0] >= needed), key=order, default=(left, right))
+    left, right = min(left, b - needed), max(right, a + needed)
+    text = max(a, left), min(b, right)
+    spans = [(max(a, left), min(b, right)) for a, b in gaps]
+    rest = [(a, b) for a, b in spans if b - a > 2 * HOLE and (b <= text[0] or a >= text[1])]
+    return [Rect.between(a, bottom, b, top) for a, b in [text, *rest]]
 
 
 def _verticals(path: Path) -> Iterable[Vertical]:
