@@ -97,14 +97,7 @@ TRANSLATED = {ROOT / "README.vi.md": ROOT / "README.md"} | {
 }
 
 
-LAGS = {"debugger.md"}  # may be behind the original, which changes with the debugger
-PARAMETERS = [
-    pytest.param(page, marks=[pytest.mark.xfail] if page.name in LAGS else [])
-    for page in TRANSLATED
-]
-
-
-@pytest.mark.parametrize("page", PARAMETERS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
 def test_a_translated_page_has_the_programs_sections_tables_and_pictures_of_the_original(page):
     original = TRANSLATED[page]
     assert [*statements(page)] == [*statements(original)]
