@@ -22,12 +22,19 @@ UNNAMED = (
 def picture(built: Built, title: str) -> Drawing:
     """A box for each statement that computes something, in the parts of the program."""
     parts = _parts(built)
-    boxes = [PlanPart(name, tuple(_box(s, w, built) for s, w in work)) for name, work in parts]
+    statements = [s for _, work in parts for s, _ in work]
+    ids = {
+        s: f"s{k}_{s.name}" for k, s in enumerate(statements)
+    }  # several may write to one array, of one name
+    boxes = [
+        PlanPart(name, tuple(_box(s, kind, built, ids[s]) for s, kind in work))
+        for name, work in parts
+    ]
     links: dict[PlanLink, None] = {}
-    for target in (s for _, work in parts for s, _ in work):
+    for target in statements:
         for source, step in _sources(target, built):
             if source.op is not None:
-                links[PlanLink(_id(source), _id(target), step)] = None
+                links[PlanLink(ids[source], ids[target], step)] = None
     return draw_plan(boxes, list(links), title)
 
 
@@ -78,7 +85,7 @@ def _work(s: Statement, after: bool) -> str:
     return "batched" if s.timed or s.kind in DEFERRED else "once"
 
 
-def _box(s: Statement, work: str, built: Built) -> PlanBox:
+def _box(s: Statement, work: str, built: Built, id: str) -> PlanBox:
     """The box of a statement; under its sign the arguments that it takes."""
     kind = "operation"
     if s.kind in look.PRODUCTS:
@@ -91,8 +98,4 @@ def _box(s: Statement, work: str, built: Built) -> PlanBox:
     given = dict.fromkeys(source.name for source, _ in _sources(s, built) if source.op is None)
     if given:
         label += f"\n{' '.join(given)}"
-    return PlanBox(_id(s), label, work, kind, f"{s!r}  {line_of(s)}".strip())
-
-
-def _id(s: Statement) -> str:
-    return f"s_{s.name}"
+    return PlanBox(id, label, work, kind, f"{s!r}  {line_of(s)}".strip())
