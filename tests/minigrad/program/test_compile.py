@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import bdb
-import importlib.util
 import linecache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -13,17 +11,8 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad.program.draws import Rewinder
+from tests.minigrad.program import cases as steps
 
-
-def _load() -> ModuleType:
-    path = Path(__file__).with_name("cases.py")
-    spec = importlib.util.spec_from_file_location("cases_of_programs", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-steps = _load()
 LENGTHS = (9, 4)
 
 

@@ -1,18 +1,16 @@
 """Every entry of the table of operations, compiled in a loop over time: as the engine has it, or refused."""
 
-import importlib.util
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad as mg
-from minigrad.program import native
 from minigrad.program.errors import CompileError
+from tests.minigrad.ops.test_derivatives import CASES
+from tests.minigrad.program.compilers import needs_compiler
 
-DERIVATIVES = Path(__file__).parents[1] / "ops" / "test_derivatives.py"
 FIRST = np.array([1.0, 1.01, 1.02, 1.03, 1.04, 1.05, 1.06])
 LATER = np.array([1.03, 1.0, 1.02, 1.01, 1.05, 1.01, 1.02, 1.04])
 
@@ -30,25 +28,14 @@ REFUSED = """
 """
 
 
+@pytest.fixture(autouse=True)
+def _cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MINIGRAD_CACHE", str(tmp_path / "cache"))
+
+
 def names(text: str) -> set[str]:
     """The names in a list with commas."""
     return {name.strip() for name in text.split(",")}
-
-
-def has_compiler() -> bool:
-    try:
-        native.compiler()
-    except native.NativeError:
-        return False
-    return True
-
-
-def cases() -> list[Any]:
-    """The table of operations: a name, a function, arrays."""
-    spec = importlib.util.spec_from_file_location("table_of_operations", DERIVATIVES)
-    table = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(table)
-    return [(case.id, *case.values) for case in table.CASES]
 
 
 def outcome(function: Any, inputs: Any, backend: str) -> str:
@@ -81,14 +68,15 @@ def outcome(function: Any, inputs: Any, backend: str) -> str:
 def check(part: slice, backend: str) -> Counter[str]:
     """The names of what is refused, after a check that it is refused by its line."""
     counts: Counter[str] = Counter()
-    for id, name, function, inputs in cases()[part]:
+    for case in CASES[part]:
+        name, function, inputs = case.values
         if name == "cholesky":
             continue  # the table's matrices are positive definite before they are scaled
         with np.errstate(all="ignore"):
             found = outcome(function, inputs, backend)
         if found != "right":
-            assert found.startswith("compile: "), (id, found)
-            assert ".py:" in found, (id, found)
+            assert found.startswith("compile: "), (case.id, found)
+            assert ".py:" in found, (case.id, found)
             counts[name] += 1
     return counts
 
@@ -100,7 +88,7 @@ def test_every_operation_is_right_or_refused_by_its_line() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
+@needs_compiler
 def test_every_operation_in_c() -> None:
     refused = check(slice(0, None, 6), "c")
     assert set(refused) <= names(REFUSED)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import importlib.util
 import os
 import stat
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,28 +17,8 @@ import minigrad as mg
 import nn
 from minigrad.program import cache, emit_c, native
 from minigrad.program.draws import Rewinder
-
-
-def _load() -> ModuleType:
-    path = Path(__file__).with_name("cases.py")
-    spec = importlib.util.spec_from_file_location("cases_of_programs", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-steps = _load()
-
-
-def has_compiler() -> bool:
-    try:
-        native.compiler()
-    except native.NativeError:
-        return False
-    return True
-
-
-needs_compiler = pytest.mark.skipif(not has_compiler(), reason="there is no C compiler")
+from tests.minigrad.program import cases as steps
+from tests.minigrad.program.compilers import needs_compiler
 
 
 @pytest.fixture(autouse=True)

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 import minigrad as mg
+from tests.minigrad.program import user_programs as users
 
-
-def _load() -> ModuleType:
-    path = Path(__file__).with_name("user_programs.py")
-    spec = importlib.util.spec_from_file_location("user_programs", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-users = _load()
 COMPILED = [name for name in users.PROGRAMS if name not in users.REFUSED]
 SIZES = [(9, 3), (4, 3), (17, 3), (1, 3), (2, 3), (7, 1)]  # (T, B)
 
