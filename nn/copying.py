@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from contextvars import ContextVar
 from typing import Any
 
-taken: ContextVar[Collection[int]] = ContextVar("nn.copying.taken", default=())
+_waiting: ContextVar[dict[int, None]] = ContextVar("nn.copying.waiting", default={})  # noqa: B039
 
 
 class _Taking:
     """When `pickle` or `copy` comes to it in a list, these modules are taken one by one from
     there on."""
 
-    def __init__(self, modules: Collection[Any]) -> None:
-        self.numbers = {id(module) for module in modules}
+    def __init__(self, modules: list[Any]) -> None:
+        self.modules = modules
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        taken.set(self.numbers)
+        _waiting.set({id(module): None for module in self.modules})
         return bool, ()  # nothing is left of it
+
+
+def is_taken(module: Any) -> bool:
+    """Whether a module is taken by itself now, as one of a list.
+
+    The list goes on behind it, so that one that was broken off by an error is soon forgotten.
+    """
+    waiting = _waiting.get()
+    if id(module) not in waiting:
+        return False
+    while waiting.popitem()[0] != id(module):
+        pass  # the innermost come first; these were pickled before
+    return True
 
 
 def in_order(modules: list[Any]) -> Any:
@@ -26,7 +38,7 @@ def in_order(modules: list[Any]) -> Any:
 
     They are listed with the innermost first, so that each finds those that it holds done already.
     """
-    return _outermost, ([_Taking(modules), *reversed(modules), _Taking(())],)
+    return _outermost, ([_Taking(modules), *reversed(modules), _Taking([])],)
 
 
 def decides_itself(module: Any) -> bool:

@@ -180,7 +180,7 @@ class Module:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """For `pickle` and `copy.deepcopy`: modules inside of modules, without recursion."""
-        if id(self) not in copying.taken.get():
+        if not copying.is_taken(self):
             modules = self.modules()
             if not any(map(copying.decides_itself, modules)):
                 return copying.in_order(modules)

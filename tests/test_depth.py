@@ -209,11 +209,15 @@ def test_what_a_class_says_of_its_pickle_is_heard():
     assert "cache" not in vars(copy.copy(net.inner))
 
 
-def test_an_error_within_a_pickle_leaves_the_next_one_alone():
+@pytest.mark.parametrize("at", [0, 1, DEPTH // 2, -1])
+def test_an_error_within_a_pickle_leaves_the_next_one_alone(at):
     net = boxes(DEPTH)
-    net.wrong = lambda: None
+    module = net.modules()[at]
+    module.wrong = lambda: None
     with pytest.raises((AttributeError, pickle.PicklingError)):
         pickle.dumps(net)
+    del module.wrong
+    assert len(pickle.loads(pickle.dumps(net)).parameters()) == DEPTH
     other = boxes(DEPTH)
     assert len(pickle.loads(pickle.dumps(other)).parameters()) == DEPTH
     assert sys.getrecursionlimit() >= 1000
