@@ -23,7 +23,7 @@ class _Taking:
 def is_taken(module: Any) -> bool:
     """Whether a module is taken by itself now, as one of a list.
 
-    The list goes on behind it, so that one that was broken off by an error is soon forgotten.
+    The list goes on behind it, so that one that an error has broken off is soon over.
     """
     waiting = _waiting.get()
     if id(module) not in waiting:

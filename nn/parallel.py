@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import time
 import zlib
 from collections.abc import Mapping
 from types import TracebackType
@@ -156,6 +157,7 @@ class Parallel:
         print(f"process {self.rank} of {self.size} has failed:", file=sys.stderr)
         sys.__excepthook__(kind, error, traceback)
         sys.stderr.flush()
+        time.sleep(0.5)  # the launcher drops what it has not passed on when it ends everybody
         self.comm.Abort(1)
 
 
