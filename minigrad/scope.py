@@ -62,7 +62,7 @@ class Scope:
     @property
     def called_from(self) -> Source:
         """The user's line that opened this scope."""
-        return Source(self.code, self.instruction)
+        return Source.at(self.code, self.instruction)
 
 
 class Recording:

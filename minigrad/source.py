@@ -30,10 +30,18 @@ def _instructions(code: CodeType) -> list[dis.Instruction]:
 
 
 class Source:
-    """One place in a program: a code object and an instruction in it."""
+    """One place in a program: a code object and an instruction in it.
+
+    What is asked of a place is found once, and `Source.at` gives all its nodes one place.
+    """
 
     def __init__(self, code: CodeType | None, instruction: int) -> None:
         self.code, self.instruction = code, instruction
+
+    @staticmethod
+    def at(code: CodeType | None, instruction: int) -> Source:
+        """The place of an instruction."""
+        return _place(code, code.co_filename if code else "", instruction)
 
     @property
     def file(self) -> str:
@@ -76,34 +84,47 @@ class Source:
 
         Read from the instructions, so that it works where there is no source text at all.
         """
-        listing = _instructions(self.code) if self.code else []
-        first = bisect_right(
-            listing, self.instruction, key=_OFFSET
-        )  # an offset in a call's cache belongs to the call
-        first += (
-            first > 0 and listing[first - 1].opname == "PRECALL"
-        )  # where a builtin was called often, it calls
-        if listing[first:] and listing[first].opname == "JUMP_FORWARD":  # x = ... if c else ...
-            first = bisect_left(listing, listing[first].argval, key=_OFFSET)
-        steps = listing[first : first + 40]
-        if output is not None:
-            steps = steps[1:] if steps and steps[0].opname == "UNPACK_SEQUENCE" else []
-        if steps and _loads(steps[0]):
-            return _stored_part(steps)
-        names = [name for step in takewhile(_stores, steps) for name in _targets(step)]
-        names = names[output or 0 :]
-        return _identifier(names[0]) if names else ""
+        return _variable(self.code, self.instruction, output) if self.code else ""
 
     def __str__(self) -> str:
-        name = self.file
-        if name and not name.startswith("<"):
-            path = os.path.abspath(name)
-            name = (
-                "/".join(path.split(os.sep)[-2:])
-                if path.startswith(_HERE)
-                else os.path.relpath(path)
-            )
-        return f"{name}:{self.line}" if name else "unknown line"
+        return f"{_shown(self.file, os.getcwd())}:{self.line}" if self.file else "unknown line"
+
+
+@lru_cache(maxsize=4096)
+def _place(code: CodeType | None, file: str, instruction: int) -> Source:
+    """The place of an instruction; file: that of the code, as equal code may be in two files."""
+    return Source(code, instruction)
+
+
+@lru_cache(maxsize=256)
+def _shown(file: str, folder: str) -> str:
+    """A file as one reads it who works in a folder."""
+    if file.startswith("<"):
+        return file
+    path = os.path.abspath(file)
+    if path.startswith(_HERE):
+        return "/".join(path.split(os.sep)[-2:])
+    return os.path.relpath(path, folder)
+
+
+@lru_cache(maxsize=4096)
+def _variable(code: CodeType, instruction: int, output: int | None) -> str:
+    """The variable that an instruction's result is assigned to, or one of its results."""
+    listing = _instructions(code)
+    first = bisect_right(listing, instruction, key=_OFFSET)
+    # an offset in a call's cache belongs to the call; where a builtin was called often, PRECALL
+    # calls it
+    first += first > 0 and listing[first - 1].opname == "PRECALL"
+    if listing[first:] and listing[first].opname == "JUMP_FORWARD":  # x = ... if c else ...
+        first = bisect_left(listing, listing[first].argval, key=_OFFSET)
+    steps = listing[first : first + 40]
+    if output is not None:
+        steps = steps[1:] if steps and steps[0].opname == "UNPACK_SEQUENCE" else []
+    if steps and _loads(steps[0]):
+        return _stored_part(steps)
+    names = [name for step in takewhile(_stores, steps) for name in _targets(step)]
+    names = names[output or 0 :]
+    return _identifier(names[0]) if names else ""
 
 
 def _stored_part(steps: list[dis.Instruction]) -> str:

@@ -260,7 +260,7 @@ class Tensor(Operators["Tensor"], Habits):
     @property
     def source(self) -> Source:
         """The line of the user's program that made this tensor."""
-        return Source(self._code, self._instruction)
+        return Source.at(self._code, self._instruction)
 
     def mark(
         self,

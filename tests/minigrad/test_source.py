@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,3 +115,27 @@ def test_a_conditional_expression_has_the_variable_it_is_assigned_to(first: bool
     twice = (np.tanh(x) if first else np.exp(x)) * 2
     assert h.source.variable() == "h"
     assert [twice.inputs[0].source.variable(), twice.source.variable()] == ["", "twice"]
+
+
+def test_equal_code_in_two_files_is_two_places(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = []
+    for name in ("first.py", "second.py"):
+        (tmp_path / name).write_text("h = w * 2\n")
+        found = {"w": mg.tensor(1.0, requires_grad=True)}
+        exec(compile("h = w * 2\n", str(tmp_path / name), "exec"), found)
+        nodes.append(found["h"])
+    monkeypatch.chdir(tmp_path)
+    assert nodes[0]._code == nodes[1]._code
+    assert [str(node.source) for node in nodes] == ["first.py:1", "second.py:1"]
+    assert [node.source.file for node in nodes] == [node._code.co_filename for node in nodes]
+    monkeypatch.chdir(tmp_path.parent)
+    assert str(nodes[0].source) == os.path.join(tmp_path.name, "first.py:1")
+
+
+def test_nodes_that_one_line_makes_share_their_place() -> None:
+    w = mg.tensor(2.0, requires_grad=True)
+    first, second = (w * k for k in (1, 2))
+    assert first.source is second.source
+    assert first.source is not w.source
