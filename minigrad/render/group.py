@@ -54,8 +54,10 @@ def group(
         found = _cells(names, rest, core)
     else:
         found = [Group([value], *names.describe(value)) for value in rest]
-    whole = _without_cycles(names, [*sums, *found])
-    return sorted(whole, key=lambda one: one.last.node.serial)
+    found += sums
+    if view in ("blocks", "cells"):  # of a sum, nothing but its end is used outside
+        found = _without_cycles(names, found)
+    return sorted(found, key=lambda one: one.last.node.serial)
 
 
 # sums
