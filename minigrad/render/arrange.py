@@ -1,8 +1,8 @@
 """Where everything of a picture stands: its `Layout`.
 
-Columns run from left to right, bands of rows from bottom to top, and lines, if steps are wrapped,
-from top to bottom.  What stands before, after or below a tile has a column or a band of its own.
-What gathers values of several time steps is a bar over them.
+Columns run from left to right, bands of rows from bottom to top.  What stands before, after or below
+a tile has a column or a band of its own.  What gathers values of several time steps is a bar over
+them.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Layout:
     links: the splines of links, from source to target.  lanes: of a link within a tile, the state
     on whose way it lies.
     captions: where the text of a link stands.  gutters: the links that only cross a gutter, or the
-    end of a line.
+    end of a line of steps.
     """
 
     boxes: dict[Box, Rect]
@@ -93,7 +93,6 @@ class Place:
     boxes: list[Box]
     column: int
     level: float
-    line: int = 0
     ins: dict[Port, list[Link]] = field(default_factory=dict)
     form: Form = None  # type: ignore[assignment]  # only what is in a tile has a form
     pattern: Pattern = None  # type: ignore[assignment]  # all patterns are laid out together
@@ -128,9 +127,9 @@ class Place:
 
 
 class Grid:
-    """The places of a picture in columns, bands and lines."""
+    """The places of a picture in columns and bands."""
 
-    def __init__(self, picture: Picture, texts: Texts, per_row: int | None) -> None:
+    def __init__(self, picture: Picture, texts: Texts) -> None:
         self.picture, self.texts = picture, texts
         self.into = defaultdict[Tile, list[Link]](list)
         self.out_of = defaultdict[Box, list[Link]](list)
@@ -147,17 +146,10 @@ class Grid:
         self.mains = [place for place in self.places.values() if not place.beside]
         self.place_of = {box: place for place in self.places.values() for box in place.boxes}
         self.exits = {bar: self.exit_of(links) for bar, links in self.bars.items()}
-        self.break_lines(per_row)
-
-    def break_lines(self, per_row: int | None) -> None:
-        """Begin a new line after every so many steps, and lay out the tiles."""
         self.risers = defaultdict[Side, dict[Any, int]](dict)
-        lines = self.lines(per_row)
-        self.line_of = [lines[column] for column, _ in self.columns]
-        self.levels = defaultdict[tuple[int, int], list[float]](list)
+        self.levels = defaultdict[int, list[float]](list)
         for place in self.places.values():
-            place.line = self.line_of[place.column]
-            self.levels[place.line, place.column].append(place.level)
+            self.levels[place.column].append(place.level)
         for place in self.mains:
             place.form = self.form(place)
         patterns = lay_out(dict.fromkeys(place.form for place in self.mains), self.picture.memories)
@@ -177,7 +169,7 @@ class Grid:
         return links if len({link.source.tile for link in links}) > 1 else []
 
     def make_places(self) -> dict[tuple[Tile, str], Place]:
-        """All places, with the numbers of their columns, bands and lines."""
+        """All places, with the numbers of their columns and bands."""
         members = defaultdict[tuple[Tile, str], list[Box]](list)
         for box in self.picture.boxes:
             if box not in self.bars:
@@ -193,14 +185,21 @@ class Grid:
             places[tile, beside] = Place(tile, beside, boxes, column, level)
         return places
 
-    def lines(self, per_row: int | None) -> dict[Any, int]:
-        """The line that each column of tiles stands in."""
-        steps, found = 0, {}
+    def lines(self, per_row: int) -> list[tuple[int, int]]:
+        """Where each line of so many steps begins: its first column, and its first tile's."""
+        found: list[tuple[int, int]] = []
+        lines: dict[Any, int] = {}
+        steps = 0
         for column in (column for column, away in self.columns if not away):
             timed = column[0] == int(column[0]) or not self.timed
-            before = steps if timed else max(0, steps - 1)
-            found[column] = before // (per_row or self.count)
+            lines[column] = (steps if timed else max(0, steps - 1)) // per_row
             steps += timed
+        first = dict[int, int]()
+        for (column, away), k in self.columns.items():
+            line = lines[column]
+            first.setdefault(line, k)
+            if len(found) == line and not away:
+                found.append((first[line], k))
         return found
 
     def outline(self, box: Box) -> Outline:
@@ -256,12 +255,12 @@ class Grid:
         return ins
 
     def enters_aside(self, link: Link) -> bool:
-        """Whether a link enters its target from the side: over the gutter, or from another line."""
+        """Whether a link enters its target from the side: over the gutter."""
         target = self.place_of[link.target]
         if link.source in self.bars:
             beside = sum(self.side(target, False)) == sum(self.exit(link))
-            return self.line(link) != target.line or (beside and not target.tile.row.timed)
-        return self.line(link) != target.line or self.is_near(link)
+            return beside and not target.tile.row.timed
+        return self.is_near(link)
 
     def is_near(self, link: Link) -> bool:
         """Whether nothing stands between the sides of two places that face each other."""
@@ -269,11 +268,11 @@ class Grid:
         if source is None or target is None or "below" in (source.beside, target.beside):
             return False
         (a, right), (b, left) = self.side(source, True), self.side(target, False)
-        if a == b or right is left or source.line != target.line or (a < b) is not right:
+        if a == b or right is left or (a < b) is not right:
             return False
         low, high = sorted((source.level, target.level))
         between = range(min(a, b) + 1, max(a, b))
-        return not any(low <= n <= high for k in between for n in self.levels[source.line, k])
+        return not any(low <= n <= high for k in between for n in self.levels[k])
 
     def side(self, place: Place, out: bool) -> Side:
         """The side of a column at which links leave a place (or enter it)."""
@@ -292,10 +291,6 @@ class Grid:
         """The side of a column where links begin that come from a bar over others."""
         return max(self.exit(link)[0] for link in links), True
 
-    def line(self, link: Link) -> int:
-        """The line that a link begins in."""
-        return self.line_of[self.exit(link)[0]]
-
     def rises(self, link: Link) -> bool:
         """Whether a link goes straight up: from an input, or from the top of a column into the tile
         or bar above."""
@@ -304,10 +299,10 @@ class Grid:
             return False
         if not (source.beside == "below" or (source.is_column and link.source is source.boxes[-1])):
             return False
-        above = [n for n in self.levels[source.line, source.column] if n > source.level]
+        above = [n for n in self.levels[source.column] if n > source.level]
         if link.target in self.bars:
             return not above
-        if target is None or (target.column, target.line) != (source.column, source.line):
+        if target is None or target.column != source.column:
             return False
         between = [n for n in above if n < target.level]
         if source.tile.row.step and link.lane:  # a state of a grid passes at the right of inputs
@@ -336,20 +331,10 @@ class Grid:
         for k in range(count):
             gaps[k] += RISER * (len(self.risers[k - 1, True]) + len(self.risers[k, False]))
         self.lefts, self.rights = [0.0] * count, [0.0] * count
-        begin = dict[int, float]()  # of the first tile in each line, which stand under each other
         x = 0.0
-        for k, (line, (_, away)) in enumerate(zip(self.line_of, self.columns, strict=True)):
-            if k == 0 or self.line_of[k - 1] != line:
-                x = 0.0
+        for k in range(count):
             self.lefts[k] = x + gaps[k]
             self.rights[k] = x = self.lefts[k] + widths[k]
-            if not away:
-                begin.setdefault(line, self.lefts[k])
-        for k, line in enumerate(self.line_of):
-            shift = max(begin.values()) - begin[line]
-            self.lefts[k] += shift
-            self.rights[k] += shift
-        self.edge = max(self.rights) + RISER * max(len(self.risers[k, True]) for k in range(count))
         for place in self.mains:
             slack = self.rights[place.column] - self.lefts[place.column] - place.pattern.width
             if place.form.column:
@@ -379,9 +364,6 @@ class Grid:
         pairs = zip([0.0, *away], away, strict=False)
         found = [NARROW if a or b else GUTTER for a, b in pairs]
         found[0] = 0.0
-        for k, line in enumerate(self.line_of):
-            if k and line != self.line_of[k - 1]:
-                found[k] = NARROW
         for link in self.picture.links:
             if self.writes_in_gutter(link):
                 place = self.place_of[link.target]
@@ -403,8 +385,8 @@ class Grid:
 
     # bands
 
-    def put_bands(self, gaps: Mapping[float, float], over: float) -> None:
-        """The y of each band; under it is a gap for links.  over: room for bars over each line."""
+    def put_bands(self, gaps: Mapping[float, float]) -> None:
+        """The y of each band; under it is a gap for links."""
         bands = defaultdict[float, dict[Any, list[Place]]](dict)
         for place in sorted(self.places.values(), key=lambda place: place.column):
             if place.beside not in ("before", "after"):
@@ -423,9 +405,6 @@ class Grid:
                 self.tops[level] = max(p.y + p.pattern.height for p in places) + header
             y = self.tops[level]
         self.ceiling = y + (HEADER if self.outer_steps() else 0.0)
-        self.line_height = self.ceiling + over + 22 + SPACE + gaps.get(-1, 0.0)
-        for place in self.mains:
-            place.y -= self.line_height * place.line
         for place in self.mains:
             if not place.tile.row.timed and (self.timed or not place.form.column):
                 self.face_source(place, header)
@@ -475,18 +454,18 @@ class Grid:
 
     def strip(self, place: Place) -> float:
         """The bottom of a place's band."""
-        return self.strips[place.level] - self.line_height * place.line
+        return self.strips[place.level]
 
     def top(self, place: Place) -> float:
         """The top of a place's band."""
-        return self.tops[place.level] - self.line_height * place.line
+        return self.tops[place.level]
 
     def outer_steps(self) -> list[list[Place]]:
-        """The places of each step of an axis with an inner loop, by line."""
+        """The places of each step of an axis with an inner loop."""
         found = defaultdict[Any, list[Place]](list)
         for place in self.mains:
             if place.tile.row.timed:
-                found[place.line, place.tile.column[:2]].append(place)
+                found[place.tile.column[:2]].append(place)
         return [places for places in found.values() if len({p.column for p in places}) > 1]
 
     def panels(self) -> list[tuple[Tile, Rect]]:

@@ -50,14 +50,13 @@ class Plan:
             picture, self.norms, options.labels or {}, options.count_from,
             quiet=self.quiet, values=options.values,
         )  # fmt: skip
-        routes = Routes(picture, texts, options.per_row)
+        routes = Routes(picture, texts)
         columns, lines = routes.grid.count, math.ceil(max(routes.grid.rights) / MAX_WIDTH)
         free = options.per_row is None and options.fit is None and not picture.rolled
         if free and lines > 1 and columns > 2:
             options = replace(options, per_row=math.ceil((columns - 1) / lines))
-            routes = Routes(picture, texts, options.per_row, routes.grid)
         marked, scale = self.marked, self.scale
-        return paint(picture, routes.layout(), texts, self.norms, options, marked, scale)
+        return paint(picture, routes.layout(options.per_row), texts, self.norms, options, marked, scale)
 
 
 def plan(graph: Graph, options: Options, *, limit: int | None = None, quiet: bool = False) -> Plan:

@@ -7,7 +7,6 @@ The verticals and levels of a link are taken before the places are known, since 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -17,11 +16,12 @@ from minigrad.render.arrange import RISER, Grid, Layout, Rect, tags_on
 from minigrad.render.picture import Box, Link, Picture, Tag
 from minigrad.render.splines import Path, Point, joined, rounded, straight, swing
 from minigrad.render.texts import Texts
+from minigrad.render.wrap import Line, wrapped
 
-CAPTION = 8.0  # room for the texts over lines that go on in the next line of steps
 LINE = 6.0  # between level lines that share a gap
 BEND = 16.0  # under a tile, for lines that go up into it with a bend
 BAR = 26.0  # from one bar to the next
+END = 14.0  # by how much a bar is longer than what enters it
 HOLE = 5.0  # half of the gap where a line passes through a bar
 
 Vertical = tuple[float, float, float]  # its x, and where it begins and ends
@@ -29,16 +29,12 @@ Number = Callable[[], float]  # an x or y that is known once everything has its 
 
 
 class Routes:
-    """The ways of all links of a picture; known: a grid of it in other lines."""
+    """The ways of all links of a picture."""
 
-    def __init__(
-        self, picture: Picture, texts: Texts, per_row: int | None, known: Grid | None = None
-    ) -> None:
-        if known is not None:
-            known.break_lines(per_row)
-        self.grid = known or Grid(picture, texts, per_row)
+    def __init__(self, picture: Picture, texts: Texts) -> None:
+        self.grid = Grid(picture, texts)
         self.picture, self.texts = picture, texts
-        self.used = defaultdict[Any, dict[Any, int]](dict)
+        self.used = defaultdict[float, dict[Any, int]](dict)
         self.kind = {link: self.kind_of(link) for link in picture.links}
         self.turns = {
             link: self.turns_of(link) for link, kind in self.kind.items() if kind == "around"
@@ -46,10 +42,10 @@ class Routes:
         self.grid.put_columns()
         self.stack_bars()
 
-    def layout(self) -> Layout:
-        """Everything in its place."""
+    def layout(self, per_row: int | None = None) -> Layout:
+        """Everything in its place, in lines of so many steps."""
         grid = self.grid
-        grid.put_bands(self.gaps(), self.floor(None))
+        grid.put_bands(self.gaps())
         self.rects = grid.rects()
         paths = {link: self.path(link) for link in self.picture.links}
         lanes, captions = {}, {}
@@ -61,13 +57,30 @@ class Routes:
             if kind != "inner" or link.mark:
                 captions[link] = self.caption(link, paths[link])
         self.turns.clear()  # its functions hold this object
-        crossing = {link for link, kind in self.kind.items() if kind == "near" or self.wraps(link)}
+        lines = self.lines(per_row) if per_row else [Line()]
         passing = [one for path in paths.values() for one in _verticals(path)] if grid.bars else []
-        pieces = {bar: self.bar_pieces(bar, passing) for bar in grid.bars}
-        return Layout(
+        pieces = {
+            bar: [piece for line in lines for piece in self.bar_pieces(bar, passing, line)]
+            for bar in grid.bars
+        }
+        near = {link for link, kind in self.kind.items() if kind == "near"}
+        whole = Layout(
             self.rects, grid.frames(), grid.panels(), grid.scopes(), pieces, dict(self.tags()),
-            paths, lanes, captions, crossing, grid.count,
+            paths, lanes, captions, near, grid.count,
         )  # fmt: skip
+        return whole if len(lines) == 1 else wrapped(whole, lines)
+
+    def lines(self, per_row: int) -> list[Line]:
+        """The lines of so many steps, each from one gutter to another."""
+        grid, begins = self.grid, self.grid.lines(per_row)
+        splits = [
+            grid.rights[k - 1] + 7 + RISER * len(grid.risers[k - 1, True]) for k, _ in begins[1:]
+        ]
+        ends = zip([-math.inf, *splits], [*splits, math.inf], strict=True)
+        return [
+            Line(left, right, grid.lefts[tile])
+            for (left, right), (_, tile) in zip(ends, begins, strict=True)
+        ]
 
     def tags(self) -> Iterable[tuple[Tag, Rect]]:
         """The places of tags, side by side on their boxes."""
@@ -90,11 +103,6 @@ class Routes:
             return "near"
         return "rise" if grid.rises(link) else "around"
 
-    def wraps(self, link: Link) -> bool:
-        """Whether a link ends in another line of steps than it begins in."""
-        place = self.grid.place_of.get(link.target)
-        return place is not None and self.grid.line(link) != place.line
-
     def turns_of(self, link: Link) -> tuple[list[Number], list[Number]]:
         """The verticals that a link takes, and the levels between them."""
         grid, value = self.grid, (link.source, link.state)
@@ -104,29 +112,21 @@ class Routes:
         verticals = [self.vertical(grid.exit(link), value)]
         levels: list[Number] = []
         if source is not None and source.beside == "below":  # up, over the other inputs
-            up, level = verticals[0], self.level(source.line, source.level + 0.5, value)
+            up, level = verticals[0], self.level(source.level + 0.5, value)
             verticals = [lambda: self.rects[link.source].x]
             levels = [level]
-            if place is None or place.level != source.level + 0.5 or self.wraps(link):
+            if place is None or place.level != source.level + 0.5:
                 verticals.append(up)
         if place is None:
             return verticals, levels
         entry = grid.side(place, False)
-        if self.wraps(link):
-            begin = grid.line(link)
-            levels.append(self.level(begin, -1, value))
-            if place.line != begin + 1:
-                edge = self.used["edge"].setdefault(value, len(self.used["edge"]))
-                verticals.append(lambda: grid.edge + 10 + RISER * edge)
-                levels.append(self.level(place.line - 1, -1, value))
-            verticals.append(self.vertical(entry, value))
-        elif place.beside or place.port_of(link).left:
+        if place.beside or place.port_of(link).left:
             if sum(grid.exit(link)) != sum(entry):  # else in one gutter
-                levels.append(self.level(place.line, place.level, value))
+                levels.append(self.level(place.level, value))
                 verticals.append(self.vertical(entry, value))
         else:
             if len(levels) < len(verticals):
-                levels.append(self.level(place.line, place.level, value))
+                levels.append(self.level(place.level, value))
             port = place.port_of(link)
             verticals.append(lambda: place.channel(port))
         return verticals, levels
@@ -136,22 +136,16 @@ class Routes:
         self.grid.riser(side, value)
         return lambda: self.grid.riser_x(side, value)
 
-    def level(self, line: int, level: float, value: Any) -> Number:
-        """Take a level in the gap under a band, or (−1) under all bands of a line."""
-        number = self.used[line, level].setdefault(value, len(self.used[line, level]))
-
-        def y() -> float:
-            below = -CAPTION if level < 0 else self.grid.strips[level]
-            return below - self.grid.line_height * line - 6 - LINE * number
-
-        return y
+    def level(self, level: float, value: Any) -> Number:
+        """Take a level in the gap under a band."""
+        number = self.used[level].setdefault(value, len(self.used[level]))
+        return lambda: self.grid.strips[level] - 6 - LINE * number
 
     def gaps(self) -> dict[float, float]:
-        """How much room links need under each band, and between lines (−1)."""
+        """How much room links need under each band."""
         need = defaultdict[float, float](float)
-        for (_, level), lines in ((k, v) for k, v in self.used.items() if k != "edge"):
-            text = CAPTION if level == -1 else 0.0  # of what goes on in the next line
-            need[level] = max(need[level], 8 + text + LINE * len(lines))
+        for level, values in self.used.items():
+            need[level] = 8 + LINE * len(values)
         for link, kind in self.kind.items():
             if kind == "rise" and link.target not in self.grid.bars:
                 level = self.grid.place_of[link.target].level
@@ -187,7 +181,7 @@ class Routes:
         """The first piece of a way, to the border of the tile."""
         grid, box = self.grid, link.source
         if box in grid.bars:
-            rect = self.bar_rect(box, grid.line(link))
+            rect = self.bar_rect(box)
             if link.target in grid.bars:
                 return [(self.bar_x(link), rect.corners[3])]
             return [(grid.riser_x(grid.exit(link), (box, link.state)), rect.corners[1])]
@@ -208,7 +202,7 @@ class Routes:
         """The last piece of a way, from the border of the tile."""
         grid, box = self.grid, link.target
         if box in grid.bars:
-            return [(self.bar_x(link), self.bar_rect(box, grid.line(link)).corners[1])]
+            return [(self.bar_x(link), self.bar_rect(box).corners[1])]
         place = grid.place_of[box]
         if place.beside:
             left, _, right, _ = self.rects[box].corners
@@ -226,8 +220,7 @@ class Routes:
         """The x at which a link enters a bar."""
         grid = self.grid
         if link.source in grid.bars:
-            spans = [self.spans[bar][grid.line(link)] for bar in (link.source, link.target)]
-            return min(right for _, right in spans) - 6
+            return min(self.spans[bar][1] for bar in (link.source, link.target)) - 6
         if grid.rises(link):
             place = grid.place_of[link.source]
             rect = place.point(place.pattern.centers[place.boxes.index(link.source)])
@@ -237,27 +230,21 @@ class Routes:
         return grid.riser_x(grid.exit(link), (link.source, link.state))
 
     def stack_bars(self) -> None:
-        """The span of each bar in each line, and its height: the lowest where it lies over no
-        other, and over all that enter it."""
+        """The span of each bar, and its height: the lowest where it lies over no other, and over
+        all that enter it."""
         grid = self.grid
-        self.spans: dict[Box, dict[int, tuple[float, float]]] = {}
+        self.spans: dict[Box, tuple[float, float]] = {}
         self.bar_level: dict[Box, int] = {}
         for bar in grid.bars:
-            ends = defaultdict[int, list[float]](list)
             into = [link for link in grid.into[bar.tile] if link.target is bar]
-            for link in into:
-                if link.source not in grid.bars:
-                    ends[grid.line(link)].append(self.bar_x(link))
+            ends = [self.bar_x(link) for link in into if link.source not in grid.bars]
             for link in grid.out_of[bar]:
                 x = grid.rights[grid.exit(link)[0]] + 7
                 if link.target not in grid.bars:
                     x = grid.riser_x(grid.exit(link), (bar, link.state))
-                ends[grid.line(link)].append(x)
-            width = look.text_width(grid.texts.labels[bar], 12)
-            self.spans[bar] = {
-                line: (min(min(xs), max(xs) - width) - 14, max(xs) + 14)
-                for line, xs in ends.items()
-            }
+                ends.append(x)
+            width = look.text_width(self.texts.labels[bar], 12)
+            self.spans[bar] = min(min(ends), max(ends) - width) - END, max(ends) + END
             lowest = [self.bar_level[n.source] + 1 for n in into if n.source in self.bar_level]
             taken = {level for other, level in self.bar_level.items() if self.meet(bar, other)}
             level = max(lowest, default=0)
@@ -267,50 +254,44 @@ class Routes:
 
     def meet(self, bar: Box, other: Box) -> bool:
         """Whether two bars would lie on each other at one height."""
-        mine, its = self.spans[bar], self.spans[other]
-        both = mine.keys() & its.keys()
-        return any(mine[n][0] < its[n][1] and its[n][0] < mine[n][1] for n in both)
+        (left, right), (other_left, other_right) = self.spans[bar], self.spans[other]
+        return left < other_right and other_left < right
 
-    def floor(self, level: int | None) -> float:
-        """How far over the bands the bars of a height begin; without a height, where all end."""
+    def floor(self, level: int) -> float:
+        """How far over the bands the bars of a height begin."""
         sizes = defaultdict[int, float](float)
         for bar, n in self.bar_level.items():
             height = look.BAR_HEIGHT + 15 * self.texts.labels[bar].count("\n")
             sizes[n] = max(sizes[n], height + BAR - look.BAR_HEIGHT)
-        return sum(size for n, size in sizes.items() if level is None or n < level)
+        return sum(size for n, size in sizes.items() if n < level)
 
-    def bar_rect(self, bar: Box, line: int) -> Rect:
-        """The place of a bar over the steps of a line."""
+    def bar_rect(self, bar: Box) -> Rect:
+        """The place of a bar over the steps."""
         level = self.bar_level[bar]
-        low = self.grid.ceiling + 14 + self.floor(level) - self.grid.line_height * line
+        low = self.grid.ceiling + 14 + self.floor(level)
         height = self.floor(level + 1) - self.floor(level) - BAR + look.BAR_HEIGHT
-        left, right = self.spans[bar][line]
+        left, right = self.spans[bar]
         return Rect.between(left, low, right, low + height)
 
-    def bar_pieces(self, bar: Box, verticals: Sequence[Vertical]) -> list[Rect]:
-        """The pieces of a bar, that with the text first: it is open where lines pass."""
+    def bar_pieces(self, bar: Box, verticals: Sequence[Vertical], line: Line) -> list[Rect]:
+        """The pieces of a bar in a line, that with the text first: it is open where lines pass."""
+        left, bottom, right, top = self.bar_rect(bar).corners
+        left, right = max(left, line.left), min(right, line.right)
+        if right - left < 2 * END:  # only its end reaches into the line
+            return []
         needed = look.text_width(self.texts.labels[bar], 12) + 10
-        lines = sorted(self.spans[bar])
-        rects = [self.bar_rect(bar, line) for line in lines]
-        depths = [-rect.y for rect in rects]
-        holes = defaultdict[int, list[float]](list)
-        for x, low, high in verticals:
-            for k in range(bisect_right(depths, -high), bisect_left(depths, -low)):
-                holes[k].append(x)
-        found: list[Rect] = []
-        for k, line in enumerate(lines):
-            found += pieces(rects[k], holes[k], needed, self.limits(bar, line))
-        return found
+        holes = [x for x, low, high in verticals if low < (bottom + top) / 2 < high]
+        return pieces(Rect.between(left, bottom, right, top), holes, needed, self.limits(bar, line))
 
-    def limits(self, bar: Box, line: int) -> tuple[float, float]:
-        """How far a bar may reach: half of the way to the next ones at its height."""
-        left, right = self.spans[bar][line]
+    def limits(self, bar: Box, line: Line) -> tuple[float, float]:
+        """How far a bar may reach in a line: half of the way to the next ones at its height."""
+        left, right = self.spans[bar]
         level = self.bar_level[bar]
-        others = [spans[line] for other, spans in self.spans.items()
-                  if other is not bar and line in spans and self.bar_level[other] == level]  # fmt: skip
+        others = [span for other, span in self.spans.items()
+                  if other is not bar and self.bar_level[other] == level]  # fmt: skip
         lows = [(b + left) / 2 for _, b in others if b <= left]
         highs = [(right + a) / 2 for a, _ in others if a >= right]
-        return max(lows, default=-math.inf), min(highs, default=math.inf)
+        return max([line.left, *lows]), min([line.right, *highs])
 
     # texts
 
@@ -318,13 +299,6 @@ class Routes:
         """Where the text of a link stands: in the middle of its gutter; else on its longest
         level."""
         grid = self.grid
-        if self.wraps(link):  # between the lines, one beside the other
-            verticals, levels = self.turns[link]
-            left, right = sorted((verticals[-2](), verticals[-1]()))
-            lines = self.used[grid.line(link), -1]
-            number = lines[link.source, link.state]
-            apart = max(14.0, min(80.0, (right - left) / 2)) * (number - (len(lines) - 1) / 2)
-            return (left + right) / 2 + apart, levels[-1]() + LINE * number + CAPTION
         if self.kind[link] != "near":
             return _level_middle(path)
         entry, out = grid.side(grid.place_of[link.target], False), grid.exit(link)

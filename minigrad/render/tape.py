@@ -19,7 +19,7 @@ import numpy as np
 from minigrad import naming
 from minigrad.graph import Graph
 from minigrad.render import look
-from minigrad.render.arrange import Layout, Rect
+from minigrad.render.arrange import Rect
 from minigrad.render.infos import Infos, PageTexts
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, decades, measure_each
@@ -283,9 +283,7 @@ class _View:
         self.picture, self.norms, self.infos, self.keep = picture, norms, infos, keep
         self.first = options.count_from
         self.texts = PageTexts(picture, None, options.labels or {}, options.count_from)
-        layout = Routes(picture, self.texts, None).layout()
-        assert layout is not None
-        self.layout: Layout = layout
+        self.layout = layout = Routes(picture, self.texts).layout()
         self.bars = set(layout.bars)
         inside = [box for box in picture.boxes if box not in self.bars]
         self.columns = sorted({box.tile.column for box in inside})
