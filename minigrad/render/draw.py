@@ -56,7 +56,9 @@ class Plan:
         if free and lines > 1 and columns > 2:
             options = replace(options, per_row=math.ceil((columns - 1) / lines))
         marked, scale = self.marked, self.scale
-        return paint(picture, routes.layout(options.per_row), texts, self.norms, options, marked, scale)
+        return paint(
+            picture, routes.layout(options.per_row), texts, self.norms, options, marked, scale
+        )
 
 
 def plan(graph: Graph, options: Options, *, limit: int | None = None, quiet: bool = False) -> Plan:

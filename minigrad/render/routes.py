@@ -57,7 +57,7 @@ class Routes:
             if kind != "inner" or link.mark:
                 captions[link] = self.caption(link, paths[link])
         self.turns.clear()  # its functions hold this object
-        lines = self.lines(per_row) if per_row else [Line()]
+        lines = self.lines(per_row)
         passing = [one for path in paths.values() for one in _verticals(path)] if grid.bars else []
         pieces = {
             bar: [piece for line in lines for piece in self.bar_pieces(bar, passing, line)]
@@ -68,18 +68,20 @@ class Routes:
             self.rects, grid.frames(), grid.panels(), grid.scopes(), pieces, dict(self.tags()),
             paths, lanes, captions, near, grid.count,
         )  # fmt: skip
-        return whole if len(lines) == 1 else wrapped(whole, lines)
+        height = grid.ceiling + self.floor(max(self.bar_level.values(), default=-1) + 1)
+        return whole if len(lines) == 1 else wrapped(whole, lines, height)
 
-    def lines(self, per_row: int) -> list[Line]:
+    def lines(self, per_row: int | None) -> list[Line]:
         """The lines of so many steps, each from one gutter to another."""
-        grid, begins = self.grid, self.grid.lines(per_row)
-        splits = [
-            grid.rights[k - 1] + 7 + RISER * len(grid.risers[k - 1, True]) for k, _ in begins[1:]
-        ]
-        ends = zip([-math.inf, *splits], [*splits, math.inf], strict=True)
+        grid = self.grid
+        begins = grid.lines(per_row or grid.count)
+        lefts = [grid.border((k, False), 7 + RISER * len(grid.risers[k, False])) for k, _ in begins]
+        rights = [grid.border((k - 1, True), 7 + RISER * len(grid.risers[k - 1, True]))
+                  for k, _ in begins[1:]]  # fmt: skip
+        edges = zip([-math.inf, *lefts[1:]], [*rights, math.inf], strict=True)
         return [
             Line(left, right, grid.lefts[tile])
-            for (left, right), (_, tile) in zip(ends, begins, strict=True)
+            for (left, right), (_, tile) in zip(edges, begins, strict=True)
         ]
 
     def tags(self) -> Iterable[tuple[Tag, Rect]]:

@@ -26,9 +26,9 @@ class Line(NamedTuple):
     begin: where its first tile begins; these stand under each other.
     """
 
-    left: float = -math.inf
-    right: float = math.inf
-    begin: float = 0.0
+    left: float
+    right: float
+    begin: float
 
 
 class Piece(NamedTuple):
@@ -38,33 +38,32 @@ class Piece(NamedTuple):
     path: Path
 
 
-def wrapped(layout: Layout, lines: list[Line]) -> Layout:
-    """The lines of a layout, one under another."""
-    return _Wrapping(layout, lines).layout()
+def wrapped(layout: Layout, lines: list[Line], height: float) -> Layout:
+    """The lines of a layout of a height, one under another."""
+    return _Wrapping(layout, lines, height).layout()
 
 
 class _Wrapping:
     """Where each line is moved, and where links go back from one to the next."""
 
-    def __init__(self, layout: Layout, lines: list[Line]) -> None:
+    def __init__(self, layout: Layout, lines: list[Line], height: float) -> None:
         self.whole, self.lines = layout, lines
         self.splits = [line.left for line in lines[1:]]
         self.pieces = {link: self.cut(path) for link, path in layout.links.items()}
         self.rank = self.ranks()
-        self.most = max(map(len, self.rank.values()), default=0)
-        paths = [piece for pieces in self.pieces.values() for piece in pieces]
-        placed = [*layout.boxes.values(), *chain(*layout.bars.values()), *layout.frames.values()]
-        corners = [corner for rect in placed for corner in rect.diagonal]
-        points = [*corners, *chain.from_iterable(piece.path for piece in paths)]
-        self.bottom, top = min(y for _, y in points), max(y for _, y in points)
-        room = CAPTION + LEVEL * self.most if self.most else 0.0
-        self.height = top - self.bottom + APART + room
+        most = max(map(len, self.rank.values()), default=0)
+        apart = height + APART + (CAPTION + LEVEL * most if most else 0.0)
         begin = max(line.begin for line in lines)
-        self.shift = [
-            (begin - line.begin, -self.height * number) for number, line in enumerate(lines)
-        ]
-        xs = [x + self.shift[self.line(x)][0] for x, _ in points]
-        self.left, self.right = min(xs), max(xs)
+        self.shift = [(begin - line.begin, -apart * k) for k, line in enumerate(lines)]
+        self.left, self.right = [math.inf] * len(lines), [-math.inf] * len(lines)
+        for rect in (
+            *layout.boxes.values(),
+            *chain(*layout.bars.values()),
+            *layout.frames.values(),
+        ):
+            number = self.line(rect.x)
+            self.left[number] = min(self.left[number], rect.corners[0])
+            self.right[number] = max(self.right[number], rect.corners[2])
 
     def line(self, x: float) -> int:
         """The number of the line in which a place lies."""
@@ -102,9 +101,11 @@ class _Wrapping:
     def back(self, link: Link, line: int) -> tuple[float, float, float]:
         """How a link goes on after a line: its right vertical, its level, its left vertical."""
         rank, count = self.rank[line][_value(link)], len(self.rank[line])
-        level = self.shift[line][1] + self.bottom - CAPTION - LEVEL * (rank + 1)
-        right = self.right + MARGIN + RISER * rank
-        return right, level, self.left - MARGIN - RISER * (count - 1 - rank)
+        (dx, dy), (onward, _) = self.shift[line : line + 2]
+        right = max(self.right[line] + MARGIN, self.lines[line].right) + RISER * rank
+        left = min(self.left[line + 1] - MARGIN, self.lines[line + 1].left)
+        left -= RISER * (count - 1 - rank)
+        return dx + right, dy - CAPTION - LEVEL * (rank + 1), onward + left
 
     def way(self, link: Link) -> Path:
         """The whole way of a link."""
