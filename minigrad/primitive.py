@@ -59,15 +59,20 @@ class Scatter:
     def __init__(self, index: Any, value: Any) -> None:
         self.index, self.value = index, value
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the index may choose an element more than once, as one of numbers may."""
+        parts = self.index if isinstance(self.index, tuple) else (self.index,)
+        arrays = [np.asarray(part) for part in parts if isinstance(part, Array | list)]
+        return any(part.dtype.kind != "b" for part in arrays)
+
     def dense(self, x: Tensor) -> Array:
         """A new array like `x` with the value in its place."""
         return self.add_into(np.zeros(x.shape, x.dtype))
 
     def add_into(self, buffer: Array) -> Array:
         """buffer[index] += value, where an element that is chosen twice gets both values."""
-        parts = self.index if isinstance(self.index, tuple) else (self.index,)
-        arrays = [np.asarray(part) for part in parts if isinstance(part, Array | list)]
-        if any(part.dtype.kind != "b" for part in arrays):
+        if self.repeats:
             np.add.at(buffer, self.index, self.value)
         else:
             buffer[self.index] += self.value

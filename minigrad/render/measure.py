@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from minigrad.backward import backward_steps, begin
-from minigrad.norms import joint_norm as norm
+from minigrad.backward import Step, backward_steps, begin
+from minigrad.norms import joint_norm, norm
 from minigrad.primitive import Scatter
 from minigrad.render.picture import Box, End, Link, Part, Picture, Tag
 from minigrad.render.read import SPLITS, op_name
@@ -81,59 +81,61 @@ class _Meter:
 
     def __init__(self, picture: Picture, keep: int = 1) -> None:
         self.picture, self.keep = picture, max(1, keep)
+        self.told = {box: told(box) for box in picture.boxes}
+        self.wanted = defaultdict[Tensor, list[Part]](list)
+        for part in dict.fromkeys(itertools.chain.from_iterable(self.told.values())):
+            self.wanted[part.node].append(part)
         tags = [tag for box in picture.boxes for tag in box.tags]
+        self.owners = defaultdict[Tensor, list[tuple[Link | Tag, End]]](list)
         things: list[Link | Tag] = [*picture.links, *tags]
-        self.owners = defaultdict[tuple[Tensor, int], list[tuple[Link | Tag, End]]](list)
         for thing in things:
             for end in thing.ends:
-                self.owners[end.node, end.position].append((thing, end))
-        self.wanted = defaultdict[Tensor, list[Part]](list)
-        for part in {part for box in picture.boxes for part in told(box)}:
-            self.wanted[part.node].append(part)
+                self.owners[end.node].append((thing, end))
         self.parts: dict[Part, float] = {}
         self.entries: dict[Part, Array] = {}
-        self.sums: dict[Link | Tag, Any] = {}
-        self.totals: dict[Tensor, Any] = {}
+        self.sums = defaultdict[Link | Tag, dict[Any, Array]](dict)
+        self.totals: dict[Tensor, Array] = {}
         self.of: dict[Any, float] = {}
 
-    def note(self, step: Any, contributions: Sequence[Any]) -> None:
+    def note(self, step: Step, contributions: Sequence[Any]) -> None:
         """Measure one step of the backward pass, and what it adds to each of its inputs."""
-        for part in self.wanted.get(step.node, ()):
+        node = step.node
+        for part in self.wanted.get(node, ()):
             self.note_part(part, step.grad)
-        splits = op_name(step.node) in SPLITS
-        if splits:  # its rule runs once, for all the parts that it makes
-            for thing, _ in self.owners.get((step.node, 0), ()):
-                self.of[thing] = norm([step.grad])
-        for k, (x, dx) in enumerate(zip(step.inputs, contributions, strict=True)):
-            if dx is None:
-                continue
-            if x.op is None:
+        splits = op_name(node) in SPLITS  # its rule runs once, for all the parts that it makes
+        for thing, end in self.owners.get(node, ()):
+            if splits:
+                self.add(thing, end, node, step.grad)
+            elif (dx := contributions[end.position]) is not None:
+                self.add(thing, end, step.inputs[end.position], dx)
+        for x, dx in zip(step.inputs, contributions, strict=True):
+            if x.op is None and dx is not None:
                 self.add_total(x, dx)
-            if not splits:
-                for thing, end in self.owners.get((step.node, k), ()):
-                    self.add(thing, end, x, dx)
 
     def note_part(self, part: Part, grad: Any) -> None:
         """The gradient of one value."""
-        taken = np.asarray(_taken(grad, part.part))
-        self.parts[part] = norm([taken])
+        taken = np.asarray(grad if part.part is None else grad[part.part])
+        self.parts[part] = _norm(taken)
         if taken.size <= self.keep:
             self.entries[part] = taken.ravel()
 
     def add_total(self, x: Tensor, dx: Any) -> None:
         """One more contribution to the gradient of a leaf."""
-        total = self.totals.setdefault(x, np.zeros(x.shape))
-        (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(total)
+        if x not in self.totals:
+            self.totals[x] = np.zeros(x.shape)
+        (dx if isinstance(dx, Scatter) else Scatter(..., dx)).add_into(self.totals[x])
 
     def add(self, thing: Link | Tag, end: End, x: Tensor, dx: Any) -> None:
-        """One more edge of a link or a tag."""
-        if len(thing.ends) == 1 and end.part is None:
-            self.of[thing] = norm([dx.value if isinstance(dx, Scatter) else dx])
+        """What flows along one edge of a link or a tag, into x: the only one, or one of several."""
+        alone = len(thing.ends) == 1 and end.part is None
+        if isinstance(dx, Scatter):
+            dx = dx.value if alone and not dx.repeats else dx.dense(x)
+        if alone:
+            self.of[thing] = _norm(dx)
             return
-        dense = dx.dense(x) if isinstance(dx, Scatter) else dx
-        part = np.asarray(_taken(dense, end.part), np.float64)
-        self.sums[thing] = _added(self.sums.get(thing), part)
-        self.of[thing] = norm([self.sums[thing]])
+        taken = np.asarray(dx if end.part is None else dx[end.part], np.float64)
+        sums, key = self.sums[thing], (_piece(x), taken.shape)
+        sums[key] = sums[key] + taken if key in sums else taken
 
     def norms(self) -> Norms:
         """All norms, and the scale that shows them."""
@@ -142,12 +144,13 @@ class _Meter:
                 self.note_part(part, total)
             if x.size == 1:
                 self.entries[Part(x)] = total.ravel()
-        for box in self.picture.boxes:
-            found = [self.parts[part] for part in told(box) if part in self.parts]
+        self.of |= {thing: joint_norm(sums.values()) for thing, sums in self.sums.items()}
+        for box, parts in self.told.items():
+            found = [self.parts[part] for part in parts if part in self.parts]
             if found:
                 self.of[box] = math.hypot(*found)
         self.add_loops()
-        parameters = {x: norm([total]) for x, total in self.totals.items()}
+        parameters = {x: _norm(total) for x, total in self.totals.items()}
         scale = scale_of(self.picture, self.of)
         return Norms(self.of, self.parts, parameters, self.entries, scale)
 
@@ -185,13 +188,14 @@ def decades(norms: Iterable[float]) -> tuple[float, float]:
     return float(max(min(lo, hi - 1), hi - DEEPEST)), float(hi)
 
 
-def _taken(grad: Any, part: int | None) -> Any:
-    """The part of one time step of a gradient of all steps."""
-    return grad if part is None else grad[part]
+def _norm(array: Any) -> float:
+    """The norm of one array, in float64."""
+    return norm(np.asarray(array, np.float64))
 
 
-def _added(before: Any, dx: Any) -> Any:
-    """The sum of two gradients of one value; of pieces of it, laid side by side."""
-    if before is None:
-        return dx
-    return before + dx if before.shape == dx.shape else np.concatenate([before.ravel(), dx.ravel()])
+def _piece(x: Tensor) -> Any:
+    """Which piece of a value a node takes: the gradients of one piece are added up, those of
+    several lie side by side."""
+    if op_name(x) in SPLITS and x.call is not None:
+        return x.call.which
+    return repr(x.constants["index"]) if op_name(x) == "getitem" else None

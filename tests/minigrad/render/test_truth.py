@@ -171,3 +171,31 @@ def test_parts_of_one_operation_for_all_steps_tell_no_share() -> None:
     assert len(tags) == 3
     assert made.norms is not None
     assert [made.norms.get(tag) for tag in tags] == [None] * 3
+
+
+def flows_from(graph: mg.Graph, node: mg.Tensor) -> list[float | None]:
+    """The norms along the links that come from the box of a node."""
+    made = plan(graph, checked(backward=True))
+    assert made.norms is not None
+    links = [link for link in made.picture.links if node in set(link.source.nodes)]
+    return [made.norms.get(link) for link in links]
+
+
+def test_pieces_of_one_value_that_one_box_takes_lie_side_by_side() -> None:
+    w = mg.tensor([1.0, 2.0, 3.0, 5.0], requires_grad=True, name="w")
+    a = w * 3
+    i, f = np.split(a, 2)
+    assert flows_from(mg.Graph((i * f).sum()), a) == [pytest.approx(np.linalg.norm(a.data))]
+    b = w * 3
+    assert flows_from(mg.Graph(b[0] * b[1]), b) == [pytest.approx(np.linalg.norm(b.data[:2]))]
+    c = w * 3  # one piece, twice: 2 c₀
+    assert flows_from(mg.Graph(c[0] * c[0]), c) == [pytest.approx(2 * c.data[0])]
+
+
+def test_what_an_index_takes_twice_gets_the_gradients_of_both() -> None:
+    w = mg.tensor([[1.0, 2.0], [3.0, 5.0]], requires_grad=True, name="w")
+    a = np.tanh(w)
+    graph = mg.Graph((a[np.array([1, 1])] * 3).sum())
+    (found,) = mg.grad(graph.outputs[0], [a])
+    assert found.tolist() == [[0, 0], [6, 6]]
+    assert flows_from(graph, a) == [pytest.approx(np.linalg.norm(found.data))]
