@@ -59,13 +59,23 @@ def equation(graph: Links, node: Tensor, name: str = "") -> str:
 def label(graph: Links, node: Tensor) -> str:
     """What to call a node: its name, the variable it was assigned to, its state name, its
     expression, its op."""
-    found = node.name or variable(graph, node) or (node.role.name if node.role else "")
-    if found:
+    if found := given_name(graph, node):
         return found
     if node.op is None:
         return "constant"
     text = expression(graph, node)
     return text if 0 < len(text) <= _LONGEST else node.op.name
+
+
+def given_name(graph: Links, node: Tensor) -> str:
+    """What the program calls a node: its name, its variable or its role; "" where it has none.
+
+    Of an input of a step, the role tells how the loop calls it.
+    """
+    role = node.role.name if node.role else ""
+    if role and node.role and node.role.kind == "input":
+        return node.name or role
+    return node.name or variable(graph, node) or role
 
 
 def variable(graph: Links, node: Tensor) -> str:
@@ -139,8 +149,7 @@ def expression(graph: Links, node: Tensor, depth: int = 1) -> str:
 def _input_text(graph: Links, x: Tensor, depth: int) -> str:
     """An input in a rebuilt expression: what it is called, its number, or its own expression in
     brackets."""
-    known = x.name or variable(graph, x) or (x.role.name if x.role else "")
-    if known:
+    if known := given_name(graph, x):
         return known
     if x.op is None:
         return f"{x.item():g}" if x.size == 1 else "constant"

@@ -10,6 +10,7 @@ from typing import Any
 
 from minigrad.paths import Axis, Coordinate, Path
 from minigrad.scope import Block, Entry, Recording, Scope, recording
+from minigrad.source import Source
 from minigrad.tensor import Tensor, tensor
 
 _bare: dict[str, Axis] = {}  # outermost axes that `time_step` opened, by name
@@ -76,6 +77,8 @@ def timesteps(
     Pass an `mg.Axis` to continue an earlier loop.  Labels are removed when the loop ends, breaks or
     raises; if you keep the iterator in a variable, when it is closed.
 
+    Pictures and the debugger call x_t by the loop's variable, without a last _t; else x.
+
     >>> import minigrad as mg, numpy as np
     >>> [(t, x_t.t, x_t.item()) for t, x_t in mg.timesteps(np.array([5.0, 6.0]))]
     [(0, 0, 5.0), (1, 1, 6.0)]
@@ -86,6 +89,7 @@ def timesteps(
     order = range(len(parts) - 1, -1, -1) if reverse else range(len(parts))
     own: Axis | None = None
     step: _Step | None = None
+    name = "x"
     try:
         for t in order:
             if step is not None:
@@ -94,10 +98,11 @@ def timesteps(
             around = now.time[-1].axis if now.time else None
             if own is None or own.parent is not around:
                 own = _axis_of_loop(axis, sys._getframe(1), now)
+                name = _loop_variable(sys._getframe(1))
             step = _Step(None, own, start + t)
             opened = step.open()
             if not given or _is_unplaced_input(parts[t]):
-                parts[t].mark("input", "x", time=opened.time)
+                parts[t].mark("input", name, time=opened.time)
             yield start + t, parts[t]
     except GeneratorExit:
         if step is not None:
@@ -123,6 +128,13 @@ def _axis_of_loop(axis: str | Axis | None, frame: FrameType, now: Recording) -> 
     opened = now.opened if now.opened is not None else {}
     opened[key] = opened.get(key, 0) + 1
     return around.inner((*key, opened[key]), name)
+
+
+def _loop_variable(frame: FrameType) -> str:
+    """What a loop calls x_t, without the t: word in `for t, word in mg.timesteps(words)`; "x"
+    where it gives no name."""
+    variable = Source.at(frame.f_code, frame.f_lasti).variable(1)
+    return variable.removesuffix("_t").strip("_") or "x"
 
 
 def _lines_of(scope: Scope | None) -> list[Any]:

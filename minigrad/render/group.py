@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from minigrad.render.names import MANY, Names, is_number
+from minigrad.render.names import MANY, Names
 from minigrad.render.picture import Tile
 from minigrad.render.read import Value, added_to, forward_of, role_of, scopes_of
 from minigrad.scope import Scope
@@ -77,13 +77,13 @@ def _sums(names: Names, drawn: Sequence[Value]) -> list[Group]:
 
 
 def _sum(names: Names, chain: list[Value]) -> Group:
-    """The box of a running sum; Python's `sum` begins with the number 0."""
+    """The box of a running sum, `loss = Σ of 4`; Python's `sum` begins with the number 0."""
     first, last = chain[0].node, chain[-1].node
-    from_number = any(is_number(x) for x in names.graph.inputs(first))
-    count = len(chain) if from_number else len(chain) + 1
+    from_number = any(x in names.written for x in names.graph.inputs(first))
+    label = f"Σ of {len(chain) if from_number else len(chain) + 1}"
     is_loss = last in names.losses
-    name = names.losses[last] if is_loss else names.variable(last)
-    label = f"Σ of {count} {names.shown(name)}".strip()
+    if name := names.losses[last] if is_loss else names.variable(last):
+        label = f"{names.shown(name)} = {label}"
     return Group(chain, "loss" if is_loss else "bar", label)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from minigrad import naming
 from minigrad.render import look, typeset
 from minigrad.render.group import Group, find_core, group
-from minigrad.render.names import MANY, Names, is_computed, is_number, is_wrapped
+from minigrad.render.names import MANY, Names, is_computed, is_wrapped
 from minigrad.render.picture import Box, Column, Link, Part, Picture, Row, Tag, Tile
 from minigrad.render.read import Feed, Reading, Value, forward_of, op_name, role_of, site_of
 from minigrad.render.words import counted
@@ -91,7 +91,7 @@ class _Maker:
         """What flows into one value from one other: added to the link or the tag that it belongs
         to."""
         source, target = feed.source, self.box[value]
-        if self.box.get(source) is target or is_number(source.node):
+        if self.box.get(source) is target or source.node in self.names.written:
             return
         if is_leaf(source) and self.names.is_input(value):
             self.sequences[source.node] = None
@@ -177,8 +177,9 @@ class _Maker:
     def sign(self, value: Value, k: int, feed: Feed) -> str:
         """What stands beside the arrowhead: which operand is subtracted, or that it is
         transposed."""
-        number = is_number(self.graph.inputs(value.node)[0])  # then the box says 1−
-        if k == 1 and value.op in SIGNS and not number:
+        alone = len(self.values[self.box[value]]) == 1
+        number = self.graph.inputs(value.node)[0] in self.names.written  # then the box says 1−
+        if k == 1 and value.op in SIGNS and not (alone and number):
             return SIGNS[value.op]
         return "ᵀ" if feed.turned else ""
 
@@ -249,7 +250,7 @@ class _Maker:
                 beside = "below"
             else:
                 tile = first
-        unnamed = name == "constant" or re.fullmatch(r"s\d+_init", name)
+        unnamed = name in ("constant", lane) or re.fullmatch(r"s\d+_init", name)
         if unnamed and index < -1:
             name = typeset.indexed(lane, look.subscript(index + self.names.first))
         elif unnamed:
@@ -422,7 +423,7 @@ class _Maker:
                 continue
             if node in unused or node in self.reading.folded:
                 found["folded"].add(node)
-            elif is_number(node):
+            elif node in self.names.written:
                 found["numbers"].add(node)
             elif node in self.sequences:
                 found["sequences"].add(node)
@@ -436,9 +437,8 @@ class _Maker:
         self, tiles: dict[Tile, tuple[Box, ...]], counted: dict[str, frozenset[Tensor]]
     ) -> Iterable[str]:
         """What is folded, merged or not recorded, in words."""
-        steps = max((tile.row.total for tile in tiles if tile.row.timed), default=1)
-        if self.rolled and steps > 1:
-            yield f"one step stands for {steps}"
+        if self.rolled:
+            yield from _stands_for({tile.row for tile in tiles if tile.row.timed})
         yield from _merged([box for boxes in tiles.values() for box in boxes])
         parts = [value for value in self.reading.drawn if value.part is not None]
         stepwise = dict.fromkeys(value.op for value in parts)
@@ -455,6 +455,16 @@ class _Maker:
         found.pop("", None)
         if found:
             yield f"folded: {', '.join(f'{n} {op}' for op, n in found.items())}"
+
+
+def _stands_for(rows: Iterable[Row]) -> Iterable[str]:
+    """For how many steps the one that is drawn stands, on each axis where these are not the same."""
+    timed = [row for row in rows if row.axes and row.total > 1]
+    axes = sorted({(len(row.axes), row.axes[-1], row.total) for row in timed})
+    several = len({total for *_, total in axes}) > 1
+    counts = [f"{total} of {axis}" if several else str(total) for _, axis, total in axes]
+    if counts:
+        yield f"one step stands for {', '.join(counts if several else counts[:1])}"
 
 
 def _merged(boxes: Iterable[Box]) -> Iterable[str]:

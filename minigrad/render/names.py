@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
@@ -15,7 +16,16 @@ from minigrad.cached import cached_property
 from minigrad.graph import Graph
 from minigrad.operators import functions
 from minigrad.render import look, typeset
-from minigrad.render.read import RESHAPES, TRANSPOSES, Reading, Value, forward_of, op_name, role_of
+from minigrad.render.read import (
+    RESHAPES,
+    TRANSPOSES,
+    Reading,
+    Value,
+    forward_of,
+    op_name,
+    role_of,
+    site_of,
+)
 from minigrad.tensor import Tensor
 
 LONGEST = 24  # characters of an expression that still serves as a name
@@ -137,10 +147,34 @@ class Names:
 
     # labels
 
+    @cached_property
+    def written(self) -> set[Tensor]:
+        """The operands that the program wrote as numbers, which stand in the boxes.
+
+        A number that is not the same in all steps, or is taken out of an array, enters its step as
+        an input; one that stands where later steps have a state is the first of these.
+        """
+        found = defaultdict[Any, list[Tensor]](list)
+        entering = set[Any]()
+        for value in self.reading.values:
+            for feed in value.feeds:
+                k, leaf = feed.end.position, feed.source.node
+                slot = site_of(value.node), k
+                if is_wrapped(leaf) and leaf.ndim == 0 and not leaf._requires_grad:
+                    found[slot].append(leaf)
+                    if _is_taken(value.node, k):
+                        entering.add(slot)
+                elif feed.source.state:
+                    entering.add(slot)
+        for slot, leaves in found.items():
+            if leaves[0].time and len({leaf.item() for leaf in leaves}) > 1:
+                entering.add(slot)
+        return {x for slot, leaves in found.items() if slot not in entering for x in leaves}
+
     def numbers(self, node: Tensor) -> list[str]:
         """For each input the number that it is, or "" where it is not a bare number."""
         inputs = self.graph.inputs(node)
-        numbers = [f"{x.item():g}" if is_number(x) else "" for x in inputs]
+        numbers = [f"{x.item():g}" if x in self.written else "" for x in inputs]
         begins = op_name(node) == "add" and "0" in numbers  # what Python's sum begins with
         return [""] * len(numbers) if begins else numbers
 
@@ -269,11 +303,6 @@ def is_wrapped(x: Tensor) -> bool:
     return x.op is None and x._code is None and x.role is None and x.name is None
 
 
-def is_number(x: Tensor) -> bool:
-    """Whether a leaf is an operand that the program wrote as a number."""
-    return is_wrapped(x) and x.ndim == 0 and not x._requires_grad
-
-
 def is_computed(graph: Graph, x: Tensor) -> bool:
     """Whether a leaf is the result of operations that were not recorded, since they need no
     gradient."""
@@ -314,21 +343,42 @@ def _parsed(expression: str) -> Any:
         return None
 
 
-def _operand(node: Tensor, k: int) -> str:
-    """The source text of input k of an operation, where there is any: what to call a plain
-    array."""
+def _operand_tree(node: Tensor, k: int) -> Any:
+    """The source of input k of an operation, as a tree; None where there is none."""
     tree = _parsed(node.source.expression)
     parts: list[Any] = []
     if isinstance(tree, ast.BinOp):
         parts = [tree.left, tree.right]
     elif isinstance(tree, ast.Call):
         parts = list(tree.args)
-    if k >= len(parts) or isinstance(parts[k], ast.Constant):
+    return parts[k] if k < len(parts) else None
+
+
+def _is_taken(node: Tensor, k: int) -> bool:
+    """Whether input k of an operation is written as an element of an array: y[t]."""
+    tree = _operand_tree(node, k)
+    if not isinstance(tree, ast.Subscript):
+        return False
+    return not (isinstance(tree.slice, ast.Constant) and isinstance(tree.slice.value, str))
+
+
+def _is_step(index: ast.expr) -> bool:
+    """Whether an index is one variable, as in x[t] and x[:, t]."""
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    named = [part for part in parts if isinstance(part, ast.Name)]
+    rest = [ast.unparse(part) for part in parts if not isinstance(part, ast.Name)]
+    return len(named) == 1 and {*rest} <= {":", "..."}
+
+
+def _operand(node: Tensor, k: int) -> str:
+    """The source text of input k of an operation, where there is any: what to call a plain
+    array."""
+    part = _operand_tree(node, k)
+    if part is None or isinstance(part, ast.Constant):
         return ""
-    part = parts[k]
     if isinstance(part, ast.Call) and ast.unparse(part.func).split(".")[-1] in MAKERS:
         return ""
-    if isinstance(part, ast.Subscript):
+    if isinstance(part, ast.Subscript) and _is_step(part.slice):
         whole = ast.unparse(part.value).replace("self.", "")
         return _singular(whole) if whole.replace(".", "").isidentifier() else ""
     text = re.sub(r"\b(?:self|np|numpy|mg|minigrad)\.", "", ast.unparse(part))

@@ -211,7 +211,7 @@ class Texts:
             if len(steps) == 1:
                 return f"t = {steps[0][1] + first}"
             return ", ".join(f"{name} = {t + first}" for name, t in steps)
-        if self.norms is not None:
+        if self.norms is not None or self.values:
             return f"t = {tile.t + first}, one of {total} steps"
         return f"t = {first} … {first + total - 1}"
 

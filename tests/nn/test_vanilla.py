@@ -54,13 +54,13 @@ def losses(net):
 def test_the_picture_has_the_letters_of_the_textbook(time):
     net = nn.VanillaRNN(d, h, q)
     source = plain(mg.Graph(losses(net)).to_dot(view="cells", time=time, count_from=1).source)
-    letters = ["W_xh", "W_hh", "b_h", "W_hq", "b_q", "VanillaRNN", f"Σ of {T} loss"]
+    letters = ["W_xh", "W_hh", "b_h", "W_hq", "b_q", "VanillaRNN", f"loss = Σ of {T}"]
     steps = ["₁", "₂", "₃", "₄"] if time == "unrolled" else ["ₜ"]
-    letters += [f"{name}{step}" for name in ("x", "O", "L") for step in steps]
+    letters += [f"{name}{step}" for name in ("X", "O", "L") for step in steps]
     for letter in letters:
         assert letter in source
     assert "constant" not in source
-    assert "x₀" not in source
+    assert "X₀" not in source
 
 
 def test_the_sum_of_losses_is_no_state():

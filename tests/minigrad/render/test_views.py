@@ -106,7 +106,7 @@ def test_a_running_total_is_a_sum_over_all_steps(network, drawing):
     }
     assert len(dashed) == 1  # of the state
     assert picture.source.count("… 8 steps") == 1
-    assert "Σ of 12 total" in {node.label for node in picture.nodes.values()}
+    assert "total = Σ of 12" in {node.label for node in picture.nodes.values()}
 
 
 @pytest.mark.parametrize("view", ["ops", "cells"])
