@@ -7,21 +7,42 @@ compare (`.verdict`) stay English.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Literal
 
 Language = Literal["en", "vi"]
 VARIABLES = ("MINIGRAD_LANG", "LC_ALL", "LC_MESSAGES", "LANG")  # the first one that is set counts
+_chosen = ContextVar[Language | None]("language", default=None)
 
 
 def language() -> Language:
-    """The language that the environment asks for.
+    """The language that a program has chosen with `using`, else that of the environment.
 
     >>> os.environ["MINIGRAD_LANG"] = "vi"; language()
     'vi'
     >>> os.environ["MINIGRAD_LANG"] = "en"
     """
+    chosen = _chosen.get()
+    if chosen is not None:
+        return chosen
     asked = next(filter(None, map(os.environ.get, VARIABLES)), "")
     return "vi" if asked[:2].lower() == "vi" else "en"
+
+
+@contextmanager
+def using(chosen: Language) -> Iterator[None]:
+    """Everything in one language, whatever the environment asks for.
+
+    >>> with using("vi"): say("vanishing")
+    'biến mất'
+    """
+    token = _chosen.set(chosen)
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
 
 
 class Catalogue(dict[str, str]):
@@ -66,6 +87,7 @@ say = Catalogue(
         ),
         "axis {axis}": "trục {axis}",
         "gradient norm (log scale)": "chuẩn của gradient (thang log)",
+        "{n} of {rows} rows": "{n} trong {rows} hàng",
         # the tables of reports
         "total": "tổng",
         "crossing": "phần qua bước",

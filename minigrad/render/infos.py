@@ -1,7 +1,7 @@
-"""The texts of a page: what is told of each node, its program and its gradient rule, and what
-stands in the boxes.
+"""What a page tells of each box in words: its name, the lines of the program that make it, and its
+gradient rule.
 
-Nodes that the same line makes in every step share their texts.
+Boxes that the same line makes in every step share their texts.
 """
 
 from __future__ import annotations
@@ -11,66 +11,77 @@ import math
 import re
 import textwrap
 from collections import defaultdict
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Any, Generic, TypeVar
 
 from minigrad import naming
-from minigrad.cached import cached_property
 from minigrad.render import look
 from minigrad.render.names import Names
 from minigrad.render.options import Options
-from minigrad.render.picture import Box, Tile
+from minigrad.render.picture import Box, Column
 from minigrad.render.read import Reading
-from minigrad.render.texts import Texts
+from minigrad.render.words import words
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
 LINES = 40  # of one function
+RULE = 14  # lines of a gradient rule; a longer one is not shown
+NAME = re.compile(r"[^\W\d]+(\.[^\W\d]+)*")  # to which the step is added: h₃, but not x1₃
+
+T = TypeVar("T")
 
 
-class PageTexts(Texts):
-    """The texts of a picture whose numbers are not known yet: there is room for them."""
+class Numbered(Generic[T]):
+    """Things that are held once, each with its number."""
 
-    def cell_lines(self, box: Box) -> list[str]:
-        """A line for the gradient of each state."""
-        row, lines = box.tile.row, []
-        if self.several and row.timed and row.name != box.label:
-            lines.append(look.shorten(row.name.split(".")[-1]))
-        return lines + [self.room(name) for name in box.lanes]
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self.numbers: dict[Hashable, int] = {}
 
-    def room(self, name: str) -> str:
-        """The widest text of the norm of a state's gradient."""
-        return f"‖∂L/∂{self.name(name)}{look.subscript(self.last)}‖ = 8.8·10⁻⁸⁸"
-
-    @cached_property
-    def last(self) -> int:
-        """The largest number of a step."""
-        return max((tile.t for tile in self.picture.tiles), default=0)
-
-    def heading(self, tile: Tile) -> str:
-        """The step alone."""
-        if not tile.row.timed or not self.picture.graph.axes:
-            return self.untimed_heading(tile)
-        words = ["t = 88888"]
-        if tile.row.name and self.several_axes:
-            words.insert(0, look.shorten(tile.row.name))
-        return "   ".join(words)
+    def number(self, key: Hashable, make: Callable[[], T]) -> int:
+        """The number of the thing with this key; the first time it is made."""
+        found = self.numbers.get(key)
+        if found is None:
+            found = self.numbers[key] = len(self.items)
+            self.items.append(make())
+        return found
 
 
 class Infos:
-    """Texts about nodes, each held once: names, expressions, source lines and gradient rules."""
+    """The texts about boxes, and how a page names things.
 
-    def __init__(
-        self, reading: Reading, names: Names, options: Options, word: dict[str, str]
-    ) -> None:
+    order: when a pass comes to each value.
+    """
+
+    def __init__(self, reading: Reading, names: Names, options: Options) -> None:
         self.graph, self.losses = reading.graph, names.losses
-        self.names, self.word = options.labels or {}, word
-        self.infos: list[dict[str, Any]] = []
-        self.lines: list[dict[str, Any]] = []
-        self.rules: list[str] = []
-        self.index: dict[Any, int] = {}
-        self.line_of: dict[Any, int] = {}
-        self.rule_of: dict[Any, int] = {}
+        self.labels, self.first = options.labels or {}, options.count_from
+        self.word = words()
+        self.infos = Numbered[dict[str, Any]]()
+        self.lines = Numbered[dict[str, Any]]()
+        self.rules = Numbered[str]()
         self.order = {value.key: k for k, value in enumerate(reading.values)}
+
+    # names
+
+    def lane(self, name: str) -> str:
+        """What a state is called."""
+        return self.labels.get(name, name)
+
+    def when(self, column: Column) -> str:
+        """The step of a column, or the steps of nested axes."""
+        return ", ".join(f"{t + self.first:g}" for t in column[1:] if t != math.inf)
+
+    def operation(self, box: Box) -> str:
+        """What makes a box, in short."""
+        text = naming.expression(self.graph, box.parts[-1].node)
+        return look.shorten(text.removeprefix("mg."), 40)
+
+    def order_of(self, box: Box) -> int:
+        """When a pass comes to what makes a box."""
+        return self.order[box.parts[-1]]
+
+    # boxes
 
     def info(self, box: Box, label: str) -> int:
         """The number of the texts about a box; boxes of different steps share them."""
@@ -78,23 +89,14 @@ class Infos:
             return -1
         node, part = box.parts[-1]
         shape = node.shape if part is None else node.shape[1:]
-        known: tuple[Any, ...] = (
-            box.lanes,
-            label,
-            len(box.parts),
-            node.site,
-            node.name,
-            shape,
-            node.scope,
-        )
+        known: tuple[Hashable, ...] = (
+            box.lanes, label, len(box.parts), node.site, node.name, shape, node.scope,
+        )  # fmt: skip
         if not node.source.text:
-            known = (*known, self.numbers(node))
-        if known not in self.index:
-            self.index[known] = len(self.infos)
-            self.infos.append(self.described(box, node, shape))
-        return self.index[known]
+            known = (*known, self.constants(node))
+        return self.infos.number(known, lambda: self.described(box, node, shape))
 
-    def numbers(self, node: Tensor) -> tuple[str, ...]:
+    def constants(self, node: Tensor) -> tuple[str, ...]:
         """The numbers in an expression that is rebuilt, since there is no source text."""
         inputs = self.graph.inputs(node)
         return tuple(repr(x.data) for x in inputs if x.op is None and x.size == 1)
@@ -104,13 +106,14 @@ class Infos:
         name = self.losses.get(node) or naming.label(self.graph, node)
         if box.lanes:
             name = box.lanes[-1]
-        name = look.shorten(self.names.get(name, name), 60)
+        name = look.shorten(self.lane(name), 60)
         timed = bool(box.lanes) or node.time is not None
-        lines = self.lines_of(box)
+        made = [node for node in reversed(box.nodes) if node.op is not None]
+        lines = list(dict.fromkeys(map(self.line, made)))
         return {
-            "name": name, "timed": int(timed and re.fullmatch(r"[^\W\d]+(\.[^\W\d]+)*", name) is not None),
-            "above": self.what(box, node, shape), "below": self.origin(node),
-            "function": self.lines[lines[0]]["function"] if lines else "", "lines": lines,
+            "name": name, "timed": timed and NAME.fullmatch(name) is not None,
+            "above": self.what(box, node, shape), "below": self.origin(node), "lines": lines,
+            "function": self.lines.items[lines[0]]["function"] if lines else "",
             "rule": self.rule(node) if len(box.parts) == 1 else -1,
         }  # fmt: skip
 
@@ -118,64 +121,61 @@ class Infos:
         """What it is, in pairs of a word and a text: the expression, the operations, the shape."""
         expression = naming.expression(self.graph, node) if node.op is not None else ""
         size = look.shape(shape) if math.prod(shape) != 1 else self.word["number"]
-        pairs = [
-            ["=", look.shorten(expression, 300)],
-            [self.word["operations"], str(len(box.parts)) if len(box.parts) > 1 else ""],
-            [self.word["shape"], f"{size}  {node.dtype}"],
-        ]
-        return [pair for pair in pairs if pair[1]]
+        return _told({
+            "=": look.shorten(expression, 300),
+            self.word["operations"]: str(len(box.parts)) if len(box.parts) > 1 else "",
+            self.word["shape"]: f"{size}  {node.dtype}",
+        })  # fmt: skip
 
     def origin(self, node: Tensor) -> list[list[str]]:
         """Where it comes from, in pairs: its line, the user's line that led there, the scope."""
         source = str(node.source) if node.source.line else ""
         caller = node._scope.called_from if node._scope is not None else None
         user = str(caller) if caller is not None and caller.line else ""
-        pairs = [
-            [self.word["made"], source],
-            [self.word["from"], user if user != source else ""],
-            [self.word["scope"], node.scope],
-        ]
-        return [pair for pair in pairs if pair[1]]
+        return _told({
+            self.word["made"]: source,
+            self.word["from"]: user if user != source else "",
+            self.word["scope"]: node.scope,
+        })  # fmt: skip
+
+    # the program
 
     def programs(self) -> dict[str, list[list[Any]]]:
         """The lines of each function in their order, each with its number."""
         found = defaultdict[str, list[list[Any]]](list)
-        for number, line in sorted(enumerate(self.lines), key=lambda pair: pair[1]["line"]):
+        for number, line in sorted(enumerate(self.lines.items), key=lambda pair: pair[1]["line"]):
             if len(found[line["function"]]) < LINES:
                 found[line["function"]].append([number, line["text"].replace("self.", "")])
         return found
 
-    def lines_of(self, box: Box) -> list[int]:
-        """The lines of the program that make a box, that of its last operation first."""
-        nodes = [node for node in reversed(box.nodes) if node.op is not None]
-        return list(dict.fromkeys(self.line(node) for node in nodes))
-
     def line(self, node: Tensor) -> int:
-        """The number of a line of the program."""
+        """The number of the line of the program that makes a node."""
         source: Source = node.source
-        key = source.file, source.line
-        text = source.text
+        text, place = source.text, source.file
         if not text:
             variable = naming.label(self.graph, node)
-            text = f"{variable} = {naming.expression(self.graph, node)}"
-            key = text, source.line
-        if key not in self.line_of:
-            self.line_of[key] = len(self.lines)
-            function = source.code.co_qualname if source.code is not None else ""
-            found = {"text": look.shorten(text, 200), "line": source.line, "function": function}
-            self.lines.append(found)
-        return self.line_of[key]
+            text = place = f"{variable} = {naming.expression(self.graph, node)}"
+        function = source.code.co_qualname if source.code is not None else ""
+        found = {"text": look.shorten(text, 200), "line": source.line, "function": function}
+        return self.lines.number((place, source.line), lambda: found)
 
     def rule(self, node: Tensor) -> int:
         """The number of the text of an operation's gradient rules."""
-        if node.op is None:
+        op = node.op
+        if op is None:
             return -1
-        if node.op not in self.rule_of:
-            self.rule_of[node.op] = len(self.rules)
-            rules = [rule for rule in (*node.op.rules, node.op.joint) if rule is not None]
-            text = "\n".join(filter(None, map(_source_of, rules)))
-            self.rules.append(text)
-        return self.rule_of[node.op]
+        rules = [rule for rule in (*op.rules, op.joint) if rule is not None]
+        return self.rules.number(op, lambda: "\n".join(filter(None, map(_source_of, rules))))
+
+
+def is_made(box: Box) -> bool:
+    """Whether an operation makes it: a pass stops there."""
+    return bool(box.parts) and box.parts[-1].node.op is not None
+
+
+def _told(pairs: dict[str, str]) -> list[list[str]]:
+    """The pairs of a word and a text that has something to say."""
+    return [[word, text] for word, text in pairs.items() if text]
 
 
 def _source_of(rule: Any) -> str:
@@ -185,4 +185,4 @@ def _source_of(rule: Any) -> str:
     except (OSError, TypeError):
         return ""
     lines = [line for line in text.splitlines() if not line.startswith("@")]
-    return "\n".join(lines) if len(lines) <= 14 else ""
+    return "\n".join(lines) if len(lines) <= RULE else ""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
-from minigrad.language import language
+from minigrad.language import Language, language
 from minigrad.render.group import VIEWS
 from minigrad.render.read import Reading, Value
 from minigrad.tensor import Tensor
@@ -55,7 +55,7 @@ class Options:
     legend: bool = False
     labels: Mapping[str, str] | None = None
     values: bool = False
-    lang: str = field(default_factory=language)
+    lang: Language = field(default_factory=language)
 
 
 def _choices(*choices: Any) -> tuple[Callable[[Any], bool], str]:

@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from minigrad.graph import Graph
+from minigrad.language import using
 from minigrad.render import graphviz_run, look
 from minigrad.render.options import Options
-from minigrad.render.tape import HELD, Tape, joint_scale, tape
+from minigrad.render.tape import HELD, joint_limits, joint_scale, tape
 from minigrad.render.words import words
+from minigrad.tensor import Array
 
 TEMPLATE = Path(__file__).with_name("page.html")
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -75,17 +77,21 @@ def make_page(
             f"{len(settings)} settings have {operations} operations, more than the {HELD} that a "
             "page holds; give fewer values, or graphs of fewer steps"
         )
-    tapes = [tape(graph, options) for graph in graphs.values()]
-    books: dict[str, int] = {}
-    told, start = [], 0
-    for one in tapes:
-        book = books.setdefault(json.dumps(one.book, separators=(",", ":")), len(books))
-        told.append({**one.told, "book": book, "base": start})
-        start += sum(array.size for array in one.arrays)
+    with using(options.lang):
+        tapes = [tape(graph, options) for graph in graphs.values()]
+        said = words()
+    texts = [json.dumps(one.book) for one in tapes]
+    books = dict(zip(texts, [one.book for one in tapes], strict=True))
+    order = list(books)
+    told, arrays, size = [], list[Array](), 0
+    for one, text in zip(tapes, texts, strict=True):
+        told.append({**one.told, "book": order.index(text), "base": size})
+        arrays += one.arrays
+        size += sum(array.size for array in one.arrays)
     title = options.title or " · ".join(filter(None, settings[0])) or "minigrad"
-    scale = options.scale or joint_scale(one.scale for one in tapes)
+    scales = [one.scale for one in tapes if one.scale is not None]
     data = {
-        "books": [json.loads(book) for book in books], "tapes": told,
+        "books": list(books.values()), "tapes": told,
         "settings": [
             [[title, number[id(graph)]] for title, graph in one.items()] for one in settings
         ],
@@ -93,14 +99,14 @@ def make_page(
             {"name": knob.name, "values": list(map(_shown, knob.values)), "at": knob.at}
             for knob in knobs
         ],
-        "scale": list(scale), "limits": _joint_limits(tapes), "title": title,
-        "view": options.view, "end": options.backward, "words": words(options.lang),
+        "scale": options.scale or joint_scale(scales),
+        "limits": joint_limits([one.limits for one in tapes if one.limits is not None]),
+        "title": title, "view": options.view, "end": options.backward, "words": said,
         "looks": {kind: _styled(one) for kind, one in look.LOOKS.items()},
         "ramp": [_painted(look.ramp(k / 63)) for k in range(64)],
         "zero": _painted("#FFFFFF"), "not_finite": _painted(look.NOT_FINITE),
     }  # fmt: skip
-    packed = [a.astype("<f4").tobytes() for one in tapes for a in one.arrays]
-    return Page(_filled(title, options.lang, data, packed))
+    return Page(_filled(title, options.lang, data, arrays))
 
 
 def _styled(one: look.Look) -> dict[str, Any]:
@@ -122,18 +128,14 @@ def _shown(value: Any) -> str:
     return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
-def _joint_limits(tapes: Sequence[Tape]) -> list[int]:
-    """The decades of all strips."""
-    known = [one.limits for one in tapes if one.told["backward"]] or [(-1, 0)]
-    return [min(lo for lo, _ in known), max(hi for _, hi in known)]
-
-
-def _filled(title: str, lang: str, data: dict[str, Any], numbers: list[bytes]) -> str:
+def _filled(title: str, lang: str, data: dict[str, Any], arrays: list[Array]) -> str:
     """The template with its data: JSON and numbers, deflated, as base64."""
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     head = text.encode(errors="replace")  # a name may hold half of a character
     head += b" " * (-len(head) % 4)
-    payload = len(head).to_bytes(4, "little") + head + b"".join(numbers)
+    payload = (
+        len(head).to_bytes(4, "little") + head + b"".join(a.astype("<f4").tobytes() for a in arrays)
+    )
     before, script, after = _template()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     filled = {

@@ -19,12 +19,12 @@ from typing import Any, NamedTuple
 import graphviz
 
 from minigrad.cached import cached_property
-from minigrad.language import language, say
+from minigrad.language import say
 from minigrad.render import graphviz_run, look, typeset
 from minigrad.render.arrange import Layout, Rect
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture, Tile
-from minigrad.render.splines import Path, Point, shortened, straight
+from minigrad.render.splines import Path, Point, beside_tip, shortened, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
 from minigrad.render.words import counted, note
@@ -83,12 +83,8 @@ class Item(NamedTuple):
         """The sign beside the arrowhead, as DOT attributes."""
         if not self.sign:
             return ""
-        (ax, ay), (bx, by) = self.points[-2:]
-        length = max(math.dist((ax, ay), (bx, by)), 1e-6)
-        x = bx - (8 * (by - ay) + 5 * (bx - ax)) / length
-        y = by + (8 * (bx - ax) - 5 * (by - ay)) / length
         colour = f'labelfontcolor="{look.GREY}"'
-        return f'headlabel="{self.sign}" head_lp="{_at((x, y))}" labelfontsize=12 {colour} '
+        return f'headlabel="{self.sign}" head_lp="{_at(beside_tip(self.points))}" labelfontsize=12 {colour} '
 
 
 @lru_cache(maxsize=1024)
@@ -196,7 +192,7 @@ class Canvas:
             top += 20
             x = middle - look.text_width(line, 16) / 2
             items.append(text_item(f"title{len(items)}", (x, top - 8), line, 16))
-        notes = ";  ".join(note(text, language()) for text in self.notes)
+        notes = ";  ".join(map(note, self.notes))
         if lines := wrapped(notes, width, look.SMALLEST):
             wide, high = look.text_width("\n".join(lines), look.SMALLEST), 15.0 * len(lines)
             at = left + 0.46 * wide, bottom - 5 - high / 2  # the width is that of the widest font

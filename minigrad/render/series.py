@@ -19,6 +19,7 @@ from typing import Any
 from minigrad import flow, states
 from minigrad.graph import Graph
 from minigrad.render import look
+from minigrad.render.infos import Infos, is_made
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture
 
@@ -41,21 +42,11 @@ class Series:
     norms: list[float] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Teller:
-    """How a page tells things: when a box is made, what makes it, its step, its states, words."""
-
-    order: Callable[[Box], float]
-    operation: Callable[[Box], str]
-    when: Callable[[Box], str]
-    lane: Callable[[str], str]
-    word: Mapping[str, str]
-
-
-def series(picture: Picture, norms: Norms, tell: Teller) -> list[dict[str, Any]]:
+def series(
+    found: Sequence[Series], picture: Picture, norms: Norms, infos: Infos
+) -> list[dict[str, Any]]:
     """What is told of each state, first the memories c, then the states h; without states one
     series for the whole pass."""
-    found = states_over_time(picture, norms, tell)
     several = len({one.row for one in found}) > 1
     verdicts = _verdicts(picture.graph)
     into = defaultdict[Box, list[Link]](list)
@@ -67,60 +58,57 @@ def series(picture: Picture, norms: Norms, tell: Teller) -> list[dict[str, Any]]
         exact = [path for path in alike if path.axis == one.row]
         path = next(iter(alike if len(alike) == 1 else exact), None)
         nested = sum(c != math.inf for c in one.boxes[0].tile.column[1:]) > 1  # ratios are of runs
-        factors = mean_factors(one, norms, into, tell) if not nested else []
+        factors = mean_factors(one, norms, into, infos) if not nested else []
         name = f"‖∂L/∂{one.lane}ₜ‖" + (f"  {one.row}" if several else "")
         told.append(
             {
                 "row": one.row, "lane": one.lane, "name": name,
-                **_verdict(path, factors, tell), **_fading(one, tell),
+                **_verdict(path, factors, infos.word), **_fading(one, infos),
             }
         )  # fmt: skip
-    return told or [{"row": "", "lane": "", "name": tell.word["nodes"], "peak": None}]
+    return told or [{"row": "", "lane": "", "name": infos.word["nodes"], "peak": None}]
 
 
-def _verdict(path: Any, factors: Factors, tell: Teller) -> dict[str, str]:
+def _verdict(path: Any, factors: Factors, word: Mapping[str, str]) -> dict[str, str]:
     """How the gradient changes from step to step, and why."""
     if path is None:
         return {}
-    verdict = tell.word[path.verdict]
+    verdict = word[path.verdict]
     if math.isfinite(path.mean_ratio):
-        verdict += " " + tell.word["each"].format(r=look.figure(path.mean_ratio))
+        verdict += " " + word["each"].format(r=look.figure(path.mean_ratio))
     why = [f"{text} ×{look.figure(10**log)}" for text, log in factors]
     return {"verdict": verdict, "why": "= " + " · ".join(why) if why else ""}
 
 
-def _fading(one: Series, tell: Teller) -> dict[str, Any]:
+def _fading(one: Series, infos: Infos) -> dict[str, Any]:
     """The peak of the norms, and from where on less than a thousandth of it is left."""
     peak = max((n for n in one.norms if 0 < n < math.inf), default=None)
     if peak is None:
         return {"peak": None}
     kept = max(k for k, n in enumerate(one.norms) if not n < FADED * peak)
-    found = {"peak": math.log10(peak), "faded": tell.word["never"]}
+    found = {"peak": math.log10(peak), "faded": infos.word["never"]}
     if kept + 1 < len(one.boxes):
         box = one.boxes[kept + 1]
-        found |= {"low": tell.order(box), "faded": tell.word["below"].format(t=tell.when(box))}
+        t = infos.when(box.tile.column)
+        found |= {"low": infos.order_of(box), "faded": infos.word["below"].format(t=t)}
     return found
 
 
-def limits(picture: Picture, norms: Norms, tell: Teller) -> tuple[int, int]:
-    """The decades that hold all norms of the states; of all boxes where there are no states."""
-    told = states_over_time(picture, norms, tell)
-    sizes = [n for one in told for n in one.norms] or [
-        norms.of.get(box, 0.0) for box in picture.boxes
-    ]
+def limits(found: Sequence[Series], norms: Norms) -> tuple[int, int]:
+    """The decades that hold all norms of the states; of everything where there are no states."""
+    sizes = [n for one in found for n in one.norms] or norms.of.values()
     known = [n for n in sizes if 0 < n < math.inf] or [0.1]
     highest = math.ceil(math.log10(max(known)) + 1e-9)
     return min(math.floor(math.log10(min(known))), highest - 1), highest
 
 
-def states_over_time(picture: Picture, norms: Norms, tell: Teller) -> list[Series]:
+def states_over_time(picture: Picture, norms: Norms, infos: Infos) -> list[Series]:
     """Every state that is made at two steps or more."""
     found: dict[tuple[str, str], Series] = {}
-    made = [box for box in picture.boxes if box.parts and box.parts[-1].node.op is not None]
-    timed = [box for box in made if box.tile.row.timed and picture.graph.axes]
-    for box in sorted(timed, key=lambda box: -tell.order(box)):
+    timed = [box for box in picture.boxes if is_made(box) and box.tile.row.timed]
+    for box in sorted(timed, key=infos.order_of, reverse=True) if picture.graph.axes else ():
         for name, part in box.states:
-            key = box.tile.row.name, tell.lane(name)
+            key = box.tile.row.name, infos.lane(name)
             one = found.setdefault(key, Series(*key, name in picture.memories))
             one.boxes.append(box)
             one.norms.append(norms.parts.get(part, 0.0))
@@ -139,7 +127,7 @@ def _verdicts(graph: Graph) -> Sequence[Any]:
 
 
 def mean_factors(
-    one: Series, norms: Norms, into: Mapping[Box, Sequence[Link]], tell: Teller
+    one: Series, norms: Norms, into: Mapping[Box, Sequence[Link]], infos: Infos
 ) -> Factors:
     """What each operation does to the gradient from one step to the one before, on average.
 
@@ -149,19 +137,19 @@ def mean_factors(
     products: set[str] = set()
     count = 0
     for later, earlier in pairwise(one.boxes):
-        path = strongest_path(later, earlier, norms, into, tell.order)
+        path = strongest_path(later, earlier, norms, into, infos.order_of)
         if not path:
             continue
         count += 1
         rest = math.log10(norms.of[earlier] / norms.of[later])
         for box, handed_on in path:
             factor = math.log10(handed_on / norms.of[box])
-            text = tell.operation(box)
+            text = infos.operation(box)
             sums[text] += factor
             if box.kind == "matmul":
                 products.add(text)
             rest -= factor
-        sums[tell.word["others"]] += rest
+        sums[infos.word["others"]] += rest
     means = [(text, total / count) for text, total in sums.items()]
     return [one for one in means if abs(one[1]) > UNCHANGED or one[0] in products]
 

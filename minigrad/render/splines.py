@@ -93,6 +93,14 @@ def shortened(path: Path) -> tuple[Path, Point]:
     return [*path[:-2], path[-2] if math.dist(path[-2], tip) > ARROW else base, base], tip
 
 
+def beside_tip(path: Path) -> Point:
+    """A place for a sign: beside the arrowhead, on its left."""
+    (ax, ay), (bx, by) = path[-2:]
+    length = max(math.dist((ax, ay), (bx, by)), 1e-6)
+    dx, dy = (bx - ax) / length, (by - ay) / length
+    return bx - 8 * dy - 5 * dx, by + 8 * dx - 5 * dy
+
+
 def _cut_end(points: Path, outline: Outline, center: Point) -> Path:
     """A spline cut where it enters an outline for good."""
     last = len(points) - 4

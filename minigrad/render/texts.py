@@ -11,6 +11,7 @@ import numpy as np
 
 from minigrad import naming
 from minigrad.cached import cached_property
+from minigrad.language import say
 from minigrad.render import look, typeset
 from minigrad.render.measure import Norms, told
 from minigrad.render.picture import Box, Link, Part, Picture, Tag, Tile
@@ -80,7 +81,7 @@ class Texts:
         lines += [self.told(name, part, box.tile) for name, part in self.gradients(box)]
         inside, rows = self.mask_of((box,))
         if inside < rows:
-            lines.append(f"{inside} of {rows} rows")
+            lines.append(say("{n} of {rows} rows", n=inside, rows=rows))
         return lines
 
     def gradients(self, box: Box) -> list[tuple[str, Part]]:
@@ -198,7 +199,7 @@ class Texts:
             words += [self.told(name, part, tile) for name, part in told]
         inside, rows = self.mask_of(boxes)
         if inside < rows:
-            words.append(f"{inside} of {rows} rows")
+            words.append(say("{n} of {rows} rows", n=inside, rows=rows))
         return "   ".join(words)
 
     def time_of(self, tile: Tile) -> str:

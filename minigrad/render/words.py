@@ -84,7 +84,6 @@ WORDS = {
     "range": ("range", "khoảng"),
     "beyond": ("beyond what the page holds", "vượt quá phạm vi của trang"),
     "start": ("the pass begins here, with ∂L/∂L = 1", "bắt đầu từ đây, với ∂L/∂L = 1"),
-    "rows": ("{n} of {all} rows", "{n} trên {all} hàng"),
     # why a gradient changes from step to step
     "others": ("other paths", "các đường khác"),
     "each": ("×{r} a step", "×{r} mỗi bước"),
@@ -161,19 +160,19 @@ def counted(n: int, what: Literal["step", "time"]) -> str:
     return naming.count(n, what) if language() == "en" else f"{n} {COUNTED[what]}"
 
 
-def note(text: str, lang: str) -> str:
-    """A note of a picture in one language."""
-    begins = next((begin for begin in NOTES if text.startswith(begin)), None)
-    if lang == "en":
+def note(text: str) -> str:
+    """A note of a picture, in the language in force."""
+    if language() == "en":
         return text
+    begins = next((begin for begin in NOTES if text.startswith(begin)), None)
     if begins is None:  # "RNN: 5 operations"
         return re.sub(r"(: \d+) operations?$", r"\1 phép tính", text)
     text = NOTES[begins] + text.removeprefix(begins)
     return re.sub(r"(\d+) of (\d+) steps of", r"\1 trong \2 bước của", text)
 
 
-def words(lang: str) -> dict[str, str]:
-    """All words in one language."""
-    number = LANGUAGES.index(lang)
+def words() -> dict[str, str]:
+    """All words of a page, in the language in force."""
+    number = LANGUAGES.index(language())
     found = {key: texts[number] for key, texts in WORDS.items()}
-    return found | {name: name if lang == "en" else say[name] for name in VERDICTS}
+    return found | {name: say(name) for name in VERDICTS}

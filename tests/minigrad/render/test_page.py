@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import minigrad as mg
+from minigrad.language import using
 from minigrad.render import __main__ as command
 from minigrad.render.page import TEMPLATE
 from minigrad.render.words import WORDS, words
@@ -57,8 +58,8 @@ def test_every_word_is_there_in_both_languages_and_used() -> None:
     render = Path(TEMPLATE).parent
     written = [path.read_text("utf-8") for path in render.iterdir() if path.is_file()]
     code = "\n".join(text for text in written if "WORDS = {" not in text)
-    asked = set(re.findall(r'\bsay\("([^"]+)"[,)]', code))
-    assert asked <= words("vi").keys()
+    asked = set(re.findall(r'\bsay\("([^"]+)"[,)]', TEMPLATE.read_text("utf-8")))
+    assert asked <= words().keys()
     quoted = set(re.findall(r'"([^"\n]*)"', code)) | set(re.findall(r'id: "(\w+)"', code))
     kept = {f"help.{name}" for name in quoted} | quoted
     assert WORDS.keys() <= kept
@@ -95,7 +96,7 @@ def test_every_link_ends_at_boxes_that_are_there(tmp_path: Path, name: str) -> N
         whole = [templates[column[0]] for column in view["columns"] if column[5]]
         for k, template in [*enumerate(columns), *((0, one) for one in whole)]:
             for away, slot in (
-                end for link in template["links"] for end in (link["from"], link["to"])
+                end for link in template["links"] for end in (link["source"], link["target"])
             ):
                 owner = whole[0] if away == "g" else columns[k + away]
                 assert away == "g" or k + away >= 0
@@ -127,6 +128,21 @@ def test_options_of_pictures_are_refused(tmp_path: Path, option: dict[str, Any])
     with pytest.raises(ValueError, match=next(iter(option))):
         mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.html", **option)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("around", ["en", "vi"])
+@pytest.mark.parametrize(("lang", "rows"), [("en", "1 of 2 rows"), ("vi", "1 trong 2 hàng")])
+def test_a_page_speaks_one_language_whatever_the_environment_asks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str, lang: Any, rows: str
+) -> None:
+    monkeypatch.setenv("MINIGRAD_LANG", around)
+    data, _ = held(mg.Graph(NETWORKS["masked"](3)).render(tmp_path / "x.html", lang=lang))
+    templates = [one for view in data["books"][0]["views"].values() for one in view["templates"]]
+    said = [box["label"] for one in templates for box in one["boxes"]]
+    said += [frame["text"] for one in templates for frame in one["frames"]]
+    assert {line for text in said for line in re.split(r"\n|   ", text) if " 2 " in line} == {rows}
+    with using(lang):
+        assert data["words"] == words()
 
 
 def test_a_picture_has_no_language(tmp_path: Path) -> None:
