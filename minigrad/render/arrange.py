@@ -8,7 +8,7 @@ them.
 from __future__ import annotations
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -85,7 +85,7 @@ class Layout:
 class Place:
     """Boxes that stand together: those of a tile in a pattern, or those before, after or below it.
 
-    x, y: the lower left corner of the pattern.
+    port: where each link enters it.  x, y: the lower left corner of the pattern.
     """
 
     tile: Tile
@@ -93,7 +93,7 @@ class Place:
     boxes: list[Box]
     column: int
     level: float
-    ins: dict[Port, list[Link]] = field(default_factory=dict)
+    port: dict[Link, Port] = field(default_factory=dict)
     form: Form = None  # type: ignore[assignment]  # only what is in a tile has a form
     pattern: Pattern = None  # type: ignore[assignment]  # all patterns are laid out together
     x: float = 0.0
@@ -104,18 +104,29 @@ class Place:
         """Whether its boxes stand one above another, as in a textbook."""
         return not self.beside and self.form.column
 
-    def point(self, p: Point) -> Point:
-        """A point of the pattern on the page; where time runs to the left it is mirrored."""
-        x = self.pattern.width - p[0] if self.tile.row.reverse else p[0]
-        return self.x + x, self.y + p[1]
+    def moved(self, points: Path) -> Path:
+        """Points of the pattern on the page; where time runs to the left it is mirrored."""
+        if self.tile.row.reverse:
+            right = self.x + self.pattern.width
+            return [(right - x, y + self.y) for x, y in points]
+        return [(x + self.x, y + self.y) for x, y in points]
 
-    def way(self, kind: str, a: Any, b: Box) -> Path:
+    def way(self, kind: str, a: Any, b: int) -> Path:
         """The path of a link of the pattern on the page."""
-        return [self.point(p) for p in self.pattern.paths[kind, a, self.boxes.index(b)]]
+        return self.moved(self.pattern.paths[kind, a, b])
 
-    def port_of(self, link: Link) -> Port:
-        """The port by which a link enters."""
-        return next(port for port, links in self.ins.items() if link in links)
+    def entering(self, link: Link) -> Path:
+        """The path of a link from its port to its box."""
+        return self.way("in", self.port[link], self.boxes.index(link.target))
+
+    def leaving(self, link: Link) -> Path:
+        """The path of a link from its box to the border of the pattern."""
+        return self.way("out", link.state, self.boxes.index(link.source))
+
+    @property
+    def centers(self) -> list[Point]:
+        """Where its boxes stand."""
+        return self.moved([*self.pattern.centers])
 
     def port_y(self, port: Port) -> float:
         """The height of an in-port."""
@@ -123,7 +134,7 @@ class Place:
 
     def channel(self, port: Port) -> float:
         """The x of the vertical by which an in-port is reached from below."""
-        return self.point((self.pattern.channels[port], 0.0))[0]
+        return self.moved([(self.pattern.channels[port], 0.0)])[0][0]
 
 
 class Grid:
@@ -222,7 +233,7 @@ class Grid:
         local = {box: k for k, box in enumerate(place.boxes)}
         into = self.into[place.tile]
         inner = [n for n in into if n.source in local and n.target in local]
-        place.ins = self.in_ports(into, local)
+        place.port = self.ports(into, local)
         leaving = [(n.source, n.state) for box in place.boxes for n in self.out_of[box]
                    if n.target not in local]  # fmt: skip
         made = [(box, lane) for box in place.boxes for lane in box.lanes]
@@ -231,28 +242,29 @@ class Grid:
         return Form(
             tuple(self.outlines[box] for box in local),
             tuple(dict.fromkeys((local[n.source], local[n.target]) for n in inner)),
-            tuple(place.ins),
+            tuple(dict.fromkeys(place.port.values())),
             tuple((local[box], lane) for box, lane in outs),
             self.picture.view == "cells" and self.timed and textbook,
             scopes_of(place.boxes) if self.is_whole else (),
         )
 
-    def in_ports(self, into: list[Link], local: dict[Box, int]) -> dict[Port, list[Link]]:
-        """The links into a tile by the ports that they share: one for each value and state."""
+    def ports(self, into: list[Link], local: dict[Box, int]) -> dict[Link, Port]:
+        """The ports by which links enter a tile: one for each value and state."""
         groups = defaultdict[Any, list[Link]](list)
         for link in into:
             if link.source not in local and link.target in local:
                 groups[link.source, link.lane, self.enters_aside(link)].append(link)
         order = sorted(groups, key=lambda key: (not key[2], key[1] not in self.picture.memories))
-        ins: dict[Port, list[Link]] = {}
+        like = Counter[Port]()
+        found: dict[Link, Port] = {}
         for source, lane, left in order:
             links = groups[source, lane, left]
             skips = source.kind == "delay" and source.label[1:] not in ("−1", "+1")
             boxes = tuple(dict.fromkeys(local[link.target] for link in links))
             port = Port("" if skips else lane, boxes, left)
-            like = sum(port == other._replace(again=0) for other in ins)
-            ins[port._replace(again=like)] = links
-        return ins
+            found |= dict.fromkeys(links, port._replace(again=like[port]))
+            like[port] += 1
+        return found
 
     def enters_aside(self, link: Link) -> bool:
         """Whether a link enters its target from the side: over the gutter."""
@@ -429,7 +441,7 @@ class Grid:
                 place.y = shift[place.form]
                 for k, lane in place.form.outs:
                     if lane:
-                        heights[lane] = place.way("out", lane, place.boxes[k])[-1][1]
+                        heights[lane] = place.way("out", lane, k)[-1][1]
             place.y = shift[place.form]
 
     def shift_of(self, place: Place, heights: dict[str, float]) -> float:
@@ -437,17 +449,16 @@ class Grid:
         if place.form.column:
             cells = [k for k, box in enumerate(place.boxes) if box.kind == "cell"]
             return -place.pattern.centers[cells[0] if cells else 0][1]
-        ports = [port for port in place.ins if port.left and port.lane in heights]
+        ports = {p for p in place.port.values() if p.left and p.lane in heights}
         gaps = [heights[port.lane] - place.port_y(port) for port in ports]
         return sum(gaps) / len(gaps) if gaps else 0.0
 
     def face_source(self, place: Place, header: float) -> None:
         """Move a tile outside of time to the height of what enters it."""
-        for port, (link, *_) in place.ins.items():
+        for link, port in place.port.items():
             source = self.place_of.get(link.source)
             if port.left and source is not None and not source.beside:
-                path = source.way("out", link.state, link.source)
-                y = place.y + path[-1][1] - place.port_y(port)
+                y = place.y + source.leaving(link)[-1][1] - place.port_y(port)
                 highest = self.top(place) - header - place.pattern.height
                 place.y = max(self.strip(place), min(highest, y))
                 return
@@ -485,8 +496,8 @@ class Grid:
         """The places of all boxes but bars."""
         found: dict[Box, Rect] = {}
         for place in self.mains:
-            for box, center in zip(place.boxes, place.pattern.centers, strict=True):
-                found[box] = Rect(*place.point(center), *self.outlines[box][:2])
+            for box, center in zip(place.boxes, place.centers, strict=True):
+                found[box] = Rect(*center, *self.outlines[box][:2])
             for box, y in self.heights_beside(place).items():
                 column = self.place_of[box].column
                 x = (self.lefts[column] + self.rights[column]) / 2
@@ -500,48 +511,41 @@ class Grid:
 
     def heights_beside(self, place: Place) -> dict[Box, float]:
         """The heights of the boxes beside a tile: those of their ports, but one below another."""
-        ports = {link.source: port for port, links in reversed(place.ins.items()) for link in links}
+        wanted: dict[Box, float] = {}
+        for link, port in place.port.items():
+            wanted.setdefault(link.source, place.port_y(port))
+        for link in self.into[place.tile]:
+            if link.target.beside == "after":
+                wanted.setdefault(link.target, place.leaving(link)[-1][1])
         heights: dict[Box, float] = {}
         for where in ("before", "after"):
             beside = self.places.get((place.tile, where))
             boxes = beside.boxes if beside is not None else ()
-            found = {box: self.port_height(place, box, ports) for box in boxes}
-            sizes = {box: self.outlines[box].height + 3 for box in found}
-            heights |= spread({box: -y for box, y in found.items()}, sizes)
+            sizes = {box: self.outlines[box].height + 3 for box in boxes}
+            heights |= spread({box: -wanted.get(box, place.y) for box in boxes}, sizes)
         return {box: -y for box, y in heights.items()}
-
-    def port_height(self, place: Place, box: Box, ports: dict[Box, Port]) -> float:
-        """The height at which a link enters a tile from a box before it, or leaves it for one
-        behind it."""
-        if box in ports:
-            return place.port_y(ports[box])
-        for link in self.into[place.tile]:
-            if link.target is box and link.source in place.boxes:
-                return place.way("out", link.state, link.source)[-1][1]
-        return place.y
 
     def spread_below(self, place: Place, below: Place) -> dict[Box, float]:
         """The x of inputs under their tile: each under its channel, one beside another."""
         low, high = self.lefts[place.column] - 8, self.rights[place.column]
         channels, rising = dict[Box, float](), False
-        for port, links in place.ins.items():
-            for link in links:
-                if port.left:
-                    continue
-                if link.source.beside == "below":
-                    channels.setdefault(link.source, place.channel(port))
-                elif self.rises(link):  # a state of a grid, which passes behind the inputs
-                    rising = True
-                    x = place.channel(port)
-                    if place.tile.row.reverse:
-                        low = max(low, x + 5)
-                    else:
-                        high = min(high, x - 5)
+        for link, port in place.port.items():
+            if port.left:
+                continue
+            if link.source.beside == "below":
+                channels.setdefault(link.source, place.channel(port))
+            elif self.rises(link):  # a state of a grid, which passes behind the inputs
+                rising = True
+                x = place.channel(port)
+                if place.tile.row.reverse:
+                    low = max(low, x + 5)
+                else:
+                    high = min(high, x - 5)
         wanted = {box: channels.get(box, place.x) for box in below.boxes}
         sizes = {box: self.outlines[box].width + 5 for box in below.boxes}
         if place.form.column and not rising:  # at its left a tap comes up
             left = 14 - self.outlines[place.boxes[0]].width / 2
-            low = place.point(place.pattern.centers[0])[0] + max(left, -sizes[below.boxes[0]] / 2)
+            low = place.centers[0][0] + max(left, -sizes[below.boxes[0]] / 2)
         return spread(wanted, sizes, low, high)
 
     def scopes(self) -> list[tuple[str, int, Rect]]:
@@ -551,7 +555,7 @@ class Grid:
             depth: list[int] = []
             for frame, corners in zip(place.form.scopes, place.pattern.scopes, strict=False):
                 depth.append(0 if frame.around is None else depth[frame.around] + 1)
-                (left, bottom), (right, top) = map(place.point, corners)
+                (left, bottom), (right, top) = place.moved([*corners])
                 found.append((frame.title, depth[-1], Rect.between(left, bottom, right, top)))
         return found
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from minigrad.render import look
@@ -20,7 +20,7 @@ from minigrad.render.wrap import Line, wrapped
 
 LINE = 6.0  # between level lines that share a gap
 BEND = 16.0  # under a tile, for lines that go up into it with a bend
-BAR = 26.0  # from one bar to the next
+OVER, BETWEEN = 14.0, 10.0  # between bars and what is under them, and between bars
 END = 14.0  # by how much a bar is longer than what enters it
 HOLE = 5.0  # half of the gap where a line passes through a bar
 
@@ -47,29 +47,27 @@ class Routes:
         grid = self.grid
         grid.put_bands(self.gaps())
         self.rects = grid.rects()
-        paths = {link: self.path(link) for link in self.picture.links}
-        lanes, captions = {}, {}
+        top = self.put_bars()
+        paths, lanes, captions = {}, {}, {}
         for link, kind in self.kind.items():
             if kind == "inner":
                 place = grid.place_of[link.target]
-                pair = place.boxes.index(link.source), place.boxes.index(link.target)
-                lanes[link] = grid.spines[place.form].get(("inner", *pair), "")
-            if kind != "inner" or link.mark:
-                captions[link] = self.caption(link, paths[link])
+                key = "inner", place.boxes.index(link.source), place.boxes.index(link.target)
+                path, lanes[link] = place.way(*key), grid.spines[place.form].get(key, "")
+                at = _level_middle(path) if link.mark else None
+            else:
+                path, at = self.way(link, kind)
+            paths[link] = path
+            if at is not None:
+                captions[link] = at
         self.turns.clear()  # its functions hold this object
         lines = self.lines(per_row)
-        passing = [one for path in paths.values() for one in _verticals(path)] if grid.bars else []
-        pieces = {
-            bar: [piece for line in lines for piece in self.bar_pieces(bar, passing, line)]
-            for bar in grid.bars
-        }
         near = {link for link, kind in self.kind.items() if kind == "near"}
         whole = Layout(
-            self.rects, grid.frames(), grid.panels(), grid.scopes(), pieces, dict(self.tags()),
-            paths, lanes, captions, near, grid.count,
+            self.rects, grid.frames(), grid.panels(), grid.scopes(), self.pieces(paths, lines),
+            dict(self.tags()), paths, lanes, captions, near, grid.count,
         )  # fmt: skip
-        height = grid.ceiling + self.floor(max(self.bar_level.values(), default=-1) + 1)
-        return whole if len(lines) == 1 else wrapped(whole, lines, height)
+        return whole if len(lines) == 1 else wrapped(whole, lines, top)
 
     def lines(self, per_row: int | None) -> list[Line]:
         """The lines of so many steps, each from one gutter to another."""
@@ -122,14 +120,14 @@ class Routes:
         if place is None:
             return verticals, levels
         entry = grid.side(place, False)
-        if place.beside or place.port_of(link).left:
+        if place.beside or place.port[link].left:
             if sum(grid.exit(link)) != sum(entry):  # else in one gutter
                 levels.append(self.level(place.level, value))
                 verticals.append(self.vertical(entry, value))
         else:
             if len(levels) < len(verticals):
                 levels.append(self.level(place.level, value))
-            port = place.port_of(link)
+            port = place.port[link]
             verticals.append(lambda: place.channel(port))
         return verticals, levels
 
@@ -157,33 +155,39 @@ class Routes:
     def is_straight(self, link: Link) -> bool:
         """Whether a link that rises does so without a bend."""
         source, target = self.grid.place_of[link.source], self.grid.place_of[link.target]
-        return len(source.boxes if source.beside else target.ins) == 1
+        return len(source.boxes if source.beside else set(target.port.values())) == 1
 
     # ways
 
-    def path(self, link: Link) -> Path:
-        """The whole way of a link."""
-        kind = self.kind[link]
-        if kind == "inner":
-            place = self.grid.place_of[link.target]
-            return place.way("inner", place.boxes.index(link.source), link.target)
+    def way(self, link: Link, kind: str) -> tuple[Path, Point]:
+        """The way of a link between two tiles, and where its text stands: over the middle of its
+        gutter, or over its longest level."""
         leave, enter = self.leave(link), self.enter(link)
         start, end = leave[-1], enter[0]
         if kind == "near":
-            return joined(leave, swing(start, end), enter)
+            path = joined(leave, swing(start, end), enter)
+            return path, (self.gutter_middle(link), max(start[1], end[1]) + 8)
         if kind == "rise":
-            return joined(_bend(start, end), enter)
-        verticals, levels = ([number() for number in turn] for turn in self.turns[link])
-        corners = [start]
-        for x, y in zip(verticals, [*levels, end[1]], strict=False):
-            corners += [(x, corners[-1][1]), (x, y)]
-        return joined(leave, rounded(*corners, end), enter)
+            path = joined(_bend(start, end), enter)
+        else:
+            verticals, levels = ([number() for number in turn] for turn in self.turns[link])
+            corners = [start]
+            for x, y in zip(verticals, [*levels, end[1]], strict=False):
+                corners += [(x, corners[-1][1]), (x, y)]
+            path = joined(leave, rounded(*corners, end), enter)
+        return path, _level_middle(path)
+
+    def gutter_middle(self, link: Link) -> float:
+        """The middle of the gutter that a link crosses, between the verticals at its sides."""
+        grid = self.grid
+        sides = grid.side(grid.place_of[link.target], False), grid.exit(link)
+        return sum(grid.border(side, RISER * len(grid.risers[side])) for side in sides) / 2
 
     def leave(self, link: Link) -> Path:
         """The first piece of a way, to the border of the tile."""
         grid, box = self.grid, link.source
         if box in grid.bars:
-            rect = self.bar_rect(box)
+            rect = self.bar_rects[box]
             if link.target in grid.bars:
                 return [(self.bar_x(link), rect.corners[3])]
             return [(grid.riser_x(grid.exit(link), (box, link.state)), rect.corners[1])]
@@ -197,20 +201,20 @@ class Routes:
             return [(x, top + grid.outlines[box].tag_height)]
         if place.beside:
             return [(left if box.tile.row.reverse else right, rect.y)]
-        path = place.way("out", link.state, box)
+        path = place.leaving(link)
         return joined(path, [(grid.border(grid.side(place, True)), path[-1][1])])
 
     def enter(self, link: Link) -> Path:
         """The last piece of a way, from the border of the tile."""
         grid, box = self.grid, link.target
         if box in grid.bars:
-            return [(self.bar_x(link), self.bar_rect(box).corners[1])]
+            return [(self.bar_x(link), self.bar_rects[box].corners[1])]
         place = grid.place_of[box]
         if place.beside:
             left, _, right, _ = self.rects[box].corners
             return [(right if box.tile.row.reverse else left, self.rects[box].y)]
-        port = place.port_of(link)
-        leg = place.way("in", port, box)
+        port = place.port[link]
+        leg = place.entering(link)
         if port.left:
             return joined([(grid.border(grid.side(place, False)), leg[0][1])], leg)
         x = place.channel(port)
@@ -225,10 +229,10 @@ class Routes:
             return min(self.spans[bar][1] for bar in (link.source, link.target)) - 6
         if grid.rises(link):
             place = grid.place_of[link.source]
-            rect = place.point(place.pattern.centers[place.boxes.index(link.source)])
+            x, _ = place.centers[place.boxes.index(link.source)]
             beside = [n for n in grid.out_of[link.source] if n.target in grid.bars]
             away = beside.index(link) - (len(beside) - 1) / 2
-            return rect[0] + 2.4 * HOLE * away
+            return x + 2.4 * HOLE * away
         return grid.riser_x(grid.exit(link), (link.source, link.state))
 
     def stack_bars(self) -> None:
@@ -259,54 +263,46 @@ class Routes:
         (left, right), (other_left, other_right) = self.spans[bar], self.spans[other]
         return left < other_right and other_left < right
 
-    def floor(self, level: int) -> float:
-        """How far over the bands the bars of a height begin."""
-        sizes = defaultdict[int, float](float)
-        for bar, n in self.bar_level.items():
-            height = look.BAR_HEIGHT + 15 * self.texts.labels[bar].count("\n")
-            sizes[n] = max(sizes[n], height + BAR - look.BAR_HEIGHT)
-        return sum(size for n, size in sizes.items() if n < level)
+    def put_bars(self) -> float:
+        """Put the bars over the bands, one height over another; the top of all."""
+        bars = defaultdict[int, list[Box]](list)
+        for bar, level in self.bar_level.items():
+            bars[level].append(bar)
+        self.bar_rects: dict[Box, Rect] = {}
+        top = self.grid.ceiling
+        for _, members in sorted(bars.items()):
+            height = max(look.size("bar", self.texts.labels[bar])[1] for bar in members)
+            low = top + OVER
+            for bar in members:
+                left, right = self.spans[bar]
+                self.bar_rects[bar] = Rect.between(left, low, right, low + height)
+            top += height + BETWEEN
+        return top
 
-    def bar_rect(self, bar: Box) -> Rect:
-        """The place of a bar over the steps."""
-        level = self.bar_level[bar]
-        low = self.grid.ceiling + 14 + self.floor(level)
-        height = self.floor(level + 1) - self.floor(level) - BAR + look.BAR_HEIGHT
-        left, right = self.spans[bar]
-        return Rect.between(left, low, right, low + height)
+    def pieces(self, paths: dict[Link, Path], lines: Iterable[Line]) -> dict[Box, list[Rect]]:
+        """The pieces of each bar in each line: it is open where lines pass."""
+        bars = self.bar_rects.items()
+        passing = [one for path in paths.values() for one in _verticals(path)] if bars else []
+        found = defaultdict[Box, list[Rect]](list)
+        for bar, rect in bars:
+            needed = look.text_width(self.texts.labels[bar], 12) + 10
+            holes = [x for x, low, high in passing if low < rect.y < high]
+            for line in lines:
+                left, right = line.part(*self.spans[bar])
+                if right - left >= 2 * END:  # else only its end reaches into the line
+                    part = rect._replace(x=(left + right) / 2, width=right - left)
+                    found[bar] += pieces(part, holes, needed, line.part(*self.limits(bar)))
+        return found
 
-    def bar_pieces(self, bar: Box, verticals: Sequence[Vertical], line: Line) -> list[Rect]:
-        """The pieces of a bar in a line, that with the text first: it is open where lines pass."""
-        left, bottom, right, top = self.bar_rect(bar).corners
-        left, right = max(left, line.left), min(right, line.right)
-        if right - left < 2 * END:  # only its end reaches into the line
-            return []
-        needed = look.text_width(self.texts.labels[bar], 12) + 10
-        holes = [x for x, low, high in verticals if low < (bottom + top) / 2 < high]
-        return pieces(Rect.between(left, bottom, right, top), holes, needed, self.limits(bar, line))
-
-    def limits(self, bar: Box, line: Line) -> tuple[float, float]:
-        """How far a bar may reach in a line: half of the way to the next ones at its height."""
+    def limits(self, bar: Box) -> tuple[float, float]:
+        """How far a bar may reach: half of the way to the next ones at its height."""
         left, right = self.spans[bar]
         level = self.bar_level[bar]
         others = [span for other, span in self.spans.items()
                   if other is not bar and self.bar_level[other] == level]  # fmt: skip
         lows = [(b + left) / 2 for _, b in others if b <= left]
         highs = [(right + a) / 2 for a, _ in others if a >= right]
-        return max([line.left, *lows]), min([line.right, *highs])
-
-    # texts
-
-    def caption(self, link: Link, path: Path) -> Point:
-        """Where the text of a link stands: in the middle of its gutter; else on its longest
-        level."""
-        grid = self.grid
-        if self.kind[link] != "near":
-            return _level_middle(path)
-        entry, out = grid.side(grid.place_of[link.target], False), grid.exit(link)
-        near, far = (grid.border(side, RISER * len(grid.risers[side])) for side in (entry, out))
-        heights = self.leave(link)[-1][1], self.enter(link)[0][1]
-        return (near + far) / 2, max(heights) + 8
+        return max(lows, default=-math.inf), min(highs, default=math.inf)
 
 
 def pieces(
@@ -317,7 +313,7 @@ def pieces(
     Where no piece has, the bar goes on, within its limits, to the nearest place that does.
     """
     left, bottom, right, top = rect.corners
-    cuts = sorted(set(holes))
+    cuts = sorted({x for x in holes if limits[0] < x < limits[1]})
     lefts, rights = [limits[0], *(x + HOLE for x in cuts)], [*(x - HOLE for x in cuts), limits[1]]
     gaps = list(zip(lefts, rights, strict=True))
 

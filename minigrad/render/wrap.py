@@ -30,6 +30,10 @@ class Line(NamedTuple):
     right: float
     begin: float
 
+    def part(self, left: float, right: float) -> tuple[float, float]:
+        """What of a span lies in the line."""
+        return max(left, self.left), min(right, self.right)
+
 
 class Piece(NamedTuple):
     """The part of a link's way that lies in one line."""
@@ -149,8 +153,8 @@ class _Wrapping:
     def parts(self, rect: Rect) -> list[Rect]:
         """A place that may span several lines, in its parts."""
         left, bottom, right, top = rect.corners
-        inside = range(self.line(left), self.line(right) + 1)
-        spans = [(max(left, self.lines[k].left), min(right, self.lines[k].right)) for k in inside]
+        inside = self.lines[self.line(left) : self.line(right) + 1]
+        spans = [line.part(left, right) for line in inside]
         return [self.rect(Rect.between(a, bottom, b, top)) for a, b in spans]
 
     def layout(self) -> Layout:
