@@ -33,6 +33,20 @@ __all__ = [
 LARGEST = 2_000_000  # bytes of SVG that a notebook still shows quickly
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without the cyclic collector: a drawing makes no cycles, and of a long one its scans are 30 %
+    of the time."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_uncollected()
 def to_dot(graph: Graph, **options: Unpack[PictureOptions]) -> graphviz.Digraph:
     """The graph as a `graphviz.Digraph` with every position pinned.
 
@@ -64,23 +78,10 @@ def to_dot(graph: Graph, **options: Unpack[PictureOptions]) -> graphviz.Digraph:
     >>> "layout=" in dot.source, "t = 2" in dot.source
     (True, True)
     """
-    with _uncollected():
-        return draw(graph, checked(**options))
+    return draw(graph, checked(**options))
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the cyclic collector: a drawing makes no cycles, and of a long one its scans are 30 %
-    of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
+@_uncollected()
 def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
     """Write the picture to a file in the format of its suffix (svg, png, pdf, gv, html, ...).
 
@@ -92,18 +93,17 @@ def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOpt
     picture is written
     as .gv, and the error says so.
     """
-    with _uncollected():
-        graphviz_run.check(path, graphviz_run.PAGES)
-        if is_page(path):
-            return make_page([{"": graph}], checked("page", **options)).save(path)
-        pixels = not str(path).lower().endswith((".pdf", ".svg", ".ps"))
-        return save(path, lambda: draw(graph, checked(**options), pixels))
+    graphviz_run.check(path, graphviz_run.PAGES)
+    if is_page(path):
+        return page(graph, **options).save(path)
+    pixels = not str(path).lower().endswith((".pdf", ".svg", ".ps"))
+    return save(path, lambda: draw(graph, checked(**options), pixels))
 
 
+@_uncollected()
 def page(graph: Graph, **options: Unpack[PictureOptions]) -> Page:
     """The graph as a page that one plays, for a notebook; `render("x.html")` writes it to a file."""
-    with _uncollected():
-        return make_page([{"": graph}], checked("page", **options))
+    return make_page([{"": graph}], checked("page", **options))
 
 
 def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[str, Any]:
@@ -127,9 +127,6 @@ def mimebundle(graph: Graph, include: Any = None, exclude: Any = None) -> dict[s
 def _scaling(svg: str) -> str:
     """An SVG that is as wide as the cell of a notebook, if it is wider than that at its own
     size."""
-    found = re.search(r'<svg width="[^"]*" height="[^"]*"\s+viewBox="\S+ \S+ (\S+) \S+"', svg)
-    if found is None:
-        return svg
-    size = f'<svg style="max-width: {found[1]}pt; height: auto" width="100%"'
-    whole = re.sub(r'<svg width="[^"]*" height="[^"]*"', size, found[0])
-    return svg.replace(found[0], whole, 1)
+    size = r'<svg width="[^"]*" height="[^"]*"(\s+viewBox="\S+ \S+ (\S+) \S+")'
+    scaling = r'<svg style="max-width: \2pt; height: auto" width="100%"\1'
+    return re.sub(size, scaling, svg, count=1)

@@ -7,19 +7,24 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from typing import Any
 
 from minigrad.backward import backward_steps, driver
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, render
-from minigrad.render.options import ALLOWED, Options, checked
+from minigrad.render.options import Options, checked
 from minigrad.render.page import is_page
 from minigrad.running import run_program
 from minigrad.tensor import Tensor
 
-READ: dict[str, Any] = {"scale": {"type": float, "nargs": 2}}
-READ |= {name: {"action": "store_true"} for name in ("backward", "legend", "values")}
-READ |= {name: {"type": int} for name in ("per_row", "count_from")}
+# How an option of a type is read from the command line; all others are texts.
+READ: dict[Any, dict[str, Any]] = {
+    "bool": {"action": "store_true"},
+    "int": {"type": int},
+    "int | None": {"type": int},
+    "tuple[float, float] | None": {"type": float, "nargs": 2},
+}
 
 
 class FoundError(BaseException):
@@ -78,10 +83,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--pass", dest="number", type=int, default=1, metavar="N", help="the N-th backward pass (1)"
     )
-    for name, (_, needed) in ALLOWED.items():
-        if name not in ("highlight", "labels"):
-            word, default = f"--{name.replace('_', '-')}", getattr(Options(), name)
-            parser.add_argument(word, default=default, help=needed, **READ.get(name, {}))
+    for one in fields(Options):
+        if one.name not in ("highlight", "labels"):
+            word, default = f"--{one.name.replace('_', '-')}", getattr(Options(), one.name)
+            help_, how = one.metadata["needed"], READ.get(one.type, {})
+            parser.add_argument(word, default=default, help=help_, **how)
     parser.add_argument("program", help="script.py, and its own arguments")
     return parser
 

@@ -47,7 +47,7 @@ class Plan:
         """The painted picture; one that is too long for its page is wrapped."""
         options, picture = self.options, self.picture
         texts = Texts(
-            picture, self.norms, options.labels or {}, options.count_from,
+            picture, self.norms, options.labels, options.count_from,
             quiet=self.quiet, values=options.values,
         )  # fmt: skip
         routes = Routes(picture, texts)
@@ -61,13 +61,12 @@ class Plan:
         )
 
 
-def plan(graph: Graph, options: Options, *, limit: int | None = None, quiet: bool = False) -> Plan:
-    """The picture of a graph, and what its backward pass brings: all of it, or only the first
-    steps."""
+def plan(graph: Graph, options: Options, *, quiet: bool = False) -> Plan:
+    """The picture of a graph, and what its backward pass brings."""
     reading = read(graph)
     set_rows(reading)
     rolled = options.time == "rolled" and bool(graph.axes)
-    names = Names(reading, options.labels or {}, rolled, options.count_from)
+    names = Names(reading, options.labels, rolled, options.count_from)
     if rolled:
         options = replace(options, per_row=None)
         shown, note = one_step(reading, options.count_from)
@@ -81,7 +80,7 @@ def plan(graph: Graph, options: Options, *, limit: int | None = None, quiet: boo
     if lost:
         text = f"not drawn: {lost} of {len(marked)} highlighted nodes"
         picture = replace(picture, notes=(text, *picture.notes))
-    norms = measure(picture, limit) if options.backward else None
+    norms = measure(picture) if options.backward else None
     scale = options.scale or (norms.scale if norms else (0.0, 1.0))
     return Plan(picture, norms, options, found, scale, quiet)
 

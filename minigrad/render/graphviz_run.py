@@ -117,40 +117,26 @@ class _silent_stderr:
 
 def layouts(texts: Sequence[str]) -> list[Places]:
     """The places of nodes and edges in several small graphs: one run of dot for all of them."""
-    if not texts:
-        return []
-    if not shutil.which("dot"):
-        return [_read(json.loads(run(text, "json0"))) for text in texts]
-    answer, found = run("\n".join(texts), "json0").decode().strip(), list[Places]()
-    while answer:
-        graph, end = json.JSONDecoder().raw_decode(answer)
-        found.append(_read(graph))
-        answer = answer[end:].lstrip()
-    return found
+    together = ["\n".join(texts)] if texts and shutil.which("dot") else texts
+    answers = b"".join(run(text, "json0") for text in together)
+    graphs = json.loads(b"[%b]" % answers.replace(b"}\n{", b"},\n{"))
+    return [_places(graph) for graph in graphs]
 
 
-def _read(graph: dict[str, Any]) -> Places:
-    def points(text: str) -> list[Point]:
-        pairs = (part.split(",") for part in text.split())
-        return [(float(x), float(y)) for x, y in pairs]
-
-    nodes = {
-        item["name"]: points(item["pos"])[0] for item in graph.get("objects", ()) if "pos" in item
-    }
-    edges = {edge["id"]: points(edge["pos"]) for edge in graph.get("edges", ()) if "id" in edge}
-    left, bottom, right, top = _corners(graph)
-    clusters = {
-        item["name"]: [(x1 - left, y1 - bottom), (x2 - left, y2 - bottom)]
-        for item in graph.get("objects", ())
-        if item["name"].startswith("cluster_")
-        for x1, y1, x2, y2 in [_corners(item)]
-    }
-    return nodes, edges, right - left, top - bottom, clusters
+def _places(graph: dict[str, Any]) -> Places:
+    """The places that dot has written; its lower left corner is the origin."""
+    things = graph.get("objects", ())
+    nodes = {item["name"]: _points(item["pos"])[0] for item in things if "pos" in item}
+    edges = {edge["id"]: _points(edge["pos"]) for edge in graph.get("edges", ()) if "id" in edge}
+    frames = {item["name"]: _points(item["bb"]) for item in things if "bb" in item}
+    _, (width, height) = _points(graph["bb"])
+    return nodes, edges, width, height, frames
 
 
-def _corners(item: dict[str, Any]) -> tuple[float, ...]:
-    """Left, bottom, right, top of a graph or a cluster."""
-    return tuple(float(part) for part in item["bb"].split(","))
+def _points(text: str) -> list[Point]:
+    """The points that a text lists as x,y x,y or, of two corners, as x,y,x,y."""
+    numbers = [float(number) for number in re.split("[ ,]", text)]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def check(path: str | os.PathLike[str], more: Sequence[str] = ()) -> str:
@@ -181,10 +167,8 @@ def write(path: str | os.PathLike[str], text: str) -> str:
 def put(path: str | os.PathLike[str], data: bytes) -> str:
     """Write a file: all of it, or no file at all; returns the path."""
     target = Path(path)
-    draft = target.with_name(
-        f".{target.name}.{os.getpid()}.{threading.get_ident()}"
-    )  # moved into place when whole
-    try:
+    draft = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}")
+    try:  # to move it into place when it is whole
         draft.write_bytes(data)
         draft.replace(target)
     finally:

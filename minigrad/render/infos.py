@@ -55,7 +55,7 @@ class Infos:
 
     def __init__(self, reading: Reading, names: Names, options: Options) -> None:
         self.graph, self.losses = reading.graph, names.losses
-        self.labels, self.first = options.labels or {}, options.count_from
+        self.labels, self.first = options.labels, options.count_from
         self.word = words()
         self.infos = Numbered[dict[str, Any]]()
         self.lines = Numbered[dict[str, Any]]()

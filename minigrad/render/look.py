@@ -87,17 +87,18 @@ NONLINEAR = {
 PRODUCTS = {"matmul", "dot", "einsum", "outer"}
 ELEMENTWISE = {"add", "subtract", "multiply", "divide", "negative"}
 
-# Widths of the printable ASCII characters in DejaVu Sans, the widest font of the list, in
-# thousandths of its size.
-_WIDTHS = (
-    *(318, 401, 460, 838, 636, 950, 780, 275, 390, 390, 500, 838, 318, 361, 318, 337, *[636] * 10),
-    *(337, 337, 838, 838, 838, 531, 1000, 684, 686, 698, 770, 632, 575, 775, 752, 295, 295, 656),
-    *(557, 863, 748, 787, 603, 787, 695, 635, 611, 732, 684, 989, 685, 611, 685, 390, 337, 390),
-    *(838, 500, 500, 613, 635, 550, 635, 615, 352, 635, 634, 278, 278, 579, 278, 974, 634, 612),
-    *(635, 635, 411, 521, 392, 634, 592, 818, 592, 592, 525, 636, 337, 636, 838),
+# Widths of the characters in DejaVu Sans, the widest font of the list, in thousandths of its size:
+# the printable ones of ASCII in order, and some others.
+_ASCII = (
+    "318 401 460 838 636 950 780 275 390 390 500 838 318 361 318 337 636 636 636 636 636 636 "
+    "636 636 636 636 337 337 838 838 838 531 1000 684 686 698 770 632 575 775 752 295 295 "
+    "656 557 863 748 787 603 787 695 635 611 732 684 989 685 611 685 390 337 390 838 500 500 "
+    "613 635 550 635 615 352 635 634 278 278 579 278 974 634 612 635 635 411 521 392 634 592 "
+    "818 592 592 525 636 337 636 838"
 )
 _OTHERS = {401: "₀₁₂₃₄₅₆₇₈₉⁰¹²³⁴⁵⁶⁷⁸⁹ʸₜ", 517: "‖∂⁻", 840: "×÷−", 318: "·", 227: "′"}
-_NARROW = {character: width for width, characters in _OTHERS.items() for character in characters}
+_WIDTHS = {chr(code): int(width) for code, width in enumerate(_ASCII.split(), 32)}
+_WIDTHS |= {character: width for width, characters in _OTHERS.items() for character in characters}
 
 
 def text_width(text: str, font: float) -> float:
@@ -119,16 +120,13 @@ def _line_width(line: str) -> float:
 
 @lru_cache(maxsize=1024)
 def _advance(character: str) -> int:
-    code = ord(character) - 32
-    if 0 <= code < len(_WIDTHS):
-        return _WIDTHS[code]
-    if character in _NARROW:
-        return _NARROW[character]
-    if code > 0x2E5F:
+    if character in _WIDTHS:
+        return _WIDTHS[character]
+    if character > "\u2e7f":
         return 1000
-    if code > 0x1FFF:
+    if character > "\u201f":
         return 840
-    return 700 if code < 0x3E0 else 1100
+    return 700 if character < "\u0400" else 1100
 
 
 @lru_cache(maxsize=4096)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from minigrad.backward import Step, backward_steps, begin
+from minigrad.graph import Graph
 from minigrad.norms import joint_norm, norm
 from minigrad.primitive import Scatter
 from minigrad.render.picture import Box, End, Link, Part, Picture, Tag
@@ -47,33 +48,40 @@ class Norms:
         return self.of.get(thing)
 
 
-def measure(picture: Picture, limit: int | None = None) -> Norms:
-    """Run the backward pass of the picture's graph, all of it or so many steps, and measure."""
-    return measure_each([picture], limit)[0]
+def measure(picture: Picture) -> Norms:
+    """Run the backward pass of the picture's graph, and measure."""
+    return measure_each([picture])[0]
 
 
-def measure_each(
-    pictures: Sequence[Picture], limit: int | None = None, keep: int = 1
-) -> list[Norms]:
+def measure_each(pictures: Sequence[Picture], keep: int = 1) -> list[Norms]:
     """Several pictures of one graph, measured in one backward pass.
 
     keep: up to how many entries a gradient is kept itself.
     """
     meters = [_Meter(picture, keep) for picture in pictures]
-    graph = pictures[0].graph
-    steps = backward_steps(graph, begin(graph, _seed(pictures[0])))
-    for step in itertools.islice(steps, limit):
-        contributions = step.sparse_input_grads()
+    for step in _steps(pictures[0].graph):
         for meter in meters:
-            meter.note(step, contributions)
+            meter.note(step)
     return [meter.norms() for meter in meters]
 
 
-def _seed(picture: Picture) -> Any:
-    """Beside a loss, outputs that are not scalars (gradients, as a rule) are seeded with zeros."""
-    outputs = picture.graph.outputs
-    mixed = len({y.size == 1 for y in outputs}) == 2
-    return tuple(np.full(y.shape, float(y.size == 1)) for y in outputs) if mixed else None
+def measure_by_step(picture: Picture) -> Iterator[tuple[int | None, Norms]]:
+    """Whenever the backward pass has passed a time step, the step and what is known by then."""
+    meter = _Meter(picture)
+    for t, steps in itertools.groupby(_steps(picture.graph), key=lambda step: step.t):
+        for step in steps:
+            meter.note(step)
+        yield t, meter.norms()
+
+
+def _steps(graph: Graph) -> Iterable[Step]:
+    """The steps of a backward pass.
+
+    Beside a loss, outputs that are not scalars (gradients, as a rule) are seeded with zeros.
+    """
+    mixed = len({y.size == 1 for y in graph.outputs}) == 2
+    seed = tuple(np.full(y.shape, float(y.size == 1)) for y in graph.outputs) if mixed else None
+    return backward_steps(graph, begin(graph, seed))
 
 
 class _Meter:
@@ -97,9 +105,9 @@ class _Meter:
         self.totals: dict[Tensor, Array] = {}
         self.of: dict[Any, float] = {}
 
-    def note(self, step: Step, contributions: Sequence[Any]) -> None:
+    def note(self, step: Step) -> None:
         """Measure one step of the backward pass, and what it adds to each of its inputs."""
-        node = step.node
+        node, contributions = step.node, step.sparse_input_grads()
         for part in self.wanted.get(node, ()):
             self.note_part(part, step.grad)
         splits = op_name(node) in SPLITS  # its rule runs once, for all the parts that it makes
@@ -144,22 +152,19 @@ class _Meter:
                 self.note_part(part, total)
             if x.size == 1:
                 self.entries[Part(x)] = total.ravel()
-        self.of |= {thing: joint_norm(sums.values()) for thing, sums in self.sums.items()}
+        of: dict[Any, float] = dict(self.of)
+        of |= {thing: joint_norm(sums.values()) for thing, sums in self.sums.items()}
         for box, parts in self.told.items():
             found = [self.parts[part] for part in parts if part in self.parts]
             if found:
-                self.of[box] = math.hypot(*found)
-        self.add_loops()
-        parameters = {x: _norm(total) for x, total in self.totals.items()}
-        scale = scale_of(self.picture, self.of)
-        return Norms(self.of, self.parts, parameters, self.entries, scale)
-
-    def add_loops(self) -> None:
-        """A line back into a delay has the gradient that comes out of the delay."""
+                of[box] = math.hypot(*found)
         for link in self.picture.links:
-            if link.target.kind == "delay" and not link.ends:
+            if link.target.kind == "delay" and not link.ends:  # it has what comes out of the delay
                 onward = [other for other in self.picture.links if other.source is link.target]
-                self.of[link] = max([self.of.get(other, 0.0) for other in onward], default=0.0)
+                of[link] = max([of.get(other, 0.0) for other in onward], default=0.0)
+        parameters = {x: _norm(total) for x, total in self.totals.items()}
+        scale = scale_of(self.picture, of)
+        return Norms(of, dict(self.parts), parameters, dict(self.entries), scale)
 
 
 def told(box: Box) -> list[Part]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
-from minigrad.language import Language, language
+from minigrad.language import language
 from minigrad.render.group import VIEWS
 from minigrad.render.read import Reading, Value
 from minigrad.tensor import Tensor
@@ -37,51 +37,36 @@ class PictureOptions(TypedDict, total=False):
     lang: Literal["en", "vi"]
 
 
-@dataclass(frozen=True)
-class Options:
-    """All options, checked.  See `Graph.to_dot`."""
-
-    view: str = "ops"
-    time: str = "unrolled"
-    steps: str = "auto"
-    backward: bool = False
-    fit: str | None = None
-    per_row: int | None = None
-    scale: tuple[float, float] | None = None
-    highlight: tuple[Tensor, ...] = ()
-    count_from: int = 0
-    blocks: str | None = None
-    title: str = ""
-    legend: bool = False
-    labels: Mapping[str, str] | None = None
-    values: bool = False
-    lang: Language = field(default_factory=language)
-
-
 def _choices(*choices: Any) -> tuple[Callable[[Any], bool], str]:
     return lambda value: value in choices, f"one of {', '.join(map(repr, choices))}"
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) is int
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _is_scale(scale: Any) -> bool:
-    if scale is None:
-        return True
     pair = isinstance(scale, tuple | list) and len(scale) == 2
     numbers = pair and all(isinstance(n, int | float) for n in scale)
     return numbers and -math.inf < scale[0] < scale[1] < math.inf
 
 
 def _are_steps(steps: Any) -> bool:
-    if not isinstance(steps, str):
+    if not _is_text(steps):
         return False
     return steps in ("auto", "all") or all(map(_slice, steps.split(",")))
 
 
+def _are_nodes(highlight: Any) -> bool:
+    return all(isinstance(node, Tensor) for node in highlight)
+
+
 def _are_labels(labels: Any) -> bool:
-    if labels is None:
-        return True
-    return isinstance(labels, Mapping) and all(
-        isinstance(x, str) for x in (*labels, *labels.values())
-    )
+    return isinstance(labels, Mapping) and all(map(_is_text, (*labels, *labels.values())))
 
 
 def _slice(part: str) -> slice | None:
@@ -95,66 +80,68 @@ def _slice(part: str) -> slice | None:
     return None if first is None else slice(first, first + 1 or None)
 
 
-# What each option may be, and that in words.
-ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "view": _choices(*VIEWS),
-    "time": _choices("unrolled", "rolled", "both"),
-    "steps": (_are_steps, '"auto", "all" or slices such as "0:2,-2:"'),
-    "backward": _choices(False, True),
-    "fit": _choices(None, *FITS),
-    "per_row": (
-        lambda n: n is None or (type(n) is int and n > 0),
-        "a positive number of steps",
-    ),
-    "scale": (_is_scale, "the decades (lo, hi) of the colours, as (-3, 0),"),
-    "highlight": (
-        lambda found: all(isinstance(n, Tensor) for n in found),
-        "nodes, as graph.find(t=3) gives,",
-    ),
-    "count_from": (lambda n: type(n) is int, "the number of the first step"),
-    "blocks": (
-        lambda name: name is None or isinstance(name, str),
-        "the scope of a block to open",
-    ),
-    "title": (lambda text: isinstance(text, str), "a text"),
-    "legend": _choices(False, True),
-    "labels": (_are_labels, 'names in place of names, as {"h": "H"},'),
-    "values": _choices(False, True),
-    "lang": _choices("en", "vi"),
-}
+def _option(default: Any, allowed: Callable[[Any], bool], needed: str, only: str = "") -> Any:
+    """An option: its default or what makes one, what it may be, that in words, and whether only a
+    "picture" or only a "page" has it."""
+    make = default if callable(default) else lambda: default
+    rule = {"allowed": allowed, "needed": needed, "only": only}
+    return field(default_factory=make, metadata=rule)
 
 
-# what a page decides itself, and what only a page has
+@dataclass(frozen=True)
+class Options:
+    """All options, checked.  See `Graph.to_dot`."""
+
+    view: str = _option("ops", *_choices(*VIEWS))
+    time: str = _option("unrolled", *_choices("unrolled", "rolled", "both"), "picture")
+    steps: str = _option("auto", _are_steps, '"auto", "all" or slices such as "0:2,-2:"')
+    backward: bool = _option(False, *_choices(False, True))
+    fit: str | None = _option(None, *_choices(*FITS), "picture")
+    per_row: int | None = _option(
+        None, lambda n: _is_number(n) and n > 0, "a positive number of steps", "picture"
+    )
+    scale: tuple[float, float] | None = _option(
+        None, _is_scale, "the decades (lo, hi) of the colours, as (-3, 0),"
+    )
+    highlight: tuple[Tensor, ...] = _option((), _are_nodes, "nodes, as graph.find(t=3) gives,")
+    count_from: int = _option(0, _is_number, "the number of the first step")
+    blocks: str | None = _option(None, _is_text, "the scope of a block to open")
+    title: str = _option("", _is_text, "a text")
+    legend: bool = _option(False, *_choices(False, True), "picture")
+    labels: Mapping[str, str] = _option(
+        dict, _are_labels, 'names in place of names, as {"h": "H"},'
+    )
+    values: bool = _option(False, *_choices(False, True), "picture")
+    lang: Literal["en", "vi"] = _option(language, *_choices("en", "vi"), "page")
+
+
+# what is said of an option that only the other kind has
 OTHERS = {"picture": "; a page has: render to a file ending in .html", "page": "; pictures have"}
-ONLY = {"picture": ("time", "fit", "per_row", "legend", "values"), "page": ("lang",)}
 
 
 def checked(kind: Literal["picture", "page"] = "picture", /, **options: Any) -> Options:
-    """All options of a picture or a page; those not given have their defaults.
+    """All options of a picture or a page; those not given, or None, have their defaults.
 
     Raises TypeError for a name that is none, ValueError for a value that is none, or for an option
     of pictures given to a page or the other way round.
     """
-    names = [one.name for one in fields(Options)]
-    if unknown := [name for name in options if name not in names]:
+    rules = {one.name: one.metadata for one in fields(Options)}
+    if unknown := [name for name in options if name not in rules]:
         raise TypeError(
-            f"there is no option {unknown[0]!r} of a picture; the options: {', '.join(names)}"
+            f"there is no option {unknown[0]!r} of a picture; the options: {', '.join(rules)}"
         )
-    asked: dict[str, Any] = vars(Options()) | options
-    marked = asked["highlight"]
-    if isinstance(marked, Tensor) or not isinstance(marked, Iterable):
-        asked["highlight"] = (marked,)
-    else:
-        asked["highlight"] = tuple(marked)
-    for name, (allowed, needed) in ALLOWED.items():
-        if not allowed(asked[name]):
-            value = marked if name == "highlight" else asked[name]
-            raise ValueError(f"{name}: {needed} is needed, found {value!r}")
-    found = Options(**asked)
-    for name in ONLY["page" if kind == "picture" else "picture"]:
-        if getattr(found, name) != getattr(Options(), name):
+    given = {name: value for name, value in options.items() if value is not None}
+    if "highlight" in given:
+        marked = given["highlight"]
+        alone = isinstance(marked, Tensor) or not isinstance(marked, Iterable)
+        given["highlight"] = (marked,) if alone else tuple(marked)
+    for name, value in given.items():
+        if not rules[name]["allowed"](value):
+            needed = rules[name]["needed"]
+            raise ValueError(f"{name}: {needed} is needed, found {options[name]!r}")
+        if rules[name]["only"] not in ("", kind) and value != getattr(Options(), name):
             raise ValueError(f"{name}: a {kind} has no such option{OTHERS[kind]}")
-    return found
+    return Options(**given)
 
 
 # which steps
@@ -163,30 +150,35 @@ def checked(kind: Literal["picture", "page"] = "picture", /, **options: Any) -> 
 def shown_steps(reading: Reading, view: str, steps: str) -> tuple[Callable[[Value], bool], str]:
     """Which values are drawn, by their steps, and in words which steps are not."""
     of_axis = _steps_by_axis(reading)
+    if not of_axis:
+        return lambda value: True, ""
+    longest = max(map(len, of_axis.values()))
     if steps == "auto":
-        steps = _chosen(reading, view, max(map(len, of_axis.values()), default=0))
+        steps = _chosen(reading, view, longest)
     parts = [_slice(part) or slice(None) for part in steps.split(",")]  # "all" is no slice
     kept = {axis: {t for part in parts for t in ts[part]} for axis, ts in of_axis.items()}
-    if of_axis and not any(kept.values()):
-        longest = max(map(len, of_axis.values()))
+    if not any(kept.values()):
         raise ValueError(f"steps: {steps!r} chooses none of the {longest} steps")
-    any_axis = set().union(*kept.values())
+    return _shows(kept, set().union(*kept.values())), _left_out(reading, of_axis, kept)
+
+
+def _shows(kept: dict[Any, set[int]], loose: set[int]) -> Callable[[Value], bool]:
+    """Whether a value is drawn: its step is kept on its axis, or is one of those of no axis."""
 
     def shown(value: Value) -> bool:
-        if not value.time or not of_axis:
+        if not value.time:
             return True
         axis, t = value.time[0]
-        return t in (any_axis if axis is None else kept[axis])
+        return t in (loose if axis is None else kept[axis])
 
-    return shown, _left_out(reading, of_axis, kept)
+    return shown
 
 
 def _left_out(reading: Reading, of_axis: dict[Any, list[int]], kept: dict[Any, set[int]]) -> str:
     """In words, how many steps of each axis are not drawn."""
     words = []
     for name, axis in reading.graph.axes.items():
-        hidden = len(of_axis.get(axis, ())) - len(kept.get(axis, ()))
-        if hidden:
+        if hidden := len(of_axis.get(axis, ())) - len(kept.get(axis, ())):
             words.append(f"{hidden} of {len(of_axis[axis])} steps of {name}")
     return f"not drawn: {', '.join(words)}" if words else ""
 
@@ -201,11 +193,11 @@ def _chosen(reading: Reading, view: str, longest: int) -> str:
 
 def _steps_by_axis(reading: Reading) -> dict[Any, list[int]]:
     """The time steps of each outermost axis, in the order of their numbers."""
-    found: dict[Any, set[int]] = {}
+    found = defaultdict[Any, set[int]](set)
     for value in reading.values:
         for axis, t in value.time[:1]:
             if axis is not None:
-                found.setdefault(axis, set()).add(t)
+                found[axis].add(t)
     return {axis: sorted(ts) for axis, ts in found.items()}
 
 
@@ -238,12 +230,6 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
         for name, axis in reading.graph.axes.items()
         if axis in of_axis and len({holds[((axis, t),)] for t in of_axis[axis]}) > 1
     ]
-    loose = next(iter(chosen.values()), 0)
-
-    def shown(value: Value) -> bool:
-        if not value.time:
-            return True
-        axis, t = value.time[0]
-        return t == (loose if axis is None else chosen[axis])
-
+    loose = set(list(chosen.values())[:1] or [0])
+    shown = _shows({axis: {t} for axis, t in chosen.items()}, loose)
     return shown, f"steps differ, drawn is {', '.join(differ)}" if differ else ""

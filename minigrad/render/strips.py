@@ -11,10 +11,10 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Unpack, overload
 
-from minigrad.backward import backward_steps, begin
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
-from minigrad.render.draw import canvas_of, fitted, page_size, plan, save
+from minigrad.render.draw import Plan, canvas_of, fitted, page_size, plan, save
+from minigrad.render.measure import measure_by_step
 from minigrad.render.options import Options, PictureOptions, checked
 from minigrad.render.page import Knob, Page, is_page, make_page
 from minigrad.render.paint import Canvas, Drawing, colour_bar, text_item, wrapped
@@ -193,8 +193,7 @@ def frames(
         size = page_size(asked.fit)
         whole, asked = fitted(asked, lambda tried: canvas_of(graph, tried), bool(graph.axes))
         notes = whole.notes
-    asked = replace(asked, scale=asked.scale or plan(graph, asked).scale)
-    drawn = list(_pages(graph, asked))
+    drawn = list(_pages(plan(graph, asked, quiet=True)))
     paths = []
     for k, (t, canvas) in enumerate(drawn):
         place = "outside of time" if t is None else f"back to t = {t + asked.count_from}"
@@ -204,14 +203,12 @@ def frames(
     return paths
 
 
-def _pages(graph: Graph, options: Options) -> Iterator[tuple[int | None, Canvas]]:
+def _pages(whole: Plan) -> Iterator[tuple[int | None, Canvas]]:
     """One canvas for each time step that the pass has passed; what happens in steps not drawn makes
     none."""
-    times = [step.t for step in backward_steps(graph, begin(graph))]
-    ends = [k + 1 for k, t in enumerate(times) if k + 1 == len(times) or times[k + 1] != t]
     before: Any = None
-    for end in ends:
-        canvas = plan(graph, options, limit=end, quiet=True).canvas()
+    for t, norms in measure_by_step(whole.picture):
+        canvas = replace(whole, norms=norms).canvas()
         if canvas.items != before:
-            yield times[end - 1], canvas
+            yield t, canvas
         before = canvas.items

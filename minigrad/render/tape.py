@@ -102,7 +102,7 @@ def _placed(views: dict[str, Any]) -> dict[str, Any]:
 def _pictures(reading: Reading, options: Options) -> tuple[list[Picture], Names, list[str]]:
     """The graph as operations, as cells, in the view asked for and, where they differ, as blocks."""
     graph = reading.graph
-    names = Names(reading, options.labels or {}, False, options.count_from)
+    names = Names(reading, options.labels, False, options.count_from)
     steps, notes = "all", []
     operations = _operations(graph)
     if operations > HELD and graph.axes:
