@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
+from minigrad.render.arrange import Grid, Layout
 from minigrad.render.group import VIEWS
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, measure
@@ -31,44 +33,36 @@ SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
 
 @dataclass(frozen=True)
 class Plan:
-    """A picture with its norms, ready to be laid out and painted.
+    """A picture with everything in its place and its norms, ready to be painted.
 
     marked: the boxes and parameters that are pointed out.  scale: the decades of the colours.
     """
 
     picture: Picture
     norms: Norms | None
+    texts: Texts
+    layout: Layout
     options: Options
     marked: set[Any]
     scale: tuple[float, float]
-    quiet: bool = False
 
     def canvas(self) -> Canvas:
-        """The painted picture; one that is too long for its page is wrapped."""
-        options, picture = self.options, self.picture
-        texts = Texts(
-            picture, self.norms, options.labels, options.count_from,
-            quiet=self.quiet, values=options.values,
-        )  # fmt: skip
-        routes = Routes(picture, texts)
-        columns, lines = routes.grid.count, math.ceil(max(routes.grid.rights) / MAX_WIDTH)
-        free = options.per_row is None and options.fit is None and not picture.rolled
-        if free and lines > 1 and columns > 2:
-            options = replace(options, per_row=math.ceil((columns - 1) / lines))
-        marked, scale = self.marked, self.scale
+        """The painted picture."""
         return paint(
-            picture, routes.layout(options.per_row), texts, self.norms, options, marked, scale
+            self.picture, self.layout, self.texts, self.norms, self.options, self.marked, self.scale
         )
 
 
 def plan(graph: Graph, options: Options, *, quiet: bool = False) -> Plan:
-    """The picture of a graph, and what its backward pass brings."""
+    """The picture of a graph, and what its backward pass brings.
+
+    quiet: without numbers, as in a flip-book, whose pictures all have one layout.
+    """
     reading = read(graph)
     set_rows(reading)
     rolled = options.time == "rolled" and bool(graph.axes)
     names = Names(reading, options.labels, rolled, options.count_from)
     if rolled:
-        options = replace(options, per_row=None)
         shown, note = one_step(reading, options.count_from)
     else:
         shown, note = shown_steps(reading, options.view, options.steps)
@@ -81,8 +75,21 @@ def plan(graph: Graph, options: Options, *, quiet: bool = False) -> Plan:
         text = f"not drawn: {lost} of {len(marked)} highlighted nodes"
         picture = replace(picture, notes=(text, *picture.notes))
     norms = measure(picture) if options.backward else None
-    scale = options.scale or (norms.scale if norms else (0.0, 1.0))
-    return Plan(picture, norms, options, found, scale, quiet)
+    told = None if quiet else norms
+    texts = Texts(picture, told, options.labels, options.count_from, values=options.values)
+    routes = Routes(picture, texts)
+    options = replace(options, per_row=_per_row(routes.grid, options, rolled))
+    scale = options.scale or (norms or Norms()).scale
+    return Plan(picture, norms, texts, routes.layout(options.per_row), options, found, scale)
+
+
+def _per_row(grid: Grid, options: Options, rolled: bool) -> int | None:
+    """How many steps stand in one line; without being asked, one that is too long for its page is
+    wrapped."""
+    lines = math.ceil(max(grid.rights) / MAX_WIDTH)
+    if rolled or options.per_row or options.fit or lines == 1 or grid.count <= 2:
+        return None if rolled else options.per_row
+    return math.ceil((grid.count - 1) / lines)
 
 
 def _origins(reading: Reading, highlight: tuple[Tensor, ...]) -> set[Tensor]:
@@ -127,30 +134,27 @@ def canvas_of(graph: Graph, options: Options) -> Canvas:
 def draw(graph: Graph, options: Options, pixels: bool = True) -> Drawing:
     """The picture, at the size that is asked for; pixels: whether it may become an image of
     pixels."""
-    if options.fit is not None:
-        canvas, _ = fitted(options, lambda tried: canvas_of(graph, tried), bool(graph.axes))
-        return canvas.digraph(page_size(options.fit))
-    canvas = canvas_of(graph, options)
+    canvas, _ = fitted(options, partial(canvas_of, graph), bool(graph.axes))
     left, bottom, right, top = canvas.page()
     longest = max(right - left, top - bottom) + 100
     dpi = min(144 if longest < 4000 else 96, 32_000 * 72 / longest)
-    return canvas.digraph({"dpi": f"{dpi:.0f}"} if pixels else {})
+    return canvas.digraph(page_size(options.fit, dpi) if pixels or options.fit else {})
 
 
-def page_size(fit: str) -> dict[str, str]:
-    """What makes a drawing fill its slide or column."""
+def page_size(fit: str | None, dpi: float) -> dict[str, str]:
+    """What makes a drawing fill its slide or column; without one, how many pixels an inch has."""
+    if fit is None:
+        return {"dpi": f"{dpi:.0f}"}
     return {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
 
 
 def fitted(
     options: Options, canvas_for: Callable[[Options], Canvas], timed: bool
 ) -> tuple[Canvas, Options]:
-    """The first picture, of ever smaller ones, whose text is readable at its size; else the most
-    readable one.
-
-    With the options that it is drawn with.
-    """
-    assert options.fit is not None
+    """The picture, and the options that it is drawn with: the first of ever smaller ones whose text
+    is readable at the size that is asked for; else the most readable one."""
+    if options.fit is None:
+        return canvas_for(options), options
     found: list[tuple[float, Canvas, Options]] = []
     for smaller in attempts(options, timed):
         canvas = canvas_for(smaller)

@@ -10,7 +10,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ OUTLIERS = 0.02  # the share of the gradients that may lie below a scale
 
 @dataclass(frozen=True)
 class Norms:
-    """Norms of gradients.  What no gradient reaches is missing.
+    """Norms of gradients.  What no gradient reaches is missing; `Norms()` are those of a picture
+    without a backward pass.
 
     of: what flows along a link, or into a tag, and for a box the norm over all states that it
     makes, or over its value.
@@ -37,11 +38,11 @@ class Norms:
     entries: the gradients themselves that are small enough, as rows of numbers.
     """
 
-    of: dict[Box | Link | Tag, float]
-    parts: dict[Part, float]
-    parameters: dict[Tensor, float]
-    entries: dict[Part, Array]
-    scale: tuple[float, float]
+    of: dict[Box | Link | Tag, float] = field(default_factory=dict)
+    parts: dict[Part, float] = field(default_factory=dict)
+    parameters: dict[Tensor, float] = field(default_factory=dict)
+    entries: dict[Part, Array] = field(default_factory=dict)
+    scale: tuple[float, float] = (0.0, 1.0)
 
     def get(self, thing: Box | Link | Tag) -> float | None:
         """The norm of a thing; None if no gradient reaches it."""

@@ -536,11 +536,9 @@ class _Painter:
     def hidden_text(self, link: Link) -> str:
         """How many steps a link hides, and how far the gradient falls over them."""
         text = f"… {counted(link.hidden, 'step')}"
-        norms = self.norms
-        if norms is None or self.texts.quiet or not link.source.states:
-            return text
-        early = [norms.parts.get(part) for name, part in link.source.states if name == link.state]
-        late = [norms.parts.get(p) for name, p in link.target.states if name == link.state]
+        norms = self.texts.norms.parts
+        early = [norms.get(part) for name, part in link.source.states if name == link.state]
+        late = [norms.get(part) for name, part in link.target.states if name == link.state]
         if early and late and early[0] and late[0]:
             return f"{text}, ×{look.figure(early[0] / late[0])}"
         return text

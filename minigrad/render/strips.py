@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -22,19 +22,54 @@ from minigrad.render.paint import Canvas, Drawing, colour_bar, text_item, wrappe
 SETTINGS = 400  # of the sliders of one page
 
 
-class Comparison:
+class Sweep:
+    """Graphs at each setting of a grid: a page with a slider for each setting."""
+
+    def __init__(self, make: Callable[..., Any], grid: Mapping[str, Iterable[Any]]) -> None:
+        self.knobs = [_knob(name, values) for name, values in grid.items()]
+        sizes = [len(knob.values) for knob in self.knobs]
+        if math.prod(sizes) > SETTINGS:
+            raise ValueError(
+                f"compare: {' × '.join(map(str, sizes))} values are {math.prod(sizes)} settings, "
+                f"more than the {SETTINGS} that a page holds; give fewer values"
+            )
+        combinations = itertools.product(*(knob.values for knob in self.knobs))
+        self.settings = [
+            _made(make, dict(zip(grid, values, strict=True))) for values in combinations
+        ]
+        first = list(self.settings[0])
+        if other := next((list(one) for one in self.settings if list(one) != first), None):
+            raise ValueError(
+                "compare: the function must give graphs of the same titles at every setting; "
+                f"found {first} and {other}"
+            )
+
+    def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
+        """Write the page; returns its path.  A path of a picture is refused: pictures have no
+        sliders."""
+        graphviz_run.check(path, graphviz_run.PAGES)
+        if not is_page(path):
+            raise ValueError(f"compare: sliders are on a page, as 'x.html'; found {str(path)!r}")
+        return self.page(**options).save(path)
+
+    def page(self, **options: Unpack[PictureOptions]) -> Page:
+        """All graphs in one page, side by side on one scale of colours; it opens at the middle of
+        each slider."""
+        asked = checked("page", **{"view": "cells", **options})
+        return make_page(self.settings, asked, self.knobs)
+
+
+class Comparison(Sweep):
     """Strips one above another, each the backward pass of one graph, all in the colours of one
     scale."""
 
     def __init__(self, graphs: Mapping[str, Graph]) -> None:
-        pairs = graphs.items() if isinstance(graphs, Mapping) else ()
-        fine = all(isinstance(title, str) and isinstance(graph, Graph) for title, graph in pairs)
-        if not pairs or not fine:
+        if not _are_by_title(graphs):
             found = graphs or "none"
             raise ValueError(
                 f"compare: mg.Graphs by title are needed, as {{'RNN': graph}}; found {found}"
             )
-        self.graphs = dict(graphs)
+        self.knobs, self.settings = [], [dict(graphs)]
 
     def to_dot(self, **options: Unpack[PictureOptions]) -> Drawing:
         """The strips as a `graphviz.Digraph`; the options of a graph's `to_dot`, here with cells
@@ -42,17 +77,16 @@ class Comparison:
         asked = checked(**{"view": "cells", "backward": True, **options})
         if asked.time != "unrolled":
             raise ValueError("compare: strips are unrolled; time= is not an option of theirs")
-        if asked.fit is None:
-            return self.canvas(asked).digraph({"dpi": "144"})
-        timed = any(graph.axes for graph in self.graphs.values())
-        return fitted(asked, self.canvas, timed)[0].digraph(page_size(asked.fit))
+        timed = any(graph.axes for graph in self.settings[0].values())
+        canvas, _ = fitted(asked, self.canvas, timed)
+        return canvas.digraph(page_size(asked.fit, 144))
 
     def canvas(self, options: Options) -> Canvas:
         """All strips and their titles, from the top down."""
-        options = replace(options, time="unrolled", title="")
-        plans = {title: plan(graph, options) for title, graph in self.graphs.items()}
-        scales = [one.scale for one in plans.values()]
-        scale = options.scale or (min(lo for lo, _ in scales), max(hi for _, hi in scales))
+        untitled = replace(options, title="")
+        plans = {title: plan(graph, untitled) for title, graph in self.settings[0].items()}
+        lows, highs = zip(*(one.scale for one in plans.values()), strict=True)
+        scale = options.scale or (min(lows), max(highs))
         whole, y = Canvas(), 0.0
         for k, (title, one) in enumerate(plans.items()):
             canvas = replace(one, scale=scale).canvas()
@@ -73,64 +107,34 @@ class Comparison:
             return self.page(**options).save(path)
         return save(path, lambda: self.to_dot(**options))
 
-    def page(self, **options: Unpack[PictureOptions]) -> Page:
-        """All graphs in one page, played side by side on one scale of colours."""
-        return make_page([self.graphs], checked("page", **{"view": "cells", **options}))
+
+def _knob(name: str, values: Iterable[Any]) -> Knob:
+    """A slider that stands in its middle."""
+    knob = Knob(name, tuple(values))
+    if not knob.values or isinstance(values, str):
+        raise ValueError(
+            f"compare: {name}= takes the values of a slider, as [0.5, 1, 2]; found {values!r}"
+        )
+    return knob._replace(at=(len(knob.values) - 1) // 2)
 
 
-class Sweep:
-    """Graphs at each setting of a grid: a page with a slider for each setting."""
+def _made(make: Callable[..., Any], setting: dict[str, Any]) -> dict[str, Graph]:
+    """The graphs by title at one setting."""
+    made = make(**setting)
+    graphs = {"": made} if isinstance(made, Graph) else made
+    if not _are_by_title(graphs):
+        raise ValueError(
+            f"compare: the function must give an mg.Graph, or mg.Graphs by title; at {setting} "
+            f"it gave {made!r}"
+        )
+    return dict(graphs)
 
-    def __init__(self, make: Callable[..., Any], grid: Mapping[str, Iterable[Any]]) -> None:
-        self.knobs = [Knob(name, tuple(values)) for name, values in grid.items()]
-        for knob in self.knobs:
-            if not knob.values or isinstance(grid[knob.name], str):
-                raise ValueError(
-                    f"compare: {knob.name}= takes the values of a slider, as [0.5, 1, 2]; "
-                    f"found {grid[knob.name]!r}"
-                )
-        count = math.prod(len(knob.values) for knob in self.knobs)
-        if count > SETTINGS:
-            sizes = " × ".join(str(len(knob.values)) for knob in self.knobs)
-            raise ValueError(
-                f"compare: {sizes} values are {count} settings, more than the {SETTINGS} that a "
-                "page holds; give fewer values"
-            )
-        combinations = itertools.product(*(knob.values for knob in self.knobs))
-        self.settings = [self.made(make, values) for values in combinations]
-        if len({tuple(setting) for setting in self.settings}) > 1:
-            titles = [list(setting) for setting in self.settings]
-            raise ValueError(
-                "compare: the function must give graphs of the same titles at every setting; "
-                f"found {titles[0]} and {next(t for t in titles if t != titles[0])}"
-            )
 
-    def made(self, make: Callable[..., Any], values: Sequence[Any]) -> dict[str, Graph]:
-        """The graphs by title at one setting."""
-        setting = {knob.name: value for knob, value in zip(self.knobs, values, strict=True)}
-        made = make(**setting)
-        graphs = {"": made} if isinstance(made, Graph) else made
-        fine = isinstance(graphs, Mapping) and all(isinstance(g, Graph) for g in graphs.values())
-        if not fine or not graphs:
-            raise ValueError(
-                f"compare: the function must give an mg.Graph, or mg.Graphs by title; at {setting} "
-                f"it gave {made!r}"
-            )
-        return dict(graphs)
-
-    def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
-        """Write the page; returns its path.  A path of a picture is refused: pictures have no
-        sliders."""
-        graphviz_run.check(path, graphviz_run.PAGES)
-        if not is_page(path):
-            raise ValueError(f"compare: sliders are on a page, as 'x.html'; found {str(path)!r}")
-        return self.page(**options).save(path)
-
-    def page(self, **options: Unpack[PictureOptions]) -> Page:
-        """The page with its sliders, which opens at the middle of each."""
-        knobs = [knob._replace(at=(len(knob.values) - 1) // 2) for knob in self.knobs]
-        asked = checked("page", **{"view": "cells", **options})
-        return make_page(self.settings, asked, knobs)
+def _are_by_title(graphs: Any) -> bool:
+    """Whether these are graphs by title, one at least."""
+    pairs = graphs.items() if isinstance(graphs, Mapping) else ()
+    fine = all(isinstance(title, str) and isinstance(graph, Graph) for title, graph in pairs)
+    return bool(pairs) and fine
 
 
 @overload
@@ -188,16 +192,13 @@ def frames(
     if Path(folder).is_file():
         raise FileExistsError(f"frames: {str(folder)!r} is a file; a folder is needed")
     Path(folder).mkdir(parents=True, exist_ok=True)
-    size, notes = {"dpi": "96"}, tuple[str, ...]()
-    if asked.fit:
-        size = page_size(asked.fit)
-        whole, asked = fitted(asked, lambda tried: canvas_of(graph, tried), bool(graph.axes))
-        notes = whole.notes
+    whole, asked = fitted(asked, functools.partial(canvas_of, graph), bool(graph.axes))
+    size = page_size(asked.fit, 96)
     drawn = list(_pages(plan(graph, asked, quiet=True)))
     paths = []
     for k, (t, canvas) in enumerate(drawn):
         place = "outside of time" if t is None else f"back to t = {t + asked.count_from}"
-        page = canvas.noted(*notes).noted(f"{k + 1} of {len(drawn)}: {place}")
+        page = canvas.noted(*whole.notes).noted(f"{k + 1} of {len(drawn)}: {place}")
         path = Path(folder) / f"{k:04}.{suffix}"
         paths.append(save(path, functools.partial(page.digraph, size)))
     return paths

@@ -180,7 +180,7 @@ class View:
         self, picture: Picture, norms: Norms, options: Options, infos: Infos, keep: int
     ) -> None:
         self.picture, self.norms, self.infos, self.keep = picture, norms, infos, keep
-        names, first = options.labels or {}, options.count_from
+        names, first = options.labels, options.count_from
         self.room = Texts(picture, _widest(picture), names, first)
         self.texts = Texts(picture, None, names, first)
         self.layout = Routes(picture, self.room).layout()

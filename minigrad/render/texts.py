@@ -23,25 +23,24 @@ TOOLTIPS = 2000  # in a graph of more nodes an SVG with tooltips takes half a mi
 
 
 class Texts:
-    """The texts of a picture; quiet: without numbers, as in a flip-book, whose pictures all have
-    one layout."""
+    """The texts of a picture."""
 
     def __init__(
         self, picture: Picture, norms: Norms | None, labels: Mapping[str, str], first: int = 0,
-        *, quiet: bool = False, values: bool = False,
+        *, values: bool = False,
     ) -> None:  # fmt: skip
-        self.picture, self.norms, self.quiet = picture, None if quiet else norms, quiet
+        self.picture, self.norms = picture, norms or Norms()
         self.names, self.first, self.values = labels, first, values
         self.parameters = {leaf: name for name, leaf in picture.graph.parameters.items()}
         self.has_tips = len(picture.graph) <= TOOLTIPS
+        self.timed = bool(picture.graph.axes)
+        self.framed = picture.view != "cells" and (self.timed or len(picture.tiles) > 1)
+        self.several_axes = len({tile.row.name for tile in picture.tiles if tile.row.name}) > 1
         self.cells = [box for box in picture.boxes if box.kind == "cell"]
-        rows = {box.tile.row for box in self.cells}
-        self.several = len({row.name for row in rows if not row.backward}) > 1
-        timed = bool(picture.graph.axes)
+        forward = [box.tile.row for box in self.cells if not box.tile.row.backward]
+        self.several_layers = len({row.name for row in forward}) > 1
         uses = {frozenset(tag.parameter for tag in box.tags) for box in self.cells}
         self.alike = len(uses) == 1  # then the list of all parameters tells those of each cell
-        self.framed = picture.view != "cells" and (timed or len(picture.tiles) > 1)
-        self.several_axes = len({tile.row.name for tile in picture.tiles if tile.row.name}) > 1
         self.masks = {box: mask for box in picture.boxes if (mask := _mask(box))}
         self.labels = {box: self.label(box) for box in picture.boxes}
 
@@ -50,8 +49,7 @@ class Texts:
         cells = [box for box in self.cells if box.tags]
         tiles = {box.tile for box in self.cells}
         one_row = len({tile.row for tile in tiles}) == 1 and len(tiles) == len(self.cells)
-        timed = self.picture.view == "cells" and bool(self.picture.graph.axes)
-        return cells if one_row and timed else []
+        return cells if one_row and self.timed and self.picture.view == "cells" else []
 
     def name(self, name: str) -> str:
         """A name as the reader wants to see it."""
@@ -73,26 +71,21 @@ class Texts:
         padding."""
         row = box.tile.row
         lines = []
-        if self.several and not row.backward and row.timed and row.name != box.label:
+        if self.several_layers and not row.backward and row.timed and row.name != box.label:
             lines.append(look.shorten(row.name.split(".")[-1]))
         if not self.alike and box.tags:
             weights = " ".join(self.short(tag) for tag in box.tags)
             lines.append(weights if len(weights) < 20 else f"{len(box.tags)} weights")
         lines += [self.told(name, part, box.tile) for name, part in self.gradients(box)]
-        inside, rows = self.mask_of((box,))
-        if inside < rows:
-            lines.append(say("{n} of {rows} rows", n=inside, rows=rows))
-        return lines
+        return lines + self.rows_of((box,))
 
     def gradients(self, box: Box) -> list[tuple[str, Part]]:
         """The states of a box whose gradients are told."""
-        if self.norms is None or box.beside:
-            return []
-        return [(name, part) for name, part in box.states if part in self.norms.parts]
+        states = [] if box.beside else box.states
+        return [(name, part) for name, part in states if part in self.norms.parts]
 
     def told(self, name: str, part: Part, tile: Tile) -> str:
         """The norm of the gradient of a state, in words."""
-        assert self.norms is not None
         index = ",".join(look.subscript(t + self.first) for _, t in tile.steps or (("", tile.t),))
         named = typeset.indexed(self.name(name), index)
         return f"‖∂L/∂{named}‖ = {look.figure(self.norms.parts[part])}"
@@ -104,7 +97,7 @@ class Texts:
             mean = f" mean {np.mean(array):.2g}" if array.dtype.kind in "fiu" and array.size else ""
             return f"{look.shape(array.shape)}{mean}"
         text = f"{array.item():.4g}"
-        grad = self.norms.entries.get(part) if self.norms is not None else None
+        grad = self.norms.entries.get(part)
         return text if grad is None else f"{text} | {grad.item():.4g}"
 
     # parameters
@@ -143,16 +136,14 @@ class Texts:
 
     def share(self, tag: Tag) -> str:
         """How much one use of a parameter adds to its gradient."""
-        norm = self.norms.get(tag) if self.norms is not None else None
+        norm = self.norms.get(tag)
         return "" if norm is None else look.figure(norm)
 
     def joint(self, box: Box) -> float | None:
         """The norm of all shares of a box together."""
-        if self.norms is None:
-            return None
-        shares = [self.norms.get(tag) for tag in box.tags if tag.parameter in self.parameters]
-        found = [share for share in shares if share is not None]
-        return math.hypot(*found) if found else None
+        tags = [tag for tag in box.tags if tag.parameter in self.parameters]
+        shares = [self.norms.of[tag] for tag in tags if tag in self.norms.of]
+        return math.hypot(*shares) if shares else None
 
     def parameter(self, x: Tensor, marked: bool = False) -> str:
         """A parameter's name, its shape, how often it is used where that is not seen, and its
@@ -165,7 +156,7 @@ class Texts:
         words = [f"{'▶ ' if marked else ''}{name}  {look.shape(x.shape)}".strip()]
         if count > 1:
             words.append(f"({counted(count, 'time')})")
-        total = self.norms.parameters.get(x) if self.norms is not None else None
+        total = self.norms.parameters.get(x)
         if total is not None:
             words.append(f"  ‖∂L/∂{name}‖ = {look.figure(total)}")
         return " ".join(words)
@@ -186,7 +177,7 @@ class Texts:
     def heading(self, tile: Tile) -> str:
         """What stands over a tile: its step, and the gradients of its states."""
         row, boxes = tile.row, self.picture.tiles[tile]
-        if not row.timed or not self.picture.graph.axes:
+        if not row.timed or not self.timed:
             return self.untimed_heading(tile)
         words = [self.time_of(tile)]
         if row.backward:
@@ -197,10 +188,7 @@ class Texts:
         if not row.backward:
             told.sort(key=lambda one: one[0] not in self.picture.memories)
             words += [self.told(name, part, tile) for name, part in told]
-        inside, rows = self.mask_of(boxes)
-        if inside < rows:
-            words.append(say("{n} of {rows} rows", n=inside, rows=rows))
-        return "   ".join(words)
+        return "   ".join(words + self.rows_of(boxes))
 
     def time_of(self, tile: Tile) -> str:
         """The time step of a tile, or the steps that it stands for."""
@@ -212,7 +200,7 @@ class Texts:
             if len(steps) == 1:
                 return f"t = {steps[0][1] + first}"
             return ", ".join(f"{name} = {t + first}" for name, t in steps)
-        if self.norms is not None or self.values:
+        if self.norms.parts or self.values:
             return f"t = {tile.t + first}, one of {total} steps"
         return f"t = {first} … {first + total - 1}"
 
@@ -231,7 +219,7 @@ class Texts:
         if any(box.kind == "loss" for box in boxes):
             return "loss"
         made = [box.nodes[-1] for box in boxes if box.nodes and box.nodes[-1].op is not None]
-        scope = made[0].scope if made and not self.picture.graph.axes else ""
+        scope = made[0].scope if made and not self.timed else ""
         return look.shorten(scope)
 
     def heading_widths(self) -> dict[Tile, float]:
@@ -247,6 +235,11 @@ class Texts:
         found = (self.masks[box] for box in boxes if box in self.masks)
         return next(found, (1, 1))
 
+    def rows_of(self, boxes: tuple[Box, ...]) -> list[str]:
+        """How many rows are not padding, in words, where some are."""
+        inside, rows = self.mask_of(boxes)
+        return [say("{n} of {rows} rows", n=inside, rows=rows)] if inside < rows else []
+
     # what things say when they are pointed at
 
     def tooltip(self, box: Box) -> str:
@@ -261,7 +254,7 @@ class Texts:
         if len(box.parts) == 1 or box.kind == "input":
             text = naming.expression(graph, node)
         words = [look.shorten(text, 200), look.shape(node.shape) or "a number"]
-        norm = self.norms.parts.get(part) if self.norms is not None else None
+        norm = self.norms.parts.get(part)
         if norm is not None:
             words.append(f"‖∂L/∂{self.name(naming.label(graph, node))}‖ = {norm:.3g}")
         if node.op is not None:

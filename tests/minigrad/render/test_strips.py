@@ -27,3 +27,9 @@ def test_long_titles_do_not_widen_strips(network):
     left, _, right, _ = map(float, re.search(r' bb="([^"]*)"', picture)[1].split(","))
     assert right - left < 720
     assert "no smaller picture" not in picture
+
+
+def test_strips_have_a_title(network):
+    graphs = {"a": network("rnn", 3), "b": network("lstm", 3)}
+    source = mg.compare(graphs).to_dot(title="Two networks").source
+    assert source.count('label="Two networks"') == 1
