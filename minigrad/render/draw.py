@@ -98,9 +98,7 @@ def _origins(reading: Reading, highlight: tuple[Tensor, ...]) -> set[Tensor]:
     for node in highlight:
         if node not in known:
             raise ValueError(f"highlight: {node!r} is no node of the graph {reading.graph!r}")
-        while node in reading.folded:
-            node = reading.folded[node]
-        found.add(node)
+        found.add(reading.folded.get(node, node))
     return found
 
 

@@ -4,14 +4,14 @@ cells."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from minigrad.render.names import MANY, Names
 from minigrad.render.picture import Tile
-from minigrad.render.read import Value, added_to, forward_of, role_of, scopes_of
+from minigrad.render.read import Value, added_to, scopes_of
 from minigrad.scope import Scope
 
 VIEWS = ("ops", "affine", "blocks", "cells")
@@ -19,11 +19,14 @@ VIEWS = ("ops", "affine", "blocks", "cells")
 
 @dataclass(eq=False, slots=True)
 class Group:
-    """Values that become one box, which stands where the last of them does."""
+    """Values that become one box, which stands where the last of them does.
+
+    kind and label are those of the operation, where none are given.
+    """
 
     values: list[Value]
-    kind: str
-    label: str
+    kind: str = ""
+    label: str = ""
 
     @property
     def last(self) -> Value:
@@ -46,17 +49,18 @@ def group(
     sums = _sums(names, drawn)
     taken = {value for one in sums for value in one.values}
     rest = [value for value in drawn if value not in taken]
-    if view == "affine":
-        found = _affine(names, rest)
-    elif view == "blocks":
-        found = _affine(names, rest, _block_keys(names, rest, blocks))
+    if view == "ops":
+        found = [Group([value]) for value in rest]
     elif view == "cells":
         found = _cells(names, rest, core)
     else:
-        found = [Group([value], *names.describe(value)) for value in rest]
+        found = _affine(names, rest, _blocks(names, rest, blocks) if view == "blocks" else {})
     found += sums
     if view in ("blocks", "cells"):  # of a sum, nothing but its end is used outside
-        found = _without_cycles(names, found)
+        found = _without_cycles(found)
+    for one in found:
+        if not one.kind:
+            one.kind, one.label = names.describe(one.last)
     return sorted(found, key=lambda one: one.last.node.serial)
 
 
@@ -69,10 +73,8 @@ def _sums(names: Names, drawn: Sequence[Value]) -> list[Group]:
     for value in drawn:
         adds = value.op == "add" or (value.op == "subtract" and value.node.time)
         if adds and not value.time and not value.state:
-            sources = added_to(value)
-            before = next((s for s in sources if s in chains and s.uses == 1), None)
-            begun = chains.pop(before) if before is not None else []
-            chains[value] = [*begun, value]
+            before = [s for s in added_to(value) if s in chains and s.uses == 1]
+            chains[value] = [*(chains.pop(before[0]) if before else ()), value]
     return [_sum(names, chain) for chain in chains.values() if len(chain) >= MANY]
 
 
@@ -91,77 +93,70 @@ def _sum(names: Names, chain: list[Value]) -> Group:
 
 
 def _affine(
-    names: Names, drawn: Sequence[Value], blocks: dict[Value, tuple[Any, str]] | None = None
+    names: Names, drawn: Sequence[Value], blocks: dict[Value, tuple[Any, str]]
 ) -> list[Group]:
     """Each sum of products with parameters becomes one box, x W + h U + b; so does each block."""
-    groups: dict[Value, Group] = {}
-    inside: dict[Any, Group] = {}
+    groups: dict[Any, Group] = {}
     affine: set[Value] = set()
     for value in drawn:
-        key, name = (blocks or {}).get(value, (None, ""))
-        if key is not None:
-            block = inside.setdefault(key, Group([], "cell", name))
-            block.values.append(value)
+        if value in blocks:
+            key, name = blocks[value]
+            groups.setdefault(key, Group([], "cell", name)).values.append(value)
             continue
         sources = [feed.source for feed in value.feeds]
-        weights = sum(s.node.op is None and s.node._requires_grad for s in sources)
+        weights = sum(not s.op and s.node._requires_grad for s in sources)
         parts = [s for s in sources if s in affine and s.uses == 1 and s.tile == value.tile]
+        groups[value] = Group([value])
         product = value.op == "matmul" and weights > 0
         if product or (value.op == "add" and parts and len(parts) + weights == 2):
             affine.add(value)
-            held = [v for s in ([] if product else parts) for v in groups.pop(s).values]
+            held = [] if product else [v for s in parts for v in groups.pop(s).values]
             label = f"affine {names.shown(names.variable(value.node))}".strip()
             groups[value] = Group([*held, value], "matmul", label)
-        else:
-            groups[value] = Group([value], *names.describe(value))
-    for block in inside.values():
-        if len(block.values) == 1:
-            block.kind, block.label = names.describe(block.last)
-    return [*groups.values(), *inside.values()]
+    for one in groups.values():
+        if one.kind == "cell" and len(one.values) == 1:
+            one.kind = ""
+    return list(groups.values())
 
 
 # blocks
 
 
-def _block_keys(
+def _blocks(
     names: Names, drawn: Sequence[Value], opened: str | None
 ) -> dict[Value, tuple[Any, str]]:
     """The block of each value that is in one, and what the block is called: one call of a module,
     or a scope."""
-    deepest = defaultdict[Tile, set[str]](set)
+    paths_of = defaultdict[Tile | None, set[str]](set)
     for value in drawn:
-        deepest[value.tile].add(value.node.scope)
-    keys: dict[Value, tuple[Any, str]] = {}
-    common = _base({value.node.scope for value in drawn})
+        paths_of[value.tile].add(value.node.scope)
+    paths_of[None] = set().union(*paths_of.values())
+    found: dict[Value, tuple[Any, str]] = {}
     for value in drawn:
-        forward = forward_of(value.node)
-        if forward is not None and forward._scope is None:
+        forward, scopes = value.forward, scopes_of(value.node)
+        if not scopes or (forward is not None and forward._scope is None):
             continue
-        scopes = scopes_of(value.node)
-        layer = value.tile.row.name if value.time else ""
-        base = common if not value.time else _base(deepest[value.tile])
+        tile, layer = (value.tile, value.tile.row.name) if value.time else (None, "")
+        base = _base(paths_of[tile])
         below = [scope for scope in scopes if len(scope.path) > len(base) and scope.path != layer]
         if opened is not None:
             closed = [scope for scope in below if not _opens(scope.path, opened)]
             below = closed if len(closed) == len(below) else closed[:1]
         if below:
-            tile = value.tile if value.time else None
             scope = _innermost(below)
-            keys[value] = (tile, scope), _block_name(names, value, scope)
-        elif scopes and len(deepest[value.tile]) == 1 and value.time and opened is None:
+            found[value] = (tile, scope), _block_name(names, value, scope)
+        elif tile is not None and len(paths_of[tile]) == 1 and opened is None:
             title = names.class_of([value], scopes[-1].path) or scopes[-1].name
-            keys[value] = (value.tile, scopes[-1].path), title
-    return keys
+            found[value] = (tile, scopes[-1].path), title
+    return found
 
 
 def _block_name(names: Names, value: Value, scope: Any) -> str:
     """What a block is called: by its scope; in a traced backward pass by the scope whose gradient
     it computes."""
-    forward = forward_of(value.node)
-    if forward is None:
+    if value.forward is None or value.forward._scope is None:
         return names.shown(scope.name)
-    assert forward._scope is not None
-    return f"∂{forward._scope.name}"
+    return f"∂{value.forward._scope.name}"
 
 
 def _innermost(scopes: Sequence[Scope]) -> Scope:
@@ -197,29 +192,25 @@ def _opens(path: str, opened: str) -> bool:
 def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group]:
     """In each step one box for all that the states are made of; around it one for each named value
     or module."""
-    groups: list[Group] = []
+    groups: dict[Any, Group] = {}
     group_of: dict[Value, Group] = {}
-    cells: dict[Tile, Group] = {}
     users = defaultdict[Value, set[Value]](set)
-    for value in drawn:
+    for value in reversed(drawn):
         for feed in value.feeds:
             users[feed.source].add(value)
-    for value in reversed(drawn):
         one = None
         if value in core:
-            one = cells.setdefault(value.tile, Group([], "cell", ""))
-        elif forward_of(value.node) is None and not names.is_input(value):
-            one = _joined(names, value, [group_of[user] for user in users[value]])
-        one = one or Group([], "", "")
-        if not one.values:
-            groups.append(one)
+            one = groups.setdefault(value.tile, Group([], "cell"))
+        elif value.forward is None and not value.is_input:
+            one = _joined(names, value, {group_of[user] for user in users[value]})
+        if one is None:
+            one = groups[value] = Group([])
         one.values.append(value)
         group_of[value] = one
-    for one in groups:
-        one.values.sort(key=lambda value: value.node.serial)
-    for one in groups:
+    for one in groups.values():
+        one.values.reverse()
         _title(names, one)
-    return _mirrored(names, groups, group_of)
+    return _mirrored(names, list(groups.values()), group_of)
 
 
 def find_core(names: Names, drawn: Sequence[Value]) -> set[Value]:
@@ -231,25 +222,22 @@ def find_core(names: Names, drawn: Sequence[Value]) -> set[Value]:
         front = [v for v in drawn if v.time and v.time[0][0] is not None and not _is_scalar(v)]
     while front:
         value = front.pop()
-        entering = role_of(value.node) == "input" or names.is_input(value)
-        if value not in core and value.node.op is not None and not entering:
+        if value.op and value not in core and value.role != "input" and not value.is_input:
             core.add(value)
-            tile = value.tile
-            front += [feed.source for feed in value.feeds if feed.source.tile is tile]
+            front += [feed.source for feed in value.feeds if feed.source.tile is value.tile]
     return core
 
 
-def _joined(names: Names, value: Value, users: Iterable[Group]) -> Group | None:
+def _joined(names: Names, value: Value, users: set[Group]) -> Group | None:
     """The box that a value belongs to: that of its only user, if it has no name and is no module's
     result."""
-    found = set(users)
-    if len(found) != 1 or names.variable(value.node):
+    if len(users) != 1 or names.variable(value.node):
         return None
-    one = found.pop()
+    (one,) = users
     user = one.values[0]
-    together = names.origin(value.node) == names.origin(user.node)
-    same = one.kind == "" and user.tile == value.tile and together
-    return one if same and forward_of(user.node) is None and not names.is_input(user) else None
+    if one.kind or user.tile != value.tile or user.forward is not None or user.is_input:
+        return None
+    return one if names.origin(value.node) == names.origin(user.node) else None
 
 
 def _title(names: Names, one: Group) -> None:
@@ -260,28 +248,26 @@ def _title(names: Names, one: Group) -> None:
         one.label = names.shown(title or "cell")
     elif len(one.values) > 1:
         _title_several(names, one)
-    else:
-        one.kind, one.label = names.describe(last)
-        if last.time and one.kind != "input":
-            one.kind = _ending(names, one)
-            if named := names.assigned(last):
-                one.label = f"{names.indexed(named, last)}\n{names.symbol(last.node)}"
+    elif last.time and not last.is_input:
+        _, one.label = names.describe(last)
+        one.kind = _ending(names, one)
+        if named := names.assigned(last):
+            one.label = f"{names.indexed(named, last)}\n{names.symbol(last.node)}"
 
 
 def _title_several(names: Names, one: Group) -> None:
     """Kind and label of several operations that are no cell: an output, a loss, a module's call."""
     last, values = one.last, one.values
     one.kind = _ending(names, one)
-    name = names.losses.get(last.node) or names.assigned(last) or names.module(last)
-    if one.kind != "loss":
-        name = name or names.function(values)
-        if not last.time and last.node._scope is not None:
-            one.kind = "cell"
-            name = names.class_of(values, last.node._scope.path) or name
-    if not name and one.kind == "loss":
-        name = "L"
-    elif not name and last.time:
-        name = "o"
+    scope = last.node._scope
+    name = names.losses.get(last.node) or names.assigned(last) or (scope.name if scope else "")
+    if one.kind == "loss":
+        name = name or "L"
+    elif not last.time and scope is not None:
+        one.kind = "cell"
+        name = names.class_of(values, scope.path) or name
+    else:
+        name = name or names.function(values) or ("o" if last.time else "")
     text = names.indexed(name, last) if name else ""
     one.label = f"{text}\n{names.operations(values)}".strip()
 
@@ -291,7 +277,7 @@ def _ending(names: Names, one: Group) -> str:
     last = one.last
     if last.node in names.losses or (last.time and _is_scalar(last)):
         return "loss"
-    return "output" if last.time else one.kind or "operation"
+    return "output" if last.time else "operation"
 
 
 def _is_scalar(value: Value) -> bool:
@@ -304,10 +290,11 @@ def _mirrored(names: Names, groups: list[Group], group_of: dict[Value, Group]) -
     of_node = {value.node: one for value, one in group_of.items()}
     found: dict[Any, Group] = {}
     for one in groups:
-        forward = names.drawn_as(forward_of(one.last.node))
-        source = of_node.get(forward) if forward is not None else None
-        alike = source is not None and source.tile.column == one.tile.column
-        if not alike or source is None or len(source.values) == 1:
+        forward = one.last.forward
+        source = (
+            None if forward is None else of_node.get(names.reading.folded.get(forward, forward))
+        )
+        if source is None or source.tile.column != one.tile.column or len(source.values) == 1:
             found[one] = one
             continue
         label = "∂" + source.label.split("\n")[0]
@@ -319,7 +306,7 @@ def _mirrored(names: Names, groups: list[Group], group_of: dict[Value, Group]) -
 # boxes must not wait for each other
 
 
-def _taken_apart(names: Names, one: Group) -> list[Group]:
+def _taken_apart(one: Group) -> list[Group]:
     """A box in the pieces that edges within it join; if it is one piece, in its operations."""
     piece: dict[Value, list[Value]] = {}
     for value in one.values:
@@ -332,31 +319,23 @@ def _taken_apart(names: Names, one: Group) -> list[Group]:
     if len(pieces) == 1:
         pieces = [[value] for value in one.values]
     return [
-        Group(values, one.kind, one.label)
-        if len(values) > 1
-        else Group(values, *names.describe(values[0]))
+        Group(values, one.kind, one.label) if len(values) > 1 else Group(values)
         for values in pieces
     ]
 
 
-def _without_cycles(names: Names, groups: list[Group]) -> list[Group]:
+def _without_cycles(groups: list[Group]) -> list[Group]:
     """The boxes, with those taken apart that would wait for each other."""
     while True:
         group_of = {value: one for one in groups for value in one.values}
-        before = {
-            one: {
-                group_of[feed.source]
-                for value in one.values
-                for feed in value.feeds
-                if feed.source in group_of and group_of[feed.source] is not one
-            }
-            for one in groups
-        }
+        before = defaultdict[Group, set[Group]](set)
+        for value, one in group_of.items():
+            sources = {group_of[feed.source] for feed in value.feeds if feed.source in group_of}
+            before[one] |= sources - {one}
         try:
             TopologicalSorter(before).prepare()
         except CycleError as error:
             largest = max(error.args[1], key=lambda one: len(one.values))
-            groups = [one for one in groups if one is not largest]
-            groups += _taken_apart(names, largest)
-            continue
-        return groups
+            groups = [one for one in groups if one is not largest] + _taken_apart(largest)
+        else:
+            return groups

@@ -19,12 +19,12 @@ from minigrad.render import look, typeset
 from minigrad.render.read import (
     RESHAPES,
     TRANSPOSES,
+    Feed,
     Reading,
     Value,
     forward_of,
     op_name,
-    role_of,
-    site_of,
+    scopes_of,
 )
 from minigrad.tensor import Tensor
 
@@ -38,8 +38,7 @@ class Names:
     """Names of values.
 
     labels: what the reader wants to see in place of a name.  rolled: one step stands for all, with
-    the number t.
-    first: the number of the first step.
+    the number t.  first: the number of the first step.
     """
 
     def __init__(
@@ -48,7 +47,7 @@ class Names:
         self.reading, self.graph = reading, reading.graph
         self.labels, self.rolled, self.first = labels, rolled, first
         scalars = [y for y in dict.fromkeys(self.graph.outputs) if y.size == 1]
-        called = [(self.variable(y) or "L", y) for y in scalars if not forward_of(y)]
+        called = [(self.variable(y) or "L", y) for y in scalars if forward_of(y) is None]
         self.losses = {y: name for name, y in naming.unique(called).items()}
 
     def shown(self, name: str) -> str:
@@ -90,33 +89,17 @@ class Names:
         """What a value is called by the nearest assignment: of itself, or of the call that returns
         it."""
         name, returned = self.variable(value.node), value.node._scope
-        if name or forward_of(value.node) is not None:
-            return name
-        while returned is not None and self.last_of.get(returned) is value.node:
-            if name := returned.called_from.variable():
-                return name
-            returned = returned.parent
-        return ""
-
-    def module(self, value: Value) -> str:
-        """The module, or the scope, in which a value was made."""
-        return value.node._scope.name if value.node._scope is not None else ""
-
-    def drawn_as(self, node: Tensor | None) -> Tensor | None:
-        """The node that one is folded into."""
-        while node is not None and node in self.reading.folded:
-            node = self.reading.folded[node]
-        return node
+        while not name and value.forward is None and self.last_of.get(returned) is value.node:
+            assert returned is not None
+            name, returned = returned.called_from.variable(), returned.parent
+        return name
 
     @cached_property
     def last_of(self) -> dict[Any, Tensor]:
         """What each call of a module returns, as far as one can tell: the last value made in it."""
         found: dict[Any, Tensor] = {}
         for value in self.reading.drawn:
-            scope = value.node._scope
-            while scope is not None:
-                found[scope] = value.node
-                scope = scope.parent
+            found.update(dict.fromkeys(scopes_of(value.node), value.node))
         return found
 
     def origin(self, node: Tensor) -> Any:
@@ -155,16 +138,14 @@ class Names:
         an input; one that stands where later steps have a state is the first of these.
         """
         found = defaultdict[Any, list[Tensor]](list)
-        entering = set[Any]()
+        entering = {(value.site, feed.position) for value, feed, _ in self.reading.crossings}
         for value in self.reading.values:
             for feed in value.feeds:
-                k, leaf = feed.end.position, feed.source.node
-                slot = site_of(value.node), k
-                if is_wrapped(leaf) and leaf.ndim == 0 and not leaf._requires_grad:
-                    found[slot].append(leaf)
-                    if _is_taken(value.node, k):
-                        entering.add(slot)
-                elif feed.source.state:
+                leaf, slot = feed.source.node, (value.site, feed.position)
+                if feed.source.op or leaf.ndim or leaf._requires_grad or not is_wrapped(leaf):
+                    continue
+                found[slot].append(leaf)
+                if _is_taken(value.node, feed.position):
                     entering.add(slot)
         for slot, leaves in found.items():
             if leaves[0].time and len({leaf.item() for leaf in leaves}) > 1:
@@ -192,47 +173,39 @@ class Names:
 
     def describe(self, value: Value) -> tuple[str, str]:
         """Kind and label of the box of one operation."""
-        node = value.node
-        if self.is_input(value):
+        if value.is_input:
             return "input", self.input_name(value)
-        symbol = self.symbol(node)
+        symbol, name = self.symbol(value.node), self.losses.get(value.node)
         sign = value.op in look.ELEMENTWISE and len(symbol) == 1
-        if node in self.losses and not value.state:
-            return "loss", f"{symbol} {self.shown(self.losses[node])}"
         if value.state:
-            if not sign:
-                return "state box", symbol
-            return "memory" if value.state in self.reading.memories else "state", symbol
+            return self.reading.kind_of_state(value.state) if sign else "state box", symbol
+        if name is not None:
+            return "loss", f"{symbol} {self.shown(name)}"
         name = self.beside_symbol(value)
         if name and name != value.op:
-            return self.kind(value, False), f"{symbol} {self.shown(name)}"
-        return self.kind(value, sign), symbol
+            symbol, sign = f"{symbol} {self.shown(name)}", False
+        if sign:
+            return "elementwise", symbol
+        if value.op in look.NONLINEAR:
+            return "nonlinear", symbol
+        return "matmul" if value.op in look.PRODUCTS else "operation", symbol
 
     def beside_symbol(self, value: Value) -> str:
         """The name that stands beside the sign of an operation: its variable, or what it stacks."""
-        if forward_of(value.node) is not None:
-            return self.gradient_name(value.node)
+        if value.forward is not None:
+            return self.gradient_name(value)
         name = self.variable(value.node)
         if name or value.op not in ("stack", "concatenate"):
             return name
         states = {feed.source.state for feed in value.feeds}
         return states.pop() if len(states) == 1 else ""
 
-    def kind(self, value: Value, sign: bool) -> str:
-        """The kind of box of an operation that makes neither a state nor a loss."""
-        if sign:
-            return "elementwise"
-        if value.op in look.NONLINEAR:
-            return "nonlinear"
-        return "matmul" if value.op in look.PRODUCTS else "operation"
-
-    def gradient_name(self, node: Tensor) -> str:
-        """In a traced backward pass: whose gradient is summed up in a node."""
-        forward = forward_of(node)
-        if forward is None or op_name(node) != "add_up":
+    def gradient_name(self, value: Value) -> str:
+        """In a traced backward pass: whose gradient is summed up in a value."""
+        forward = value.forward
+        if forward is None or value.op != "add_up":
             return ""
-        role = forward.role.name if forward.role is not None else ""
-        name = role or self.variable(forward)
+        name = forward.role.name if forward.role is not None else self.variable(forward)
         if not name and forward.op is None:
             name = naming.label(self.graph, forward)
         return f"∂{name.split('.')[-1]}" if name else ""
@@ -245,57 +218,59 @@ class Names:
 
     # leaves
 
-    def is_input(self, value: Value) -> bool:
-        """Whether a value is an x_t, and not itself made of steps as that of a layer above another
-        is."""
-        if role_of(value.node) != "input" and not is_pick(value):
-            return False
-        return not any(feed.source.time and feed.source.node.op for feed in value.feeds)
-
     def input_name(self, value: Value) -> str:
         """What an input of a time step is called."""
         node = value.node
-        name = node.role.name if role_of(node) == "input" and node.role else ""
-        if not name and node.op is not None:
+        name = node.role.name if node.role is not None and value.role == "input" else ""
+        if not name and value.op:
             name = self.variable(node) or _singular(naming.label(self.graph, node.inputs[0]))
         return self.indexed(name, value)
 
-    def input_of(self, leaf: Value, user: Value, k: int) -> str:
+    def array(self, user: Value, feed: Feed) -> str:
         """What an array is called that enters a step: its name, its variable, its text in the
         program; else x."""
-        node = leaf.node
+        node = feed.source.node
         role = node.role.name if node.role is not None else ""
         name = node.name or role or naming.variable(self.graph, node)
         if not name and not _is_library(user.node._code):
-            name = _operand(user.node, k)
-        if leaf.part is not None:
+            name = _operand(user.node, feed.position)
+        if feed.source.part is not None:
             name = _singular(name)
         if not re.fullmatch(r"[\w.]*|.*\)", name):  # an expression, before the number of its step
             name = f"({name})"
         return name or ("x" if user.op in look.PRODUCTS else "array")
+
+    def initial(self, leaf: Value, lane: str, step: int) -> str:
+        """What the initial value of a state is called; step: the number of the one it stands
+        for."""
+        name = naming.label(self.graph, leaf.node)
+        if name in ("constant", lane) or re.fullmatch(r"s\d+_init", name):
+            name = f"{lane.removesuffix('_t')}_init"
+            if step < -1:
+                name = typeset.indexed(lane, look.subscript(step + self.first))
+        return self.shown(name)
+
+    def parameter(self, user: Value, feed: Feed) -> str:
+        """What the tag of a parameter, or of a constant that many use, says."""
+        name = self.parameter_names.get(feed.source.node)
+        return self.shown(name) if name else self.constant(user, feed)
 
     @cached_property
     def parameter_names(self) -> dict[Tensor, str]:
         """The parameters of the graph by their names."""
         return {leaf: name for name, leaf in self.graph.parameters.items()}
 
-    def constant(self, leaf: Value, user: Value, k: int) -> str:
+    def constant(self, user: Value, feed: Feed) -> str:
         """What is written into the box of a leaf that is no parameter, no input and no state."""
-        node = leaf.node
+        node = feed.source.node
         if node.dtype.kind == "b":
             return f"mask {int(node.data.sum())} of {node.size}"
         name = naming.label(self.graph, node)
-        traced = forward_of(user.node) is not None
-        if name != "constant" and (node.name or node.role or not traced):
+        if name != "constant" and (node.name or node.role or user.forward is None):
             return self.shown(name)
-        if not traced and (text := _operand(user.node, k)):
+        if user.forward is None and (text := _operand(user.node, feed.position)):
             return self.shown(text)
         return f"{node.item():g}" if node.size == 1 else look.shape(node.shape)
-
-
-def is_pick(value: Value) -> bool:
-    """Whether a value is one step of a sequence that was there before the loop."""
-    return bool(value.node.time) and value.op in ("getitem", "unstack")
 
 
 def is_wrapped(x: Tensor) -> bool:

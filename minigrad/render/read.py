@@ -1,25 +1,24 @@
 """What is drawn of a graph: its values.
 
 Slices, reshapes and casts are folded into the value that they belong to.  A node that holds all
-time steps and treats
-each by itself, as an output layer on stacked states does, is drawn step by step: it has one value
-for each step.
+time steps and treats each by itself, as an output layer on stacked states does, is drawn step by
+step: it has one value for each step.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minigrad import states
 from minigrad.cached import cached_property
-from minigrad.graph import Graph
+from minigrad.graph import Graph, Move
 from minigrad.paths import Axis
-from minigrad.render.picture import End, Part, Row, Tile
+from minigrad.render.picture import End, Part, Tile
 from minigrad.scope import Scope
 from minigrad.tensor import Tensor
 
@@ -31,80 +30,140 @@ TRANSPOSES = {"transpose", "swapaxes", "moveaxis"}
 SPLITS = {"unstack", "split"}  # their rule runs once for all the parts that they make
 RESHAPES = {"reshape", "expand_dims", "squeeze", "broadcast_to", "astype", "ravel", "copy", "flip"}
 FOLDED = TRANSPOSES | SPLITS | RESHAPES | {"getitem"}
-REDUCTIONS = {"sum", "mean", "max", "min", "prod", "logsumexp", "softmax", "log_softmax"}
-BY_ENTRY = {"where", "relu", "sigmoid", "softplus", "gelu", "clip", "leaky_relu", "elu", "silu"}
 TOTALS = {"sum", "mean", "max", "min", "add_up"}
+# Operations that treat each entry along the first axis by itself: all that are elementwise, these,
+# and those that work along an axis, if it is another one.
+BY_ENTRY = {
+    *("where", "relu", "sigmoid", "softplus", "gelu", "clip", "leaky_relu", "elu", "silu"),
+    *("reshape", "squeeze", "astype", "copy"),
+}
+ALONG_AXIS = {
+    *("sum", "mean", "max", "min", "prod", "logsumexp", "softmax", "log_softmax"),
+    *("concatenate", "expand_dims"),
+}
 
 
 class Feed(NamedTuple):
-    """What flows into a value: from where, and the edge of the graph on which its gradient is
-    measured.
+    """What flows into a value as input number `position` of its node.
 
-    turned: it is transposed on its way.  mark: what an edit has put there.
+    end: the edge of the graph on which its gradient is measured.  turned: it is transposed on its
+    way.  mark: what an edit has put there.
     """
 
     source: Value
+    position: int
     end: End
-    turned: bool = False
-    mark: str = ""
+    turned: bool
+    mark: str
 
 
-@dataclass(eq=False, slots=True)
 class Value:
-    """A node as it is drawn, or the part of one time step of a node that holds all steps."""
+    """A node as it is drawn, or the part of one time step of a node that holds all steps.
 
-    node: Tensor
-    part: int | None = None
-    time: Path = ()
-    state: str = ""
-    feeds: list[Feed] = field(default_factory=list)
-    uses: int = 0
-    tile: Tile = None  # type: ignore[assignment]  # set by `rows`, for all values at once
+    op: the name of the operation that makes it; "" of a leaf.  forward: in a traced backward pass
+    the node whose rule made it.  site: the line of the program.  state: the name of the state that
+    it is, or "".  uses: how many drawn values use it.  is_input: whether it is an input x_t of its
+    step.  tile: set by `rows`, for all at once.
+    """
 
-    @property
-    def key(self) -> Part:
-        """The node and the part."""
-        return Part(self.node, self.part)
+    __slots__ = (
+        *("node", "part", "key", "op", "role", "forward", "site", "time", "state", "feeds"),
+        *("uses", "is_input", "tile"),
+    )
+    tile: Tile
 
-    @property
-    def op(self) -> str:
-        """The name of the operation that makes it; "" of a leaf."""
-        return op_name(self.node)
+    def __init__(self, node: Tensor, part: int | None, time: Path, state: str = "") -> None:
+        self.node, self.part, self.key = node, part, Part(node, part)
+        self.op, self.role = op_name(node), role_of(node)
+        self.forward, self.site = forward_of(node), site_of(node)
+        self.time, self.state = time, state
+        self.feeds: list[Feed] = []
+        self.uses, self.is_input = 0, False
 
-    @property
-    def t(self) -> int | None:
-        """Its (outermost) time step."""
-        return self.time[0][1] if self.time else None
+    def enters(self) -> bool:
+        """Whether it is an x_t, and not itself made of steps as that of a layer above another
+        is."""
+        picks = self.op in ("getitem", "unstack") and bool(self.node.time)
+        if self.role != "input" and not picks:
+            return False
+        return not any(feed.source.time and feed.source.op for feed in self.feeds)
 
-    @property
-    def row(self) -> Row:
-        """The row of its tile."""
-        return self.tile.row
 
-    @property
-    def is_data(self) -> bool:
-        """Whether it is a leaf that no gradient is asked for."""
-        return self.node.op is None and not self.node._requires_grad
+class Crossing(NamedTuple):
+    """A state that enters another time step.
+
+    steps: how many steps later on the axis of both; 0 if it comes from another axis.
+    """
+
+    value: Value
+    feed: Feed
+    steps: int
 
 
 @dataclass(eq=False)
 class Reading:
     """The values of a graph, inputs before users.
 
-    folded: the nodes that have no value of their own.  memories: the states that are gated
-    memories, as an LSTM's c.
+    folded: of each node that has no value of its own, the one that it is drawn as.
     """
 
     graph: Graph
     values: list[Value]
     outputs: frozenset[Part]
     folded: dict[Tensor, Tensor]
-    memories: frozenset[str]
 
     @cached_property
     def drawn(self) -> list[Value]:
         """The operations that something drawn uses."""
-        return [value for value in self.values if value.node.op is not None and value.uses]
+        return [value for value in self.values if value.op and value.uses]
+
+    def move(self, source: Value, value: Value) -> Move | None:
+        """The axis along which one value comes to another, and its positions there; None within a
+        step, and for what has no time in common."""
+        if not (source.time and value.time):
+            return None
+        return self.graph.move(source.node, value.node)
+
+    @cached_property
+    def crossings(self) -> list[Crossing]:
+        """Where states enter other steps."""
+        found = []
+        for value in self.drawn:
+            for feed in value.feeds if value.time else ():
+                if feed.source.state and feed.source.time != value.time:
+                    move = self.move(feed.source, value)
+                    found.append(Crossing(value, feed, move.end - move.start if move else 0))
+        return found
+
+    @cached_property
+    def alike(self) -> dict[Value, list[Value]]:
+        """For each drawn value those of all steps that are made in the same way: one of them may
+        stand for the others."""
+        found: dict[Value, list[Value]] = {}
+        every = defaultdict[Any, list[Value]](list)
+        count = Counter[Any]()
+        for value in self.drawn:
+            made_for = site_of(value.forward) if value.forward is not None else None
+            way = value.tile.row, value.state or value.site, made_for
+            count[value.tile, way] += 1
+            found[value] = every[way, count[value.tile, way]]
+            found[value].append(value)
+        return found
+
+    @cached_property
+    def memories(self) -> frozenset[str]:
+        """The states that are gated memories, as an LSTM's c: those that a cell calls so, and of a
+        loop by hand those that the next step only multiplies by a gate."""
+        told = {_bare(state.name) for state in states.find(self.graph) if state.memory}
+        gated, read_otherwise = set[str](), set[str]()
+        for value, feed, _ in self.crossings:
+            gates = value.op == "multiply" and all(other.source.op for other in value.feeds)
+            (gated if gates else read_otherwise).add(feed.source.state)
+        return frozenset(told | (gated - read_otherwise))
+
+    def kind_of_state(self, name: str) -> str:
+        """The kind of box of an operation that makes a state."""
+        return "memory" if name in self.memories else "state"
 
 
 # what the engine recorded
@@ -116,7 +175,7 @@ def op_name(node: Tensor) -> str:
 
 
 def role_of(node: Tensor) -> str:
-    """The kind of a node's role in a recurrence: "input", "state", or ""."""
+    """The kind of a node's role in a recurrence: "input", "state", "mask" or ""."""
     return node.role.kind if node.role is not None else ""
 
 
@@ -152,8 +211,13 @@ def state_names(graph: Graph) -> dict[Tensor, str]:
     found: dict[Tensor, str] = {}
     for state in states.find(graph):
         for node in state.nodes.values():
-            found.setdefault(node, state.name.partition("[")[0])  # its step is told anyway
+            found.setdefault(node, _bare(state.name))
     return found
+
+
+def _bare(name: str) -> str:
+    """The name of a state without its step on inner axes, which is told anyway."""
+    return name.partition("[")[0]
 
 
 # values
@@ -161,69 +225,53 @@ def state_names(graph: Graph) -> dict[Tensor, str]:
 
 def read(graph: Graph) -> Reading:
     """The values of a graph, with what flows into each and how often each is used."""
-    folding = _Folding(graph)
+    times = _Times(graph)
+    folding = _Folding(graph, times)
     names = state_names(graph)
     values: dict[Part, Value] = {}
     for node in graph.nodes:
-        if node in folding.source:
+        if node in folding.origins:
             continue
-        for part in folding.parts(node):
-            value = Value(node, part, folding.time_of(node, part))
-            value.state = names.get(node, "") if part is None else ""
+        for part, time in times.parts(node):
+            value = Value(node, part, time, names.get(node, "") if part is None else "")
             value.feeds = list(_feeds(folding, value, values))
             values[value.key] = value
-    outputs = [folding.origin(y, None)[0] for y in graph.outputs]
+    outputs = [folding.of(y)[0].part for y in graph.outputs]
     ordered = sorted(values.values(), key=lambda value: value.node.serial)
     _untime_totals(ordered)
     _count_uses(ordered, [values[part] for part in outputs])
-    return Reading(
-        graph, ordered, frozenset(outputs), folding.source, _memories(graph, ordered)
-    )  # fmt: skip
-
-
-def _memories(graph: Graph, values: list[Value]) -> frozenset[str]:
-    """The states that are gated memories: those that a cell calls so, and of a loop by hand those
-    that the next step does nothing with but multiply them by a gate."""
-    found = {state.name.partition("[")[0] for state in states.find(graph) if state.memory}
-    gated, read_otherwise = set[str](), set[str]()
-    for value in values:
-        for feed in value.feeds:
-            name = feed.source.state
-            if name and value.time and feed.source.time != value.time:
-                gates = value.op == "multiply" and all(other.source.op for other in value.feeds)
-                (gated if gates else read_otherwise).add(name)
-    return frozenset(found | (gated - read_otherwise))
+    for value in ordered:
+        value.is_input = value.enters()
+    folded = {node: found[0].part.node for node, found in folding.origins.items()}
+    return Reading(graph, ordered, frozenset(outputs), folded)
 
 
 def _feeds(folding: _Folding, value: Value, values: dict[Part, Value]) -> Iterator[Feed]:
     """All that flows into a value; the leaves among it get values when they are first used."""
     for k, x in enumerate(folding.graph.inputs(value.node)):
-        for part in folding.taken(value.node, value.part, x):
-            origin, turned, mark = folding.origin(x, part)
+        node, position = folding.ends.get(x, (value.node, k))
+        for part, (origin, turned, mark) in folding.taken(value, x):
             if origin not in values:  # a part of a leaf
-                values[origin] = Value(*origin, time=value.time)
-            yield Feed(values[origin], folding.measured_at(value.node, k, part), turned, mark)
+                values[origin] = Value(*origin, value.time)
+            yield Feed(values[origin], k, End(node, position, part), turned, mark)
 
 
 def _untime_totals(values: list[Value]) -> None:
     """A running total, as `loss = loss + ...` is one, is a sum over the steps and no state of
     them."""
-    totals: set[Value] = set()
-    begun: dict[Value, set[Value]] = {}  # what a step has made of a total so far, and of which
+    sums: dict[Value, list[Value]] = {}  # what a step adds to a value of another one, that first
+    sites = set()
     for value in values:
-        for source in added_to(value):
-            if not (value.time and source.time) or value.state or source.state:
+        for source in added_to(value) if value.time and not value.state else ():
+            if not source.time or source.state:
                 continue
-            if source.time != value.time:
-                begun[value] = {source, value}
-            elif source in begun:
-                begun[value] = {*begun[source], value}
-        sites = {site_of(one.node) for one in begun.get(value, ()) if one.time != value.time}
-        if site_of(value.node) in sites:
-            totals |= begun[value]
-    sites = {site_of(value.node) for value in totals}
-    for value in values:  # what the first step adds to the number 0 as well
-        if value in totals or (added_to(value) and site_of(value.node) in sites):
+            if source.time == value.time and source not in sums:
+                continue
+            sums[value] = [*(sums[source] if source.time == value.time else [source]), value]
+            if sums[value][0].site == value.site:
+                sites |= {one.site for one in sums[value]}
+    for value in values if sites else ():
+        if value.site in sites:  # also what the first step adds to the number 0
             value.time = ()
 
 
@@ -245,72 +293,60 @@ def _count_uses(values: list[Value], outputs: list[Value]) -> None:
                 feed.source.uses += 1
 
 
-class _Folding:
-    """Tables about the nodes of a graph.
+class _Times:
+    """When the nodes of a graph are made.
 
-    source: of a folded node, the input that it only rearranges.
-    steps: of a node that holds all time steps one by one, which steps.
-    marks: of the nodes that an edit has put in.
+    when: the time step of a node that has one.  steps: of a node that holds several along its first
+    axis, one by one, which.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.when: dict[Tensor, Path] = {}
         self.steps: dict[Tensor, tuple[Path, ...]] = {}
-        self.sequences = _sequences(graph)
-        self.find_steps()
-        self.keep_stepwise()
-        self.keep_alike()
-        self.marks: dict[Tensor, str] = {}
-        self.source: dict[Tensor, Tensor] = {}
         for node in graph.nodes:
-            if node.op is not None and node.inputs:
-                self.fold(node)
-
-    # time
-
-    def find_steps(self) -> None:
-        """The time step of each node that has one, and the steps of each that holds several."""
-        for node in self.graph.nodes:
             if path := path_of(node):
                 self.when[node] = path
-            elif node.op is not None and node.inputs and self.graph.axes:
-                held = self.held_by(node)
-                if held:
+            elif node.op is not None and node.inputs and graph.axes:
+                if held := self.held_by(node):
                     self.steps[node] = held
                 elif alone := self.alone_at(node):
                     self.when[node] = alone
+        if self.steps:
+            self.keep_stepwise()
+        self.keep_alike()
+
+    def parts(self, node: Tensor) -> list[tuple[int | None, Path]]:
+        """The parts by which a node is drawn, one for each step that it holds, or the whole; and
+        their steps."""
+        if node in self.steps:
+            return list(enumerate(_untied(path) for path in self.steps[node]))
+        return [(None, self.when.get(node, ()))]
 
     def alone_at(self, node: Tensor) -> Path:
         """The step of a node outside of time that depends on one step only."""
-        x = self.graph.inputs(node)[0]
-        k = picked(node)
-        if x in self.steps:
-            return (
-                self.steps[x][k]
-                if k is not None and -len(self.steps[x]) <= k < len(self.steps[x])
-                else ()
-            )
-        if forward_of(node) is not None:
-            return ()
-        made = [x for x in self.graph.inputs(node) if x.op is not None]
-        found = {tuple(t for _, t in self.when.get(x, ())) for x in made}
-        if len(found) != 1 or any(x in self.steps for x in made):
-            return ()
-        return tuple((None, t) for t in found.pop())
+        inputs = self.graph.inputs(node)
+        held, k = self.steps.get(inputs[0]), picked(node)
+        if held is not None:
+            return held[k] if k is not None else ()
+        made = [x for x in inputs if x.op is not None]
+        found = {_untied(self.when.get(x, ())) for x in made}
+        alone = len(found) == 1 and not any(x in self.steps for x in made)
+        return found.pop() if alone and forward_of(node) is None else ()
 
     def held_by(self, node: Tensor) -> tuple[Path, ...]:
         """The steps that a node outside of time holds along its first axis, one by one."""
         inputs = self.graph.inputs(node)
-        if op_name(node) == "stack" and node.constants.get("axis", 0) == 0:
-            return _distinct([self.when.get(x, ()) for x in inputs])
+        if is_stack(node):
+            paths = [self.when.get(x, ()) for x in inputs]
+            distinct = len({_untied(path) for path in paths}) == len(paths) > 1
+            return tuple(paths) if distinct and all(paths) else ()
         holders = [x for x in inputs if x in self.steps]
         if not holders or len({self.steps[x] for x in holders}) != 1:
             return ()
         steps = self.steps[holders[0]]
-        index = node.constants.get("index")
-        if op_name(node) == "getitem" and isinstance(index, slice):
-            return steps[index]
+        if isinstance(index_of(node), slice):
+            return steps[index_of(node)]
         others = [x for x in inputs if x not in self.steps]
         whole = node.ndim > 0 and node.shape[0] == len(steps)
         ready = whole and all(x.op is None for x in others)
@@ -325,129 +361,144 @@ class _Folding:
                 if x in self.steps:
                     users[x].append(node)
         lost = [y for y in self.graph.outputs if y in self.steps]
-        lost += [x for x in self.steps if not all(self.takes_steps(node) for node in users[x])]
+        lost += [x for x in self.steps if not all(map(self.takes_steps, users[x]))]
         while lost:
             node = lost.pop()
-            if self.steps.pop(node, None) is None:
-                continue
-            lost += [x for x in self.graph.inputs(node) if x in self.steps]
-            lost += [user for user in users[node] if user in self.steps]
+            if self.steps.pop(node, None) is not None:
+                lost += [x for x in (*self.graph.inputs(node), *users[node]) if x in self.steps]
 
     def takes_steps(self, node: Tensor) -> bool:
         """Whether a node takes single steps of what it is made from, or only adds all of them
         up."""
         if node in self.steps or picked(node) is not None:
             return True
-        total = op_name(node) in TOTALS and path_of(node) == ()
+        total = op_name(node) in TOTALS and node.time is None
         return total and len(self.graph.inputs(node)) == 1
 
     def keep_alike(self) -> None:
         """Outside of its loops a program computes for one step alone only what it computes for
         others too."""
         loose = [node for node in self.when if node.time is None]
-        count = Counter((site_of(node), self.when[node]) for node in loose)
-        lines = Counter(site for site, _ in count)
+        steps_of = defaultdict[Any, set[Path]](set)
         for node in loose:
-            picks = picked(node) is not None
+            steps_of[site_of(node)].add(self.when[node])
+        for node in loose:
             timed = any(x in self.when for x in self.graph.inputs(node))
-            if not picks and (lines[site_of(node)] < 2 or not timed):
+            alike = timed and len(steps_of[site_of(node)]) > 1
+            if not alike and picked(node) is None:
                 del self.when[node]
 
-    def time_of(self, node: Tensor, part: int | None) -> Path:
-        """The time step of a value."""
-        if part is None:
-            return self.when.get(node, ()) if node.op is not None else path_of(node)
-        return tuple((None, t) for _, t in self.steps[node][part])
 
-    # folding
+class Origin(NamedTuple):
+    """What a node is drawn as; whether it is transposed on the way; the mark of an edit there."""
 
-    def fold(self, node: Tensor) -> None:
-        """Note what a node is drawn as, if it only rearranges a value or is an edit."""
-        x = self.graph.inputs(node)[0]
+    part: Part
+    turned: bool = False
+    mark: str = ""
+
+
+class _Folding:
+    """What the nodes are drawn as that only rearrange a value, or are edits.
+
+    origins: of such a node what it is drawn as, or of one that holds several steps, each of them.
+    ends: of such a node the edge that tells the gradient of the whole value, if there is one.
+    """
+
+    def __init__(self, graph: Graph, times: _Times) -> None:
+        self.graph, self.steps = graph, times.steps
+        self.sequences = _sequences(graph)
+        self.origins: dict[Tensor, list[Origin]] = {}
+        self.ends: dict[Tensor, tuple[Tensor, int]] = {}
+        for node in graph.nodes:
+            if node.op is not None and node.inputs and self.is_folded(node):
+                self.fold(node)
+
+    def of(self, node: Tensor) -> list[Origin]:
+        """What a node is drawn as: one value, or one for each step that it holds."""
+        if node in self.origins:
+            return self.origins[node]
+        parts = range(len(self.steps[node])) if node in self.steps else (None,)
+        return [Origin(Part(node, part)) for part in parts]
+
+    def is_folded(self, node: Tensor) -> bool:
+        """Whether a node is an edit, or only rearranges a value.  A stack does whose steps are
+        drawn; an index by arrays does not, since it gathers."""
+        if node.op.edit:
+            return True
         name = op_name(node)
-        if node.op.forward.__module__ == "minigrad.edits":
-            self.marks[node] = _mark(node)
-            self.source[node] = x
-        else:
-            rearranges = name in FOLDED and _is_basic(node) and not self.is_x(node, x)
-            if rearranges or (name == "stack" and node in self.steps):
-                self.source[node] = x
+        if name == "stack":
+            return node in self.steps
+        return name in FOLDED and _is_basic(node) and not self.is_x(node)
 
-    def is_x(self, node: Tensor, x: Tensor) -> bool:
+    def is_x(self, node: Tensor) -> bool:
         """Whether a node is an input x_t: one step of a sequence that was there before the loop
         began."""
+        x = self.graph.inputs(node)[0]
         if not node.time or picked(node) is None or x in self.steps:
             return False
-        before = self.origin(x, None)[0].node
+        before = self.of(x)[0].part.node
         begun = before.time is None and op_name(before) != "stack"
         told = role_of(node) == "input" and (before.op is not None or before._requires_grad)
         return begun and (told or site_of(node) in self.sequences)
 
-    def parts(self, node: Tensor) -> list[int | None]:
-        """The parts by which a node is drawn: one for each step that it holds; else it is drawn
-        whole."""
-        return list(range(len(self.steps[node]))) if node in self.steps else [None]
+    def fold(self, node: Tensor) -> None:
+        """Note what a folded node is drawn as."""
+        inputs, k = self.graph.inputs(node), picked(node)
+        x = inputs[0]
+        if op_name(node) == "stack":
+            found = [self.of(one)[0] for one in inputs]
+        elif k is not None and is_stack(x) and x not in self.steps:
+            found = self.of(self.graph.inputs(x)[k])
+        elif k is not None and x in self.steps:
+            found = [self.of(x)[k]]
+        elif x in self.steps and isinstance(index_of(node), slice):
+            found = self.of(x)[index_of(node)]
+        else:
+            found = self.of(x)
+        turns, mark = op_name(node) in TRANSPOSES, _mark(node) if node.op.edit else ""
+        if turns or mark:
+            found = [Origin(part, turned ^ turns, old or mark) for part, turned, old in found]
+        self.origins[node] = found
+        whole = op_name(node) in FOLDED - SPLITS and k is None
+        sliced = node in self.steps and isinstance(index_of(node), slice)
+        if whole and not sliced and len(self.graph.users[node]) == 1:
+            self.ends[node] = self.ends.get(x, (node, 0))
 
-    def taken(self, node: Tensor, part: int | None, x: Tensor) -> list[int | None]:
-        """Which parts of an input a value takes: its own step, all steps, or the whole."""
+    def taken(self, value: Value, x: Tensor) -> list[tuple[int | None, Origin]]:
+        """Which parts of an input a value takes, its own step, all steps, or the whole; and what
+        they are drawn as."""
+        node, part, found = value.node, value.part, self.of(x)
         if x in self.steps:
-            return [part] if part is not None else list(range(len(self.steps[x])))
+            return list(enumerate(found)) if part is None else [(part, found[part])]
         by_step = part is not None and x.op is None and x.ndim == node.ndim
-        return [part] if by_step and x.shape[0] == node.shape[0] > 1 else [None]
+        if by_step and x.shape[0] == node.shape[0] > 1:
+            return [(part, Origin(Part(x, part)))]
+        return [(None, found[0])]
 
-    def origin(self, node: Tensor, part: int | None) -> tuple[Part, bool, str]:
-        """The value that a node is drawn as; whether it is transposed on the way; the mark of an
-        edit there."""
-        turned, mark = False, ""
-        while node in self.source:
-            mark = self.marks.get(node, mark)
-            turned ^= op_name(node) in TRANSPOSES
-            x, k = self.source[node], picked(node)
-            if op_name(node) == "stack":
-                assert part is not None
-                x, part = self.graph.inputs(node)[part], None
-            elif k is not None and x in self.steps:
-                part = k % len(self.steps[x])
-            elif k is not None and self.is_stack(x):
-                x = self.graph.inputs(x)[k]
-            elif part is not None and isinstance(node.constants.get("index"), slice):
-                part = range(len(self.steps[x]))[node.constants["index"]][part]
-            node = x
-        return Part(node, part), turned, mark
 
-    def is_stack(self, node: Tensor) -> bool:
-        """Whether a node is a stack of steps, of which single ones can be picked."""
-        return op_name(node) == "stack" and node.constants.get("axis", 0) == 0
+def is_stack(node: Tensor) -> bool:
+    """Whether a node is a stack of steps, of which single ones can be picked."""
+    return op_name(node) == "stack" and node.constants.get("axis", 0) == 0
 
-    def measured_at(self, node: Tensor, k: int, part: int | None) -> End:
-        """The edge that tells the gradient of one as it is drawn: that of the whole value, if it
-        can."""
-        x = self.graph.inputs(node)[k]
-        while x in self.source and op_name(x) in FOLDED - SPLITS and picked(x) is None:
-            sliced = part is not None and isinstance(x.constants.get("index"), slice)
-            if len(self.graph.users[x]) > 1 or sliced:
-                break
-            node, k, x = x, 0, self.graph.inputs(x)[0]
-        return End(node, k, part)
+
+def index_of(node: Tensor) -> Any:
+    """The index of an indexing; None of all other nodes."""
+    return node.constants.get("index") if op_name(node) == "getitem" else None
 
 
 def picked(node: Tensor) -> int | None:
     """The number of the one step that an index picks along the first axis; None if it takes
     more."""
-    name = op_name(node)
-    if name == "unstack" and node.constants.get("axis", 0) == 0 and node.call is not None:
+    if op_name(node) == "unstack" and node.constants.get("axis", 0) == 0 and node.call is not None:
         return node.call.which
-    index = node.constants.get("index") if name == "getitem" else None
-    return (
-        int(index) if isinstance(index, int | np.integer) and not isinstance(index, bool) else None
-    )
+    index = index_of(node)
+    single = isinstance(index, int | np.integer) and not isinstance(index, bool)
+    return int(index) if single else None
 
 
 def _is_basic(node: Tensor) -> bool:
     """Whether a folded operation only rearranges: an index by arrays gathers, so it is drawn."""
-    if op_name(node) != "getitem":
-        return True
-    index = node.constants.get("index")
+    index = index_of(node)
     parts = index if isinstance(index, tuple) else (index,)
     return all(x is None or x is ... or isinstance(x, int | np.integer | slice) for x in parts)
 
@@ -461,39 +512,29 @@ def _sequences(graph: Graph) -> set[Any]:
     return {site for site, which in found.items() if len(which) > 1}
 
 
-def _distinct(steps: list[Path]) -> tuple[Path, ...]:
-    """The steps, if they are several, all known and all different."""
-    different = {tuple(t for _, t in path) for path in steps}
-    known = len(steps) > 1 and all(steps) and len(different) == len(steps)
-    return tuple(steps) if known else ()
+def _untied(path: Path) -> Path:
+    """The numbers of some steps, without their axes."""
+    return tuple((None, t) for _, t in path)
 
 
 def _keeps_first_axis(node: Tensor, holders: list[Tensor], others: list[Tensor]) -> bool:
     """Whether an operation treats all that stands along the first axis alike, each by itself."""
-    name = op_name(node)
-    axis: Any = node.constants.get("axis")
+    name, axis = op_name(node), node.constants.get("axis")
+    if name in ALONG_AXIS:
+        ndim = max(node.ndim, holders[0].ndim)
+        return axis is not None and all(a % ndim for a in np.atleast_1d(axis))
     if name in ("matmul", "dot"):
         return node.inputs[0] in holders and all(x.ndim <= 2 for x in others)
-    if name in REDUCTIONS:
-        reduced = axis if isinstance(axis, tuple) else (axis,)
-        return axis is not None and all(a % holders[0].ndim for a in reduced)
-    if name == "concatenate":
-        return not others and axis % node.ndim != 0
-    if name in TRANSPOSES:
-        axes: Any = node.constants.get("axes")
-        return name == "transpose" and axes is not None and axes[0] % node.ndim == 0
-    if name == "expand_dims":
-        return axis is not None and all(a % node.ndim for a in np.atleast_1d(axis))
+    if name == "transpose":
+        axes = node.constants.get("axes")
+        return axes is not None and axes[0] % node.ndim == 0
     if name == "getitem":
-        return _indexes_each_step(node, len(holders[0]._array))
-    if name in ("reshape", "squeeze", "astype", "copy"):
-        return True
+        return _indexes_each_step(index_of(node), len(holders[0]._array))
     return bool(node.op.elementwise) or name in BY_ENTRY
 
 
-def _indexes_each_step(node: Tensor, steps: int) -> bool:
+def _indexes_each_step(index: Any, steps: int) -> bool:
     """Whether an index takes something of each step: `x[:, 0]`, or what `take_along_axis` picks."""
-    index = node.constants.get("index")
     if not isinstance(index, tuple) or not index:
         return False
     first = index[0]

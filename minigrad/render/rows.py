@@ -5,18 +5,28 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from typing import Any
+from typing import NamedTuple
 
 from minigrad.paths import Axis
 from minigrad.render.picture import Column, Row, Tile
-from minigrad.render.read import Reading, Value, forward_of, path_of, role_of
+from minigrad.render.read import Path, Reading, Value, path_of
 
 LONGEST = 60  # operations in one column of a graph without time
 WHOLE = 150  # values of a graph without time that is laid out as a whole
 
-Key = tuple[
-    Any, ...
-]  # what a row is known by: an axis and a layer of it, or a place outside of time
+
+class Key(NamedTuple):
+    """What a row is known by.
+
+    name: the layer of its axis; "after" of what is no layer.  Without an axis, the segment.
+    around: of a row of a grid, the steps around.
+    """
+
+    axis: Axis | None
+    name: str | float
+    timed: bool = True
+    backward: bool = False
+    around: Path = ()
 
 
 def set_rows(reading: Reading) -> None:
@@ -24,8 +34,7 @@ def set_rows(reading: Reading) -> None:
     layout = _Rows(reading)
     rows = layout.make_rows()
     tiles: dict[tuple[Key, Column], Tile] = {}
-    for value in reading.values:
-        place = layout.key[value], layout.column[value]
+    for value, place in layout.places.items():
         if place not in tiles:
             tiles[place] = Tile(rows[place[0]], place[1])
         value.tile = tiles[place]
@@ -38,12 +47,11 @@ class _Rows:
         self.reading, self.graph = reading, reading.graph
         self.layers = _layers(reading)
         self.segments = _segments(reading)
-        self.layer_of: dict[Any, str | None] = {}
-        self.key: dict[Value, Key] = {}
-        self.column: dict[Value, Column] = {}
+        self.layer_of: dict[tuple[Axis, str, bool], str | None] = {}
+        self.places: dict[Value, tuple[Key, Column]] = {}
         self.segment: dict[Key, float] = {}
-        self.reached: dict[Value, float] = {}  # the segment up to which a value has come
-        self.inner = _after_inner_loops(reading)
+        self.inner: set[Value] = set()  # what follows an inner loop within its step
+        self.deepest = max((len(axis.chain) for axis in self.graph.axes.values()), default=0)
         self.grids = _grids(reading)
         if self.graph.axes:
             for value in reading.values:
@@ -53,91 +61,93 @@ class _Rows:
 
     def place(self, value: Value) -> None:
         """The row and the column of one value of a graph with time."""
-        backward = forward_of(value.node) is not None
-        if value.time:
-            key, segment = self.timed_key(value)
-        else:
-            after = [self.reached[feed.source] for feed in value.feeds]
-            latest = max(after, default=-1.0)
-            if backward:
-                latest = max(latest, max(self.segments.values(), default=0))
-            segment = max(math.floor(latest) + 0.5, latest)
-            key = ("between", segment)
-        if backward:
-            key = (*key, "backward")
-        self.segment[key] = self.segment.setdefault(key, segment)
-        self.reached[value] = segment
-        self.key[value] = key
-        inner = (math.inf,) if value in self.inner else ()
-        steps = tuple(float(t) for _, t in value.time) or (0.0,)
+        key, segment = self.timed_key(value) if value.time else self.untimed_key(value)
+        self.segment.setdefault(key, segment)
+        steps = [float(t) for _, t in value.time] or [0.0]
         if value.time and value.time[-1][0] in self.grids:
             steps = steps[-1:]
-        self.column[value] = (segment, *steps, *inner)
+        if self.follows_inner_loop(value):
+            self.inner.add(value)
+            steps.append(math.inf)
+        self.places[value] = key, (segment, *steps)
+
+    def untimed_key(self, value: Value) -> tuple[Key, float]:
+        """The row of a value outside of time: after all that it is made from."""
+        reached = [self.places[feed.source][1][0] for feed in value.feeds]
+        if value.forward is not None:
+            reached += [0, *self.segments.values()]
+        segment = math.floor(max(reached, default=-1.0)) + 0.5
+        return Key(None, segment, False, value.forward is not None), segment
 
     def timed_key(self, value: Value) -> tuple[Key, float]:
         """The row of a value in time: its layer's; else that of what it is made from in its
         step."""
-        axis = value.time[-1][0]
-        layer = self.layer(value, axis)
-        if axis is not None and layer is not None:
+        axis, backward = value.time[-1][0], value.forward is not None
+        outermost = value.time[0][0] or axis
+        segment: float = self.segments[outermost] if outermost is not None else 0
+        layer = self.layer(value, axis) if axis is not None else None
+        if layer is not None:
             around = value.time[:-1] if axis in self.grids else ()
-            return (axis, layer, *around), self.segments[value.time[0][0] or axis]
+            return Key(axis, layer, True, backward, around), segment
         ts = [t for _, t in value.time]
-        sources = [feed.source for feed in value.feeds if feed.source.node.op is not None]
-        below = [s for s in sources if [t for _, t in s.time] == ts]
-        keys = list(dict.fromkeys(self.key[s] for s in below if "backward" not in self.key[s]))
-        keys = [key for key in keys if key[0] != "between"]
-        if len(keys) == 1 or (keys and axis is not None and self.layers.get(axis)):
-            return keys[-1], self.segment[keys[-1]]
+        below = [feed.source for feed in value.feeds if feed.source.op]
+        same = [self.places[s][0] for s in below if [t for _, t in s.time] == ts]
+        keys = list(dict.fromkeys(key for key in same if key.timed and not key.backward))
+        if len(keys) == 1 or (keys and self.layers.get(axis)):
+            return keys[-1]._replace(backward=backward), self.segment[keys[-1]]
         if axis is not None:
-            after = "after" if self.layers.get(axis) else ""
-            return (axis, after), self.segments[value.time[0][0] or axis]
+            return Key(axis, "after" if self.layers.get(axis) else "", True, backward), segment
         segment = max((self.segment[key] for key in keys), default=0.0)
-        return ("joint", segment), segment
+        return Key(None, segment, True, backward), segment
 
-    def layer(self, value: Value, axis: Axis | None) -> str | None:
+    def layer(self, value: Value, axis: Axis) -> str | None:
         """The layer of an axis that a value is part of: the scope of a state; an input is part of
         the first one."""
-        node, layers = value.node, self.layers.get(axis, []) if axis is not None else []
-        known = axis, node._scope, role_of(node) == "input"
-        if known not in self.layer_of:
-            inside = (path for path in layers if known[2] or _is_inside(node.scope, path))
-            self.layer_of[known] = next(inside, None)
-        return self.layer_of[known]
+        scope, is_input = value.node.scope, value.role == "input"
+        key = axis, scope, is_input
+        if key not in self.layer_of:
+            layers = self.layers.get(axis, [])
+            around = (layer for layer in layers if is_input or _is_inside(scope, layer))
+            self.layer_of[key] = next(around, None)
+        return self.layer_of[key]
+
+    def follows_inner_loop(self, value: Value) -> bool:
+        """Whether a value follows an inner loop within its step of the outer one."""
+        depth = len(value.time)
+        if not 0 < depth < self.deepest:
+            return False
+        within = [feed.source for feed in value.feeds if feed.source.time[:depth] == value.time]
+        return any(len(source.time) > depth or source in self.inner for source in within)
 
     def place_untimed(self) -> None:
         """Without time, a column for each stretch of one scope; where several of them begin, as in
         a tree, one tile, in which dot finds the order.  A traced backward pass stands above."""
         number: dict[Value, int] = {}
-        scope: Any = None
+        scope = None
         column, count = 0, 0
         for value in self.reading.values:
-            backward = forward_of(value.node) is not None
-            if value.node.op is not None:
+            if value.op:
                 count += 1
-                here = (value.node._scope, backward)
+                here = value.node._scope, value.forward is not None
                 if here != scope or count > LONGEST:
                     column, count = column + (scope is not None), 0
                 scope = here
             number[value] = column
-            self.key[value] = ("all", "backward") if backward else ("all",)
-            self.segment[self.key[value]] = 0.5
         whole = len(number) <= WHOLE and self.begins_often(number)
         for value, column in number.items():
-            self.column[value] = (0.5, 0.0 if whole else float(column))
+            key = Key(None, 0.5, False, value.forward is not None)
+            self.places[value] = key, (0.5, 0.0 if whole else float(column))
 
     def begins_often(self, column: dict[Value, int]) -> bool:
         """Whether several columns of a forward pass take nothing from another one."""
-        later: set[int] = set()
-        every: set[int] = set()
-        for value in self.reading.drawn:
-            if forward_of(value.node) is None:
-                here = column[value]
-                every.add(here)
-                sources = [feed.source for feed in value.feeds if feed.source.node.op is not None]
-                if any(column[source] != here for source in sources):
-                    later.add(here)
-        return len(every - later) > 1
+        drawn = [value for value in self.reading.drawn if value.forward is None]
+        later = {
+            column[value]
+            for value in drawn
+            for feed in value.feeds
+            if feed.source.op and column[feed.source] != column[value]
+        }
+        return len({column[value] for value in drawn} - later) > 1
 
     # rows
 
@@ -145,45 +155,42 @@ class _Rows:
         """A row for each key: layers from the bottom up, a traced backward pass above them."""
         sources = self.sources()
         level: dict[Key, int] = {}
-        count = Counter[Any]()
-        keys = list(dict.fromkeys(self.key.values()))
-        for key in sorted(keys, key=lambda key: "backward" in key):
-            top = self.top(level) if "backward" in key else 0
-            if key[0] in ("between", "all"):
-                found = [level[k] for k in sources[key] if k in level and "backward" not in k]
-                level[key] = max(top, max(found, default=0))
-            else:
-                level[key] = max(top, count[self.segment[key]])
-                count[self.segment[key]] = level[key] + 1
+        count = Counter[float]()
+        keys = list(dict.fromkeys(key for key, _ in self.places.values()))
+        for backward in (False, True):
+            top = max(level.values(), default=-1) + 1 if backward else 0
+            for key in [key for key in keys if key.backward is backward]:
+                if key.timed:
+                    level[key] = max(top, count[self.segment[key]])
+                    count[self.segment[key]] = level[key] + 1
+                elif backward:
+                    level[key] = top
+                else:
+                    level[key] = max((level[k] for k in sources[key] if k in level), default=0)
         order = sorted(set(level.values()))
         return {key: self.make_row(key, order.index(level[key])) for key in keys}
 
-    def top(self, level: dict[Key, int]) -> int:
-        """The first level above all forward rows."""
-        return max((n + 1 for key, n in level.items() if "backward" not in key), default=0)
-
     def sources(self) -> dict[Key, set[Key]]:
-        """The rows that each row takes values from."""
+        """The rows that each row outside of time takes values from."""
         found = defaultdict[Key, set[Key]](set)
         for value in self.reading.drawn:
-            found[self.key[value]].update(self.key[feed.source] for feed in value.feeds)
+            key, _ = self.places[value]
+            if not key.timed:
+                found[key].update(self.places[feed.source][0] for feed in value.feeds)
         return found
 
     def make_row(self, key: Key, level: int) -> Row:
         """The row of a key."""
-        backward = "backward" in key
-        axis = key[0] if isinstance(key[0], Axis) else None
-        name = self.graph.axis_name(axis) if axis is not None else ""
-        if axis is not None and len(self.layers.get(axis, ())) > 1:
-            name = key[1]
+        axis, name = key.axis, ""
+        if axis is not None:
+            several = len(self.layers.get(axis, ())) > 1
+            name = str(key.name) if several else self.graph.axis_name(axis)
         steps = self.steps_of(axis)
         reverse = axis is not None and len(steps) > 1 and steps == sorted(steps)[::-1]
-        timed = key[0] not in ("between", "all")
-        around = [one for one in key[2:] if isinstance(one, tuple)]
-        step = tuple((self.graph.axis_name(one), t) for one, t in around)
+        step = tuple((self.graph.axis_name(one), t) for one, t in key.around if one)
         axes = tuple(self.graph.axis_name(one) for one in (axis.chain if axis else ()))
         return Row(
-            name, level, timed, reverse is not backward, backward, len(steps) or 1,
+            name, level, key.timed, reverse is not key.backward, key.backward, len(steps) or 1,
             axes[len(step) :], step,
         )  # fmt: skip
 
@@ -194,20 +201,18 @@ class _Rows:
         return max(runs, key=len, default=[])
 
 
-def _layers(reading: Reading) -> dict[Axis, list[str]]:
+def _layers(reading: Reading) -> dict[Axis | None, list[str]]:
     """For each axis the scopes whose states it carries: each is a layer, a row of its own."""
-    found = defaultdict[Axis, dict[str, None]](dict)
+    found = defaultdict[Axis | None, dict[str, None]](dict)
     for edge in reading.graph.state_edges:
-        axis = path_of(edge.target)[-1][0]
-        assert axis is not None
+        axis, _ = path_of(edge.target)[-1]
         found[axis][_common(edge.source.scope, edge.target.scope)] = None
     timeline = reading.graph.timeline
     single = {axis for axis in timeline.axes if len(timeline.steps_of(axis)) == 1}
-    for (
-        value
-    ) in reading.drawn:  # a single step carries nothing; the unroller still tells its states
+    for value in reading.drawn if single else ():
+        # a single step carries nothing; the unroller still tells its states
         axis = value.time[-1][0] if value.time else None
-        if axis in single and role_of(value.node) == "state":
+        if axis in single and value.role == "state":
             found[axis][value.node.scope] = None
     return {axis: _outermost(list(paths)) for axis, paths in found.items()}
 
@@ -233,7 +238,7 @@ def _segments(reading: Reading) -> dict[Axis, int]:
     after it."""
     votes = Counter[tuple[Axis, Axis]]()
     reach: dict[Value, dict[Axis, int | None]] = {}
-    outer = [axis for axis in reading.graph.axes.values() if axis in _outer_axes(reading)]
+    outer = list(dict.fromkeys(axis for axis, _ in reading.graph.timeline.outermost))
     for value in reading.values if len(outer) > 1 else ():
         axis, t = value.time[0] if value.time else (None, None)
         came: dict[Axis, int | None] = {}  # the axes that it depends on, and the step if it is one
@@ -253,25 +258,6 @@ def _segments(reading: Reading) -> dict[Axis, int]:
         ]
         segments[axis] = max([0, *after, *again])
     return segments
-
-
-def _outer_axes(reading: Reading) -> set[Axis | None]:
-    """The axes that are outermost for some node."""
-    return {path_of(node)[0][0] for node in reading.graph.nodes if node.time is not None}
-
-
-def _after_inner_loops(reading: Reading) -> set[Value]:
-    """The values that follow an inner loop within their step of the outer one."""
-    found: set[Value] = set()
-    deepest = max((len(value.time) for value in reading.values), default=0)
-    for value in reading.values if deepest > 1 else ():
-        depth = len(value.time)
-        for feed in value.feeds:
-            source = feed.source
-            same = source.time[:depth] == value.time and bool(value.time)
-            if same and (len(source.time) > depth or source in found):
-                found.add(value)
-    return found
 
 
 def _common(a: str, b: str) -> str:

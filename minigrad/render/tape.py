@@ -191,8 +191,7 @@ def _opens_at(reading: Reading, infos: Infos, options: Options) -> int | None:
         if node not in known:
             raise ValueError(f"highlight: {node!r} is no node of the graph {reading.graph!r}")
     for node in options.highlight:
-        while node in reading.folded:
-            node = reading.folded[node]
+        node = reading.folded.get(node, node)
         return next((k for part, k in infos.order.items() if part.node is node), None)
     if options.steps in ("auto", "all"):
         return None

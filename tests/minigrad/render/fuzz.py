@@ -115,7 +115,7 @@ def faults(seed: int) -> list[Any]:
         drawn = {node for box in picture.boxes for node in box.nodes}
         drawn |= {tag.parameter for box in picture.boxes for tag in box.tags}
         missing = set(graph.nodes) - drawn - set().union(*picture.counted.values())
-        found += [("missing", node) for node in (*missing, *picture.counted["other"])]
+        found += [("missing", node) for node in missing]
     return [(kind, fault, options) for kind, fault in found]
 
 

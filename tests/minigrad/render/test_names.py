@@ -67,6 +67,13 @@ def test_an_initial_value_is_called_after_the_step_it_stands_for(drawing):
         assert max(where[name] for name in ("h_init", "h₋₂", "h₋₃")) < first
 
 
+def test_a_traced_gradient_of_a_vector_stands_beside_its_loss(drawing):
+    w = mg.tensor(2.0, requires_grad=True, name="w")
+    loss = ((w * mg.tensor(np.ones(3), requires_grad=True)) ** 2).sum()
+    (gradient,) = mg.grad(loss, [w], create_graph=True)
+    assert "Σ loss" in labels(drawing, loss, gradient)
+
+
 def test_a_gradient_is_not_called_after_another_value_of_its_shape():
     W = mg.tensor(np.eye(2), requires_grad=True, name="W")
     h = np.tanh(mg.tensor(np.ones((2, 2)), requires_grad=True, name="x"))

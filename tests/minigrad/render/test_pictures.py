@@ -12,7 +12,9 @@ import minigrad as mg
 import nn
 from minigrad import render
 from minigrad.render import look as style
+from minigrad.render.draw import plan
 from minigrad.render.group import VIEWS
+from minigrad.render.options import checked
 from tests.minigrad.render.conftest import plain
 
 NAMES = (
@@ -523,6 +525,18 @@ def test_a_network_without_time_has_a_panel_or_a_cell_for_each_layer(drawing, vi
 
 def test_rolled_and_unrolled_of_a_network_without_time_is_one_picture():
     assert render.to_dot(feed_forward(), time="both").source == render.to_dot(feed_forward()).source
+
+
+def test_a_step_that_is_picked_from_a_stack_is_highlighted_where_it_is_made() -> None:
+    w, h, states = mg.tensor(0.5, requires_grad=True), mg.tensor(np.ones(2)), []
+    for t in range(4):
+        with mg.time_step(t):
+            h = np.tanh(w * h)
+            states.append(h)
+    picked = mg.stack(states)[2]
+    made = plan(mg.Graph((picked**2).sum() + states[0].sum()), checked(highlight=picked))
+    (box,) = made.marked
+    assert box.nodes == (states[2],)
 
 
 def test_highlighted_nodes_that_are_not_drawn_are_counted_and_strangers_refused(network):

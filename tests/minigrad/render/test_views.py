@@ -167,6 +167,14 @@ def test_a_rolled_picture_of_attention_over_the_past_has_a_delay_for_each_step_b
     assert {"t−1", "t−2", "t−3"} <= {node.label for node in picture.nodes.values()}
 
 
+def test_a_rolled_state_comes_back_from_where_the_drawn_step_makes_it(drawing) -> None:
+    """In the first step, where no row has ended, another line makes it."""
+    ys, _ = nn.RNN(2, 3)(np.ones((2, 2, 2), np.float32), lengths=[2, 1])
+    picture = drawing(render.to_dot(mg.Graph((ys**2).sum()), time="rolled").source)
+    label = {name: node.label for name, node in picture.nodes.items()}
+    assert [label[tail] for tail, head, *_ in picture.edges if label[head] == "t−1"] == ["where"]
+
+
 def test_a_reversed_layer_takes_its_state_from_the_step_after(network, drawing):
     for view in ("ops", "cells"):
         picture = drawing(

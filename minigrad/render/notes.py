@@ -1,0 +1,56 @@
+"""What a picture folds, merges or leaves out, in words; they are written under it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+from minigrad.render.picture import Box, Picture, Row
+from minigrad.render.read import Reading, op_name
+
+SEVERAL = 4  # blocks more than these are counted together
+
+
+def notes_of(picture: Picture, reading: Reading, unrecorded: Iterable[str]) -> Iterable[str]:
+    """All notes of a picture; unrecorded: the names of arrays that operations without gradient
+    made."""
+    if picture.rolled:
+        yield from _stands_for({tile.row for tile in picture.tiles if tile.row.timed})
+    yield from _merged(picture.boxes)
+    stepwise = dict.fromkeys(value.op for value in reading.drawn if value.part is not None)
+    if stepwise:
+        yield f"one operation for all steps, drawn step by step: {', '.join(stepwise)}"
+    nodes = picture.counted["folded"]
+    folded = Counter(op_name(node) for node in picture.graph.nodes if node.op and node in nodes)
+    if folded:
+        yield f"folded: {', '.join(f'{n} {op}' for op, n in folded.items())}"
+    if made := ", ".join(unrecorded):
+        yield f"not recorded, since it needs no gradient: what makes {made}"
+
+
+def _stands_for(rows: Iterable[Row]) -> Iterable[str]:
+    """For how many steps the one that is drawn stands, on each axis where these are not the same."""
+    timed = [row for row in rows if row.axes and row.total > 1]
+    axes = sorted({(len(row.axes), row.axes[-1], row.total) for row in timed})
+    several = len({total for *_, total in axes}) > 1
+    counts = [f"{total} of {axis}" if several else str(total) for _, axis, total in axes]
+    if counts:
+        yield f"one step stands for {', '.join(counts if several else counts[:1])}"
+
+
+def _merged(boxes: Iterable[Box]) -> Iterable[str]:
+    """How many operations the blocks and cells stand for."""
+    found = defaultdict[str, dict[str, int]](dict)
+    for box in boxes:
+        if box.kind == "cell" and len(box.parts) > 1:
+            rows, name = found[box.label.split("\n")[0]], box.tile.row.name
+            rows[name] = max(rows.get(name, 0), len(box.parts))
+    counts = [count for rows in found.values() for count in rows.values()]
+    if len(found) > SEVERAL:
+        yield f"{len(found)} blocks of {min(counts)} to {max(counts)} operations"
+        return
+    for title, rows in found.items():
+        if len({*rows.values()}) == 1:
+            rows = {"": max(rows.values())}
+        for name, count in rows.items():
+            yield f"{title} {name}".strip() + f": {count} operations"
