@@ -7,7 +7,7 @@ from minigrad.program.explanation import line_of
 from minigrad.program.ir import Every, Number, Ref, Row, Statement
 from minigrad.program.schedule import Loop
 from minigrad.render import look
-from minigrad.render.paint import Drawing
+from minigrad.render.canvas import Drawing
 from minigrad.render.plans import PlanBox, PlanLink, PlanPart, draw_plan
 
 DEFERRED = ("product_over_steps", "sum_over_rows")

@@ -65,7 +65,7 @@ class Layout:
     links: the splines of links, from source to target.  lanes: of a link within a tile, the state
     on whose way it lies.
     captions: where the text of a link stands.  gutters: the links that only cross a gutter, or the
-    end of a line of steps.
+    end of a line of steps.  bottom: the y under which nothing stands.
     """
 
     boxes: dict[Box, Rect]
@@ -79,6 +79,7 @@ class Layout:
     captions: dict[Link, Point]
     gutters: set[Link]
     columns: int
+    bottom: float = 0.0
 
 
 @dataclass(eq=False, slots=True)

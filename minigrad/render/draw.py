@@ -13,12 +13,13 @@ from typing import Any
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
 from minigrad.render.arrange import Grid, Layout
+from minigrad.render.canvas import Canvas, Drawing, text_item
 from minigrad.render.group import VIEWS
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, measure
 from minigrad.render.names import Names
 from minigrad.render.options import FITS, Options, one_step, shown_steps
-from minigrad.render.paint import Canvas, Drawing, paint, text_item
+from minigrad.render.paint import paint
 from minigrad.render.picture import Picture
 from minigrad.render.read import Reading, read
 from minigrad.render.routes import Routes
@@ -135,7 +136,8 @@ def draw(graph: Graph, options: Options, pixels: bool = True) -> Drawing:
     canvas, _ = fitted(options, partial(canvas_of, graph), bool(graph.axes))
     left, bottom, right, top = canvas.page()
     longest = max(right - left, top - bottom) + 100
-    dpi = min(144 if longest < 4000 else 96, 32_000 * 72 / longest)
+    least = SMALLEST_PIXELS / look.SMALLEST * 72  # then the smallest text can still be read
+    dpi = min(144 if longest < 4000 else least, 32_000 * 72 / longest)
     return canvas.digraph(page_size(options.fit, dpi) if pixels or options.fit else {})
 
 

@@ -9,234 +9,26 @@ sum.
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
 from functools import lru_cache
-from itertools import chain
 from typing import Any, NamedTuple
 
-import graphviz
-
-from minigrad.cached import cached_property
-from minigrad.language import say
-from minigrad.render import graphviz_run, look, typeset
-from minigrad.render.arrange import Layout, Rect
+from minigrad.render import look, typeset
+from minigrad.render.arrange import SPACE, Layout, Rect
+from minigrad.render.canvas import Canvas, Item, bounds, colour_bar, frame, text_item
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture, Tile
-from minigrad.render.splines import Path, Point, beside_tip, shortened, straight
+from minigrad.render.splines import Path, Point, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
-from minigrad.render.words import counted, note
+from minigrad.render.words import counted
 from minigrad.tensor import Tensor
 
-ORDER = {"frame": 0, "node": 1, "edge": 2, "line": 2}
 LEGEND = {
     "input": "input", "state": "state", "memory": "memory", "cell": "cell", "output": "output",
     "matmul": "product", "nonlinear": "nonlinearity", "operation": "other operation",
     "loss": "loss, output", "constant": "initial state, constant", "tag": "parameter", "delay": "earlier step",
 }  # fmt: skip
-
-
-class Item(NamedTuple):
-    """A pinned thing.
-
-    kind: "node", "edge" (with an arrowhead), "line" (an edge without), or "frame".
-    ids: of a node; of an edge its tail and head; of a frame, whose members follow.
-    points: of an edge its spline, of all others two opposite corners.
-    style: how it looks, as DOT attributes.  sign: beside an arrowhead, which operand is subtracted.
-    """
-
-    kind: str
-    ids: tuple[str, ...]
-    points: Path
-    style: str
-    label_at: Point | None = None
-    sign: str = ""
-
-    def moved(self, dx: float, dy: float, prefix: str) -> Item:
-        """The item shifted; its ids get a prefix."""
-        at = self.label_at and (self.label_at[0] + dx, self.label_at[1] + dy)
-        points = [(x + dx, y + dy) for x, y in self.points]
-        ids = tuple(prefix + name for name in self.ids)
-        return self._replace(ids=ids, points=points, label_at=at)
-
-    def text(self) -> str:
-        """One line of DOT."""
-        at = f'lp="{_at(self.label_at)}" ' if self.label_at else ""
-        if self.kind in ("edge", "line"):
-            points, tip = shortened(self.points) if self.kind == "edge" else (self.points, None)
-            numbers = tuple(chain.from_iterable(points))
-            spline = (f"e,{_at(tip)} " if tip else "") + _places(len(points)) % numbers
-            look_ = f"{at}{self.sign_text()}{self.style}"
-            return f'\t{self.ids[0]} -> {self.ids[1]} [pos="{spline}" {look_}]\n'
-        (left, bottom), (right, top) = self.points
-        if self.kind == "node":
-            where = f'pos="{(left + right) / 2:.2f},{(bottom + top) / 2:.2f}"'
-            size = f"width={(right - left) / 72:.4f} height={(top - bottom) / 72:.4f}"
-            return f"\t{self.ids[0]} [{where} {size} {self.style}]\n"
-        members = "".join(f"{name}; " for name in self.ids[1:])
-        box = f'bb="{left:.2f},{bottom:.2f},{right:.2f},{top:.2f}"'
-        return f"\tsubgraph cluster_{self.ids[0]} {{ graph [{box} {at}{self.style}] {members}}}\n"
-
-    def sign_text(self) -> str:
-        """The sign beside the arrowhead, as DOT attributes."""
-        if not self.sign:
-            return ""
-        colour = f'labelfontcolor="{look.GREY}"'
-        return f'headlabel="{self.sign}" head_lp="{_at(beside_tip(self.points))}" labelfontsize=12 {colour} '
-
-
-@lru_cache(maxsize=1024)
-def _places(count: int) -> str:
-    """The template of so many points."""
-    return " ".join(["%.2f,%.2f"] * count)
-
-
-def _at(point: Point) -> str:
-    return f"{point[0]:.2f},{point[1]:.2f}"
-
-
-def frame(
-    name: str, corners: Path, text: str = "", at: Point | None = None, *, font: float = 12.0,
-    ink: str = look.INK, fill: str = "", border: str = "", pen: float = 1.0,
-    members: Iterable[str] = (),
-) -> Item:  # fmt: skip
-    """A frame with a text; without fill or border the text alone."""
-    style = f'label={typeset.label(text, font)} fontsize={font:g} fontcolor="{ink}"'
-    if border:
-        filled = f'"rounded,filled" fillcolor="{fill}"' if fill else "rounded"
-        style += f' style={filled} color="{border}" penwidth={pen:.2f}'
-    else:
-        style += " pencolor=none"
-    return Item("frame", (name, *members), corners, style, at)
-
-
-def text_item(name: str, at: Point, text: str, font: float, ink: str = look.INK) -> Item:
-    """A text alone, written from its left end."""
-    (x, y), width = at, look.text_width(text, font)
-    corners = [(x, y - font / 2 - 2), (x + width, y + font / 2 + 2)]
-    return frame(name, corners, text, (x + width / 2, y), font=font, ink=ink)
-
-
-def colour_bar(scale: tuple[float, float], norms: Iterable[float]) -> list[Item]:
-    """The colours with the two exponents of the scale, and what lies outside of it, around 0."""
-    lo, hi = scale
-    found = [norm for norm in norms if norm > 0 or not math.isfinite(norm)]
-    below = "≤ " if any(norm < 10.0**lo * 0.999 for norm in found) else ""
-    above = "≥ " if any(10.0**hi * 1.001 < norm < math.inf for norm in found) else ""
-    text = f"{say('gradient norm (log scale)')}   {below}{look.power(lo)}"
-    items = [text_item("scale", (-78 - look.text_width(text, 12), 0.0), text, 12)]
-    items += [swatch(f"scale{k}", -72 + 9 * k, 9, look.ramp(k / 15)) for k in range(16)]
-    items.append(text_item("scale_end", (78, 0.0), f"{above}{look.power(hi)}", 12))
-    if not all(map(math.isfinite, found)):
-        items.append(text_item("not_finite", (140, 0.0), "NaN or ∞", 12))
-        items.append(swatch("not_finite_colour", 212, 18, look.NOT_FINITE))
-    return items
-
-
-def swatch(name: str, x: float, width: float, colour: str) -> Item:
-    """A piece of the colour bar."""
-    style = f'label="" style=filled fillcolor="{colour}" pencolor=none'
-    return Item("frame", (name,), [(x, -5.0), (x + width, 5.0)], style)
-
-
-def bounds(items: Iterable[Item]) -> tuple[float, float, float, float]:
-    """Left, bottom, right, top of some items."""
-    points = [point for item in items for point in item.points]
-    xs, ys = [x for x, _ in points], [y for _, y in points]
-    return min(xs), min(ys), max(xs), max(ys)
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """Everything of one picture.
-
-    scale: the colour bar, around 0.  title: what the reader asked for.  notes: what the picture
-    leaves out or folds, written under it.  columns: how many there are.  has_tips: whether things
-    say what they are when pointed at.
-    """
-
-    items: list[Item] = field(default_factory=list)
-    scale: Sequence[Item] = ()
-    title: str = ""
-    notes: tuple[str, ...] = ()
-    columns: int = 0
-    has_tips: bool = True
-
-    @cached_property
-    def box(self) -> tuple[float, float, float, float]:
-        """Left, bottom, right, top of the picture itself."""
-        return bounds(self.items)
-
-    def beside(self, other: Canvas, dx: float, dy: float, prefix: str) -> Canvas:
-        """With another canvas beside what is here."""
-        moved = [item.moved(dx, dy, prefix) for item in other.items]
-        notes = tuple(dict.fromkeys((*self.notes, *other.notes)))
-        return replace(self, items=[*self.items, *moved], notes=notes)
-
-    def noted(self, *notes: str) -> Canvas:
-        """With further notes, which stand first."""
-        return replace(self, notes=tuple(dict.fromkeys((*filter(None, notes), *self.notes))))
-
-    @cached_property
-    def around(self) -> list[Item]:
-        """The colour bar and the title over the picture, the notes under it."""
-        left, bottom, right, top = self.box
-        width = max(right - left, 340.0 if self.scale else 160.0)
-        middle, items = left + width / 2, list[Item]()
-        if self.scale:
-            items += [item.moved(middle, top + 16, "") for item in self.scale]
-            top += 24
-        for line in wrapped(self.title, width, 16)[::-1]:
-            top += 20
-            x = middle - look.text_width(line, 16) / 2
-            items.append(text_item(f"title{len(items)}", (x, top - 8), line, 16))
-        notes = ";  ".join(map(note, self.notes))
-        if lines := wrapped(notes, width, look.SMALLEST):
-            wide, high = look.text_width("\n".join(lines), look.SMALLEST), 15.0 * len(lines)
-            at = left + 0.46 * wide, bottom - 5 - high / 2  # the width is that of the widest font
-            text = quoted("\n".join([*lines, ""])).replace("\\n", "\\l")
-            style = f'label={text} fontsize={look.SMALLEST:g} fontcolor="{look.GREY}" pencolor=none'
-            corners = [(left, at[1] - high / 2), (left + wide, at[1] + high / 2)]
-            items.append(Item("frame", ("notes",), corners, style, at))
-        return items
-
-    def page(self) -> tuple[float, float, float, float]:
-        """Left, bottom, right, top of everything, with a margin."""
-        left, bottom, right, top = self.box
-        if self.around:
-            low, under, high, over = bounds(self.around)
-            left, bottom = min(left, low), min(bottom, under)
-            right, top = max(right, high), max(top, over)
-        return left - 4, bottom - 4, right + 4, top + 4
-
-    def digraph(self, attributes: dict[str, str]) -> Drawing:
-        """The picture; its text is the same for the same items."""
-        page, font = quoted(",".join(f"{c:.2f}" for c in self.page())), quoted(look.FONT)
-        header = f"layout=nop2 outputorder=edgesfirst notranslate=true splines=true pad=0.12 margin=0 bb={page}"
-        header += "".join(f" {name}={quoted(text)}" for name, text in attributes.items())
-        items = sorted(self.items, key=lambda item: ORDER[item.kind])
-        tip = ' tooltip=" "' if self.has_tips else ""
-        return Drawing("minigrad", body=[
-            f"\tgraph [{header} fontname={font}]\n",
-            f"\tnode [fontname={font} fixedsize=true margin=0{tip}]\n",
-            f"\tedge [fontname={font} arrowsize=0.6 arrowhead=normal{tip}]\n",
-            f'\tsubgraph cluster_page {{ graph [bb={page} pencolor=none label=""] }}\n',
-            *[item.text() for item in (*items, *self.around)],
-        ])  # fmt: skip
-
-
-class Drawing(graphviz.Digraph):  # type: ignore[misc]  # graphviz has no types
-    """A `graphviz.Digraph` that is drawn, also by a notebook, where there is no dot program but
-    pygraphviz."""
-
-    def pipe(
-        self, format: str | None = None, *_: Any, encoding: str | None = None, **options: Any
-    ) -> Any:
-        """The picture in a format, as bytes or, with an encoding, as text."""
-        data = graphviz_run.run(self.source, format or self.format)
-        return data.decode(encoding) if encoding else data
 
 
 class Stroke(NamedTuple):
@@ -247,6 +39,7 @@ class Stroke(NamedTuple):
     dashed: bool = False
     keep_colour: bool = False
 
+    @lru_cache(maxsize=1024)  # noqa: B019  # a stroke is a value of a few words
     def attributes(self) -> str:
         """The stroke as DOT attributes."""
         dashes = " style=dashed" if self.dashed else ""
@@ -254,6 +47,20 @@ class Stroke(NamedTuple):
 
 
 TAP = Stroke(look.TAP, 1.0)
+
+
+@lru_cache(maxsize=4096)
+def stroke_of(kind: str, dashed: bool, cut: bool) -> Stroke:
+    """How an edge is drawn that carries a kind of state, or none."""
+    colour, pen = (look.LOOKS[kind].border, 1.7) if kind else (look.DATA, 1.1)
+    return Stroke(look.LOSS, pen, True, keep_colour=True) if cut else Stroke(colour, pen, dashed)
+
+
+@lru_cache(maxsize=4096)
+def node_style(label: str, style: look.Look, tip: str) -> str:
+    """The DOT attributes of a node."""
+    text = f"label={typeset.label(label, style.font)} {style.attributes()}"
+    return f"{text} tooltip={quoted(tip)}" if tip else text
 
 
 def paint(
@@ -302,10 +109,8 @@ class _Painter:
 
     def node(self, name: str, rect: Rect, label: str, style: look.Look, tip: str) -> None:
         """A node around its centre."""
-        text = f"label={typeset.label(label, style.font)} {style.attributes()}"
-        if tip and self.texts.has_tips:
-            text += f" tooltip={quoted(tip)}"
-        self.items.append(Item("node", (name,), rect.diagonal, text))
+        tip = tip if self.texts.has_tips else ""
+        self.items.append(Item("node", (name,), rect.diagonal, node_style(label, style, tip)))
 
     # colours
 
@@ -414,7 +219,7 @@ class _Painter:
         text = self.texts.list_of(shown, self.marked, max(right - left, 300.0))
         width = max(right - left, look.size("rail", text)[0])
         height = look.BAR_HEIGHT + typeset.further_height(text, look.SMALLEST) + 2
-        y = min(y for item in self.items for _, y in item.points) - 14 - height / 2
+        y = self.layout.bottom + SPACE - 14 - height / 2
         rect = Rect((left + right) / 2, y, width, height)
         self.node("weights", rect, text, look.LOOKS["rail"], "parameters")
         for box in cells:
@@ -498,11 +303,9 @@ class _Painter:
     def draw_link(self, link: Link) -> None:
         """One link, within a tile or between two."""
         lane = link.lane or self.layout.lanes.get(link, "")
-        cut = link.mark.startswith("✂")
-        colour = look.LOOKS[self.picture.kind_of_state(lane)].border if lane else look.DATA
-        dashed = cut or bool(link.hidden) or link.source.kind == "stub"
-        pen = 1.7 if lane else 1.1
-        stroke = Stroke(look.LOSS if cut else colour, pen, dashed, keep_colour=cut)
+        kind = self.picture.kind_of_state(lane) if lane else ""
+        dashed = bool(link.hidden) or link.source.kind == "stub"
+        stroke = stroke_of(kind, dashed, link.mark.startswith("✂"))
         ends = link.source.id, link.target.id
         text, at = self.caption(link), self.layout.captions.get(link)
         tip = self.texts.flows(link)
@@ -542,8 +345,3 @@ class _Painter:
         if early and late and early[0] and late[0]:
             return f"{text}, ×{look.figure(early[0] / late[0])}"
         return text
-
-
-def wrapped(text: str, width: float, font: float) -> list[str]:
-    """A text in lines of about a width."""
-    return textwrap.wrap(text, max(24, int(width / look.text_width("n", font))))

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from minigrad.render import look, typeset
-from minigrad.render.paint import Drawing
+from minigrad.render.canvas import Drawing
 
 # How each kind of work is filled, and what it is.
 WORK = {

@@ -13,11 +13,11 @@ from typing import Any, Unpack, overload
 
 from minigrad.graph import Graph
 from minigrad.render import graphviz_run, look
+from minigrad.render.canvas import Canvas, Drawing, colour_bar, text_item, wrapped
 from minigrad.render.draw import Plan, canvas_of, fitted, page_size, plan, save
 from minigrad.render.measure import measure_by_step
 from minigrad.render.options import Options, PictureOptions, checked
 from minigrad.render.page import Knob, Page, is_page, make_page
-from minigrad.render.paint import Canvas, Drawing, colour_bar, text_item, wrapped
 
 SETTINGS = 400  # of the sliders of one page
 

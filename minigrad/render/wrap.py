@@ -169,6 +169,7 @@ class _Wrapping:
             tags={tag: self.rect(rect) for tag, rect in whole.tags.items()},
             links={link: self.way(link) for link in whole.links},
             captions={link: self.caption(link, at) for link, at in whole.captions.items()},
+            bottom=self.shift[-1][1],
             gutters=whole.gutters | {link for link, pieces in self.pieces.items() if pieces[1:]},
         )
 
