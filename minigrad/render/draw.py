@@ -67,7 +67,7 @@ def plan(graph: Graph, options: Options, *, quiet: bool = False) -> Plan:
         shown, note = one_step(reading, options.count_from)
     else:
         shown, note = shown_steps(reading, options.view, options.steps)
-    marked = _origins(reading, options.highlight)
+    marked = origins(reading, options.highlight)
     picture = make_picture(names, shown, options.view, options.blocks, [note] if note else [])
     if not picture.boxes:
         raise ValueError(f"there is no operation to draw in {graph!r}")
@@ -93,7 +93,7 @@ def _per_row(grid: Grid, options: Options, rolled: bool) -> int | None:
     return math.ceil((grid.count - 1) / lines)
 
 
-def _origins(reading: Reading, highlight: tuple[Tensor, ...]) -> set[Tensor]:
+def origins(reading: Reading, highlight: tuple[Tensor, ...]) -> set[Tensor]:
     """The nodes that highlighted ones are drawn as."""
     known, found = set(reading.graph.nodes), set()
     for node in highlight:

@@ -15,6 +15,7 @@ import numpy as np
 
 from minigrad.graph import Graph
 from minigrad.render import look
+from minigrad.render.draw import origins
 from minigrad.render.infos import Infos
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, decades, measure_each
@@ -102,7 +103,7 @@ def _placed(views: dict[str, Any]) -> dict[str, Any]:
 def _pictures(reading: Reading, options: Options) -> tuple[list[Picture], Names, list[str]]:
     """The graph as operations, as cells, in the view asked for and, where they differ, as blocks."""
     graph = reading.graph
-    names = Names(reading, options.labels, False, options.count_from)
+    names = Names(reading, options.labels or {}, False, options.count_from)
     steps, notes = "all", []
     operations = _operations(graph)
     if operations > HELD and graph.axes:
@@ -186,18 +187,14 @@ def _spelled(number: float) -> str:
 
 def _opens_at(reading: Reading, infos: Infos, options: Options) -> int | None:
     """Where the page opens: at the first highlighted node, or at the last of the steps asked for."""
-    known = set(reading.graph.nodes)
-    for node in options.highlight:
-        if node not in known:
-            raise ValueError(f"highlight: {node!r} is no node of the graph {reading.graph!r}")
-    for node in options.highlight:
-        node = reading.folded.get(node, node)
-        return next((k for part, k in infos.order.items() if part.node is node), None)
+    marked = origins(reading, options.highlight)
+    if marked:
+        return next((k for part, k in infos.order.items() if part.node in marked), None)
     if options.steps in ("auto", "all"):
         return None
     shown, _ = shown_steps(reading, "ops", options.steps)
-    drawn = [value for value in reading.drawn if value.time and shown(value)]
-    return infos.order[drawn[-1].key] if drawn else None
+    drawn = [infos.order[value.key] for value in reading.drawn if value.time and shown(value)]
+    return drawn[-1] if drawn else None
 
 
 def joint_scale(scales: Sequence[tuple[float, float]]) -> tuple[float, float]:
