@@ -96,8 +96,7 @@ def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOpt
     graphviz_run.check(path, graphviz_run.PAGES)
     if is_page(path):
         return page(graph, **options).save(path)
-    pixels = not str(path).lower().endswith((".pdf", ".svg", ".ps"))
-    return save(path, lambda: draw(graph, checked(**options), pixels))
+    return save(path, lambda: draw(graph, checked(**options)))
 
 
 @_uncollected()

@@ -130,21 +130,16 @@ def canvas_of(graph: Graph, options: Options) -> Canvas:
 # pages
 
 
-def draw(graph: Graph, options: Options, pixels: bool = True) -> Drawing:
-    """The picture, at the size that is asked for; pixels: whether it may become an image of
-    pixels."""
+def draw(graph: Graph, options: Options) -> Drawing:
+    """The picture, at the size that is asked for."""
     canvas, _ = fitted(options, partial(canvas_of, graph), bool(graph.axes))
-    left, bottom, right, top = canvas.page()
-    longest = max(right - left, top - bottom) + 100
-    least = SMALLEST_PIXELS / look.SMALLEST * 72  # then the smallest text can still be read
-    dpi = min(144 if longest < 4000 else least, 32_000 * 72 / longest)
-    return canvas.digraph(page_size(options.fit, dpi) if pixels or options.fit else {})
+    return canvas.digraph(page_size(options.fit))
 
 
-def page_size(fit: str | None, dpi: float) -> dict[str, str]:
-    """What makes a drawing fill its slide or column; without one, how many pixels an inch has."""
+def page_size(fit: str | None) -> dict[str, str]:
+    """What makes a drawing fill its slide or column."""
     if fit is None:
-        return {"dpi": f"{dpi:.0f}"}
+        return {}
     return {"size": f"{FITS[fit][0] / 96:g},{FITS[fit][1] / 96:g}!"}
 
 

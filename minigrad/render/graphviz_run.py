@@ -24,6 +24,9 @@ from minigrad.render.splines import Point
 FORMATS = ("svg", "png", "pdf", "gv", "dot", "jpg", "json", "ps")
 PAGES = ("html", "htm")  # which Graphviz has no part in
 WITH_FONTS = ("png", "pdf", "jpg", "ps")  # an SVG leaves its text to whoever shows it
+PIXELS = ("png", "jpg")
+MOST_PIXELS = 32_000  # of a side of an image
+SHARP, READABLE = 144, 79  # pixels an inch; with the latter the smallest text has twelve
 INSTALL = (
     "pip install 'minigrad-bptt[dot]' (from the clone: pip install '.[dot]'), "
     "or Graphviz itself, which has dot"
@@ -44,6 +47,7 @@ INDEX = re.compile(
     rb'(?P<after>[^>]*? font-size="(?P<size>[\d.]+)")'
 )
 SHIFT = 0.25  # by how much of its own size an index stands lower
+ENDS = re.compile(rb"(?<=>) +(?=[^<]*</text>)| +(?=</text>)")  # spaces that browsers drop
 # Nodes, edges, width, height, and the corners of clusters.
 Places = tuple[dict[str, Point], dict[str, list[Point]], float, float, dict[str, list[Point]]]
 
@@ -54,19 +58,35 @@ class NoGraphvizError(RuntimeError):
 
 def run(text: str, form: str) -> bytes:
     """What dot makes of DOT text in a format."""
-    made = _run(text, form)
+    made = _run(_sharp(text) if form in PIXELS else text, form)
     return _for_browsers(made) if form == "svg" else made
+
+
+def _sharp(text: str) -> str:
+    """The text with as many pixels an inch as its image may have.
+
+    They are no part of the text itself: Graphviz 2.43 cuts off an SVG that has a dpi.
+    """
+    header, dpi = text.partition("\n\t")[2].partition("\n")[0], 110.0
+    if " size=" in header:  # that of a slide, in pixels
+        return text
+    if found := re.search(r'\bbb="([^"]*)"', header):
+        left, bottom, right, top = map(float, found[1].split(","))
+        longest = max(right - left, top - bottom) + 100
+        dpi = min(SHARP if longest < 4000 else READABLE, MOST_PIXELS * 72 / longest)
+    return text.replace("graph [", f"graph [dpi={dpi:.0f} ", 1)
 
 
 def _for_browsers(svg: bytes) -> bytes:
     """Spaces at the ends of texts are kept, and an index is lowered by its place: of browsers some
-    do not know `baseline-shift`, and some shift further than there is room."""
+    drop them and do not know `baseline-shift`, and some shift further than there is room."""
 
     def lowered(found: re.Match[bytes]) -> bytes:
         y = float(found["y"]) + SHIFT * float(found["size"])
         return b' y="%.2f"%b%b' % (y, found["before"], found["after"])
 
-    return INDEX.sub(lowered, svg).replace(b" xmlns=", b' xml:space="preserve" xmlns=', 1)
+    svg = ENDS.sub(lambda spaces: b"&#160;" * len(spaces[0]), svg)
+    return INDEX.sub(lowered, svg)
 
 
 def _run(text: str, form: str) -> bytes:

@@ -54,7 +54,7 @@ def draw_plan(parts: Sequence[PlanPart], links: Sequence[PlanLink], title: str =
     font = f"fontname={typeset.quoted(look.FONT)}"
     body = [
         f"\tgraph [newrank=true nodesep=0.2 ranksep=0.28 {font} fontsize=12 labeljust=l"
-        f' dpi=110 labelloc=t label={_legend(parts, title)}]\n\tnode [{font} margin="0.08,0.03"'
+        f' labelloc=t label={_legend(parts, title)}]\n\tnode [{font} margin="0.08,0.03"'
         f" height=0.3 width=0.3]\n\tedge [{font} arrowsize=0.6 fontsize=11"
         f' color="{look.DATA}"]\n'
     ]

@@ -79,7 +79,7 @@ class Comparison(Sweep):
             raise ValueError("compare: strips are unrolled; time= is not an option of theirs")
         timed = any(graph.axes for graph in self.settings[0].values())
         canvas, _ = fitted(asked, self.canvas, timed)
-        return canvas.digraph(page_size(asked.fit, 144))
+        return canvas.digraph(page_size(asked.fit))
 
     def canvas(self, options: Options) -> Canvas:
         """All strips and their titles, from the top down."""
@@ -193,7 +193,7 @@ def frames(
         raise FileExistsError(f"frames: {str(folder)!r} is a file; a folder is needed")
     Path(folder).mkdir(parents=True, exist_ok=True)
     whole, asked = fitted(asked, functools.partial(canvas_of, graph), bool(graph.axes))
-    size = page_size(asked.fit, 96)
+    size = page_size(asked.fit)
     drawn = list(_pages(plan(graph, asked, quiet=True)))
     paths = []
     for k, (t, canvas) in enumerate(drawn):

@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
+import minigrad as mg
 from minigrad import render
 from minigrad.render import graphviz_run as engine
+from minigrad.render.plans import PlanBox, PlanPart, draw_plan
 
 
 @pytest.fixture
@@ -164,6 +166,30 @@ def test_browsers_show_an_index_below_its_letter_and_keep_spaces(network, tmp_pa
     render.render(network("rnn", 2), path, view="cells", backward=True)
     svg = path.read_text(encoding="utf-8")
     assert "baseline-shift" not in svg
-    assert svg.count('xml:space="preserve"') == 1
+    texts = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert texts == [text.strip(" ") for text in texts]
+    assert any(text.startswith("&#160;") for text in texts)
     found = re.search(r' y="([-\d.]+)"[^>]*>[^<]*W</text>\s*<text[^>]* y="([-\d.]+)"', svg)
     assert 2 < float(found[2]) - float(found[1]) < 4
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        lambda graph: graph.to_dot(),
+        lambda graph: mg.compare({"a": graph}).to_dot(),
+        lambda graph: draw_plan([PlanPart("loop", (PlanBox("a", "a", "once", "operation"),))], []),
+    ],
+)
+def test_an_svg_is_not_cut_off(network, drawn):
+    """Graphviz 2.43 scales what has a dpi, but not its view."""
+    svg = drawn(network("rnn", 3)).pipe("svg", encoding="utf-8")
+    assert "scale(1 1)" in svg
+
+
+def test_an_image_is_sharp_and_not_larger_than_it_can_be():
+    short, long = (f'digraph {{\n\tgraph [bb="0,0,{n},9"]\n}}' for n in (500, 40_000))
+    assert "dpi=144 " in engine._sharp(short)
+    assert "dpi=57 " in engine._sharp(long)
+    slide = 'digraph {\n\tgraph [bb="0,0,9,9" size="20,11!"]\n}'
+    assert engine._sharp(slide) == slide
