@@ -52,6 +52,21 @@ class Rect(NamedTuple):
         return [(left, bottom), (right, top)]
 
 
+class Line(NamedTuple):
+    """The part of a picture that becomes one line of steps.
+
+    begin: where its first tile begins; these stand under each other.
+    """
+
+    left: float
+    right: float
+    begin: float
+
+    def part(self, left: float, right: float) -> tuple[float, float]:
+        """What of a span lies in the line."""
+        return max(left, self.left), min(right, self.right)
+
+
 @dataclass(frozen=True)
 class Layout:
     """Where everything stands, in points; y grows upwards.
@@ -60,26 +75,27 @@ class Layout:
     panels: the frames around all inner steps of one step of an outer axis, each with one of their
     tiles.
     scopes: the frames of scopes without time, the outer ones first: title, depth and place.
-    bars: the boxes that are bars, with the places of their pieces.  tags: places of the tags on
+    bars: the boxes that are bars, with the places of their pieces, line by line.  tags: places of the tags on
     boxes.
     links: the splines of links, from source to target.  lanes: of a link within a tile, the state
     on whose way it lies.
-    captions: where the text of a link stands.  gutters: the links that only cross a gutter, or the
-    end of a line of steps.  bottom: the y under which nothing stands.
+    captions: where the text of a link stands.  gutters: the links that only cross a gutter.
+    lines: into which it is to be wrapped.  height: of one line.
     """
 
     boxes: dict[Box, Rect]
     frames: dict[Tile, Rect]
     panels: list[tuple[Tile, Rect]]
     scopes: list[tuple[str, int, Rect]]
-    bars: dict[Box, list[Rect]]
+    bars: dict[Box, list[list[Rect]]]
     tags: dict[Tag, Rect]
     links: dict[Link, Path]
     lanes: dict[Link, str]
     captions: dict[Link, Point]
     gutters: set[Link]
     columns: int
-    bottom: float = 0.0
+    lines: list[Line]
+    height: float
 
 
 @dataclass(eq=False, slots=True)

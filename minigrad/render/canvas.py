@@ -38,6 +38,11 @@ class Item(NamedTuple):
     label_at: Point | None = None
     sign: str = ""
 
+    @property
+    def is_edge(self) -> bool:
+        """Whether it joins two nodes."""
+        return self.kind in ("edge", "line")
+
     def moved(self, dx: float, dy: float, prefix: str) -> Item:
         """The item shifted; its ids get a prefix."""
         at = self.label_at and (self.label_at[0] + dx, self.label_at[1] + dy)
@@ -48,7 +53,7 @@ class Item(NamedTuple):
     def text(self) -> str:
         """One line of DOT."""
         at = f'lp="{_at(self.label_at)}" ' if self.label_at else ""
-        if self.kind in ("edge", "line"):
+        if self.is_edge:
             points, tip = shortened(self.points) if self.kind == "edge" else (self.points, None)
             numbers = tuple(chain.from_iterable(points))
             spline = (f"e,{_at(tip)} " if tip else "") + _places(len(points)) % numbers
@@ -127,7 +132,7 @@ def swatch(name: str, x: float, width: float, colour: str) -> Item:
 
 def bounds(items: Iterable[Item]) -> tuple[float, float, float, float]:
     """Left, bottom, right, top of some items."""
-    points = [point for item in items for point in item.points]
+    points = [point for item in items for point in item.points[:: 3 if item.is_edge else 1]]
     xs, ys = [x for x, _ in points], [y for _, y in points]
     return min(xs), min(ys), max(xs), max(ys)
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from minigrad.render import look, typeset
-from minigrad.render.arrange import SPACE, Layout, Rect
+from minigrad.render.arrange import Layout, Rect
 from minigrad.render.canvas import Canvas, Item, bounds, colour_bar, frame, text_item
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture, Tile
@@ -22,6 +22,7 @@ from minigrad.render.splines import Path, Point, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
 from minigrad.render.words import counted
+from minigrad.render.wrap import wrapped
 from minigrad.tensor import Tensor
 
 LEGEND = {
@@ -86,7 +87,9 @@ def paint(
     for k, (title, depth, rect) in enumerate(layout.scopes):  # pale and white in turn
         fill = "#FFFFFF" if depth % 2 else look.PANEL
         painter.items.append(painter.draw_frame(f"scope{k}", title, rect, fill))
-    painter.draw_parameters(wrapped=options.per_row is not None)
+    if len(layout.lines) > 1:
+        painter.items = wrapped(painter.items, layout.lines, layout.height)
+    painter.draw_parameters()
     if options.legend:
         painter.draw_legend()
     bar = colour_bar(scale, norms.of.values()) if norms is not None else ()
@@ -159,17 +162,17 @@ class _Painter:
     def draw_box(self, box: Box) -> None:
         """One box where it stands, with its tags; a bar in all its pieces."""
         style, label = self.look_of(box), self.texts.labels[box]
-        rects = self.layout.bars.get(box)
-        if rects is None:
+        lines = self.layout.bars.get(box)
+        if lines is None:
             rect = self.layout.boxes[box]
             self.draw_tags(box)
         else:
-            rect = rects[0]
+            rect = lines[0][0]
             style = style._replace(shape="box")
-            heights = {rect.y}
-            for k, piece in enumerate(rects[1:]):  # the first of each line says what it is
-                text = "" if piece.y in heights else label
-                heights.add(piece.y)
+            texts = [
+                (piece, label if k == 0 else "") for line in lines for k, piece in enumerate(line)
+            ]
+            for k, (piece, text) in enumerate(texts[1:]):
                 self.items.append(frame(
                     f"{box.id}_piece{k}", piece.diagonal, text, (piece.x, piece.y),
                     font=style.font, ink=style.ink, fill=style.fill, border=style.border, pen=style.pen,
@@ -209,17 +212,20 @@ class _Painter:
 
     # parameters
 
-    def draw_parameters(self, wrapped: bool) -> None:
+    def draw_parameters(self) -> None:
         """Under the steps one bar for all parameters; into each cell goes a tap."""
         shown = [x for x in self.texts.parameters if self.is_used(x)]
         if not shown or not self.layout.boxes:
             return
-        cells = [] if wrapped else self.texts.tapped()
-        left, right = self.span(cells)
+        cells = self.texts.tapped() if len(self.layout.lines) == 1 else []
+        left, bottom, right, _ = bounds(self.items)
+        if cells:
+            frames = [self.layout.frames[box.tile].corners for box in cells]
+            left, right = min(c[0] for c in frames), max(c[2] for c in frames)
         text = self.texts.list_of(shown, self.marked, max(right - left, 300.0))
         width = max(right - left, look.size("rail", text)[0])
         height = look.BAR_HEIGHT + typeset.further_height(text, look.SMALLEST) + 2
-        y = self.layout.bottom + SPACE - 14 - height / 2
+        y = bottom - 14 - height / 2
         rect = Rect((left + right) / 2, y, width, height)
         self.node("weights", rect, text, look.LOOKS["rail"], "parameters")
         for box in cells:
@@ -230,14 +236,6 @@ class _Painter:
         of them."""
         inputs = self.picture.counted["sequences"] | self.entering
         return x not in inputs
-
-    def span(self, cells: list[Box]) -> tuple[float, float]:
-        """From the left to the right of what a bar of parameters stands under."""
-        frames = [self.layout.frames[box.tile] for box in cells] or list(
-            self.layout.frames.values()
-        )
-        corners = [frame.corners for frame in frames]
-        return min(c[0] for c in corners), max(c[2] for c in corners)
 
     def draw_tap(self, box: Box, y: float) -> None:
         """From the bar of parameters into a cell."""

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from minigrad.render import look
-from minigrad.render.arrange import RISER, Grid, Layout, Rect, tags_on
+from minigrad.render.arrange import RISER, Grid, Layout, Line, Rect, tags_on
 from minigrad.render.picture import Box, Link, Picture, Tag
 from minigrad.render.splines import Path, Point, joined, rounded, straight, swing
 from minigrad.render.texts import Texts
-from minigrad.render.wrap import Line, wrapped
 
 LINE = 6.0  # between level lines that share a gap
 BEND = 16.0  # under a tile, for lines that go up into it with a bend
@@ -63,11 +62,10 @@ class Routes:
         self.turns.clear()  # its functions hold this object
         lines = self.lines(per_row)
         near = {link for link, kind in self.kind.items() if kind == "near"}
-        whole = Layout(
+        return Layout(
             self.rects, grid.frames(), grid.panels(), grid.scopes(), self.pieces(paths, lines),
-            dict(self.tags()), paths, lanes, captions, near, grid.count,
+            dict(self.tags()), paths, lanes, captions, near, grid.count, lines, top,
         )  # fmt: skip
-        return whole if len(lines) == 1 else wrapped(whole, lines, top)
 
     def lines(self, per_row: int | None) -> list[Line]:
         """The lines of so many steps, each from one gutter to another."""
@@ -279,11 +277,11 @@ class Routes:
             top += height + BETWEEN
         return top
 
-    def pieces(self, paths: dict[Link, Path], lines: Iterable[Line]) -> dict[Box, list[Rect]]:
+    def pieces(self, paths: dict[Link, Path], lines: list[Line]) -> dict[Box, list[list[Rect]]]:
         """The pieces of each bar in each line: it is open where lines pass."""
         bars = self.bar_rects.items()
         passing = [one for path in paths.values() for one in _verticals(path)] if bars else []
-        found = defaultdict[Box, list[Rect]](list)
+        found = defaultdict[Box, list[list[Rect]]](list)
         for bar, rect in bars:
             needed = look.text_width(self.texts.labels[bar], 12) + 10
             holes = [x for x, low, high in passing if low < rect.y < high]
@@ -291,7 +289,8 @@ class Routes:
                 left, right = line.part(*self.spans[bar])
                 if right - left >= 2 * END:  # else only its end reaches into the line
                     part = rect._replace(x=(left + right) / 2, width=right - left)
-                    found[bar] += pieces(part, holes, needed, line.part(*self.limits(bar)))
+                    limits = line.part(*self.limits(bar))
+                    found[bar].append(pieces(part, holes, needed, limits))
         return found
 
     def limits(self, bar: Box) -> tuple[float, float]:

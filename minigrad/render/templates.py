@@ -185,7 +185,7 @@ class View:
         self.texts = Texts(picture, None, names, first)
         self.layout = Routes(picture, self.room).layout()
         bars = self.layout.bars.items()
-        longest = {bar: max(pieces, key=lambda piece: piece.width) for bar, pieces in bars}
+        longest = {bar: max(pieces, key=lambda piece: piece.width) for bar, (pieces,) in bars}
         self.rects = self.layout.boxes | longest
         ys = [y for path in self.layout.links.values() for _, y in path]
         for rect in (*self.rects.values(), *self.layout.frames.values()):
