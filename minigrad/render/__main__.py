@@ -85,9 +85,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     for one in fields(Options):
         if one.name not in ("highlight", "labels"):
-            word, default = f"--{one.name.replace('_', '-')}", getattr(Options(), one.name)
-            help_, how = one.metadata["needed"], READ.get(one.type, {})
-            parser.add_argument(word, default=default, help=help_, **how)
+            word, how = f"--{one.name.replace('_', '-')}", READ.get(one.type, {})
+            parser.add_argument(word, help=one.metadata["needed"], **how)
     parser.add_argument("program", help="script.py, and its own arguments")
     return parser
 

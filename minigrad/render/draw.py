@@ -107,7 +107,7 @@ def _marked(picture: Picture, nodes: set[Tensor]) -> tuple[set[Any], int]:
     """The boxes and parameters that stand for some nodes, and how many of them nothing stands
     for."""
     boxes = {box for box in picture.boxes if nodes.intersection(box.nodes)}
-    parameters = {tag.parameter for box in picture.boxes for tag in box.tags} & nodes
+    parameters = {tag.parameter for tag in picture.tags} & nodes
     seen = {node for box in boxes for node in box.nodes} | parameters
     return boxes | parameters, len(nodes - seen)
 

@@ -94,9 +94,8 @@ class _Meter:
         self.wanted = defaultdict[Tensor, list[Part]](list)
         for part in dict.fromkeys(itertools.chain.from_iterable(self.told.values())):
             self.wanted[part.node].append(part)
-        tags = [tag for box in picture.boxes for tag in box.tags]
         self.owners = defaultdict[Tensor, list[tuple[Link | Tag, End]]](list)
-        things: list[Link | Tag] = [*picture.links, *tags]
+        things: list[Link | Tag] = [*picture.links, *picture.tags]
         for thing in things:
             for end in thing.ends:
                 self.owners[end.node].append((thing, end))

@@ -205,24 +205,22 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
     """The step that stands for all, one that others lead to and that holds most; in words where
     steps differ."""
     of_axis = _steps_by_axis(reading)
-    holds = Counter[Any]()
-    entered: set[Any] = set()
-    leaves: set[Any] = set()
+    entered, holds, leaves = Counter[Any](), Counter[Any](), Counter[Any]()
     for value in reading.drawn:
         here = value.time[:1]
         holds[here] += 1
         for feed in value.feeds:
             there = feed.source.time[:1]
             if here and there and there != here and there[0][0] is here[0][0]:
-                entered.add(here)
+                entered[here] = 1
             elif not here and there:
-                leaves.add(there)
+                leaves[there] = 1
 
     def rank(t: int) -> tuple[int, ...]:
         """How well a step stands for all, on all axes that have it."""
         here = [((axis, t),) for axis in of_axis]
-        counts = [[step in entered, holds[step], step in leaves] for step in here]
-        return (*map(sum, zip(*counts, strict=True)), -t)
+        counts = [sum(count[step] for step in here) for count in (entered, holds, leaves)]
+        return (*counts, -t)
 
     chosen = {axis: max(ts, key=rank) for axis, ts in of_axis.items()}
     differ = [

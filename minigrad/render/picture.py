@@ -169,3 +169,8 @@ class Picture:
     def boxes(self) -> list[Box]:
         """All boxes, tile by tile."""
         return [box for boxes in self.tiles.values() for box in boxes]
+
+    @property
+    def tags(self) -> list[Tag]:
+        """All tags, box by box."""
+        return [tag for box in self.boxes for tag in box.tags]

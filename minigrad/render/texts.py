@@ -4,8 +4,8 @@ of parameters."""
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -86,7 +86,7 @@ class Texts:
 
     def told(self, name: str, part: Part, tile: Tile) -> str:
         """The norm of the gradient of a state, in words."""
-        index = ",".join(look.subscript(t + self.first) for _, t in tile.steps or (("", tile.t),))
+        index = ",".join(look.subscript(t + self.first) for _, t in tile.steps or (("t", tile.t),))
         named = typeset.indexed(self.name(name), index)
         return f"‖∂L/∂{named}‖ = {look.figure(self.norms.parts[part])}"
 
@@ -105,39 +105,32 @@ class Texts:
     def short(self, tag: Tag) -> str:
         """The name of a parameter, as short as is clear in the whole picture, and ᵀ where it is
         transposed."""
-        last = tag.name.split(".")[-1]
-        name = last if len(self.same_ending[last]) < 2 else tag.name
+        last = _ending(tag)
+        name = last if self.endings[last] < 2 else tag.name
         return look.shorten(self.name(name), 20) + ("ᵀ" if tag.turned else "")
 
     @cached_property
-    def same_ending(self) -> dict[str, set[Tensor]]:
-        """The parameters by the last part of their names."""
-        found = defaultdict[str, set[Tensor]](set)
-        for box in self.picture.boxes:
-            for tag in box.tags:
-                found[tag.name.split(".")[-1]].add(tag.parameter)
-        return found
+    def endings(self) -> Counter[str]:
+        """How many parameters have names with each ending."""
+        different = {(tag.parameter, _ending(tag)) for tag in self.picture.tags}
+        return Counter(ending for _, ending in different)
 
     def tag(self, tag: Tag) -> str:
-        """What is written on a tag: the name, and in a backward picture its share."""
+        """What is written on a tag: the name, and a number's value or how much this use adds to the
+        gradient."""
         if self.values and tag.parameter.size == 1:
             return f"{self.short(tag)} = {self.value(Part(tag.parameter))}"
-        return f"{self.short(tag)} {self.share(tag)}".strip()
+        norm = self.norms.get(tag)
+        return self.short(tag) if norm is None else f"{self.short(tag)} {look.figure(norm)}"
 
     @cached_property
     def tag_widths(self) -> dict[Tensor, float]:
         """The width of the tags of a parameter: one in all steps, which then look alike."""
         widths = defaultdict[Tensor, float](float)
-        for box in self.picture.boxes:
-            for tag in box.tags:
-                width = look.size("tag", self.tag(tag))[0]
-                widths[tag.parameter] = max(widths[tag.parameter], width)
+        for tag in self.picture.tags:
+            width = look.size("tag", self.tag(tag))[0]
+            widths[tag.parameter] = max(widths[tag.parameter], width)
         return widths
-
-    def share(self, tag: Tag) -> str:
-        """How much one use of a parameter adds to its gradient."""
-        norm = self.norms.get(tag)
-        return "" if norm is None else look.figure(norm)
 
     def joint(self, box: Box) -> float | None:
         """The norm of all shares of a box together."""
@@ -148,9 +141,7 @@ class Texts:
     def parameter(self, x: Tensor, marked: bool = False) -> str:
         """A parameter's name, its shape, how often it is used where that is not seen, and its
         gradient."""
-        name = look.shorten(
-            self.name(self.parameters.get(x) or naming.label(self.picture.graph, x)), 40
-        )
+        name = look.shorten(self.name(self.parameters[x]), 40)
         unseen = self.picture.rolled or any(link.hidden for link in self.picture.links)
         count = len(self.picture.graph.users[x]) if unseen else 1
         words = [f"{'▶ ' if marked else ''}{name}  {look.shape(x.shape)}".strip()]
@@ -192,24 +183,26 @@ class Texts:
 
     def time_of(self, tile: Tile) -> str:
         """The time step of a tile, or the steps that it stands for."""
-        first, total = self.first, tile.row.total
-        if self.picture.rolled and len(tile.steps) > 1:  # the outer steps are told around
-            return ", ".join(f"{name} = {t + first}" for name, t in tile.steps[1:])
+        first, total, steps = self.first, tile.row.total, tile.steps
+        if self.picture.rolled and len(steps) > 1:  # the outer steps are told around
+            return self.numbered(steps[1:])
+        if len(steps) < 2:
+            steps = (("t", tile.t),)
         if not self.picture.rolled or total == 1:
-            steps = tile.steps or (("t", tile.t),)
-            if len(steps) == 1:
-                return f"t = {steps[0][1] + first}"
-            return ", ".join(f"{name} = {t + first}" for name, t in steps)
+            return self.numbered(steps)
         if self.norms.parts or self.values:
-            return f"t = {tile.t + first}, one of {total} steps"
+            return f"{self.numbered(steps)}, one of {total} steps"
         return f"t = {first} … {first + total - 1}"
 
     def outer_heading(self, tile: Tile) -> str:
         """What stands over all inner steps of one step."""
-        name, t = tile.steps[0]
         if self.picture.rolled:
-            return f"any step of {name}"
-        return f"{name} = {t + self.first}"
+            return f"any step of {tile.steps[0][0]}"
+        return self.numbered(tile.steps[:1])
+
+    def numbered(self, steps: Iterable[tuple[str, int]]) -> str:
+        """The numbers of steps on several axes."""
+        return ", ".join(f"{name} = {t + self.first}" for name, t in steps)
 
     def untimed_heading(self, tile: Tile) -> str:
         """What stands over a tile outside of time."""
@@ -272,6 +265,11 @@ class Texts:
         if link.state or not self.has_tips or not link.source.nodes:
             return self.name(link.state or link.lane)
         return look.shorten(naming.label(self.picture.graph, link.source.nodes[-1]), 60)
+
+
+def _ending(tag: Tag) -> str:
+    """The last part of the name of a parameter."""
+    return tag.name.split(".")[-1]
 
 
 def _mask(box: Box) -> tuple[int, int] | None:
