@@ -102,6 +102,7 @@ class Layout:
 class Place:
     """Boxes that stand together: those of a tile in a pattern, or those before, after or below it.
 
+    is_column: whether its boxes stand one above another, as in a textbook.
     port: where each link enters it.  x, y: the lower left corner of the pattern.
     """
 
@@ -110,16 +111,12 @@ class Place:
     boxes: list[Box]
     column: int
     level: float
+    is_column: bool
     port: dict[Link, Port] = field(default_factory=dict)
     form: Form = None  # type: ignore[assignment]  # only what is in a tile has a form
     pattern: Pattern = None  # type: ignore[assignment]  # all patterns are laid out together
     x: float = 0.0
     y: float = 0.0
-
-    @property
-    def is_column(self) -> bool:
-        """Whether its boxes stand one above another, as in a textbook."""
-        return not self.beside and self.form.column
 
     def moved(self, points: Path) -> Path:
         """Points of the pattern on the page; where time runs to the left it is mirrored."""
@@ -178,6 +175,7 @@ class Grid:
         self.levels = defaultdict[int, list[float]](list)
         for place in self.places.values():
             self.levels[place.column].append(place.level)
+        self.kind = {link: self.kind_of(link) for link in picture.links}
         for place in self.mains:
             place.form = self.form(place)
         patterns = lay_out(dict.fromkeys(place.form for place in self.mains), self.picture.memories)
@@ -210,7 +208,9 @@ class Grid:
         for (tile, beside), boxes in members.items():
             column = self.columns[_column(tile, beside)]
             level = rows.index(tile.row.level) - (0.5 if beside == "below" else 0.0)
-            places[tile, beside] = Place(tile, beside, boxes, column, level)
+            textbook = len(boxes) == 1 or any(box.kind in look.TEXTBOOK for box in boxes)
+            is_column = not beside and textbook and self.timed and self.picture.view == "cells"
+            places[tile, beside] = Place(tile, beside, boxes, column, level, is_column)
         return places
 
     def lines(self, per_row: int) -> list[tuple[int, int]]:
@@ -255,13 +255,12 @@ class Grid:
                    if n.target not in local]  # fmt: skip
         made = [(box, lane) for box in place.boxes for lane in box.lanes]
         outs = dict.fromkeys([*made, *leaving])
-        textbook = len(local) == 1 or any(box.kind in look.TEXTBOOK for box in local)
         return Form(
             tuple(self.outlines[box] for box in local),
             tuple(dict.fromkeys((local[n.source], local[n.target]) for n in inner)),
             tuple(dict.fromkeys(place.port.values())),
             tuple((local[box], lane) for box, lane in outs),
-            self.picture.view == "cells" and self.timed and textbook,
+            place.is_column,
             scopes_of(place.boxes) if self.is_whole else (),
         )
 
@@ -283,13 +282,24 @@ class Grid:
             like[port] += 1
         return found
 
+    # which way links take
+
+    def kind_of(self, link: Link) -> str:
+        """The way that a link takes: within a tile, over a gutter, straight up, or around."""
+        place = self.place_of.get(link.target)
+        if place is not None and self.place_of.get(link.source) is place:
+            return "inner"
+        if self.is_near(link):
+            return "near"
+        return "rise" if self.rises(link) else "around"
+
     def enters_aside(self, link: Link) -> bool:
-        """Whether a link enters its target from the side: over the gutter."""
+        """Whether a link enters its target from the side."""
         target = self.place_of[link.target]
         if link.source in self.bars:
             beside = sum(self.side(target, False)) == sum(self.exit(link))
             return beside and not target.tile.row.timed
-        return self.is_near(link)
+        return self.kind[link] == "near"
 
     def is_near(self, link: Link) -> bool:
         """Whether nothing stands between the sides of two places that face each other."""
@@ -366,7 +376,7 @@ class Grid:
             self.rights[k] = x = self.lefts[k] + widths[k]
         for place in self.mains:
             slack = self.rights[place.column] - self.lefts[place.column] - place.pattern.width
-            if place.form.column:
+            if place.is_column:
                 slack /= 2
             elif not place.tile.row.reverse:
                 slack = 0.0
@@ -410,7 +420,7 @@ class Grid:
         if link.target not in self.place_of or link.target.beside:
             return False
         told = link.mark or link.hidden or link.source.kind == "delay"
-        return bool(told or (link.lane and not link.source.beside)) and self.is_near(link)
+        return bool(told or (link.lane and not link.source.beside)) and self.kind[link] == "near"
 
     # bands
 
@@ -435,7 +445,7 @@ class Grid:
             y = self.tops[level]
         self.ceiling = y + (HEADER if self.outer_steps() else 0.0)
         for place in self.mains:
-            if not place.tile.row.timed and (self.timed or not place.form.column):
+            if not place.tile.row.timed and (self.timed or not place.is_column):
                 self.face_source(place, header)
 
     def stand(self, members: list[Place], bottom: float) -> None:
@@ -463,7 +473,7 @@ class Grid:
 
     def shift_of(self, place: Place, heights: dict[str, float]) -> float:
         """How far up a pattern stands; cells stand at one height."""
-        if place.form.column:
+        if place.is_column:
             cells = [k for k, box in enumerate(place.boxes) if box.kind == "cell"]
             return -place.pattern.centers[cells[0] if cells else 0][1]
         ports = {p for p in place.port.values() if p.left and p.lane in heights}
@@ -551,7 +561,7 @@ class Grid:
                 continue
             if link.source.beside == "below":
                 channels.setdefault(link.source, place.channel(port))
-            elif self.rises(link):  # a state of a grid, which passes behind the inputs
+            elif self.kind[link] == "rise":  # a state of a grid, which passes behind the inputs
                 rising = True
                 x = place.channel(port)
                 if place.tile.row.reverse:
@@ -560,7 +570,7 @@ class Grid:
                     high = min(high, x - 5)
         wanted = {box: channels.get(box, place.x) for box in below.boxes}
         sizes = {box: self.outlines[box].width + 5 for box in below.boxes}
-        if place.form.column and not rising:  # at its left a tap comes up
+        if place.is_column and not rising:  # at its left a tap comes up
             left = 14 - self.outlines[place.boxes[0]].width / 2
             low = place.centers[0][0] + max(left, -sizes[below.boxes[0]] / 2)
         return spread(wanted, sizes, low, high)

@@ -34,7 +34,7 @@ class Routes:
         self.grid = Grid(picture, texts)
         self.picture, self.texts = picture, texts
         self.used = defaultdict[float, dict[Any, int]](dict)
-        self.kind = {link: self.kind_of(link) for link in picture.links}
+        self.kind = self.grid.kind
         self.turns = {
             link: self.turns_of(link) for link, kind in self.kind.items() if kind == "around"
         }
@@ -91,15 +91,6 @@ class Routes:
                 x += width + 2
 
     # which way
-
-    def kind_of(self, link: Link) -> str:
-        """The way that a link takes."""
-        grid, place = self.grid, self.grid.place_of.get(link.target)
-        if place is not None and grid.place_of.get(link.source) is place:
-            return "inner"
-        if grid.is_near(link):
-            return "near"
-        return "rise" if grid.rises(link) else "around"
 
     def turns_of(self, link: Link) -> tuple[list[Number], list[Number]]:
         """The verticals that a link takes, and the levels between them."""
@@ -225,7 +216,7 @@ class Routes:
         grid = self.grid
         if link.source in grid.bars:
             return min(self.spans[bar][1] for bar in (link.source, link.target)) - 6
-        if grid.rises(link):
+        if self.kind[link] == "rise":
             place = grid.place_of[link.source]
             x, _ = place.centers[place.boxes.index(link.source)]
             beside = [n for n in grid.out_of[link.source] if n.target in grid.bars]
