@@ -20,11 +20,10 @@ from typing import Any, Unpack
 import graphviz
 
 from minigrad.graph import Graph
-from minigrad.render import graphviz_run
-from minigrad.render.draw import draw, save
+from minigrad.render.draw import draw
 from minigrad.render.options import PictureOptions, checked
-from minigrad.render.page import Page, is_page, make_page
-from minigrad.render.strips import Comparison, compare, frames
+from minigrad.render.page import Page, make_page
+from minigrad.render.strips import Comparison, compare, frames, write
 
 __all__ = [
     "Comparison", "Page", "PictureOptions", "compare", "frames", "mimebundle", "page", "render",
@@ -93,10 +92,7 @@ def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOpt
     picture is written
     as .gv, and the error says so.
     """
-    graphviz_run.check(path, graphviz_run.PAGES)
-    if is_page(path):
-        return page(graph, **options).save(path)
-    return save(path, lambda: draw(graph, checked(**options)))
+    return write(path, lambda: page(graph, **options), lambda: draw(graph, checked(**options)))
 
 
 @_uncollected()

@@ -45,12 +45,12 @@ class Sweep:
             )
 
     def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
-        """Write the page; returns its path.  A path of a picture is refused: pictures have no
-        sliders."""
-        graphviz_run.check(path, graphviz_run.PAGES)
-        if not is_page(path):
-            raise ValueError(f"compare: sliders are on a page, as 'x.html'; found {str(path)!r}")
-        return self.page(**options).save(path)
+        """Write a page, or strips to a file in the format of its suffix; returns the path."""
+        return write(path, lambda: self.page(**options), lambda: self.to_dot(**options))
+
+    def to_dot(self, **options: Unpack[PictureOptions]) -> Drawing:
+        """Is refused: pictures have no sliders."""
+        raise ValueError("compare: sliders are on a page: render to a file ending in .html")
 
     def page(self, **options: Unpack[PictureOptions]) -> Page:
         """All graphs in one page, side by side on one scale of colours; it opens at the middle of
@@ -100,12 +100,13 @@ class Comparison(Sweep):
         bar = colour_bar(scale, norms) if norms else ()
         return replace(whole, scale=bar, title=options.title)
 
-    def render(self, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
-        """Write the strips to a file in the format of its suffix; returns the path."""
-        graphviz_run.check(path, graphviz_run.PAGES)
-        if is_page(path):
-            return self.page(**options).save(path)
-        return save(path, lambda: self.to_dot(**options))
+
+def write(
+    path: str | PathLike[str], page: Callable[[], Page], drawing: Callable[[], Drawing]
+) -> str:
+    """Write a page or a drawing, as the suffix of the path asks; returns the path."""
+    graphviz_run.check(path, graphviz_run.PAGES)
+    return page().save(path) if is_page(path) else save(path, drawing)
 
 
 def _knob(name: str, values: Iterable[Any]) -> Knob:
