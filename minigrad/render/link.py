@@ -327,7 +327,7 @@ class _Maker:
         steps = value.time[move.depth][1] - source.time[move.depth][1]
         delay = self.delay(f"t{'−' if steps > 0 else '+'}{abs(steps)}", lane, tile)
         for maker in makers[-1:]:
-            self.join(self.box[maker], delay, "", lane, source.state)
+            self.join(self.box[maker], delay, "", lane, source.state).ends.append(feed.end)
         first = self.reading.alike[value][0]
         for begun in [one for one in first.feeds if one.position == feed.position]:
             for maker in self.stand_ins(begun.source)[-1:]:

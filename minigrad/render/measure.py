@@ -158,10 +158,6 @@ class _Meter:
             found = [self.parts[part] for part in parts if part in self.parts]
             if found:
                 of[box] = math.hypot(*found)
-        for link in self.picture.links:
-            if link.target.kind == "delay" and not link.ends:  # it has what comes out of the delay
-                onward = [other for other in self.picture.links if other.source is link.target]
-                of[link] = max([of.get(other, 0.0) for other in onward], default=0.0)
         parameters = {x: _norm(total) for x, total in self.totals.items()}
         scale = scale_of(self.picture, of)
         return Norms(of, dict(self.parts), parameters, dict(self.entries), scale)

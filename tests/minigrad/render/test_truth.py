@@ -198,3 +198,19 @@ def test_what_an_index_takes_twice_gets_the_gradients_of_both() -> None:
     (found,) = mg.grad(graph.outputs[0], [a])
     assert found.tolist() == [[0, 0], [6, 6]]
     assert flows_from(graph, a) == [pytest.approx(np.linalg.norm(found.data))]
+
+
+@pytest.mark.parametrize("view", ["ops", "cells"])
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_a_line_into_a_delay_tells_all_that_the_next_step_sends_back(
+    network: Callable[..., mg.Graph], name: str, view: str
+) -> None:
+    """With a loss at the end, all of the gradient of h comes from the next step."""
+    graph = network(name, 4)
+    made = plan(graph, checked(view=view, time="rolled", backward=True))
+    assert made.norms is not None
+    links = [link for link in made.picture.links if link.target.kind == "delay"]
+    (back,) = [link for link in links if link.lane == "h" and not link.source.beside]
+    (h,) = {end.node.inputs[end.position] for end in back.ends}
+    (total,) = mg.grad(graph.outputs[0], [h])
+    assert made.norms.get(back) == pytest.approx(np.linalg.norm(total.data), rel=1e-5)
