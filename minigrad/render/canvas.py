@@ -43,12 +43,12 @@ class Item(NamedTuple):
         """Whether it joins two nodes."""
         return self.kind in ("edge", "line")
 
-    def moved(self, dx: float, dy: float, prefix: str) -> Item:
+    def moved(self, dx: float, dy: float, prefix: str = "") -> Item:
         """The item shifted; its ids get a prefix."""
         at = self.label_at and (self.label_at[0] + dx, self.label_at[1] + dy)
         points = [(x + dx, y + dy) for x, y in self.points]
-        ids = tuple(prefix + name for name in self.ids)
-        return self._replace(ids=ids, points=points, label_at=at)
+        ids = tuple(prefix + name for name in self.ids) if prefix else self.ids
+        return Item(self.kind, ids, points, self.style, at, self.sign)
 
     def text(self) -> str:
         """One line of DOT."""

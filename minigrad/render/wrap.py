@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from minigrad.render.arrange import Line
 from minigrad.render.canvas import Item
@@ -21,12 +21,21 @@ CAPTION = 8.0  # room for texts over edges that go back
 def wrapped(items: Sequence[Item], lines: Sequence[Line], height: float) -> list[Item]:
     """The lines of a picture of a height, one under another."""
     wrapping = _Wrapping(items, lines, height)
-    return [part for item in items for part in wrapping.parts(item)]
+    found: list[Item] = []
+    for item, first, last in wrapping.spans:
+        if first == last:
+            found.append(item.moved(*wrapping.shift[first]))
+        elif item.is_edge:
+            found.append(wrapping.going_back(item))
+        else:
+            found += wrapping.parts(item, range(first, last + 1))
+    return found
 
 
 class _Wrapping:
     """Where each line is moved, and where edges go back from one to the next.
 
+    spans: the things with their first and their last line.
     heights: for each line the heights at which edges leave it.
     """
 
@@ -34,8 +43,10 @@ class _Wrapping:
         self.lines, self.splits = lines, [line.left for line in lines[1:]]
         self.left, self.right = [math.inf] * len(lines), [-math.inf] * len(lines)
         leaving = defaultdict[int, set[float]](set)
-        for item in items:
-            first, last = self.line(item.points[0][0]), self.line(item.points[-1][0])
+        self.spans = [
+            (item, self.line(item.points[0][0]), self.line(item.points[-1][0])) for item in items
+        ]
+        for item, first, last in self.spans:
             if item.is_edge and first != last:
                 pieces = self.cut(item.points if first < last else item.points[::-1])
                 for number, piece in enumerate(pieces[:-1], min(first, last)):
@@ -53,17 +64,16 @@ class _Wrapping:
         """The number of the line in which a place lies."""
         return bisect_right(self.splits, x)
 
-    def parts(self, item: Item) -> list[Item]:
-        """A thing in its line; a frame around several lines in its parts."""
-        first, last = self.line(item.points[0][0]), self.line(item.points[-1][0])
-        if first == last:
-            return [item.moved(*self.shift[first], "")]
-        if item.is_edge:
-            path, at = self.way(item.points)
-            return [item._replace(points=path, label_at=item.label_at and at)]
+    def going_back(self, item: Item) -> Item:
+        """An edge that goes on in another line."""
+        path, at = self.way(item.points)
+        return item._replace(points=path, label_at=item.label_at and at)
+
+    def parts(self, item: Item, numbers: Iterable[int]) -> list[Item]:
+        """A frame around several lines in its parts."""
         (left, bottom), (right, top) = item.points
         found = []
-        for number in range(first, last + 1):
+        for number in numbers:
             a, b = self.lines[number].part(left, right)
             at = (a + b) / 2, item.label_at[1] if item.label_at else top
             part = item._replace(points=[(a, bottom), (b, top)], label_at=at)
