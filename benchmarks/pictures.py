@@ -12,14 +12,18 @@ from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
+import numpy as np
+
 import minigrad as mg
-from benchmarks.growth import lstm_loss
+import nn
+from benchmarks.growth import H, lstm_loss, lstm_outputs
 from benchmarks.measure import peer, table
 from minigrad.render import graphviz_run, to_dot
 
 CASES: tuple[tuple[str, dict[str, Any], dict[int, float]], ...] = (
     ("operations, svg", {"steps": "all"}, {10: 0.15, 100: 0.3, 1000: 2.5, 10_000: 25}),
     ("cells, svg", {"steps": "all", "view": "cells"}, {10: 0.15, 1000: 0.5, 10_000: 25}),
+    ("cells with outputs and losses, svg", {"steps": "all", "view": "cells"}, {1000: 0.8}),
     ("wrapped, pdf", {"steps": "all", "per_row": 20}, {1000: 3}),
     ("wrapped, png", {"steps": "all", "per_row": 20}, {1000: 15}),
     ("middle left out, svg", {}, {10_000: 25}),
@@ -56,6 +60,14 @@ def measure(
     with mock.patch.object(graphviz_run, "layouts", wraps=graphviz_run.layouts) as layouts:
         to_dot(graph, **options)
     return seconds, sizes[-1], layouts.call_count
+
+
+def readout_loss(T: int) -> mg.Tensor:
+    """An LSTM with an output layer and a loss at each of the T steps."""
+    outputs, readout = lstm_outputs(T), nn.Linear(H, 2)
+    target = np.zeros((1, 2), np.float32)
+    losses = [nn.mse_loss(readout(outputs[t]), target) for t in range(T)]
+    return mg.stack(losses).mean()
 
 
 def torch_lstm(T: int) -> tuple[Any, Any]:
@@ -114,7 +126,7 @@ def main(quick: bool = False) -> None:
         for T, target in targets.items():
             if quick and T > 100:
                 continue
-            graph = mg.Graph(lstm_loss(T))
+            graph = mg.Graph(readout_loss(T) if "losses" in title else lstm_loss(T))
             seconds, size, runs = measure(graph, title[-3:], options, 1 if quick or T > 1000 else 3)
             kept = "kept" if seconds <= target else "MISSED"
             rows.append(
