@@ -203,6 +203,18 @@ def test_it_plays_and_pauses(browser: Any, tmp_path: Path) -> None:
         assert page.text("#status") == stood
 
 
+def test_the_picture_keeps_up_with_quick_steps(browser: Any, tmp_path: Path) -> None:
+    path = mg.Graph(recurrent("LSTM", 60, every_step=True)).render(tmp_path / "x.html")
+    with opened(browser, path) as page:
+        page.tab.wait_for_timeout(400)
+        page.look("timeStep(1)")
+        assert page.look("here().world.classList.contains('gliding')")
+        page.look("for (let k = 0; k < 9; k += 1) timeStep(1)")
+        assert not page.look("here().world.classList.contains('gliding')")
+        box = page.tab.locator("g.box[aria-current]").bounding_box()
+        assert 0 < box["x"] < 900
+
+
 def test_forward_shows_what_a_value_is_made_from(browser: Any, tmp_path: Path) -> None:
     path = mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.html")
     with opened(browser, path) as page:
