@@ -87,7 +87,63 @@ say = Catalogue(
         ),
         "axis {axis}": "trục {axis}",
         "gradient norm (log scale)": "chuẩn của gradient (thang log)",
+        # pictures and pages
         "{n} of {rows} rows": "{n} trong {rows} hàng",
+        "{n} weights": "{n} trọng số",
+        "{n} operations": "{n} phép tính",
+        "{symbol} of {n}": "{symbol} của {n}",
+        "{limit} at {n} of {total}": "{limit} ở {n} trên {total}",
+        "mask {n} of {total}": "mặt nạ {n} trên {total}",
+        "{states} of another step": "{states} của bước khác",
+        "a number": "một số",
+        "mean": "trung bình",
+        "backward": "lan truyền ngược",
+        "backward, {step}": "ngược, {step}",
+        "any step of {name}": "bước bất kỳ của {name}",
+        "{step}, one of {total} steps": "{step}, một trong {total} bước",
+        "gradient norm": "chuẩn của gradient",
+        "share of this step": "phần đóng góp của bước này",
+        # what is written under a picture
+        "folded: {names}": "đã gộp: {names}",
+        "one step stands for {steps}": "một bước thay cho {steps}",
+        "{n} of {axis}": "{n} của {axis}",
+        "not drawn: {steps}": "không vẽ: {steps}",
+        "{n} of {total} steps of {axis}": "{n} trong {total} bước của {axis}",
+        "not drawn: {n} of {total} highlighted nodes": (
+            "không vẽ: {n} trong {total} nút được đánh dấu"
+        ),
+        "one operation for all steps, drawn step by step: {names}": (
+            "một phép tính cho mọi bước, vẽ từng bước: {names}"
+        ),
+        "not recorded, since it needs no gradient: what makes {names}": (
+            "không ghi lại, vì không cần gradient: những gì tạo ra {names}"
+        ),
+        "{blocks} blocks of {least} to {most} operations": (
+            "{blocks} khối, mỗi khối {least} đến {most} phép tính"
+        ),
+        "{block}: {n} operations": "{block}: {n} phép tính",
+        "and": "và",
+        "drawn with {options}: more does not fit": "vẽ với {options}: nhiều hơn thì không vừa",
+        "text of {size:.0f} pixels: no smaller picture of it is known": (
+            "chữ cao {size:.0f} điểm ảnh: không biết hình nào nhỏ hơn của nó"
+        ),
+        "{k} of {total}: {place}": "{k} trong {total}: {place}",
+        "outside of time": "ngoài trục thời gian",
+        "back to t = {t}": "lùi tới t = {t}",
+        # the legend of a picture
+        "input": "đầu vào",
+        "state": "trạng thái",
+        "memory": "bộ nhớ",
+        "cell": "ô",
+        "output": "đầu ra",
+        "product": "tích",
+        "nonlinearity": "hàm phi tuyến",
+        "other operation": "phép tính khác",
+        "loss": "mất mát",
+        "loss, output": "mất mát, đầu ra",
+        "initial state, constant": "trạng thái đầu, hằng số",
+        "parameter": "tham số",
+        "earlier step": "bước trước",
         # the tables of reports
         "total": "tổng",
         "crossing": "phần qua bước",

@@ -17,7 +17,6 @@ from minigrad.language import say
 from minigrad.render import graphviz_run, look, typeset
 from minigrad.render.splines import Path, Point, beside_tip, shortened
 from minigrad.render.typeset import quoted
-from minigrad.render.words import note
 
 ORDER = {"frame": 0, "node": 1, "edge": 2, "line": 2}
 
@@ -181,7 +180,7 @@ class Canvas:
             top += 20
             x = middle - look.text_width(line, 16) / 2
             items.append(text_item(f"title{len(items)}", (x, top - 8), line, 16))
-        notes = ";  ".join(map(note, self.notes))
+        notes = ";  ".join(self.notes)
         if lines := wrapped(notes, width, look.SMALLEST):
             wide, high = look.text_width("\n".join(lines), look.SMALLEST), 15.0 * len(lines)
             at = left + 0.46 * wide, bottom - 5 - high / 2  # the width is that of the widest font

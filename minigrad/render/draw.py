@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from minigrad.graph import Graph
+from minigrad.language import say
 from minigrad.render import graphviz_run, look
 from minigrad.render.arrange import Grid, Layout
 from minigrad.render.canvas import Canvas, Drawing, text_item
@@ -73,7 +74,7 @@ def plan(graph: Graph, options: Options, *, quiet: bool = False) -> Plan:
         raise ValueError(f"there is no operation to draw in {graph!r}")
     found, lost = _marked(picture, marked)
     if lost:
-        text = f"not drawn: {lost} of {len(marked)} highlighted nodes"
+        text = say("not drawn: {n} of {total} highlighted nodes", n=lost, total=len(marked))
         picture = replace(picture, notes=(text, *picture.notes))
     norms = measure(picture) if options.backward else None
     told = None if quiet else norms
@@ -161,7 +162,8 @@ def fitted(
             if found[-1][0] >= SMALLEST_PIXELS:
                 return canvas, tried
     size, canvas, tried = max(found, key=lambda one: one[0])
-    return canvas.noted(f"text of {size:.0f} pixels: no smaller picture of it is known"), tried
+    text = say("text of {size:.0f} pixels: no smaller picture of it is known", size=size)
+    return canvas.noted(text), tried
 
 
 def pixels(canvas: Canvas, fit: str) -> float:
@@ -201,7 +203,9 @@ def changes(asked: Options, drawn: Options) -> str:
         for name in ("time", "view", "steps")
         if getattr(drawn, name) != getattr(asked, name)
     ]
-    return f"drawn with {' and '.join(words)}: more does not fit" if words else ""
+    if not words:
+        return ""
+    return say("drawn with {options}: more does not fit", options=f" {say('and')} ".join(words))
 
 
 def save(path: str | PathLike[str], drawing: Callable[[], Drawing]) -> str:

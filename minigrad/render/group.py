@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from minigrad.language import say
 from minigrad.render.names import MANY, Names
 from minigrad.render.picture import Tile
 from minigrad.render.read import Value, added_to, scopes_of
@@ -82,7 +83,8 @@ def _sum(names: Names, chain: list[Value]) -> Group:
     """The box of a running sum, `loss = Σ of 4`; Python's `sum` begins with the number 0."""
     first, last = chain[0].node, chain[-1].node
     from_number = any(x in names.written for x in names.graph.inputs(first))
-    label = f"Σ of {len(chain) if from_number else len(chain) + 1}"
+    terms = len(chain) if from_number else len(chain) + 1
+    label = say("{symbol} of {n}", symbol="Σ", n=terms)
     is_loss = last in names.losses
     if name := names.losses[last] if is_loss else names.variable(last):
         label = f"{names.shown(name)} = {label}"

@@ -11,6 +11,7 @@ from typing import Any
 
 from minigrad import naming
 from minigrad.cached import cached_property
+from minigrad.language import say
 from minigrad.paths import Axis
 from minigrad.render import look
 from minigrad.render.group import Group, find_core, group
@@ -351,7 +352,7 @@ class _Maker:
                 every[feed.source] = every.get(feed.source) or feed.mark
         found = [mark for mark in every.values() if mark]
         if 0 < len(found) < len(every):
-            return f"{found[0]} at {len(found)} of {len(every)}"
+            return say("{limit} at {n} of {total}", limit=found[0], n=len(found), total=len(every))
         return found[0] if found else ""
 
     # the end

@@ -14,6 +14,7 @@ from typing import Any
 from minigrad import naming
 from minigrad.cached import cached_property
 from minigrad.graph import Graph
+from minigrad.language import say
 from minigrad.operators import functions
 from minigrad.render import look, typeset
 from minigrad.render.read import (
@@ -168,7 +169,7 @@ class Names:
         if any(numbers) and op in look.ELEMENTWISE:
             return symbol.join(numbers) if len(numbers) > 1 else symbol
         if op in ("stack", "concatenate") and len(node.inputs) > MANY:
-            return f"{symbol} of {len(node.inputs)}"
+            return say("{symbol} of {n}", symbol=symbol, n=len(node.inputs))
         return symbol
 
     def describe(self, value: Value) -> tuple[str, str]:
@@ -214,7 +215,9 @@ class Names:
         """The operations that a box stands for, in a few characters."""
         symbols = [self.symbol(value.node) for value in values]
         text = " ".join(symbols)
-        return text if len(values) <= 4 and len(text) <= 16 else f"{len(values)} operations"
+        return (
+            text if len(values) <= 4 and len(text) <= 16 else say("{n} operations", n=len(values))
+        )
 
     # leaves
 
@@ -264,7 +267,7 @@ class Names:
         """What is written into the box of a leaf that is no parameter, no input and no state."""
         node = feed.source.node
         if node.dtype.kind == "b":
-            return f"mask {int(node.data.sum())} of {node.size}"
+            return say("mask {n} of {total}", n=int(node.data.sum()), total=node.size)
         name = naming.label(self.graph, node)
         if name != "constant" and (node.name or node.role or user.forward is None):
             return self.shown(name)

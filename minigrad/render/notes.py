@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
+from minigrad.language import say
 from minigrad.render.picture import Box, Picture, Row
 from minigrad.render.read import Reading, op_name
 
@@ -19,13 +20,15 @@ def notes_of(picture: Picture, reading: Reading, unrecorded: Iterable[str]) -> I
     yield from _merged(picture.boxes)
     stepwise = dict.fromkeys(value.op for value in reading.drawn if value.part is not None)
     if stepwise:
-        yield f"one operation for all steps, drawn step by step: {', '.join(stepwise)}"
+        names = ", ".join(stepwise)
+        yield say("one operation for all steps, drawn step by step: {names}", names=names)
     nodes = picture.counted["folded"]
     folded = Counter(op_name(node) for node in picture.graph.nodes if node.op and node in nodes)
     if folded:
-        yield f"folded: {', '.join(f'{n} {op}' for op, n in folded.items())}"
+        names = ", ".join(f"{n} {op}" for op, n in folded.items())
+        yield say("folded: {names}", names=names)
     if made := ", ".join(unrecorded):
-        yield f"not recorded, since it needs no gradient: what makes {made}"
+        yield say("not recorded, since it needs no gradient: what makes {names}", names=made)
 
 
 def _stands_for(rows: Iterable[Row]) -> Iterable[str]:
@@ -33,9 +36,11 @@ def _stands_for(rows: Iterable[Row]) -> Iterable[str]:
     timed = [row for row in rows if row.axes and row.total > 1]
     axes = sorted({(len(row.axes), row.axes[-1], row.total) for row in timed})
     several = len({total for *_, total in axes}) > 1
-    counts = [f"{total} of {axis}" if several else str(total) for _, axis, total in axes]
+    counts = [str(total) for *_, total in axes[:1]]
+    if several:
+        counts = [say("{n} of {axis}", n=total, axis=axis) for _, axis, total in axes]
     if counts:
-        yield f"one step stands for {', '.join(counts if several else counts[:1])}"
+        yield say("one step stands for {steps}", steps=", ".join(counts))
 
 
 def _merged(boxes: Iterable[Box]) -> Iterable[str]:
@@ -47,10 +52,13 @@ def _merged(boxes: Iterable[Box]) -> Iterable[str]:
             rows[name] = max(rows.get(name, 0), len(box.parts))
     counts = [count for rows in found.values() for count in rows.values()]
     if len(found) > SEVERAL:
-        yield f"{len(found)} blocks of {min(counts)} to {max(counts)} operations"
+        yield say(
+            "{blocks} blocks of {least} to {most} operations",
+            blocks=len(found), least=min(counts), most=max(counts),
+        )  # fmt: skip
         return
     for title, rows in found.items():
         if len({*rows.values()}) == 1:
             rows = {"": max(rows.values())}
         for name, count in rows.items():
-            yield f"{title} {name}".strip() + f": {count} operations"
+            yield say("{block}: {n} operations", block=f"{title} {name}".strip(), n=count)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypedDict
 
-from minigrad.language import language
+from minigrad.language import language, say
 from minigrad.render.group import VIEWS
 from minigrad.render.read import Reading, Value
 from minigrad.tensor import Tensor
@@ -179,8 +179,9 @@ def _left_out(reading: Reading, of_axis: dict[Any, list[int]], kept: dict[Any, s
     words = []
     for name, axis in reading.graph.axes.items():
         if hidden := len(of_axis.get(axis, ())) - len(kept.get(axis, ())):
-            words.append(f"{hidden} of {len(of_axis[axis])} steps of {name}")
-    return f"not drawn: {', '.join(words)}" if words else ""
+            total = len(of_axis[axis])
+            words.append(say("{n} of {total} steps of {axis}", n=hidden, total=total, axis=name))
+    return say("not drawn: {steps}", steps=", ".join(words)) if words else ""
 
 
 def _chosen(reading: Reading, view: str, longest: int) -> str:

@@ -142,6 +142,7 @@ def _filled(title: str, lang: str, data: dict[str, Any], arrays: list[Array]) ->
         "LANG": lang,
         "TITLE": escape(title.encode(errors="replace").decode()),
         "POLICY": f"{POLICY}script-src 'sha256-{digest}'",
+        "NEEDS": escape(data["words"]["needs"]),
         "DATA": base64.b64encode(zlib.compress(payload, 9)).decode(),
     }
     before = re.sub("%([A-Z]+)%", lambda match: filled.get(match[1], match[0]), before)

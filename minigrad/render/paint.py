@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from minigrad.language import say
 from minigrad.render import look, typeset
 from minigrad.render.arrange import Layout, Rect
 from minigrad.render.canvas import Canvas, Item, bounds, colour_bar, frame, text_item
@@ -244,7 +245,9 @@ class _Painter:
         path = straight((x, y), (x, bottom))
         text = look.figure(norm) if norm is not None else ""
         at = x - 4 - look.text_width(text or " ", 11) / 2, y + 9
-        self.draw_edge(("weights", box.id), path, TAP, norm, text, at, tip="share of this step")
+        self.draw_edge(
+            ("weights", box.id), path, TAP, norm, text, at, tip=say("share of this step")
+        )
 
     def draw_legend(self) -> None:
         """One of each kind of box, with what it stands for."""
@@ -252,7 +255,8 @@ class _Painter:
         x, y = left, bottom - 26
         kinds = {box.kind for box in self.picture.boxes}
         kinds |= {"tag" for box in self.picture.boxes if box.tags}
-        for k, (kind, words) in enumerate(LEGEND.items()):
+        for k, (kind, text) in enumerate(LEGEND.items()):
+            words = say(text)
             if kind not in kinds:
                 continue
             width = 40 + look.text_width(words, 11)
@@ -280,7 +284,7 @@ class _Painter:
                 stroke = stroke if stroke.keep_colour else Stroke(look.PALE, 0.9, stroke.dashed)
             else:
                 ends, path = ends[::-1], path[::-1]
-                tip = f"{tip}  gradient norm {norm:.3g}".strip()
+                tip = f"{tip}  {say('gradient norm')} {norm:.3g}".strip()
                 stroke = stroke if stroke.keep_colour else self.graded(stroke, norm)
         style = stroke.attributes()
         if kind == "line":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Unpack, overload
 
 from minigrad.graph import Graph
+from minigrad.language import say
 from minigrad.render import graphviz_run, look
 from minigrad.render.canvas import Canvas, Drawing, colour_bar, text_item, wrapped
 from minigrad.render.draw import Plan, canvas_of, fitted, page_size, plan, save
@@ -198,8 +199,11 @@ def frames(
     drawn = list(_pages(plan(graph, asked, quiet=True)))
     paths = []
     for k, (t, canvas) in enumerate(drawn):
-        place = "outside of time" if t is None else f"back to t = {t + asked.count_from}"
-        page = canvas.noted(*whole.notes).noted(f"{k + 1} of {len(drawn)}: {place}")
+        place = say("outside of time")
+        if t is not None:
+            place = say("back to t = {t}", t=t + asked.count_from)
+        text = say("{k} of {total}: {place}", k=k + 1, total=len(drawn), place=place)
+        page = canvas.noted(*whole.notes).noted(text)
         path = Path(folder) / f"{k:04}.{suffix}"
         paths.append(save(path, functools.partial(page.digraph, size)))
     return paths

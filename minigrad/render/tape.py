@@ -26,7 +26,7 @@ from minigrad.render.read import Reading, read
 from minigrad.render.rows import set_rows
 from minigrad.render.series import limits, series, states_over_time
 from minigrad.render.templates import View, packed
-from minigrad.render.words import note, words
+from minigrad.render.words import words
 from minigrad.tensor import Array
 
 HELD = 250_000  # operations; of a longer graph a page holds only the last steps
@@ -60,7 +60,7 @@ def tape(graph: Graph, options: Options) -> Tape:
     infos = Infos(reading, names, options)
     keep = min(LARGEST, ENTRIES // (2 * len(first.boxes) + 1))
     why_no_pass = _why_no_pass(graph, first)
-    notes += filter(None, [why_no_pass, *map(note, first.notes)])
+    notes += filter(None, [why_no_pass, *first.notes])
     told: dict[str, Any] = {
         "summary": _summary(graph), "notes": notes, "at": _opens_at(reading, infos, options),
     }  # fmt: skip

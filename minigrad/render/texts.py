@@ -75,7 +75,7 @@ class Texts:
             lines.append(look.shorten(row.name.split(".")[-1]))
         if not self.alike and box.tags:
             weights = " ".join(self.short(tag) for tag in box.tags)
-            lines.append(weights if len(weights) < 20 else f"{len(box.tags)} weights")
+            lines.append(weights if len(weights) < 20 else say("{n} weights", n=len(box.tags)))
         lines += [self.told(name, part, box.tile) for name, part in self.gradients(box)]
         return lines + self.rows_of((box,))
 
@@ -94,7 +94,11 @@ class Texts:
         """Value and gradient of a number; shape and mean of an array."""
         array = part.node.data if part.part is None else part.node.data[part.part]
         if array.size != 1:
-            mean = f" mean {np.mean(array):.2g}" if array.dtype.kind in "fiu" and array.size else ""
+            mean = (
+                f" {say('mean')} {np.mean(array):.2g}"
+                if array.dtype.kind in "fiu" and array.size
+                else ""
+            )
             return f"{look.shape(array.shape)}{mean}"
         text = f"{array.item():.4g}"
         grad = self.norms.entries.get(part)
@@ -172,7 +176,7 @@ class Texts:
             return self.untimed_heading(tile)
         words = [self.time_of(tile)]
         if row.backward:
-            words[0] = f"backward, {words[0]}"
+            words[0] = say("backward, {step}", step=words[0])
         if row.name and self.several_axes and not row.backward and len(tile.steps) == 1:
             words.insert(0, look.shorten(row.name))
         told = [(name, part) for box in boxes for name, part in self.gradients(box)]
@@ -191,13 +195,13 @@ class Texts:
         if not self.picture.rolled or total == 1:
             return self.numbered(steps)
         if self.norms.parts or self.values:
-            return f"{self.numbered(steps)}, one of {total} steps"
+            return say("{step}, one of {total} steps", step=self.numbered(steps), total=total)
         return f"t = {first} … {first + total - 1}"
 
     def outer_heading(self, tile: Tile) -> str:
         """What stands over all inner steps of one step."""
         if self.picture.rolled:
-            return f"any step of {tile.steps[0][0]}"
+            return say("any step of {name}", name=tile.steps[0][0])
         return self.numbered(tile.steps[:1])
 
     def numbered(self, steps: Iterable[tuple[str, int]]) -> str:
@@ -208,9 +212,9 @@ class Texts:
         """What stands over a tile outside of time."""
         boxes = self.picture.tiles[tile]
         if tile.row.backward:
-            return "backward"
+            return say("backward")
         if any(box.kind == "loss" for box in boxes):
-            return "loss"
+            return say("loss")
         made = [box.nodes[-1] for box in boxes if box.nodes and box.nodes[-1].op is not None]
         scope = made[0].scope if made and not self.timed else ""
         return look.shorten(scope)
@@ -238,15 +242,15 @@ class Texts:
     def tooltip(self, box: Box) -> str:
         """Expression, shape, gradient and line of a box."""
         if not box.parts:
-            return f"{' '.join(box.lanes)} of another step"
+            return say("{states} of another step", states=" ".join(box.lanes))
         if not self.has_tips:
             return ""
         graph, part = self.picture.graph, told(box)[-1]
         node = part.node
-        text = f"{len(box.parts)} operations"
+        text = say("{n} operations", n=len(box.parts))
         if len(box.parts) == 1 or box.kind == "input":
             text = naming.expression(graph, node)
-        words = [look.shorten(text, 200), look.shape(node.shape) or "a number"]
+        words = [look.shorten(text, 200), look.shape(node.shape) or say("a number")]
         norm = self.norms.parts.get(part)
         if norm is not None:
             words.append(f"‖∂L/∂{self.name(naming.label(graph, node))}‖ = {norm:.3g}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 from minigrad import naming
@@ -114,6 +113,11 @@ WORDS = {
         "{verdict}: it is {norm}, ×{r}. {a} of {b} right.",
         "{verdict}: nó là {norm}, ×{r}. Đúng {a} trên {b}.",
     ),
+    # what a browser says that cannot play it
+    "needs": (
+        "This page is played with JavaScript, in Firefox 115, Chrome 110, Safari 16.4 or newer.",
+        "Trang này chạy bằng JavaScript, trong Firefox 115, Chrome 110, Safari 16.4 hoặc mới hơn.",
+    ),
     # what the page says of the graph as a whole
     "summary": (
         "{steps} time steps, {operations} operations, {parameters} parameters",
@@ -145,30 +149,10 @@ WORDS = {
 
 COUNTED = {"step": "bước", "time": "lần"}
 
-# the beginnings of the notes that every picture has
-NOTES = {
-    "folded:": "đã gộp:",
-    "one step stands for": "một bước thay cho",
-    "not drawn:": "không vẽ:",
-    "one operation for all steps, drawn step by step:": "một phép tính cho mọi bước, vẽ từng bước:",
-    "not recorded, since it needs no gradient: what makes": "không ghi lại, vì không cần gradient:",
-}
-
 
 def counted(n: int, what: Literal["step", "time"]) -> str:
     """A number of steps or times, in the language in force."""
     return naming.count(n, what) if language() == "en" else f"{n} {COUNTED[what]}"
-
-
-def note(text: str) -> str:
-    """A note of a picture, in the language in force."""
-    if language() == "en":
-        return text
-    begins = next((begin for begin in NOTES if text.startswith(begin)), None)
-    if begins is None:  # "RNN: 5 operations"
-        return re.sub(r"(: \d+) operations?$", r"\1 phép tính", text)
-    text = NOTES[begins] + text.removeprefix(begins)
-    return re.sub(r"(\d+) of (\d+) steps of", r"\1 trong \2 bước của", text)
 
 
 def words() -> dict[str, str]:

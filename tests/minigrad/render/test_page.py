@@ -130,19 +130,30 @@ def test_options_of_pictures_are_refused(tmp_path: Path, option: dict[str, Any])
     assert list(tmp_path.iterdir()) == []
 
 
+def said(data: dict[str, Any]) -> list[str]:
+    """All that the pictures and notes of a page say."""
+    templates = [one for view in data["books"][0]["views"].values() for one in view["templates"]]
+    texts = [box["label"] for one in templates for box in one["boxes"]]
+    texts += [frame["text"] for one in templates for frame in one["frames"]]
+    return texts + data["tapes"][0]["notes"]
+
+
 @pytest.mark.parametrize("around", ["en", "vi"])
-@pytest.mark.parametrize(("lang", "rows"), [("en", "1 of 2 rows"), ("vi", "1 trong 2 hàng")])
+@pytest.mark.parametrize("name", ["masked", "attention", "embedded", "by hand"])
 def test_a_page_speaks_one_language_whatever_the_environment_asks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, around: str, lang: Any, rows: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, around: str
 ) -> None:
     monkeypatch.setenv("MINIGRAD_LANG", around)
-    data, _ = held(mg.Graph(NETWORKS["masked"](3)).render(tmp_path / "x.html", lang=lang))
-    templates = [one for view in data["books"][0]["views"].values() for one in view["templates"]]
-    said = [box["label"] for one in templates for box in one["boxes"]]
-    said += [frame["text"] for one in templates for frame in one["frames"]]
-    assert {line for text in said for line in re.split(r"\n|   ", text) if " 2 " in line} == {rows}
-    with using(lang):
-        assert data["words"] == words()
+    graph = mg.Graph(NETWORKS[name](3))
+    foreign = {
+        "vi": r"\b(of|rows|weights|steps|operations?|folded|loss)\b",
+        "en": "[ạảấầậắặểệịọồộớợụưừứử]",
+    }
+    for lang, others in foreign.items():
+        data, _ = held(graph.render(tmp_path / "x.html", lang=lang))  # type: ignore[arg-type]
+        assert [text for text in said(data) if re.search(others, text)] == []
+        with using(lang):  # type: ignore[arg-type]
+            assert data["words"] == words()
 
 
 def test_a_picture_has_no_language(tmp_path: Path) -> None:

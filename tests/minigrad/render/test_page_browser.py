@@ -500,3 +500,18 @@ def test_keyboard_and_screen_reader(browser: Any, tmp_path: Path) -> None:
         assert strip.get_attribute("role") == "slider"
         page.tab.wait_for_timeout(100)
         assert strip.get_attribute("aria-valuenow") == "3"
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", "is played with"), ("vi", "chạy bằng")])
+def test_a_page_without_scripts_says_what_it_needs(
+    browser: Any, tmp_path: Path, lang: Any, words: str
+) -> None:
+    path = mg.Graph(recurrent("RNN", 3)).render(tmp_path / "x.html", lang=lang)
+    with opened(browser, path) as page:
+        assert page.tab.locator("#needs").count() == 0
+    context = browser.new_context(java_script_enabled=False)
+    tab = context.new_page()
+    tab.goto(Path(path).as_uri())
+    tab.locator("#needs").wait_for(state="visible")
+    assert words in tab.inner_text("#needs")
+    context.close()
