@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -170,7 +171,9 @@ class Grid:
         self.places = self.make_places()
         self.mains = [place for place in self.places.values() if not place.beside]
         self.place_of = {box: place for place in self.places.values() for box in place.boxes}
-        self.exits = {bar: self.exit_of(links) for bar, links in self.bars.items()}
+        self.exits: dict[Box, Side] = {}  # a bar is left at its last step
+        for bar, links in self.bars.items():
+            self.exits[bar] = max(self.exit(link)[0] for link in links), True
         self.risers = defaultdict[Side, dict[Any, int]](dict)
         self.levels = defaultdict[int, list[float]](list)
         for place in self.places.values():
@@ -212,23 +215,6 @@ class Grid:
             is_column = not beside and textbook and self.timed and self.picture.view == "cells"
             places[tile, beside] = Place(tile, beside, boxes, column, level, is_column)
         return places
-
-    def lines(self, per_row: int) -> list[tuple[int, int]]:
-        """Where each line of so many steps begins: its first column, and its first tile's."""
-        found: list[tuple[int, int]] = []
-        lines: dict[Any, int] = {}
-        steps = 0
-        for column in (column for column, away in self.columns if not away):
-            timed = column[0] == int(column[0]) or not self.timed
-            lines[column] = (steps if timed else max(0, steps - 1)) // per_row
-            steps += timed
-        first = dict[int, int]()
-        for (column, away), k in self.columns.items():
-            line = lines[column]
-            first.setdefault(line, k)
-            if len(found) == line and not away:
-                found.append((first[line], k))
-        return found
 
     def outline(self, box: Box) -> Outline:
         """The size of a box, and of the tags on it."""
@@ -326,10 +312,6 @@ class Grid:
             return place.column, not link.target.tile.row.reverse
         return self.side(place, True)
 
-    def exit_of(self, links: list[Link]) -> Side:
-        """The side of a column where links begin that come from a bar over others."""
-        return max(self.exit(link)[0] for link in links), True
-
     def rises(self, link: Link) -> bool:
         """Whether a link goes straight up: from an input, or from the top of a column into the tile
         or bar above."""
@@ -381,6 +363,26 @@ class Grid:
             elif not place.tile.row.reverse:
                 slack = 0.0
             place.x = self.lefts[place.column] + slack
+
+    def lines(self, per_row: int | None) -> list[Line]:
+        """The lines of so many steps, each from one gutter to another."""
+        begins, steps, before = [0], 0, None
+        for (column, _), k in self.columns.items():
+            if column != before:
+                timed = column[0] == int(column[0]) or not self.timed
+                if per_row and timed and steps and steps % per_row == 0:
+                    begins.append(k)
+                steps, before = steps + timed, column
+        tiles = [k for (_, away), k in self.columns.items() if not away]
+        lefts = [self.edge(k, False) for k in begins[1:]]
+        rights = [self.edge(k - 1, True) for k in begins[1:]]
+        starts = [self.lefts[next(k for k in tiles if k >= begin)] for begin in begins]
+        ends = zip([-math.inf, *lefts], [*rights, math.inf], starts, strict=True)
+        return [Line(*end) for end in ends]
+
+    def edge(self, column: int, right: bool) -> float:
+        """Where the verticals beside a column end."""
+        return self.border((column, right), 7 + RISER * len(self.risers[column, right]))
 
     def column_widths(self) -> list[float]:
         """How wide each column is: for its patterns, its headings and its inputs."""

@@ -60,25 +60,12 @@ class Routes:
             if at is not None:
                 captions[link] = at
         self.turns.clear()  # its functions hold this object
-        lines = self.lines(per_row)
+        lines = grid.lines(per_row)
         near = {link for link, kind in self.kind.items() if kind == "near"}
         return Layout(
             self.rects, grid.frames(), grid.panels(), grid.scopes(), self.pieces(paths, lines),
             dict(self.tags()), paths, lanes, captions, near, grid.count, lines, top,
         )  # fmt: skip
-
-    def lines(self, per_row: int | None) -> list[Line]:
-        """The lines of so many steps, each from one gutter to another."""
-        grid = self.grid
-        begins = grid.lines(per_row or grid.count)
-        lefts = [grid.border((k, False), 7 + RISER * len(grid.risers[k, False])) for k, _ in begins]
-        rights = [grid.border((k - 1, True), 7 + RISER * len(grid.risers[k - 1, True]))
-                  for k, _ in begins[1:]]  # fmt: skip
-        edges = zip([-math.inf, *lefts[1:]], [*rights, math.inf], strict=True)
-        return [
-            Line(left, right, grid.lefts[tile])
-            for (left, right), (_, tile) in zip(edges, begins, strict=True)
-        ]
 
     def tags(self) -> Iterable[tuple[Tag, Rect]]:
         """The places of tags, side by side on their boxes."""
@@ -218,7 +205,8 @@ class Routes:
             return min(self.spans[bar][1] for bar in (link.source, link.target)) - 6
         if self.kind[link] == "rise":
             place = grid.place_of[link.source]
-            x, _ = place.centers[place.boxes.index(link.source)]
+            k = place.boxes.index(link.source)
+            x, _ = place.moved([place.pattern.centers[k]])[0]
             beside = [n for n in grid.out_of[link.source] if n.target in grid.bars]
             away = beside.index(link) - (len(beside) - 1) / 2
             return x + 2.4 * HOLE * away
