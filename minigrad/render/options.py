@@ -206,22 +206,24 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
     """The step that stands for all, one that others lead to and that holds most; in words where
     steps differ."""
     of_axis = _steps_by_axis(reading)
-    entered, holds, leaves = Counter[Any](), Counter[Any](), Counter[Any]()
-    for value in reading.drawn:
-        here = value.time[:1]
-        holds[here] += 1
-        for feed in value.feeds:
-            there = feed.source.time[:1]
-            if here and there and there != here and there[0][0] is here[0][0]:
-                entered[here] = 1
-            elif not here and there:
-                leaves[there] = 1
+    holds = Counter(value.time[:1] for value in reading.drawn)
+    entered = {
+        value.time[:1]
+        for value, feed, steps in reading.crossings
+        if steps and feed.source.time[:1] != value.time[:1]
+    }
+    untimed = [value for value in reading.drawn if not value.time]
+    leaves = {feed.source.time[:1] for value in untimed for feed in value.feeds}
 
     def rank(t: int) -> tuple[int, ...]:
         """How well a step stands for all, on all axes that have it."""
         here = [((axis, t),) for axis in of_axis]
-        counts = [sum(count[step] for step in here) for count in (entered, holds, leaves)]
-        return (*counts, -t)
+        return (
+            sum(step in entered for step in here),
+            sum(holds[step] for step in here),
+            sum(step in leaves for step in here),
+            -t,
+        )
 
     chosen = {axis: max(ts, key=rank) for axis, ts in of_axis.items()}
     differ = [

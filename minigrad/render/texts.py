@@ -62,7 +62,7 @@ class Texts:
         lines = [box.label]
         if box.kind == "cell":
             lines += self.cell_lines(box)
-        if self.values and box.kind != "cell" and box.parts and box.parts[-1].node is not None:
+        elif self.values and box.parts:
             lines.append(self.value(box.parts[-1]))
         return "\n".join(filter(None, lines))
 
@@ -174,16 +174,15 @@ class Texts:
         row, boxes = tile.row, self.picture.tiles[tile]
         if not row.timed or not self.timed:
             return self.untimed_heading(tile)
-        words = [self.time_of(tile)]
+        time, rows = self.time_of(tile), self.rows_of(boxes)
         if row.backward:
-            words[0] = say("backward, {step}", step=words[0])
-        if row.name and self.several_axes and not row.backward and len(tile.steps) == 1:
-            words.insert(0, look.shorten(row.name))
+            return "   ".join([say("backward, {step}", step=time), *rows])
+        names_axis = row.name and self.several_axes and len(tile.steps) == 1
+        axis = [look.shorten(row.name)] if names_axis else []
         told = [(name, part) for box in boxes for name, part in self.gradients(box)]
-        if not row.backward:
-            told.sort(key=lambda one: one[0] not in self.picture.memories)
-            words += [self.told(name, part, tile) for name, part in told]
-        return "   ".join(words + self.rows_of(boxes))
+        told.sort(key=lambda one: one[0] not in self.picture.memories)
+        norms = [self.told(name, part, tile) for name, part in told]
+        return "   ".join([*axis, time, *norms, *rows])
 
     def time_of(self, tile: Tile) -> str:
         """The time step of a tile, or the steps that it stands for."""
@@ -280,7 +279,7 @@ def _mask(box: Box) -> tuple[int, int] | None:
     """How many rows of the batch a padded step still computes, and of how many: the unroller's mask
     tells."""
     for node, _ in box.parts:
-        if node is not None and node.time is not None and op_name(node) == "where":
+        if node.time is not None and op_name(node) == "where":
             mask = node.inputs[0]
             if role_of(mask) == "mask":
                 return int(mask.data.sum()), mask.size
