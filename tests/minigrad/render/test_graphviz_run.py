@@ -132,6 +132,13 @@ def test_a_notebook_never_raises(network, without_dot, monkeypatch):
     assert "no dot program" in bundle["text/plain"]
 
 
+def test_a_notebook_gets_text_alone_where_every_picture_is_too_large(network, monkeypatch):
+    monkeypatch.setattr(render, "LARGEST", 1000)
+    bundle = render.mimebundle(network("rnn", 2))
+    assert list(bundle) == ["text/plain"]
+    assert "no picture: more than 0 MB in every view" in bundle["text/plain"]
+
+
 def test_a_drawing_shows_itself_where_there_is_no_dot(network, without_dot):
     shown = render.to_dot(network("rnn", 2))._repr_mimebundle_(None, None)
     assert shown["image/svg+xml"].startswith("<?xml")

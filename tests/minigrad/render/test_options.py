@@ -110,6 +110,12 @@ def test_a_pdf_has_no_margin(network, tmp_path):
     assert float(page[2]) - (top - bottom) == pytest.approx(17.28, abs=1)
 
 
+def test_none_is_the_default_of_every_option(network):
+    graph = network("rnn")
+    asked = dict.fromkeys(vars(Options()))
+    assert graph.to_dot(**asked).source == graph.to_dot().source
+
+
 @pytest.mark.parametrize(
     "options", [{"title": 3}, {"labels": {"h": 1}}, {"labels": 3}, {"blocks": 1}, {"legend": "yes"}]
 )

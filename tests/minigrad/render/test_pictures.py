@@ -383,6 +383,38 @@ def test_the_command_line_draws_a_program_that_it_does_not_change(tmp_path, caps
     assert "no backward pass number 3" in capsys.readouterr().err
 
 
+def test_the_command_line_says_what_it_cannot_draw(tmp_path, capsys, command_line):
+    program, path = tmp_path / "train.py", str(tmp_path / "p.svg")
+    with pytest.raises(SystemExit):
+        command_line([str(program)])
+    assert f"there is no file {program}" in capsys.readouterr().err
+    program.write_text("a = 1\n")
+    assert command_line([str(program), "-o", path]) == 1
+    assert "no backward pass, and no variable `loss`" in capsys.readouterr().err
+    program.write_text("import minigrad as mg\nloss = mg.tensor(1.0, requires_grad=True)\n")
+    assert command_line([str(program), "-o", path]) == 1
+    assert "no operation to draw" in capsys.readouterr().err
+    assert not (tmp_path / "p.svg").exists()
+
+
+def test_the_command_line_draws_the_pass_that_is_asked_for(tmp_path, capsys, command_line):
+    program = tmp_path / "train.py"
+    program.write_text(
+        "import minigrad as mg\n"
+        "w = mg.tensor(2.0, requires_grad=True)\n"
+        "(w * w).backward()\n"
+        "print(w.grad.item())\n"
+        "(w * w + w).backward()\n"
+        "print('not reached')\n"
+    )
+    path = tmp_path / "p.gv"
+    assert command_line(["--pass", "2", "-o", str(path), "--per-row", "3", str(program)]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "4.0"
+    assert "2 operations" in out
+    assert "not reached" not in out
+
+
 def test_the_command_line_draws_what_mg_grad_walks(tmp_path, capsys, command_line):
     program = tmp_path / "train.py"
     program.write_text(

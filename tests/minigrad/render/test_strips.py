@@ -3,6 +3,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 import minigrad as mg
 from minigrad import render
 
@@ -15,6 +17,19 @@ def test_a_flip_book_is_drawn_to_fit(network, tmp_path):
         left, bottom, right, top = map(float, re.search(r' bb="([^"]*)"', source)[1].split(","))
         assert 'size="8.33333,12.5!"' in source
         assert 11 * min(800 / (right - left + 20), 1200 / (top - bottom + 20)) >= 12
+
+
+def test_a_flip_book_needs_a_folder(network, tmp_path):
+    (tmp_path / "book").write_text("a file")
+    with pytest.raises(FileExistsError, match="a folder is needed"):
+        render.frames(network("rnn", 2), tmp_path / "book", "gv")
+
+
+def test_strips_are_a_page_too(network, tmp_path):
+    path = tmp_path / "x.html"
+    graphs = {"a": network("rnn", 3), "b": network("lstm", 3)}
+    assert mg.compare(graphs).render(path) == str(path)
+    assert path.read_text().startswith("<!DOCTYPE html>")
 
 
 def test_long_titles_do_not_widen_strips(network):
