@@ -137,7 +137,9 @@ class Operators(Generic[Result]):
 
     # indexing
 
-    def __getitem__(self, index: Any) -> Result:
+    # Python 3.11 and 3.12 inline a plain __getitem__ that is called often, and from then on tell
+    # another place for its line; one with *_ they call.
+    def __getitem__(self, index: Any, *_: Any) -> Result:
         return functions["getitem"](self, index)
 
     # reductions

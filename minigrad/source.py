@@ -86,6 +86,14 @@ class Source:
         """
         return _variable(self.code, self.instruction, output) if self.code else ""
 
+    @property
+    def start(self) -> int:
+        """Where the instruction begins: of one that is met often, Python may tell a place within
+        it."""
+        listing = _instructions(self.code) if self.code else []
+        first = bisect_right(listing, self.instruction, key=_OFFSET)
+        return listing[first - 1].offset if first else self.instruction
+
     def __str__(self) -> str:
         return f"{_shown(self.file, os.getcwd())}:{self.line}" if self.file else "unknown line"
 

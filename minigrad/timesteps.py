@@ -124,7 +124,8 @@ def _axis_of_loop(axis: str | Axis | None, frame: FrameType, now: Recording) -> 
     around = now.time[-1].axis
     if isinstance(axis, Axis):
         return around.inner(axis, name)
-    key = (name, frame.f_code, frame.f_lasti, *_lines_of(now.scope))
+    start = Source.at(frame.f_code, frame.f_lasti).start
+    key = (name, frame.f_code, start, *_lines_of(now.scope))
     opened = now.opened if now.opened is not None else {}
     opened[key] = opened.get(key, 0) + 1
     return around.inner((*key, opened[key]), name)

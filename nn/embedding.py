@@ -39,18 +39,18 @@ class Embedding(Module):
 
     def forward(self, x: Any) -> mg.Tensor:
         """Integers (...) to vectors (..., D)."""
-        tokens = np.asarray(x.data if isinstance(x, mg.Tensor) else x)
-        if tokens.dtype.kind not in "iu":
-            raise TypeError(f"{self.scope_name}: tokens are integers, found {tokens.dtype}")
-        if tokens.size and not (tokens.min() >= 0 and tokens.max() < self.count):
-            found = tokens.min() if tokens.min() < 0 else tokens.max()
+        x = np.asarray(x.data if isinstance(x, mg.Tensor) else x)
+        if x.dtype.kind not in "iu":
+            raise TypeError(f"{self.scope_name}: tokens are integers, found {x.dtype}")
+        if x.size and not (x.min() >= 0 and x.max() < self.count):
+            found = x.min() if x.min() < 0 else x.max()
             raise ValueError(
                 f"{self.scope_name}: tokens in 0...{self.count - 1} are needed, found {found}"
             )
-        y = self.W[tokens]
+        y = self.W[x]
         if self.padding is None:
             return y
-        return mg.where((tokens != self.padding)[..., None], y, 0)
+        return mg.where((x != self.padding)[..., None], y, 0)
 
     def describe(self) -> str:
         """The sizes."""

@@ -5,15 +5,31 @@ Shapes are strict: (N, 1) against (N,) would broadcast silently, and raises with
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 import minigrad as mg
+from nn.module import FOLDER
 
 Array = np.ndarray[Any, Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 
+def scoped(function: F) -> F:
+    """A function whose operations belong to a scope of its name, as those of a module do."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **keywords: Any) -> Any:
+        with mg.scope(function.__name__, outside=FOLDER):
+            return function(*args, **keywords)
+
+    return run  # type: ignore[return-value]
+
+
+@scoped
 def mse_loss(y: Any, target: Any) -> mg.Tensor:
     """Mean squared error:  L = mean((y − target)²).
 
@@ -27,6 +43,7 @@ def mse_loss(y: Any, target: Any) -> mg.Tensor:
     return ((y - target) ** 2).mean()
 
 
+@scoped
 def binary_cross_entropy_with_logits(logits: Any, target: Any) -> mg.Tensor:
     """Cross-entropy of yes/no answers:  L = mean(softplus(a) − target a).
 
@@ -46,6 +63,7 @@ def binary_cross_entropy_with_logits(logits: Any, target: Any) -> mg.Tensor:
     return (mg.softplus(a) - target * a).mean()
 
 
+@scoped
 def cross_entropy(
     logits: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None
 ) -> mg.Tensor:
@@ -63,6 +81,7 @@ def cross_entropy(
     return _nll(mg.log_softmax(logits, axis=-1), target, weight)
 
 
+@scoped
 def nll_loss(
     log_p: Any, target: Any, *, ignore_index: int | None = None, weight: Any = None
 ) -> mg.Tensor:
@@ -80,20 +99,19 @@ def nll_loss(
 
 
 def _nll(log_p: mg.Tensor, target: Any, weight: Any) -> mg.Tensor:
-    index = target[..., None]
     if weight is None:
-        return -mg.take_along_axis(log_p, index, axis=-1).mean()
+        return -mg.take_along_axis(log_p, target[..., None], axis=-1).mean()
     weight = np.asarray(getattr(weight, "data", weight), log_p.dtype)
     if weight.shape != log_p.shape[-1:]:
         raise ValueError(
             f"weight: one for each class {log_p.shape[-1:]} is needed, found shape {weight.shape}"
         )
-    each = weight[index]
+    each = weight[target[..., None]]
     if not each.sum() > 0:
         raise ValueError(
             f"weight: the weights of the targets must sum to more than 0, found {each.sum()}"
         )
-    return -(mg.take_along_axis(log_p, index, axis=-1) * each).sum() / each.sum()
+    return -(mg.take_along_axis(log_p, target[..., None], axis=-1) * each).sum() / each.sum()
 
 
 def _same_shapes(who: str, y: Any, target: Any) -> tuple[mg.Tensor, mg.Tensor]:

@@ -253,7 +253,7 @@ def _title(names: Names, one: Group) -> None:
     elif last.time and not last.is_input:
         _, one.label = names.describe(last)
         one.kind = _ending(names, one)
-        if named := names.assigned(last):
+        if named := names.result_of(last.node):
             one.label = f"{names.indexed(named, last)}\n{names.symbol(last.node)}"
 
 
@@ -262,13 +262,14 @@ def _title_several(names: Names, one: Group) -> None:
     last, values = one.last, one.values
     one.kind = _ending(names, one)
     scope = last.node._scope
-    name = names.losses.get(last.node) or names.assigned(last) or (scope.name if scope else "")
+    name = names.losses.get(last.node) or names.result_of(last.node)
     if one.kind == "loss":
         name = name or "L"
     elif not last.time and scope is not None:
         one.kind = "cell"
-        name = names.class_of(values, scope.path) or name
+        name = names.class_of(values, scope.path) or name or scope.name
     else:
+        name = name or (scope.name if scope is not None else "")
         name = name or names.function(values) or ("o" if last.time else "")
     text = names.indexed(name, last) if name else ""
     one.label = f"{text}\n{names.operations(values)}".strip()

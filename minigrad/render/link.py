@@ -141,7 +141,8 @@ class _Maker:
         stands_in = self.rolled and feed.source.op and feed.source not in self.box
         if not stands_in or source.kind == "delay":  # else it is the edge of another step
             found.sign = "" if found.ends else self.sign(value, feed)
-            found.ends.append(feed.end)
+            if feed.position < len(value.node.inputs):  # else it is an index
+                found.ends.append(feed.end)
 
     def join(self, source: Box, target: Box, name: str, *facts: Any) -> Link:
         """The link between two boxes that has a name; made when first needed."""
@@ -181,7 +182,9 @@ class _Maker:
                 return "initial"
             if leaf.role == "mask" and self.view == "cells":
                 return ""
-            if node.time is None and leaf.part is None:
+            index = feed.position == len(value.node.inputs)
+            enters = node in self.names.entering or (index and value.time)
+            if node.time is None and leaf.part is None and not enters:
                 return "tag" if leaf.uses > MANY and not leaf.role else "constant"
         return "input" if value.forward is None else "constant"
 
@@ -395,7 +398,8 @@ class _Maker:
             "masks": {value.node for value in values if value.role == "mask"},
             "hidden": used - shown,
         }
-        return {why: frozenset(nodes - drawn) for why, nodes in reasons.items()}
+        known = {*self.graph.nodes}  # and not what an index takes, which is no node
+        return {why: frozenset((nodes & known) - drawn) for why, nodes in reasons.items()}
 
 
 def _height(box: Box, into_cell: bool) -> int:

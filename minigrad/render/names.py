@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from types import CodeType
 from typing import Any
+
+import numpy as np
 
 from minigrad import naming
 from minigrad.cached import cached_property
@@ -17,6 +17,15 @@ from minigrad.graph import Graph
 from minigrad.language import say
 from minigrad.operators import functions
 from minigrad.render import look, typeset
+from minigrad.render.operands import (
+    MAKERS,
+    in_library,
+    is_private,
+    is_taken,
+    operand,
+    parsed,
+    singular,
+)
 from minigrad.render.read import (
     RESHAPES,
     TRANSPOSES,
@@ -29,10 +38,7 @@ from minigrad.render.read import (
 )
 from minigrad.tensor import Tensor
 
-LONGEST = 24  # characters of an expression that still serves as a name
 MANY = 2  # an operation on more values than this says how many
-LIBRARY = os.path.join(os.path.abspath(__file__).rsplit(os.sep, 3)[0], "nn", "")
-MAKERS = {"tensor", "Tensor", "Parameter"}
 
 
 class Names:
@@ -48,7 +54,7 @@ class Names:
         self.reading, self.graph = reading, reading.graph
         self.labels, self.rolled, self.first = labels, rolled, first
         scalars = [y for y in dict.fromkeys(self.graph.outputs) if y.size == 1]
-        called = [(self.variable(y) or "L", y) for y in scalars if forward_of(y) is None]
+        called = [(self.result_of(y) or "L", y) for y in scalars if forward_of(y) is None]
         self.losses = {y: name for name, y in naming.unique(called).items()}
 
     def shown(self, name: str) -> str:
@@ -74,7 +80,7 @@ class Names:
             return node.name
         if forward_of(node) is not None:
             return ""
-        name = "" if _is_library(node._code) else naming.variable(self.graph, node)
+        name = "" if is_private(node._code) else naming.variable(self.graph, node)
         return name or self.name_of_view(node)
 
     def name_of_view(self, node: Tensor) -> str:
@@ -86,11 +92,11 @@ class Names:
             return ""
         return self.variable(view) if view in self.reading.folded else ""
 
-    def assigned(self, value: Value) -> str:
-        """What a value is called by the nearest assignment: of itself, or of the call that returns
+    def result_of(self, node: Tensor) -> str:
+        """What a node is called by the nearest assignment: of itself, or of the call that returns
         it."""
-        name, returned = self.variable(value.node), value.node._scope
-        while not name and value.forward is None and self.last_of.get(returned) is value.node:
+        name, returned = self.variable(node), node._scope
+        while not name and forward_of(node) is None and self.last_of.get(returned) is node:
             assert returned is not None
             name, returned = returned.called_from.variable(), returned.parent
         return name
@@ -107,14 +113,17 @@ class Names:
         """The call of a module, or the file of the library's functions, in which a node was
         made."""
         code = node._code
-        inside = code is not None and code.co_filename.startswith(LIBRARY)
-        return node._scope or (code.co_filename if inside and code else "")
+        return node._scope or (code.co_filename if code and in_library(code) else "")
 
     def function(self, values: Sequence[Value]) -> str:
-        """The function of the library that made some values: "cross_entropy", say."""
-        codes = [value.node._code for value in values if value.node._scope is None]
-        names = [code.co_name for code in codes if code and code.co_filename.startswith(LIBRARY)]
-        return next((name for name in names if not name.startswith("_")), "")
+        """The function of the library that made some values, and no module's: "cross_entropy"."""
+        made = [(value.node._code, value.node._scope) for value in values]
+        codes = [
+            code for code, scope in made if code and (scope is None or scope.name == code.co_name)
+        ]
+        names = [code.co_name for code in codes if in_library(code) and code.co_name[0] != "_"]
+        alone = all(in_library(code) for code, _ in made)
+        return names[0] if names and alone else ""
 
     def class_of(self, values: Sequence[Value], layer: str) -> str:
         """The class of the cell that some values are computed by: the one whose `forward` the layer
@@ -132,26 +141,42 @@ class Names:
     # labels
 
     @cached_property
+    def slots(self) -> dict[Any, dict[Tensor, Value]]:
+        """The arrays that enter each input of each line of the program, and who takes them."""
+        found = defaultdict[Any, dict[Tensor, Value]](dict)
+        for value in self.reading.values:
+            for feed in value.feeds:
+                if not (feed.source.op or feed.source.node._requires_grad):
+                    found[value.site, feed.position][feed.source.node] = value
+        return found
+
+    @cached_property
+    def entering(self) -> set[Tensor]:
+        """The arrays in whose place other steps have others, or that are taken out of an array in
+        each: they enter their step."""
+        found = set[Tensor]()
+        for (_, k), leaves in self.slots.items():
+            several = len({value.time for value in leaves.values()}) > 1
+            if several and (_differ([*leaves]) or is_taken(next(iter(leaves.values())).node, k)):
+                found |= leaves.keys()
+        return found
+
+    @cached_property
     def written(self) -> set[Tensor]:
         """The operands that the program wrote as numbers, which stand in the boxes.
 
         A number that is not the same in all steps, or is taken out of an array, enters its step as
         an input; one that stands where later steps have a state is the first of these.
         """
-        found = defaultdict[Any, list[Tensor]](list)
-        entering = {(value.site, feed.position) for value, feed, _ in self.reading.crossings}
-        for value in self.reading.values:
-            for feed in value.feeds:
-                leaf, slot = feed.source.node, (value.site, feed.position)
-                if feed.source.op or leaf.ndim or leaf._requires_grad or not is_wrapped(leaf):
-                    continue
-                found[slot].append(leaf)
-                if _is_taken(value.node, feed.position):
-                    entering.add(slot)
-        for slot, leaves in found.items():
-            if leaves[0].time and len({leaf.item() for leaf in leaves}) > 1:
-                entering.add(slot)
-        return {x for slot, leaves in found.items() if slot not in entering for x in leaves}
+        found = set[Tensor]()
+        states = {(value.site, feed.position) for value, feed, _ in self.reading.crossings}
+        for slot, leaves in self.slots.items():
+            numbers = {x: x.item() for x in leaves if is_wrapped(x) and x.ndim == 0}
+            user = next(iter(leaves.values()))
+            changes = bool(user.node.time) and len({*numbers.values()}) > 1
+            if not changes and slot not in states and not is_taken(user.node, slot[1]):
+                found |= numbers.keys()
+        return found
 
     def numbers(self, node: Tensor) -> list[str]:
         """For each input the number that it is, or "" where it is not a bare number."""
@@ -215,9 +240,9 @@ class Names:
         """The operations that a box stands for, in a few characters."""
         symbols = [self.symbol(value.node) for value in values]
         text = " ".join(symbols)
-        return (
-            text if len(values) <= 4 and len(text) <= 16 else say("{n} operations", n=len(values))
-        )
+        if len(values) <= 4 and len(text) <= 16:
+            return text
+        return self.function(values) or say("{n} operations", n=len(values))
 
     # leaves
 
@@ -226,19 +251,21 @@ class Names:
         node = value.node
         name = node.role.name if node.role is not None and value.role == "input" else ""
         if not name and value.op:
-            name = self.variable(node) or _singular(naming.label(self.graph, node.inputs[0]))
+            name = self.variable(node) or singular(naming.label(self.graph, node.inputs[0]))
         return self.indexed(name, value)
+
+    def own(self, leaf: Tensor) -> str:
+        """The variable that the program, and not the library, assigned a leaf to."""
+        return "" if in_library(leaf._code) else naming.variable(self.graph, leaf)
 
     def array(self, user: Value, feed: Feed) -> str:
         """What an array is called that enters a step: its name, its variable, its text in the
         program; else x."""
         node = feed.source.node
         role = node.role.name if node.role is not None else ""
-        name = node.name or role or naming.variable(self.graph, node)
-        if not name and not _is_library(user.node._code):
-            name = _operand(user.node, feed.position)
+        name = node.name or role or self.own(node) or operand(user.node, feed.position)
         if feed.source.part is not None:
-            name = _singular(name)
+            name = singular(name)
         if not re.fullmatch(r"[\w.]*|.*\)", name):  # an expression, before the number of its step
             name = f"({name})"
         return name or ("x" if user.op in look.PRODUCTS else "array")
@@ -268,12 +295,19 @@ class Names:
         node = feed.source.node
         if node.dtype.kind == "b":
             return say("mask {n} of {total}", n=int(node.data.sum()), total=node.size)
-        name = naming.label(self.graph, node)
-        if name != "constant" and (node.name or node.role or user.forward is None):
+        role = node.role.name if node.role is not None else ""
+        name = node.name or (role if user.forward is not None else self.own(node) or role)
+        if name:
             return self.shown(name)
-        if user.forward is None and (text := _operand(user.node, feed.position)):
+        if user.forward is None and (text := operand(user.node, feed.position)):
             return self.shown(text)
         return f"{node.item():g}" if node.size == 1 else look.shape(node.shape)
+
+
+def _differ(leaves: Sequence[Tensor]) -> bool:
+    """Whether arrays are not all the same."""
+    first = leaves[0]._array
+    return not all(np.array_equal(first, leaf._array) for leaf in leaves)
 
 
 def is_wrapped(x: Tensor) -> bool:
@@ -291,75 +325,8 @@ def is_computed(graph: Graph, x: Tensor) -> bool:
 
 @lru_cache(maxsize=4096)
 def _computes(expression: str) -> bool:
-    tree = _parsed(expression)
+    tree = parsed(expression)
     if isinstance(tree, ast.Call):
         name = ast.unparse(tree.func).split(".")[-1]
         return name in functions and name not in MAKERS
     return isinstance(tree, ast.BinOp | ast.UnaryOp | ast.Subscript)
-
-
-def _is_library(code: CodeType | None) -> bool:
-    """Whether a function is one of the library's own, other than the equations of its cells."""
-    return code is not None and _is_private(code.co_filename, code.co_qualname)
-
-
-@lru_cache(maxsize=4096)
-def _is_private(file: str, qualname: str) -> bool:
-    return os.path.abspath(file).startswith(LIBRARY) and "Cell." not in qualname
-
-
-def _singular(name: str) -> str:
-    """One of several: x of xs."""
-    return name.removesuffix("s") if len(name) > 1 else name
-
-
-@lru_cache(maxsize=4096)
-def _parsed(expression: str) -> Any:
-    try:
-        return ast.parse(expression, mode="eval").body
-    except SyntaxError:
-        return None
-
-
-def _operand_tree(node: Tensor, k: int) -> Any:
-    """The source of input k of an operation, as a tree; None where there is none."""
-    tree = _parsed(node.source.expression)
-    parts: list[Any] = []
-    if isinstance(tree, ast.BinOp):
-        parts = [tree.left, tree.right]
-    elif isinstance(tree, ast.Call):
-        parts = list(tree.args)
-    return parts[k] if k < len(parts) else None
-
-
-def _is_taken(node: Tensor, k: int) -> bool:
-    """Whether input k of an operation is written as an element of an array: y[t]."""
-    tree = _operand_tree(node, k)
-    if not isinstance(tree, ast.Subscript):
-        return False
-    return not (isinstance(tree.slice, ast.Constant) and isinstance(tree.slice.value, str))
-
-
-def _is_step(index: ast.expr) -> bool:
-    """Whether an index is one variable, as in x[t] and x[:, t]."""
-    parts = index.elts if isinstance(index, ast.Tuple) else [index]
-    named = [part for part in parts if isinstance(part, ast.Name)]
-    rest = [ast.unparse(part) for part in parts if not isinstance(part, ast.Name)]
-    return len(named) == 1 and {*rest} <= {":", "..."}
-
-
-def _operand(node: Tensor, k: int) -> str:
-    """The source text of input k of an operation, where there is any: what to call a plain
-    array."""
-    part = _operand_tree(node, k)
-    if part is None or isinstance(part, ast.Constant):
-        return ""
-    if isinstance(part, ast.Call) and ast.unparse(part.func).split(".")[-1] in MAKERS:
-        return ""
-    if isinstance(part, ast.Subscript) and _is_step(part.slice):
-        whole = ast.unparse(part.value).replace("self.", "")
-        return _singular(whole) if whole.replace(".", "").isidentifier() else ""
-    text = re.sub(r"\b(?:self|np|numpy|mg|minigrad)\.", "", ast.unparse(part))
-    if len(text) <= LONGEST:
-        return text
-    return f"{ast.unparse(part.func).split('.')[-1]}(…)" if isinstance(part, ast.Call) else ""

@@ -8,9 +8,10 @@ step: it has one value for each step.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from minigrad.graph import Graph, Move
 from minigrad.paths import Axis
 from minigrad.render.picture import End, Part, Tile
 from minigrad.scope import Scope
-from minigrad.tensor import Tensor
+from minigrad.tensor import Array, Tensor, constant
 
 # The coordinates of a time step, outermost first.  The axis is None for what the program computes
 # outside of its loop, but for one step alone.
@@ -84,6 +85,7 @@ class Value:
         """Whether it is an x_t, and not itself made of steps as that of a layer above another
         is."""
         picks = self.op in ("getitem", "unstack") and bool(self.node.time)
+        picks &= len(self.feeds) == 1
         if self.role != "input" and not picks:
             return False
         return not any(feed.source.time and feed.source.op for feed in self.feeds)
@@ -254,6 +256,12 @@ def _feeds(folding: _Folding, value: Value, values: dict[Part, Value]) -> Iterat
             if origin not in values:  # a part of a leaf
                 values[origin] = Value(*origin, value.time)
             yield Feed(values[origin], k, End(node, position, part), turned, mark)
+    if (places := folding.places_of(value.node)) is not None:
+        node = value.node
+        by_step = value.part is not None and len(places._array) == len(folding.steps[node])
+        origin, k = Part(places, value.part if by_step else None), len(node.inputs)
+        values.setdefault(origin, Value(*origin, value.time))
+        yield Feed(values[origin], k, End(node, k, origin.part), False, "")
 
 
 def _untime_totals(values: list[Value]) -> None:
@@ -406,7 +414,8 @@ class _Folding:
 
     def __init__(self, graph: Graph, times: _Times) -> None:
         self.graph, self.steps = graph, times.steps
-        self.sequences = _sequences(graph)
+        self.sequences, self.lookups = _sequences(graph)
+        self.places: dict[Tensor, Tensor] = {}
         self.origins: dict[Tensor, list[Origin]] = {}
         self.ends: dict[Tensor, tuple[Tensor, int]] = {}
         for node in graph.nodes:
@@ -422,24 +431,38 @@ class _Folding:
 
     def is_folded(self, node: Tensor) -> bool:
         """Whether a node is an edit, or only rearranges a value.  A stack does whose steps are
-        drawn; an index by arrays does not, since it gathers."""
+        drawn; an index by arrays, or by numbers that are data, does not, since it gathers."""
         if node.op.edit:
             return True
         name = op_name(node)
         if name == "stack":
             return node in self.steps
-        return name in FOLDED and _is_basic(node) and not self.is_x(node)
+        return name in FOLDED and self.looked_up(node) is None and not self.is_x(node)
 
     def is_x(self, node: Tensor) -> bool:
         """Whether a node is an input x_t: one step of a sequence that was there before the loop
         began."""
         x = self.graph.inputs(node)[0]
-        if not node.time or picked(node) is None or x in self.steps:
+        if not node.time or not _numbers_in(node) or x in self.steps:
             return False
         before = self.of(x)[0].part.node
         begun = before.time is None and op_name(before) != "stack"
         told = role_of(node) == "input" and (before.op is not None or before._requires_grad)
         return begun and (told or site_of(node) in self.sequences)
+
+    def looked_up(self, node: Tensor) -> Array | None:
+        """The places that an index takes, where they are data: y of `p[np.arange(n), y]`."""
+        arrays = [np.asarray(x) for x in _index_parts(node) if isinstance(x, list | np.ndarray)]
+        if not arrays:
+            return np.array(_numbers_in(node)[-1]) if site_of(node) in self.lookups else None
+        return next((x for x in reversed(arrays) if not _counts(x)), arrays[-1])
+
+    def places_of(self, node: Tensor) -> Tensor | None:
+        """The places that an index takes, as a leaf."""
+        if node not in self.places and (found := self.looked_up(node)) is not None:
+            leaf = self.places[node] = constant(found)
+            leaf.time, leaf.serial = node.time, node.serial
+        return self.places.get(node)
 
     def fold(self, node: Tensor) -> None:
         """Note what a folded node is drawn as."""
@@ -469,7 +492,8 @@ class _Folding:
         they are drawn as."""
         node, part, found = value.node, value.part, self.of(x)
         if x in self.steps:
-            return list(enumerate(found)) if part is None else [(part, found[part])]
+            k = picked(node) if part is None else part
+            return list(enumerate(found)) if k is None else [(k % len(found), found[k])]
         by_step = part is not None and x.op is None and x.ndim == node.ndim
         if by_step and x.shape[0] == node.shape[0] > 1:
             return [(part, Origin(Part(x, part)))]
@@ -487,29 +511,63 @@ def index_of(node: Tensor) -> Any:
 
 
 def picked(node: Tensor) -> int | None:
-    """The number of the one step that an index picks along the first axis; None if it takes
-    more."""
+    """The number of the one step that an index picks along the first axis, or of which it takes
+    something; None if it takes more."""
     if op_name(node) == "unstack" and node.constants.get("axis", 0) == 0 and node.call is not None:
         return node.call.which
+    first = _index_parts(node)[0] if _index_parts(node) else None
+    return int(first) if _is_integer(first) else None
+
+
+def _index_parts(node: Tensor) -> tuple[Any, ...]:
+    """What an index takes of each axis."""
     index = index_of(node)
-    single = isinstance(index, int | np.integer) and not isinstance(index, bool)
-    return int(index) if single else None
+    return index if isinstance(index, tuple) else (index,)
 
 
-def _is_basic(node: Tensor) -> bool:
-    """Whether a folded operation only rearranges: an index by arrays gathers, so it is drawn."""
-    index = index_of(node)
-    parts = index if isinstance(index, tuple) else (index,)
-    return all(x is None or x is ... or isinstance(x, int | np.integer | slice) for x in parts)
-
-
-def _sequences(graph: Graph) -> set[Any]:
-    """The lines that pick different steps of a sequence in different time steps."""
-    found = defaultdict[Any, set[int]](set)
+def _sequences(graph: Graph) -> tuple[set[Any], set[Any]]:
+    """The lines that pick different steps of a sequence in different time steps, one after the
+    other; and those that look up other places of an array in each step, as in a table of words."""
+    found = defaultdict[Any, dict[Any, tuple[int, ...]]](dict)
     for node in graph.nodes:
-        if node.time and (k := picked(node)) is not None:
-            found[site_of(node)].add(k)
-    return {site for site, which in found.items() if len(which) > 1}
+        if numbers := _numbers_in(node):
+            by_step = found[site_of(node)]
+            by_step[path_of(node) or ((None, len(by_step)),)] = numbers
+    changing = {site: by_step for site, by_step in found.items() if len({*by_step.values()}) > 1}
+    lookups = {site for site, by_step in changing.items() if not _goes_on(by_step)}
+    return changing.keys() - lookups, lookups
+
+
+def _numbers_in(node: Tensor) -> tuple[int, ...]:
+    """The whole numbers in an index."""
+    parts = (picked(node),) if op_name(node) == "unstack" else _index_parts(node)
+    return tuple(int(x) for x in parts if _is_integer(x))
+
+
+def _goes_on(by_step: dict[Any, tuple[int, ...]]) -> bool:
+    """Whether each number of an index stays, or goes on evenly with the steps of some axis."""
+    steps = [[t for _, t in path] for path in by_step]
+    axes = [*zip(*steps, strict=True)]
+    numbers = zip(*by_step.values(), strict=True)
+    return all(
+        len({*column}) == 1 or any(_is_even(axis, column) for axis in axes) for column in numbers
+    )
+
+
+def _is_even(steps: Sequence[int], numbers: Sequence[int]) -> bool:
+    """Whether numbers grow or fall by the same for each step; two of them by one."""
+    pairs = sorted({*zip(steps, numbers, strict=True)})
+    slopes = {(b - a) / (t - s) if t > s else None for (s, a), (t, b) in pairwise(pairs)}
+    return len(slopes) == 1 and None not in slopes and (len(pairs) > 2 or slopes <= {1, -1})
+
+
+def _counts(places: Array) -> bool:
+    """Whether places are 0, 1, 2 ...: that index takes all."""
+    return bool((places.ravel() == np.arange(places.size)).all())
+
+
+def _is_integer(x: Any) -> TypeGuard[int]:
+    return isinstance(x, int | np.integer) and not isinstance(x, bool)
 
 
 def _untied(path: Path) -> Path:

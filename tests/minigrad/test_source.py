@@ -28,6 +28,13 @@ def test_file_line_expression_and_variable() -> None:
     assert str(gate.source).endswith(f"test_source.py:{gate.source.line}")
 
 
+def test_a_line_keeps_its_place_however_often_it_runs() -> None:
+    x = mg.tensor(np.ones((2, 3)), requires_grad=True)
+    made = [(x[0, 1], x[0], np.tanh(x), x @ x.T, -x, mg.sigmoid(x), x.sum()) for _ in range(60)]
+    for nodes in zip(*made, strict=True):
+        assert len({node.site for node in nodes}) == 1
+
+
 def test_a_variable_keeps_its_name_however_often_its_line_runs() -> None:
     def run() -> mg.Tensor:
         w = mg.tensor(1.0, requires_grad=True)

@@ -127,3 +127,125 @@ def test_one_step_stands_for_as_many_as_each_axis_has():
 
     assert note(4) == "3 of cell, 4 of cell_2"
     assert note(3) == "3"
+
+
+# the library's functions
+
+
+TARGETS = RNG.normal(size=(3, 1, 2)).astype(np.float32)
+LABELS = np.array([[0], [1], [1]])
+LOSSES = {
+    "mse_loss": (nn.mse_loss, TARGETS),
+    "binary": (nn.binary_cross_entropy_with_logits, (TARGETS > 0).astype(np.float32)),
+    "cross_entropy": (nn.cross_entropy, LABELS),
+}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("each", [True, False])
+@pytest.mark.parametrize("kind", LOSSES)
+def test_what_a_loss_compares_with_bears_the_programs_name(drawing, kind, each, view):
+    mg.seed(0)
+    loss_of, answers = LOSSES[kind]
+    y, _ = nn.RNN(2, 2)(RNG.normal(size=(3, 1, 2)).astype(np.float32))
+    risk = sum(loss_of(y[t], answers[t]) for t in range(3)) if each else loss_of(y, answers)
+    found = texts(drawing, risk, view=view)
+    assert {"answer₀", "answer₁", "answer₂"} <= found
+    assert not {text for text in found if "target" in text or "index" in text}
+    assert any("risk" in text for text in found)
+
+
+def test_what_a_module_takes_bears_the_programs_name(drawing):
+    mg.seed(0)
+    cell, embed, state = nn.GRUCell(3, 4), nn.Embedding(5, 3), None
+    for t in range(2):
+        with mg.time_step(t):
+            h, state = cell(embed(LABELS[t + 1]), state)
+    assert {"(LABELS[t + 1])₀", "(LABELS[t + 1])₁"} <= texts(drawing, h.sum())
+    state = None
+    for _, word in mg.timesteps([*RNG.normal(size=(2, 1, 3)).astype(np.float32)]):
+        h, state = cell(word, state)
+    assert {"word₀", "word₁"} <= texts(drawing, h.sum())
+
+
+def test_a_constant_that_is_the_same_in_all_steps_is_no_input(drawing):
+    mg.seed(0)
+    y, _ = nn.RNN(2, 2)(RNG.normal(size=(3, 1, 2)).astype(np.float32))
+    loss = sum(nn.mse_loss(y[t], np.zeros((1, 2), np.float32)) for t in range(3))
+    assert "zeros(…)" in texts(drawing, loss)
+
+
+# what is looked up
+
+
+def language_model(look_up, words=((3,), (1,), (4,), (1,))) -> mg.Tensor:
+    """The negative log-likelihood of each next word."""
+    E, W, V = (mg.tensor(RNG.normal(size=shape), requires_grad=True, name=name)
+               for name, shape in (("E", (5, 3)), ("W", (3, 3)), ("V", (3, 5))))  # fmt: skip
+    h, loss = np.zeros((1, 3)), 0
+    for t, word in mg.timesteps(words[:-1]):
+        h = np.tanh(look_up(E, word) @ W + h)
+        p = mg.softmax(h @ V)
+        loss = loss - np.log(p[0, words[t + 1][0]])
+    return loss
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("look_up", [lambda E, word: E[[*word]], lambda E, word: E[word[0]]])
+def test_a_table_is_a_parameter_and_what_is_looked_up_in_it_an_input(drawing, look_up, view):
+    loss = language_model(look_up)
+    picture = drawing(render.to_dot(mg.Graph(loss), view=view).source)
+    found = {node.label for node in picture.nodes.values()}
+    assert not {"E₀", "E₁", "E₂"} & found
+    assert any("E  5×3" in text for text in found)
+    words = {"(words[t + 1][0])₀", "(words[t + 1][0])₂"}
+    assert words <= found
+    assert {"(word[0])₁", "([*word])₁"} & found
+
+
+def test_steps_of_a_sequence_are_not_looked_up(drawing):
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    xs = mg.tensor(RNG.normal(size=(6, 2)), requires_grad=True)
+    for order in (range(4), range(3, -1, -1), range(0, 6, 2)):
+        h = np.zeros(2)
+        for k, t in enumerate(order):
+            with mg.time_step(k):
+                h = np.tanh(xs[t] @ W + h)
+        found = texts(drawing, h.sum())
+        assert {"x₀", "x₁"} <= found
+        assert "pick" not in found
+
+
+SLICES = {"a step": lambda X, t: X[t], "of a batch": lambda X, t: X[0, :, t]}
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("kind", SLICES)
+def test_an_input_with_gradient_is_no_parameter(drawing, kind, view):
+    W = mg.tensor(np.eye(3), requires_grad=True, name="W")
+    X, h = mg.tensor(RNG.normal(size=(3, 3, 3)), requires_grad=True, name="X"), np.zeros((3, 3))
+    for t in range(3):
+        with mg.time_step(t):
+            h = np.tanh(SLICES[kind](X, t) @ W + h)
+    found = texts(drawing, h.sum(), view=view, backward=True)
+    assert {"X₀", "X₁", "X₂"} <= found
+    assert not any("X  3×3×3" in text for text in found)
+
+
+def test_what_is_looked_up_after_a_loop_stands_in_its_step(drawing):
+    V, h, hs = mg.tensor(RNG.normal(size=(2, 5)), requires_grad=True, name="V"), np.ones(2), []
+    for _, x in mg.timesteps(SEQUENCE):
+        h = np.tanh(x + h @ V[:, :2])
+        hs.append(h)
+    log_p, words = mg.log_softmax(mg.stack(hs) @ V), [3, 1, 4]
+    for loss in (
+        -sum(log_p[t, words[t]] for t in range(3)),
+        -log_p[np.arange(3), words].mean(),
+    ):
+        assert {"word₀", "word₁", "word₂"} <= texts(drawing, loss)
+
+
+def test_a_page_shows_what_is_looked_up(tmp_path):
+    page = tmp_path / "page.html"
+    mg.Graph(language_model(lambda E, word: E[[*word]])).render(page)
+    assert page.stat().st_size > 1000
