@@ -103,6 +103,43 @@ say = Catalogue(
         "{step}, one of {total} steps": "{step}, một trong {total} bước",
         "gradient norm": "chuẩn của gradient",
         "share of this step": "phần đóng góp của bước này",
+        # pages
+        "shape": "kích thước",
+        "made by": "tạo bởi",
+        "called from": "gọi từ",
+        "scope": "phạm vi",
+        "operations": "phép tính",
+        "other paths": "các đường khác",
+        "×{ratio} a step": "×{ratio} mỗi bước",
+        "all nodes, in the order of the pass": "mọi nút, theo thứ tự lan truyền",
+        "below a thousandth of its peak from t = {t} back": (
+            "dưới một phần nghìn của đỉnh từ t = {t} trở về trước"
+        ),
+        "never below a thousandth of its peak": "không bao giờ dưới một phần nghìn của đỉnh",
+        "{steps} time steps, {operations} operations, {parameters} parameters": (
+            "{steps} bước thời gian, {operations} phép tính, {parameters} tham số"
+        ),
+        "{operations} operations, {parameters} parameters, no time steps": (
+            "{operations} phép tính, {parameters} tham số, không có bước thời gian"
+        ),
+        "there is no operation in this graph": "đồ thị này không có phép tính nào",
+        (
+            "the output has shape {shapes}: only a number has a backward pass; add .sum() or a loss"
+        ): (
+            "đầu ra có kích thước {shapes}: chỉ một số mới có lan truyền ngược; hãy thêm .sum()"
+            " hoặc một hàm mất mát"
+        ),
+        "nothing here requires a gradient: there is no backward pass to play": (
+            "không có gì ở đây cần gradient: không có lan truyền ngược để chạy"
+        ),
+        (
+            "{operations} operations are more than a page holds: it has the last {kept} of "
+            "{steps} steps; mg.Graph(loss).truncate(k) or a shorter run shows others"
+        ): (
+            "{operations} phép tính nhiều hơn một trang chứa được: trang có {kept} bước cuối "
+            "trong {steps} bước; mg.Graph(loss).truncate(k) hoặc chuỗi ngắn hơn cho thấy các "
+            "bước khác"
+        ),
         # what is written under a picture
         "folded: {names}": "đã gộp: {names}",
         "one step stands for {steps}": "một bước thay cho {steps}",

@@ -15,12 +15,12 @@ from collections.abc import Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 from minigrad import naming
+from minigrad.language import say
 from minigrad.render import look
 from minigrad.render.names import Names
 from minigrad.render.options import Options
 from minigrad.render.picture import Box, Column
 from minigrad.render.read import Reading
-from minigrad.render.words import words
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
@@ -56,7 +56,6 @@ class Infos:
     def __init__(self, reading: Reading, names: Names, options: Options) -> None:
         self.graph, self.losses = reading.graph, names.losses
         self.labels, self.first = options.labels, options.count_from
-        self.word = words()
         self.infos = Numbered[dict[str, Any]]()
         self.lines = Numbered[dict[str, Any]]()
         self.rules = Numbered[str]()
@@ -120,11 +119,11 @@ class Infos:
     def what(self, box: Box, node: Tensor, shape: tuple[int, ...]) -> list[list[str]]:
         """What it is, in pairs of a word and a text: the expression, the operations, the shape."""
         expression = naming.expression(self.graph, node) if node.op is not None else ""
-        size = look.shape(shape) if math.prod(shape) != 1 else self.word["number"]
+        size = look.shape(shape) if math.prod(shape) != 1 else say("a number")
         return _told({
             "=": look.shorten(expression, 300),
-            self.word["operations"]: str(len(box.parts)) if len(box.parts) > 1 else "",
-            self.word["shape"]: f"{size}  {node.dtype}",
+            say("operations"): str(len(box.parts)) if len(box.parts) > 1 else "",
+            say("shape"): f"{size}  {node.dtype}",
         })  # fmt: skip
 
     def origin(self, node: Tensor) -> list[list[str]]:
@@ -133,9 +132,9 @@ class Infos:
         caller = node._scope.called_from if node._scope is not None else None
         user = str(caller) if caller is not None and caller.line else ""
         return _told({
-            self.word["made"]: source,
-            self.word["from"]: user if user != source else "",
-            self.word["scope"]: node.scope,
+            say("made by"): source,
+            say("called from"): user if user != source else "",
+            say("scope"): node.scope,
         })  # fmt: skip
 
     # the program

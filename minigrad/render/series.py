@@ -18,6 +18,7 @@ from typing import Any
 
 from minigrad import flow, states
 from minigrad.graph import Graph
+from minigrad.language import say
 from minigrad.render import look
 from minigrad.render.infos import Infos, is_made
 from minigrad.render.measure import Norms
@@ -63,19 +64,21 @@ def series(
         told.append(
             {
                 "row": one.row, "lane": one.lane, "name": name,
-                **_verdict(path, factors, infos.word), **_fading(one, infos),
+                **_verdict(path, factors), **_fading(one, infos),
             }
         )  # fmt: skip
-    return told or [{"row": "", "lane": "", "name": infos.word["nodes"], "peak": None}]
+    return told or [
+        {"row": "", "lane": "", "name": say("all nodes, in the order of the pass"), "peak": None}
+    ]
 
 
-def _verdict(path: Any, factors: Factors, word: Mapping[str, str]) -> dict[str, str]:
+def _verdict(path: Any, factors: Factors) -> dict[str, str]:
     """How the gradient changes from step to step, and why."""
     if path is None:
         return {}
-    verdict = word[path.verdict]
+    verdict = say(path.verdict)
     if math.isfinite(path.mean_ratio):
-        verdict += " " + word["each"].format(r=look.figure(path.mean_ratio))
+        verdict += " " + say("×{ratio} a step", ratio=look.figure(path.mean_ratio))
     why = [f"{text} ×{look.figure(10**log)}" for text, log in factors]
     return {"verdict": verdict, "why": "= " + " · ".join(why) if why else ""}
 
@@ -86,11 +89,12 @@ def _fading(one: Series, infos: Infos) -> dict[str, Any]:
     if peak is None:
         return {"peak": None}
     kept = max(k for k, n in enumerate(one.norms) if not n < FADED * peak)
-    found = {"peak": math.log10(peak), "faded": infos.word["never"]}
+    found = {"peak": math.log10(peak), "faded": say("never below a thousandth of its peak")}
     if kept + 1 < len(one.boxes):
         box = one.boxes[kept + 1]
         t = infos.when(box.tile.column)
-        found |= {"low": infos.order_of(box), "faded": infos.word["below"].format(t=t)}
+        faded = say("below a thousandth of its peak from t = {t} back", t=t)
+        found |= {"low": infos.order_of(box), "faded": faded}
     return found
 
 
@@ -149,7 +153,7 @@ def mean_factors(
             if box.kind == "matmul":
                 products.add(text)
             rest -= factor
-        sums[infos.word["others"]] += rest
+        sums[say("other paths")] += rest
     means = [(text, total / count) for text, total in sums.items()]
     return [one for one in means if abs(one[1]) > UNCHANGED or one[0] in products]
 

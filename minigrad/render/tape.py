@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigrad.graph import Graph
+from minigrad.language import say
 from minigrad.render import look
 from minigrad.render.draw import origins
 from minigrad.render.infos import Infos
@@ -26,7 +27,6 @@ from minigrad.render.read import Reading, read
 from minigrad.render.rows import set_rows
 from minigrad.render.series import limits, series, states_over_time
 from minigrad.render.templates import View, packed
-from minigrad.render.words import words
 from minigrad.tensor import Array
 
 HELD = 250_000  # operations; of a longer graph a page holds only the last steps
@@ -110,8 +110,11 @@ def _pictures(reading: Reading, options: Options) -> tuple[list[Picture], Names,
         longest = max(map(len, _steps(graph)))
         kept = max(1, longest * HELD // operations)
         steps = f"-{kept}:"
-        sentence = words()["too long"]
-        notes.append(sentence.format(operations=operations, kept=kept, steps=longest))
+        sentence = (
+            "{operations} operations are more than a page holds: it has the last {kept} of {steps} "
+            "steps; mg.Graph(loss).truncate(k) or a shorter run shows others"
+        )
+        notes.append(say(sentence, operations=operations, kept=kept, steps=longest))
     shown, left_out = shown_steps(reading, "ops", steps)
     views = ["ops", "cells"]
     if len(graph) <= BLOCKS or options.blocks is not None:
@@ -150,24 +153,28 @@ def _steps(graph: Graph) -> Iterable[set[int]]:
 
 def _summary(graph: Graph) -> str:
     """How large a graph is."""
-    return words()["summary" if graph.axes else "summary.untimed"].format(
-        steps=sum(map(len, _steps(graph))),
-        operations=_operations(graph),
-        parameters=len(graph.parameters),
-    )
+    steps, sentence = 0, "{operations} operations, {parameters} parameters, no time steps"
+    if graph.axes:
+        steps = sum(map(len, _steps(graph)))
+        sentence = "{steps} time steps, {operations} operations, {parameters} parameters"
+    counts = {"operations": _operations(graph), "parameters": len(graph.parameters)}
+    return say(sentence, steps=steps, **counts)
 
 
 def _why_no_pass(graph: Graph, picture: Picture) -> str:
     """Why there is no backward pass to play; "" if there is one."""
     seeds = [y for y in graph.outputs if y._requires_grad]
     if not picture.boxes:
-        return words()["no operation"]
+        return say("there is no operation in this graph")
     if not seeds:
-        return words()["no gradient"]
+        return say("nothing here requires a gradient: there is no backward pass to play")
     if any(y.size == 1 for y in seeds):
         return ""
-    shapes = ", ".join(look.shape(y.shape) or words()["number"] for y in graph.outputs)
-    return words()["no scalar"].format(shapes=shapes)
+    shapes = ", ".join(look.shape(y.shape) or say("a number") for y in graph.outputs)
+    sentence = (
+        "the output has shape {shapes}: only a number has a backward pass; add .sum() or a loss"
+    )
+    return say(sentence, shapes=shapes)
 
 
 def _parameters(graph: Graph, norms: Norms) -> list[dict[str, Any]]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from minigrad import naming
-from minigrad.language import language, say
+from minigrad.language import language
 
 LANGUAGES = ("en", "vi")
-
-VERDICTS = ("vanishing", "exploding", "healthy", "cut", "cancels", "not finite", "unknown")
 
 # key of a word: English, Vietnamese; {a} is filled in when it is shown
 WORDS = {
@@ -61,11 +59,6 @@ WORDS = {
     # the panel
     "value": ("value", "giá trị"),
     "gradient": ("gradient", "gradient"),
-    "shape": ("shape", "kích thước"),
-    "made": ("made by", "tạo bởi"),
-    "from": ("called from", "gọi từ"),
-    "scope": ("scope", "phạm vi"),
-    "operations": ("operations", "phép tính"),
     "parameters": ("Parameters", "Tham số"),
     "share": ("share", "phần đóng góp"),
     "used": ("used {n} times", "dùng {n} lần"),
@@ -77,28 +70,15 @@ WORDS = {
     "unreached": ("the pass has not come here yet", "lan truyền chưa tới đây"),
     "none": ("no gradient flows here", "không có gradient đi qua"),
     "zero": ("exactly zero", "đúng bằng không"),
-    "number": ("a number", "một số"),
     "more": ("… and {n} more", "… và {n} mục nữa"),
     "mean": ("mean", "trung bình"),
     "range": ("range", "khoảng"),
     "beyond": ("beyond what the page holds", "vượt quá phạm vi của trang"),
     "start": ("the pass begins here, with ∂L/∂L = 1", "bắt đầu từ đây, với ∂L/∂L = 1"),
-    # why a gradient changes from step to step
-    "others": ("other paths", "các đường khác"),
-    "each": ("×{r} a step", "×{r} mỗi bước"),
     # the status and the strip
     "at": ("{phase} · {when} · node {k} of {all}", "{phase} · {when} · nút {k} trên {all}"),
     "outside": ("outside of time", "ngoài trục thời gian"),
-    "nodes": ("all nodes, in the order of the pass", "mọi nút, theo thứ tự lan truyền"),
     "scale": ("gradient norm", "chuẩn của gradient"),
-    "below": (
-        "below a thousandth of its peak from t = {t} back",
-        "dưới một phần nghìn của đỉnh từ t = {t} trở về trước",
-    ),
-    "never": (
-        "never below a thousandth of its peak",
-        "không bao giờ dưới một phần nghìn của đỉnh",
-    ),
     # predict, then reveal
     "question": (
         "{name} is {norm}. One step earlier, at t = {t}, the gradient is …",
@@ -118,33 +98,6 @@ WORDS = {
         "This page is played with JavaScript, in Firefox 115, Chrome 110, Safari 16.4 or newer.",
         "Trang này chạy bằng JavaScript, trong Firefox 115, Chrome 110, Safari 16.4 hoặc mới hơn.",
     ),
-    # what the page says of the graph as a whole
-    "summary": (
-        "{steps} time steps, {operations} operations, {parameters} parameters",
-        "{steps} bước thời gian, {operations} phép tính, {parameters} tham số",
-    ),
-    "summary.untimed": (
-        "{operations} operations, {parameters} parameters, no time steps",
-        "{operations} phép tính, {parameters} tham số, không có bước thời gian",
-    ),
-    "no operation": (
-        "there is no operation in this graph",
-        "đồ thị này không có phép tính nào",
-    ),
-    "no scalar": (
-        "the output has shape {shapes}: only a number has a backward pass; add .sum() or a loss",
-        "đầu ra có kích thước {shapes}: chỉ một số mới có lan truyền ngược; hãy thêm .sum() hoặc một hàm mất mát",
-    ),
-    "no gradient": (
-        "nothing here requires a gradient: there is no backward pass to play",
-        "không có gì ở đây cần gradient: không có lan truyền ngược để chạy",
-    ),
-    "too long": (
-        "{operations} operations are more than a page holds: it has the last {kept} of {steps} "
-        "steps; mg.Graph(loss).truncate(k) or a shorter run shows others",
-        "{operations} phép tính nhiều hơn một trang chứa được: trang có {kept} bước cuối trong "
-        "{steps} bước; mg.Graph(loss).truncate(k) hoặc chuỗi ngắn hơn cho thấy các bước khác",
-    ),
 }
 
 COUNTED = {"step": "bước", "time": "lần"}
@@ -158,5 +111,4 @@ def counted(n: int, what: Literal["step", "time"]) -> str:
 def words() -> dict[str, str]:
     """All words of a page, in the language in force."""
     number = LANGUAGES.index(language())
-    found = {key: texts[number] for key, texts in WORDS.items()}
-    return found | {name: say(name) for name in VERDICTS}
+    return {key: texts[number] for key, texts in WORDS.items()}
