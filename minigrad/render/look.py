@@ -10,6 +10,7 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
+from minigrad.primitive import Primitive
 from minigrad.render import typeset
 
 FONT = "Helvetica,Arial,Liberation Sans,DejaVu Sans,sans-serif"
@@ -79,11 +80,9 @@ SYMBOLS = {
     "maximum": "max", "minimum": "min", "concatenate": "concat", "absolute": "abs",
     "getitem": "pick",
 }  # fmt: skip
-NONLINEAR = {
-    "sigmoid", "tanh", "relu", "softplus", "gelu", "softmax", "log_softmax", "exp", "log", "sin",
-    "cos", "arctan", "logsumexp", "leaky_relu", "elu", "silu", "sqrt", "square", "power",
-    "absolute", "clip",
-}  # fmt: skip
+# beside the elementwise functions of one argument, of which these only scale
+NONLINEAR = {"power", "clip", "softmax", "log_softmax", "logsumexp"}
+SCALING = {"positive", "negative", "deg2rad", "rad2deg"}
 PRODUCTS = {"matmul", "dot", "einsum", "outer"}
 ELEMENTWISE = {"add", "subtract", "multiply", "divide", "negative"}
 
@@ -138,6 +137,12 @@ def size(kind: str, text: str) -> tuple[float, float]:
     if look.shape == "circle" and width <= look.width + 8:
         return look.width, height
     return max(look.width, math.ceil(width)), height
+
+
+def is_nonlinear(op: Primitive) -> bool:
+    """Whether an operation is a nonlinearity, one of the engine or of the user."""
+    function = op.elementwise and len(op.inputs) == 1 and op.name not in SCALING
+    return function or op.name in NONLINEAR
 
 
 def figure(norm: float) -> str:

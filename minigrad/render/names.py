@@ -212,7 +212,7 @@ class Names:
             symbol, sign = f"{symbol} {self.shown(name)}", False
         if sign:
             return "elementwise", symbol
-        if value.op in look.NONLINEAR:
+        if look.is_nonlinear(value.node.op):
             return "nonlinear", symbol
         return "matmul" if value.op in look.PRODUCTS else "operation", symbol
 

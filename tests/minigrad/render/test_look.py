@@ -10,6 +10,8 @@ import pytest
 
 import minigrad as mg
 from minigrad.render import look
+from minigrad.render.draw import plan
+from minigrad.render.options import checked
 from minigrad.render.read import read
 
 # How the three kinds of dichromats see linear RGB (Machado, Oliveira & Fernandes 2009, severity 1).
@@ -114,3 +116,22 @@ def test_a_state_is_no_memory_because_of_its_name():
     for _ in mg.timesteps(np.ones((3, 2))):
         c = np.tanh(c @ W)
     assert read(mg.Graph(c.sum())).memories == frozenset()
+
+
+@mg.primitive(elementwise=True)
+def cubed(x):
+    return x**3
+
+
+@pytest.mark.parametrize("function", [np.tanh, np.sinh, np.log1p, np.cbrt, cubed])
+def test_every_function_of_each_element_is_a_nonlinearity(function):
+    w = mg.tensor([0.5, 0.7], requires_grad=True, name="w")
+    picture = plan(mg.Graph(function(w).sum()), checked()).picture
+    assert [box.kind for box in picture.boxes] == ["nonlinear", "loss"]
+
+
+@pytest.mark.parametrize("function", [np.negative, np.deg2rad, np.sum, np.add])
+def test_what_only_scales_or_adds_is_none(function):
+    w = mg.tensor([0.5, 0.7], requires_grad=True, name="w")
+    y = function(w, w) if function is np.add else function(w)
+    assert not look.is_nonlinear(y.op)
