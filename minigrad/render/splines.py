@@ -50,12 +50,23 @@ def swing(a: Point, b: Point) -> Path:
 
 
 def joined(*paths: Path) -> Path:
-    """One path after the other, with straight lines between them."""
-    whole = paths[0]
-    for path in paths[1:]:
-        gap = [] if math.dist(whole[-1], path[0]) < 0.01 else straight(whole[-1], path[0])[1:]
-        whole = [*whole, *gap, *path[1:]]
+    """One path after the other, with straight lines between them; level ones that go on are one."""
+    whole, *others = paths
+    for path in others:
+        if math.dist(whole[-1], path[0]) > 0.01:
+            path = [*straight(whole[-1], path[0]), *path[1:]]
+        if _is_level([*whole[-4:], *path[1:4]]):
+            whole, path = whole[:-3], [*straight(whole[-4], path[3]), *path[4:]]
+        whole = [*whole, *path[1:]]
     return whole
+
+
+def _is_level(points: Path) -> bool:
+    """Whether the points of two curves go on to the left, or to the right, at one height."""
+    if len(points) < 7 or any(abs(y - points[0][1]) > 0.01 for _, y in points):
+        return False
+    xs = [x for x, _ in points]
+    return xs == sorted(xs) or xs == sorted(xs, reverse=True)
 
 
 def rounded(*corners: Point, radius: float = 7.0) -> Path:
