@@ -45,7 +45,8 @@ def singular(name: str) -> str:
 def operand(node: Tensor, k: int) -> str:
     """The text of input k of an operation in the program: what to call a plain array; "" where it
     has none.  The input after the last one is its index."""
-    return _text(_written(node, k))
+    axes = len(node.time.steps) if node.time is not None else 1
+    return _text(_written(node, k), axes)
 
 
 def is_taken(node: Tensor, k: int) -> bool:
@@ -117,13 +118,13 @@ def _argument(node: Tensor, tree: Any) -> Any:
     return None if any(isinstance(x, ast.Starred) for x in call.args) else given[0]
 
 
-def _text(tree: Any) -> str:
-    """The text of an operand, as short as serves for a name."""
+def _text(tree: Any, axes: int) -> str:
+    """The text of an operand in so many axes of time, as short as serves for a name."""
     if tree is None or isinstance(tree, ast.Constant):
         return ""
     if isinstance(tree, ast.Call) and ast.unparse(tree.func).split(".")[-1] in MAKERS:
         return ""
-    if isinstance(tree, ast.Subscript) and _takes_a_step(tree.slice):
+    if isinstance(tree, ast.Subscript) and _takes_a_step(tree.slice, axes):
         whole = ast.unparse(tree.value).replace("self.", "")
         return singular(whole) if whole.replace(".", "").isidentifier() else ""
     text = re.sub(r"\b(?:self|np|numpy|mg|minigrad)\.", "", ast.unparse(tree))
@@ -132,9 +133,9 @@ def _text(tree: Any) -> str:
     return text if len(text) <= LONGEST else ""
 
 
-def _takes_a_step(index: ast.expr) -> bool:
-    """Whether an index is one variable or none beside all of the other axes: x[t], x[:, t] and
-    x[:, None]."""
+def _takes_a_step(index: ast.expr, axes: int) -> bool:
+    """Whether an index is a variable for each axis of time, or fewer, beside all of the other axes:
+    x[t], x[:, t] and x[:, None]; in two axes also x[i, j]."""
     parts = index.elts if isinstance(index, ast.Tuple) else [index]
     rest = [ast.unparse(part) for part in parts if not isinstance(part, ast.Name)]
-    return len(parts) - len(rest) < 2 and {*rest} <= {":", "...", "None"}
+    return len(parts) - len(rest) <= axes and {*rest} <= {":", "...", "None"}

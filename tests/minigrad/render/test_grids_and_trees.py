@@ -91,3 +91,14 @@ def test_an_array_that_several_operations_wrap_is_one_box(drawing) -> None:
         h = gate * h + np.tanh(x @ U)
     labels = [n.label for n in drawing(render.to_dot(mg.Graph(h.sum())).source).nodes.values()]
     assert [labels.count(name) for name in ("x₀", "x₁", "h_init")] == [1, 1, 1]
+
+
+def test_an_element_of_a_grid_is_named_by_its_places(drawing) -> None:
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    xs, h = np.ones((2, 2, 1, 2)), mg.tensor(np.zeros((1, 2)))
+    for i, _ in mg.timesteps(np.ones(2), axis="row"):
+        for j, _ in mg.timesteps(np.ones(2), axis="column"):
+            h = np.tanh(xs[i, j] @ W + h)
+    picture = drawing(render.to_dot(mg.Graph(h.sum()), view="cells").source)
+    labels = {node.label for node in picture.nodes.values()}
+    assert {f"x_{{{i},{j}}}" for i in range(2) for j in range(2)} <= labels
