@@ -12,7 +12,7 @@ from typing import Any
 from minigrad.language import say
 from minigrad.render.names import MANY, Names
 from minigrad.render.picture import Tile
-from minigrad.render.read import Value, added_to, scopes_of
+from minigrad.render.read import Value, added_to, common_scope, scopes_of
 from minigrad.scope import Scope
 
 VIEWS = ("ops", "affine", "blocks", "cells")
@@ -105,9 +105,8 @@ def _affine(
             key, name = blocks[value]
             groups.setdefault(key, Group([], "cell", name)).values.append(value)
             continue
-        sources = [feed.source for feed in value.feeds]
-        weights = sum(not s.op and s.node._requires_grad for s in sources)
-        parts = [s for s in sources if s in affine and s.uses == 1 and s.tile == value.tile]
+        weights = sum(not s.op and s.node._requires_grad for s in value.sources)
+        parts = [s for s in value.sources if s in affine and s.uses == 1 and s.tile == value.tile]
         groups[value] = Group([value])
         product = value.op == "matmul" and weights > 0
         if product or (value.op == "add" and parts and len(parts) + weights == 2):
@@ -139,7 +138,7 @@ def _blocks(
         if not scopes or (forward is not None and forward._scope is None):
             continue
         tile, layer = (value.tile, value.tile.row.name) if value.time else (None, "")
-        base = _base(paths_of[tile])
+        base = common_scope(paths_of[tile])
         below = [scope for scope in scopes if len(scope.path) > len(base) and scope.path != layer]
         if opened is not None:
             closed = [scope for scope in below if not _opens(scope.path, opened)]
@@ -172,17 +171,6 @@ def _innermost(scopes: Sequence[Scope]) -> Scope:
     return found
 
 
-def _base(paths: set[str]) -> str:
-    """The scope that all of a tile has in common."""
-    parts = [path.split(".") for path in paths]
-    common = []
-    for names in zip(*parts, strict=False):
-        if len(set(names)) > 1:
-            break
-        common.append(names[0])
-    return ".".join(common)
-
-
 def _opens(path: str, opened: str) -> bool:
     """Whether a scope is opened by a name that the reader gave: it, or one around it."""
     return path == opened or path.endswith(f".{opened}") or opened.startswith(f"{path}.")
@@ -198,8 +186,9 @@ def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group
     group_of: dict[Value, Group] = {}
     users = defaultdict[Value, set[Value]](set)
     for value in reversed(drawn):
-        for feed in value.feeds:
-            users[feed.source].add(value)
+        for source in value.sources:
+            if source not in core:
+                users[source].add(value)
         one = None
         if value in core:
             one = groups.setdefault(value.tile, Group([], "cell"))
@@ -226,7 +215,7 @@ def find_core(names: Names, drawn: Sequence[Value]) -> set[Value]:
         value = front.pop()
         if value.op and value not in core and value.role != "input" and not value.is_input:
             core.add(value)
-            front += [feed.source for feed in value.feeds if feed.source.tile is value.tile]
+            front += [source for source in value.sources if source.tile is value.tile]
     return core
 
 
@@ -294,9 +283,8 @@ def _mirrored(names: Names, groups: list[Group], group_of: dict[Value, Group]) -
     found: dict[Any, Group] = {}
     for one in groups:
         forward = one.last.forward
-        source = (
-            None if forward is None else of_node.get(names.reading.folded.get(forward, forward))
-        )
+        drawn = None if forward is None else names.reading.folded.get(forward, forward)
+        source = of_node.get(drawn) if drawn is not None else None
         if source is None or source.tile.column != one.tile.column or len(source.values) == 1:
             found[one] = one
             continue
@@ -314,9 +302,9 @@ def _taken_apart(one: Group) -> list[Group]:
     piece: dict[Value, list[Value]] = {}
     for value in one.values:
         piece[value] = [value]
-        for feed in value.feeds:
-            if feed.source in piece and piece[feed.source] is not piece[value]:
-                joined = piece[feed.source] + piece[value]
+        for source in value.sources:
+            if source in piece and piece[source] is not piece[value]:
+                joined = piece[source] + piece[value]
                 piece.update(dict.fromkeys(joined, joined))
     pieces = list({id(values): values for values in piece.values()}.values())
     if len(pieces) == 1:
@@ -333,7 +321,7 @@ def _without_cycles(groups: list[Group]) -> list[Group]:
         group_of = {value: one for one in groups for value in one.values}
         before = defaultdict[Group, set[Group]](set)
         for value, one in group_of.items():
-            sources = {group_of[feed.source] for feed in value.feeds if feed.source in group_of}
+            sources = {group_of[source] for source in value.sources if source in group_of}
             before[one] |= sources - {one}
         try:
             TopologicalSorter(before).prepare()

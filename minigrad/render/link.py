@@ -4,6 +4,7 @@ a parameter."""
 from __future__ import annotations
 
 import itertools
+import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from minigrad.render.group import Group, find_core, group
 from minigrad.render.names import MANY, Names, is_computed, is_wrapped
 from minigrad.render.notes import notes_of
 from minigrad.render.picture import Box, Link, Part, Picture, Row, Tag, Tile
-from minigrad.render.read import Feed, Reading, Value
+from minigrad.render.read import Feed, Value
 from minigrad.render.words import counted
 from minigrad.tensor import Tensor
 
@@ -48,7 +49,7 @@ class _Maker:
     """Boxes by the values in them; links by their ends and their state.
 
     entries: by the line of a value and the number of an input, the state that enters there in later
-    steps, and from how many steps before.  data: what a network without time takes in.
+    steps, and from how many steps before.
     """
 
     def __init__(self, names: Names, drawn: list[Value], view: str) -> None:
@@ -60,7 +61,6 @@ class _Maker:
             for value, feed, steps in self.reading.crossings
             if steps > 0
         }
-        self.data = _data(self.reading)
         self.boxes: defaultdict[Tile, list[Box]] = defaultdict(list)
         self.box: dict[Value, Box] = {}
         self.links: dict[tuple[Box, Box, str], Link] = {}
@@ -74,12 +74,12 @@ class _Maker:
     def add_group(self, one: Group) -> None:
         """The box of a group."""
         timed = one.tile.row.timed
-        enters = one.kind == "input" and not any(feed.source.op for feed in one.last.feeds)
+        enters = one.kind == "input" and not any(source.op for source in one.last.sources)
         beside = "below" if enters and timed else ""
         box = self.add_box(one.kind, one.label, one.values, one.tile, beside)
         if not timed:
-            feeds = [feed for value in one.values for feed in value.feeds]
-            if len({feed.source.time for feed in feeds if feed.source.time}) > 1:
+            sources = [source for value in one.values for source in value.sources]
+            if len({source.time for source in sources if source.time}) > 1:
                 self.gathering.add(box)
 
     def add_box(
@@ -173,7 +173,7 @@ class _Maker:
         """What a leaf is drawn as: "input", "initial" (of a state), "tag" (a parameter, or a
         constant that many use), "constant", or "" for nothing."""
         leaf, node = feed.source, feed.source.node
-        if not self.is_x(leaf):
+        if leaf.role != "input":
             if leaf.role == "state" or self.entry(value, feed)[0]:
                 return "initial"
             if node._requires_grad and not leaf.role and node.time is None:
@@ -188,15 +188,11 @@ class _Maker:
                 return "tag" if leaf.uses > MANY and not leaf.role else "constant"
         return "input" if value.forward is None else "constant"
 
-    def is_x(self, leaf: Value) -> bool:
-        """Whether a leaf is known to be an input of the network."""
-        return leaf.role == "input" or leaf.node in self.data
-
     def leaf(self, value: Value, feed: Feed, kind: str) -> Box:
         """The box of a leaf: an input, an initial state or a constant."""
         leaf, tile = feed.source, self.box[value].tile
         known = self.box.get(leaf)
-        if known is not None and (self.is_x(leaf) or _serves(known, tile)):
+        if known is not None and (leaf.role == "input" or _serves(known, tile)):
             return known
         if kind == "initial":
             return self.initial(value, feed, tile)
@@ -234,10 +230,8 @@ class _Maker:
         if step < 0:
             row = [other for other in self.boxes if other.row is tile.row]
             columns = sorted(row, key=lambda other: other.column, reverse=tile.row.reverse)
-            if (
-                tile.row.step and tile != columns[0]
-            ):  # it comes from below, as all rows of a grid do
-                beside = "below"
+            if tile.row.step and tile != columns[0]:
+                beside = "below"  # as in all rows of a grid
             else:
                 tile = columns[0]
         label = look.shorten(self.names.initial(leaf, lane, step))
@@ -254,9 +248,12 @@ class _Maker:
             return self.delayed(value, feed), 0
         return self.last_shown(value, feed)
 
-    def stand_ins(self, value: Value) -> list[Value]:
-        """The drawn values that are made in the same way as one."""
-        return [other for other in self.reading.alike.get(value, ()) if other in self.box]
+    def stand_ins(self, value: Value, before: float = math.inf) -> list[Value]:
+        """The drawn values that are made in the same way as one, before a moment: those of the same
+        inner steps, if there are any."""
+        alike = self.reading.alike.get(value, ())
+        drawn = [other for other in alike if other in self.box and other.node.serial < before]
+        return [other for other in drawn if other.time[1:] == value.time[1:]] or drawn
 
     def index(self, value: Value) -> int:
         """The position of a value's step on its outermost axis; of what has no axis its number."""
@@ -281,25 +278,23 @@ class _Maker:
         source, target = feed.source, self.box[value]
         if not source.time or target in self.gathering:
             return None, 0
-        way = -1 if value.tile.row.backward else 1
-        here = way * self.index(source)
-        before = [other for other in self.stand_ins(source) if way * self.index(other) < here]
+        here, before = self.index(source), self.stand_ins(source, source.node.serial)
         if not before:
-            return self.stub(target, source.state, "before", way * here + 1), 0
-        nearest = max(before, key=lambda other: way * self.index(other))
-        end = way * self.index(value) - 1 if self.reading.move(source, value) else here
-        between = range(way * self.index(nearest) + 1, end + 1)
-        hidden = self.hidden[source.time[0][0]]
-        return self.box[nearest], len(hidden.intersection(way * p for p in between))
+            return self.loose_end("stub", _steps(here + 1), target.tile, "before", source.state), 0
+        until = value if self.reading.move(source, value) else source
+        first, last = sorted((self.index(before[-1]), self.index(until)))
+        hidden = self.hidden[source.time[0][0]].intersection(range(first, last + 1))
+        return self.box[before[-1]], len(hidden)
 
-    def stub(self, box: Box, lane: str, beside: str, steps: int) -> Box:
-        """A loose end: what goes on in, or comes from, steps that are not drawn."""
-        like = [b for b in self.boxes[box.tile] if b.kind == "stub" and b.beside == beside]
-        for other in like:
-            if lane in other.lanes or not lane:
-                return other
-        text = "…" if like else f"… {counted(steps, 'step')}"
-        return self.add_box("stub", text, [], box.tile, beside, lane)
+    def loose_end(self, kind: str, label: str, tile: Tile, beside: str, lane: str) -> Box:
+        """What stands for a state of other steps: a "delay", or a "stub" of what goes on in, or
+        comes from, steps that are not drawn; these are counted once."""
+        like = [box for box in self.boxes[tile] if (box.kind, box.beside) == (kind, beside)]
+        for box in like:
+            if lane in ("", *box.lanes) and (kind == "stub" or box.label == label):
+                return box
+        text = "…" if kind == "stub" and like else label
+        return self.add_box(kind, text, [], tile, beside, lane)
 
     def add_stubs(self) -> None:
         """A stub for each state that only steps take which are not drawn."""
@@ -316,7 +311,8 @@ class _Maker:
             if source in taken and (box, state) not in leaving:
                 hidden, after = self.hidden[source.time[0][0]], self.index(source) + 1
                 left = next(n for n in itertools.count() if after + n not in hidden)
-                self.join(box, self.stub(box, state, "after", left), state, state, state, left)
+                stub = self.loose_end("stub", _steps(left), box.tile, "after", state)
+                self.join(box, stub, state, state, state, left)
 
     # rolled
 
@@ -329,7 +325,8 @@ class _Maker:
             return self.box[makers[-1]] if makers else None
         lane = source.state or naming.label(self.graph, source.node)
         steps = value.time[move.depth][1] - source.time[move.depth][1]
-        delay = self.delay(f"t{'−' if steps > 0 else '+'}{abs(steps)}", lane, tile)
+        label = f"t{'−' if steps > 0 else '+'}{abs(steps)}"
+        delay = self.loose_end("delay", label, tile, "before", lane)
         for maker in makers[-1:]:
             self.join(self.box[maker], delay, "", lane, source.state).ends.append(feed.end)
         first = self.reading.alike[value][0]
@@ -339,13 +336,6 @@ class _Maker:
                     link = self.join(self.box[maker], delay, "", lane, begun.source.state)
                     link.ends.append(begun.end)
         return delay
-
-    def delay(self, label: str, lane: str, tile: Tile) -> Box:
-        """The delay box of a state in a tile."""
-        for box in self.boxes[tile]:
-            if (box.kind, box.label, box.lanes) == ("delay", label, (lane,)):
-                return box
-        return self.add_box("delay", label, [], tile, "before", lane)
 
     def marked(self, lane: str) -> str:
         """The mark of a state's crossings, and at how many of the steps there is one."""
@@ -389,8 +379,8 @@ class _Maker:
         drawn |= {part.node for box in boxes for part in box.parts}
         values = self.reading.values
         used = {value.node for value in values if value.uses}
-        feeds = [feed.source for value in self.drawn for feed in value.feeds]
-        shown = {value.node for value in (*self.drawn, *feeds) if value in self.box or not value.op}
+        shown = {value.node for value in self.drawn}
+        shown |= {x.node for value in self.drawn for x in value.sources if not x.op}
         reasons = {
             "folded": {*self.reading.folded, *(value.node for value in values)} - used,
             "numbers": self.names.written,
@@ -411,6 +401,11 @@ def _height(box: Box, into_cell: bool) -> int:
     return 1 if into_cell and entering else 3
 
 
+def _steps(n: int) -> str:
+    """What a stub says that stands for some steps."""
+    return f"… {counted(n, 'step')}"
+
+
 def _serves(box: Box, tile: Tile) -> bool:
     """Whether the box of a leaf stands where a tile can take from it."""
     return box.tile == tile or (box.beside == "before" and box.tile.row is tile.row)
@@ -419,15 +414,6 @@ def _serves(box: Box, tile: Tile) -> bool:
 def _below(low: bool, tile: Tile) -> str:
     """Where a leaf stands: if it is to stand low, below its step."""
     return "below" if low and tile.row.timed else ""
-
-
-def _data(reading: Reading) -> set[Tensor]:
-    """What a network without time takes in: what its products multiply with parameters."""
-    if reading.graph.axes:
-        return set()
-    products = [value for value in reading.drawn if value.op in look.PRODUCTS]
-    sources = [feed.source for value in products for feed in value.feeds]
-    return {source.node for source in sources if not source.op and not source.node._requires_grad}
 
 
 def _tile_order(tile: Tile) -> tuple[Any, ...]:

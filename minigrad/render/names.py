@@ -34,7 +34,6 @@ from minigrad.render.read import (
     Value,
     forward_of,
     op_name,
-    scopes_of,
 )
 from minigrad.tensor import Tensor
 
@@ -105,8 +104,11 @@ class Names:
     def last_of(self) -> dict[Any, Tensor]:
         """What each call of a module returns, as far as one can tell: the last value made in it."""
         found: dict[Any, Tensor] = {}
-        for value in self.reading.drawn:
-            found.update(dict.fromkeys(scopes_of(value.node), value.node))
+        for value in reversed(self.reading.drawn):
+            scope = value.node._scope
+            while scope is not None and scope not in found:
+                found[scope] = value.node
+                scope = scope.parent
         return found
 
     def origin(self, node: Tensor) -> Any:
@@ -223,7 +225,7 @@ class Names:
         name = self.variable(value.node)
         if name or value.op not in ("stack", "concatenate"):
             return name
-        states = {feed.source.state for feed in value.feeds}
+        states = {source.state for source in value.sources}
         return states.pop() if len(states) == 1 else ""
 
     def gradient_name(self, value: Value) -> str:

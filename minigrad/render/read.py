@@ -8,7 +8,7 @@ step: it has one value for each step.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeGuard
@@ -19,6 +19,7 @@ from minigrad import states
 from minigrad.cached import cached_property
 from minigrad.graph import Graph, Move
 from minigrad.paths import Axis
+from minigrad.render import look
 from minigrad.render.picture import End, Part, Tile
 from minigrad.scope import Scope
 from minigrad.tensor import Array, Tensor, constant
@@ -29,6 +30,7 @@ Path = tuple[tuple[Axis | None, int], ...]
 
 TRANSPOSES = {"transpose", "swapaxes", "moveaxis"}
 SPLITS = {"unstack", "split"}  # their rule runs once for all the parts that they make
+INDEXING = {"getitem", "unstack"}
 RESHAPES = {"reshape", "expand_dims", "squeeze", "broadcast_to", "astype", "ravel", "copy", "flip"}
 FOLDED = TRANSPOSES | SPLITS | RESHAPES | {"getitem"}
 TOTALS = {"sum", "mean", "max", "min", "add_up"}
@@ -81,14 +83,18 @@ class Value:
         self.feeds: list[Feed] = []
         self.uses, self.is_input = 0, False
 
+    @property
+    def sources(self) -> list[Value]:
+        """The values that flow into it."""
+        return [feed.source for feed in self.feeds]
+
     def enters(self) -> bool:
         """Whether it is an x_t, and not itself made of steps as that of a layer above another
         is."""
-        picks = self.op in ("getitem", "unstack") and bool(self.node.time)
-        picks &= len(self.feeds) == 1
+        picks = self.op in INDEXING and bool(self.node.time) and len(self.feeds) == 1
         if self.role != "input" and not picks:
             return False
-        return not any(feed.source.time and feed.source.op for feed in self.feeds)
+        return not any(source.time and source.op for source in self.sources)
 
 
 class Crossing(NamedTuple):
@@ -146,7 +152,9 @@ class Reading:
         count = Counter[Any]()
         for value in self.drawn:
             made_for = site_of(value.forward) if value.forward is not None else None
-            way = value.tile.row, value.state or value.site, made_for
+            row: Any = value.tile.row
+            row = (row.name, row.axes) if row.step else row  # all rows of a grid are alike
+            way = row, value.state or value.site, made_for
             count[value.tile, way] += 1
             found[value] = every[way, count[value.tile, way]]
             found[value].append(value)
@@ -159,7 +167,7 @@ class Reading:
         told = {_bare(state.name) for state in states.find(self.graph) if state.memory}
         gated, read_otherwise = set[str](), set[str]()
         for value, feed, _ in self.crossings:
-            gates = value.op == "multiply" and all(other.source.op for other in value.feeds)
+            gates = value.op == "multiply" and all(source.op for source in value.sources)
             (gated if gates else read_otherwise).add(feed.source.state)
         return frozenset(told | (gated - read_otherwise))
 
@@ -195,6 +203,16 @@ def scopes_of(node: Tensor) -> list[Scope]:
     return found[::-1]
 
 
+def common_scope(paths: Iterable[str]) -> str:
+    """The scope that several scopes have in common."""
+    common = []
+    for names in zip(*[path.split(".") for path in paths], strict=False):
+        if len(set(names)) > 1:
+            break
+        common.append(names[0])
+    return ".".join(common)
+
+
 def path_of(node: Tensor) -> Path:
     """Where in time a node was made, outermost axis first."""
     return node.time.steps if node.time is not None else ()
@@ -227,41 +245,18 @@ def _bare(name: str) -> str:
 
 def read(graph: Graph) -> Reading:
     """The values of a graph, with what flows into each and how often each is used."""
-    times = _Times(graph)
-    folding = _Folding(graph, times)
-    names = state_names(graph)
-    values: dict[Part, Value] = {}
-    for node in graph.nodes:
-        if node in folding.origins:
-            continue
-        for part, time in times.parts(node):
-            value = Value(node, part, time, names.get(node, "") if part is None else "")
-            value.feeds = list(_feeds(folding, value, values))
-            values[value.key] = value
-    outputs = [folding.of(y)[0].part for y in graph.outputs]
-    ordered = sorted(values.values(), key=lambda value: value.node.serial)
-    _untime_totals(ordered)
-    _count_uses(ordered, [values[part] for part in outputs])
-    for value in ordered:
+    reader = _Reader(graph)
+    outputs = [reader.origins[y][0].value for y in graph.outputs]
+    values = sorted(reader.values, key=lambda value: value.node.serial)
+    _untime_totals(values)
+    _count_uses(values, outputs)
+    for value in values:
         value.is_input = value.enters()
-    folded = {node: found[0].part.node for node, found in folding.origins.items()}
-    return Reading(graph, ordered, frozenset(outputs), folded)
-
-
-def _feeds(folding: _Folding, value: Value, values: dict[Part, Value]) -> Iterator[Feed]:
-    """All that flows into a value; the leaves among it get values when they are first used."""
-    for k, x in enumerate(folding.graph.inputs(value.node)):
-        node, position = folding.ends.get(x, (value.node, k))
-        for part, (origin, turned, mark) in folding.taken(value, x):
-            if origin not in values:  # a part of a leaf
-                values[origin] = Value(*origin, value.time)
-            yield Feed(values[origin], k, End(node, position, part), turned, mark)
-    if (places := folding.places_of(value.node)) is not None:
-        node = value.node
-        by_step = value.part is not None and len(places._array) == len(folding.steps[node])
-        origin, k = Part(places, value.part if by_step else None), len(node.inputs)
-        values.setdefault(origin, Value(*origin, value.time))
-        yield Feed(values[origin], k, End(node, k, origin.part), False, "")
+        if value.op in look.PRODUCTS and not graph.axes:
+            for leaf in value.sources:  # what a network without time takes in
+                if not leaf.op and not leaf.node._requires_grad:
+                    leaf.role = "input"
+    return Reading(graph, values, frozenset(value.key for value in outputs), reader.folded)
 
 
 def _untime_totals(values: list[Value]) -> None:
@@ -286,8 +281,8 @@ def _untime_totals(values: list[Value]) -> None:
 def added_to(value: Value) -> list[Value]:
     """To what an operation adds, or from what it subtracts: what it may continue as a total."""
     if value.op == "add":
-        return [feed.source for feed in value.feeds]
-    return [value.feeds[0].source] if value.op == "subtract" and value.feeds else []
+        return value.sources
+    return value.sources[:1] if value.op == "subtract" else []
 
 
 def _count_uses(values: list[Value], outputs: list[Value]) -> None:
@@ -305,13 +300,14 @@ class _Times:
     """When the nodes of a graph are made.
 
     when: the time step of a node that has one.  steps: of a node that holds several along its first
-    axis, one by one, which.
+    axis, one by one, which.  picks: of an index that picks one step, its number.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.when: dict[Tensor, Path] = {}
         self.steps: dict[Tensor, tuple[Path, ...]] = {}
+        self.picks = {node: k for node in graph.nodes if (k := _picked(node)) is not None}
         for node in graph.nodes:
             if path := path_of(node):
                 self.when[node] = path
@@ -334,9 +330,8 @@ class _Times:
     def alone_at(self, node: Tensor) -> Path:
         """The step of a node outside of time that depends on one step only."""
         inputs = self.graph.inputs(node)
-        held, k = self.steps.get(inputs[0]), picked(node)
-        if held is not None:
-            return held[k] if k is not None else ()
+        if held := self.steps.get(inputs[0]):
+            return held[self.picks[node]] if node in self.picks else ()
         made = [x for x in inputs if x.op is not None]
         found = {_untied(self.when.get(x, ())) for x in made}
         alone = len(found) == 1 and not any(x in self.steps for x in made)
@@ -345,7 +340,7 @@ class _Times:
     def held_by(self, node: Tensor) -> tuple[Path, ...]:
         """The steps that a node outside of time holds along its first axis, one by one."""
         inputs = self.graph.inputs(node)
-        if is_stack(node):
+        if _is_stack(node):
             paths = [self.when.get(x, ()) for x in inputs]
             distinct = len({_untied(path) for path in paths}) == len(paths) > 1
             return tuple(paths) if distinct and all(paths) else ()
@@ -353,8 +348,8 @@ class _Times:
         if not holders or len({self.steps[x] for x in holders}) != 1:
             return ()
         steps = self.steps[holders[0]]
-        if isinstance(index_of(node), slice):
-            return steps[index_of(node)]
+        if isinstance(_index_of(node), slice):
+            return steps[_index_of(node)]
         others = [x for x in inputs if x not in self.steps]
         whole = node.ndim > 0 and node.shape[0] == len(steps)
         ready = whole and all(x.op is None for x in others)
@@ -378,7 +373,7 @@ class _Times:
     def takes_steps(self, node: Tensor) -> bool:
         """Whether a node takes single steps of what it is made from, or only adds all of them
         up."""
-        if node in self.steps or picked(node) is not None:
+        if node in self.steps or node in self.picks:
             return True
         total = op_name(node) in TOTALS and node.time is None
         return total and len(self.graph.inputs(node)) == 1
@@ -393,51 +388,112 @@ class _Times:
         for node in loose:
             timed = any(x in self.when for x in self.graph.inputs(node))
             alike = timed and len(steps_of[site_of(node)]) > 1
-            if not alike and picked(node) is None:
+            if not alike and node not in self.picks:
                 del self.when[node]
 
 
 class Origin(NamedTuple):
     """What a node is drawn as; whether it is transposed on the way; the mark of an edit there."""
 
-    part: Part
+    value: Value
     turned: bool = False
     mark: str = ""
 
 
-class _Folding:
-    """What the nodes are drawn as that only rearrange a value, or are edits.
+class _Reader:
+    """The values of a graph, made in the order of its nodes.
 
-    origins: of such a node what it is drawn as, or of one that holds several steps, each of them.
-    ends: of such a node the edge that tells the gradient of the whole value, if there is one.
+    origins: what a node is drawn as, or each of the steps that it holds; folded: of a node without
+    a value of its own, the node of its origin.  ends: of such a node the edge that tells the
+    gradient of the whole value, if there is one.  parts: of the leaves that steps take parts of.
+    sequences: the lines that pick one step after another; lookups: those that look up other places
+    in each step, as in a table of words.
     """
 
-    def __init__(self, graph: Graph, times: _Times) -> None:
-        self.graph, self.steps = graph, times.steps
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.times = graph, _Times(graph)
+        self.steps, self.picks = self.times.steps, self.times.picks
         self.sequences, self.lookups = _sequences(graph)
-        self.places: dict[Tensor, Tensor] = {}
+        self.values: list[Value] = []
         self.origins: dict[Tensor, list[Origin]] = {}
+        self.folded: dict[Tensor, Tensor] = {}
         self.ends: dict[Tensor, tuple[Tensor, int]] = {}
+        self.parts: dict[tuple[Tensor, int | None], Value] = {}
+        names = state_names(graph)
         for node in graph.nodes:
             if node.op is not None and node.inputs and self.is_folded(node):
                 self.fold(node)
+            else:
+                self.make(node, names.get(node, ""))
 
-    def of(self, node: Tensor) -> list[Origin]:
-        """What a node is drawn as: one value, or one for each step that it holds."""
-        if node in self.origins:
-            return self.origins[node]
-        parts = range(len(self.steps[node])) if node in self.steps else (None,)
-        return [Origin(Part(node, part)) for part in parts]
+    def make(self, node: Tensor, state: str) -> None:
+        """The values of a node that is drawn."""
+        parts = self.times.parts(node)
+        made = [Value(node, part, time, state if part is None else "") for part, time in parts]
+        self.origins[node] = [Origin(value) for value in made]
+        places = self.places_of(node) if node.inputs else None
+        for value in made:
+            value.feeds = [
+                Feed(source, k, End(*self.ends.get(x, (node, k)), part), turned, mark)
+                for k, x in enumerate(self.graph.inputs(node))
+                for part, (source, turned, mark) in self.taken(value, x)
+            ]
+            if places is not None:
+                value.feeds.append(self.index_feed(value, places))
+            self.values.append(value)
+
+    def places_of(self, node: Tensor) -> Tensor | None:
+        """The places that an index takes, as a leaf."""
+        if (found := self.looked_up(node)) is None:
+            return None
+        leaf = constant(found)
+        leaf.time, leaf.serial = node.time, node.serial
+        return leaf
+
+    def index_feed(self, value: Value, places: Tensor) -> Feed:
+        """How the places that an index takes flow into a value: as one more input."""
+        node, k = value.node, len(value.node.inputs)
+        by_step = value.part is not None and len(places._array) == len(self.steps[node])
+        part = value.part if by_step else None
+        return Feed(self.part_of(places, part, value.time), k, End(node, k, part), False, "")
+
+    def taken(self, value: Value, x: Tensor) -> list[tuple[int | None, Origin]]:
+        """Which parts of an input a value takes, its own step, all steps, or the whole; and what
+        they are drawn as."""
+        node, part, found = value.node, value.part, self.origins[x]
+        if x in self.steps:
+            k = self.picks.get(node) if part is None else part
+            return list(enumerate(found)) if k is None else [(k % len(found), found[k])]
+        by_step = part is not None and x.op is None and x.ndim == node.ndim
+        if by_step and x.shape[0] == node.shape[0] > 1:
+            return [(part, Origin(self.part_of(x, part, value.time)))]
+        return [(None, found[0])]
+
+    def part_of(self, leaf: Tensor, part: int | None, time: Path) -> Value:
+        """What a step takes of a leaf."""
+        if (leaf, part) not in self.parts:
+            self.parts[leaf, part] = Value(leaf, part, time)
+            self.values.append(self.parts[leaf, part])
+        return self.parts[leaf, part]
+
+    def looked_up(self, node: Tensor) -> Array | None:
+        """The places that an index takes, where they are data: y of `p[np.arange(n), y]`."""
+        parts = _index_parts(node)
+        arrays = [np.asarray(x) for x in parts if isinstance(x, list | np.ndarray)]
+        if arrays:
+            return next((x for x in reversed(arrays) if not _counts(x)), arrays[-1])
+        return np.array(_numbers_in(node)[-1]) if site_of(node) in self.lookups else None
+
+    # folded nodes
 
     def is_folded(self, node: Tensor) -> bool:
         """Whether a node is an edit, or only rearranges a value.  A stack does whose steps are
         drawn; an index by arrays, or by numbers that are data, does not, since it gathers."""
-        if node.op.edit:
-            return True
-        name = op_name(node)
+        name = node.op.name
         if name == "stack":
             return node in self.steps
-        return name in FOLDED and self.looked_up(node) is None and not self.is_x(node)
+        rearranges = name in FOLDED and self.looked_up(node) is None and not self.is_x(node)
+        return bool(node.op.edit) or rearranges
 
     def is_x(self, node: Tensor) -> bool:
         """Whether a node is an input x_t: one step of a sequence that was there before the loop
@@ -445,84 +501,66 @@ class _Folding:
         x = self.graph.inputs(node)[0]
         if not node.time or not _numbers_in(node) or x in self.steps:
             return False
-        before = self.of(x)[0].part.node
-        begun = before.time is None and op_name(before) != "stack"
-        told = role_of(node) == "input" and (before.op is not None or before._requires_grad)
+        before = self.origins[x][0].value
+        told = role_of(node) == "input" and bool(before.op or before.node._requires_grad)
+        begun = before.node.time is None and before.op != "stack"
         return begun and (told or site_of(node) in self.sequences)
-
-    def looked_up(self, node: Tensor) -> Array | None:
-        """The places that an index takes, where they are data: y of `p[np.arange(n), y]`."""
-        arrays = [np.asarray(x) for x in _index_parts(node) if isinstance(x, list | np.ndarray)]
-        if not arrays:
-            return np.array(_numbers_in(node)[-1]) if site_of(node) in self.lookups else None
-        return next((x for x in reversed(arrays) if not _counts(x)), arrays[-1])
-
-    def places_of(self, node: Tensor) -> Tensor | None:
-        """The places that an index takes, as a leaf."""
-        if node not in self.places and (found := self.looked_up(node)) is not None:
-            leaf = self.places[node] = constant(found)
-            leaf.time, leaf.serial = node.time, node.serial
-        return self.places.get(node)
 
     def fold(self, node: Tensor) -> None:
         """Note what a folded node is drawn as."""
-        inputs, k = self.graph.inputs(node), picked(node)
-        x = inputs[0]
-        if op_name(node) == "stack":
-            found = [self.of(one)[0] for one in inputs]
-        elif k is not None and is_stack(x) and x not in self.steps:
-            found = self.of(self.graph.inputs(x)[k])
-        elif k is not None and x in self.steps:
-            found = [self.of(x)[k]]
-        elif x in self.steps and isinstance(index_of(node), slice):
-            found = self.of(x)[index_of(node)]
-        else:
-            found = self.of(x)
-        turns, mark = op_name(node) in TRANSPOSES, _mark(node) if node.op.edit else ""
+        inputs, k = self.graph.inputs(node), self.picks.get(node)
+        x, index = inputs[0], _index_of(node)
+        found = self.origins[x]
+        if node.op.name == "stack":
+            found = [self.origins[one][0] for one in inputs]
+        elif x in self.steps and k is not None:
+            found = [found[k]]
+        elif x in self.steps and isinstance(index, slice):
+            found = found[index]
+        elif k is not None and _is_stack(x):
+            found = self.origins[self.graph.inputs(x)[k]]
+        turns, mark = node.op.name in TRANSPOSES, _mark(node) if node.op.edit else ""
         if turns or mark:
-            found = [Origin(part, turned ^ turns, old or mark) for part, turned, old in found]
+            found = [Origin(value, turned ^ turns, old or mark) for value, turned, old in found]
         self.origins[node] = found
-        whole = op_name(node) in FOLDED - SPLITS and k is None
-        sliced = node in self.steps and isinstance(index_of(node), slice)
+        self.folded[node] = found[0].value.node
+        whole = node.op.name in FOLDED - SPLITS and k is None
+        sliced = node in self.steps and isinstance(index, slice)
         if whole and not sliced and len(self.graph.users[node]) == 1:
             self.ends[node] = self.ends.get(x, (node, 0))
 
-    def taken(self, value: Value, x: Tensor) -> list[tuple[int | None, Origin]]:
-        """Which parts of an input a value takes, its own step, all steps, or the whole; and what
-        they are drawn as."""
-        node, part, found = value.node, value.part, self.of(x)
-        if x in self.steps:
-            k = picked(node) if part is None else part
-            return list(enumerate(found)) if k is None else [(k % len(found), found[k])]
-        by_step = part is not None and x.op is None and x.ndim == node.ndim
-        if by_step and x.shape[0] == node.shape[0] > 1:
-            return [(part, Origin(Part(x, part)))]
-        return [(None, found[0])]
 
-
-def is_stack(node: Tensor) -> bool:
+def _is_stack(node: Tensor) -> bool:
     """Whether a node is a stack of steps, of which single ones can be picked."""
     return op_name(node) == "stack" and node.constants.get("axis", 0) == 0
 
 
-def index_of(node: Tensor) -> Any:
+def _index_of(node: Tensor) -> Any:
     """The index of an indexing; None of all other nodes."""
     return node.constants.get("index") if op_name(node) == "getitem" else None
 
 
-def picked(node: Tensor) -> int | None:
+def _index_parts(node: Tensor) -> tuple[Any, ...]:
+    """What an index takes of each axis."""
+    index = _index_of(node)
+    if index is None:
+        return ()
+    return index if isinstance(index, tuple) else (index,)
+
+
+def _picked(node: Tensor) -> int | None:
     """The number of the one step that an index picks along the first axis, or of which it takes
     something; None if it takes more."""
     if op_name(node) == "unstack" and node.constants.get("axis", 0) == 0 and node.call is not None:
         return node.call.which
-    first = _index_parts(node)[0] if _index_parts(node) else None
+    first, *_ = _index_parts(node) or (None,)
     return int(first) if _is_integer(first) else None
 
 
-def _index_parts(node: Tensor) -> tuple[Any, ...]:
-    """What an index takes of each axis."""
-    index = index_of(node)
-    return index if isinstance(index, tuple) else (index,)
+def _numbers_in(node: Tensor) -> tuple[int, ...]:
+    """The whole numbers in an index."""
+    parts = (_picked(node),) if op_name(node) == "unstack" else _index_parts(node)
+    return tuple(int(x) for x in parts if _is_integer(x))
 
 
 def _sequences(graph: Graph) -> tuple[set[Any], set[Any]]:
@@ -530,18 +568,12 @@ def _sequences(graph: Graph) -> tuple[set[Any], set[Any]]:
     other; and those that look up other places of an array in each step, as in a table of words."""
     found = defaultdict[Any, dict[Any, tuple[int, ...]]](dict)
     for node in graph.nodes:
-        if numbers := _numbers_in(node):
+        if op_name(node) in INDEXING and (numbers := _numbers_in(node)):
             by_step = found[site_of(node)]
             by_step[path_of(node) or ((None, len(by_step)),)] = numbers
     changing = {site: by_step for site, by_step in found.items() if len({*by_step.values()}) > 1}
     lookups = {site for site, by_step in changing.items() if not _goes_on(by_step)}
     return changing.keys() - lookups, lookups
-
-
-def _numbers_in(node: Tensor) -> tuple[int, ...]:
-    """The whole numbers in an index."""
-    parts = (picked(node),) if op_name(node) == "unstack" else _index_parts(node)
-    return tuple(int(x) for x in parts if _is_integer(x))
 
 
 def _goes_on(by_step: dict[Any, tuple[int, ...]]) -> bool:
@@ -587,7 +619,7 @@ def _keeps_first_axis(node: Tensor, holders: list[Tensor], others: list[Tensor])
         axes = node.constants.get("axes")
         return axes is not None and axes[0] % node.ndim == 0
     if name == "getitem":
-        return _indexes_each_step(index_of(node), len(holders[0]._array))
+        return _indexes_each_step(_index_of(node), len(holders[0]._array))
     return bool(node.op.elementwise) or name in BY_ENTRY
 
 

@@ -137,7 +137,7 @@ class Routes:
 
     def way(self, link: Link, kind: str) -> tuple[Path, Point]:
         """The way of a link between two tiles, and where its text stands: over the middle of its
-        gutter, or over its longest level."""
+        gutter, over its longest level, or where it goes straight up over the tile that it leaves."""
         leave, enter = self.leave(link), self.enter(link)
         start, end = leave[-1], enter[0]
         if kind == "near":
@@ -145,12 +145,12 @@ class Routes:
             return path, (self.gutter_middle(link), max(start[1], end[1]) + 8)
         if kind == "rise":
             path = joined(_bend(start, end), enter)
-        else:
-            verticals, levels = ([number() for number in turn] for turn in self.turns[link])
-            corners = [start]
-            for x, y in zip(verticals, [*levels, end[1]], strict=False):
-                corners += [(x, corners[-1][1]), (x, y)]
-            path = joined(leave, rounded(*corners, end), enter)
+            return path, (start[0], self.grid.top(self.grid.place_of[link.source]) + 8)
+        verticals, levels = ([number() for number in turn] for turn in self.turns[link])
+        corners = [start]
+        for x, y in zip(verticals, [*levels, end[1]], strict=False):
+            corners += [(x, corners[-1][1]), (x, y)]
+        path = joined(leave, rounded(*corners, end), enter)
         return path, _level_middle(path)
 
     def gutter_middle(self, link: Link) -> float:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from minigrad.paths import Axis
 from minigrad.render.picture import Column, Row, Tile
-from minigrad.render.read import Path, Reading, Value, path_of
+from minigrad.render.read import Path, Reading, Value, common_scope, path_of
 
 LONGEST = 60  # operations in one column of a graph without time
 WHOLE = 150  # values of a graph without time that is laid out as a whole
@@ -73,7 +73,7 @@ class _Rows:
 
     def untimed_key(self, value: Value) -> tuple[Key, float]:
         """The row of a value outside of time: after all that it is made from."""
-        reached = [self.places[feed.source][1][0] for feed in value.feeds]
+        reached = [self.places[source][1][0] for source in value.sources]
         if value.forward is not None:
             reached += [0, *self.segments.values()]
         segment = math.floor(max(reached, default=-1.0)) + 0.5
@@ -90,8 +90,8 @@ class _Rows:
             around = value.time[:-1] if axis in self.grids else ()
             return Key(axis, layer, True, backward, around), segment
         ts = [t for _, t in value.time]
-        below = [feed.source for feed in value.feeds if feed.source.op]
-        same = [self.places[s][0] for s in below if [t for _, t in s.time] == ts]
+        below = [s for s in value.sources if s.op and [t for _, t in s.time] == ts]
+        same = [self.places[source][0] for source in below]
         keys = list(dict.fromkeys(key for key in same if key.timed and not key.backward))
         if len(keys) == 1 or (keys and self.layers.get(axis)):
             return keys[-1]._replace(backward=backward), self.segment[keys[-1]]
@@ -116,7 +116,7 @@ class _Rows:
         depth = len(value.time)
         if not 0 < depth < self.deepest:
             return False
-        within = [feed.source for feed in value.feeds if feed.source.time[:depth] == value.time]
+        within = [source for source in value.sources if source.time[:depth] == value.time]
         return any(len(source.time) > depth or source in self.inner for source in within)
 
     def place_untimed(self) -> None:
@@ -144,8 +144,8 @@ class _Rows:
         later = {
             column[value]
             for value in drawn
-            for feed in value.feeds
-            if feed.source.op and column[feed.source] != column[value]
+            for source in value.sources
+            if source.op and column[source] != column[value]
         }
         return len({column[value] for value in drawn} - later) > 1
 
@@ -176,7 +176,7 @@ class _Rows:
         for value in self.reading.drawn:
             key, _ = self.places[value]
             if not key.timed:
-                found[key].update(self.places[feed.source][0] for feed in value.feeds)
+                found[key].update(self.places[source][0] for source in value.sources)
         return found
 
     def make_row(self, key: Key, level: int) -> Row:
@@ -206,7 +206,7 @@ def _layers(reading: Reading) -> dict[Axis | None, list[str]]:
     found = defaultdict[Axis | None, dict[str, None]](dict)
     for edge in reading.graph.state_edges:
         axis, _ = path_of(edge.target)[-1]
-        found[axis][_common(edge.source.scope, edge.target.scope)] = None
+        found[axis][common_scope((edge.source.scope, edge.target.scope))] = None
     timeline = reading.graph.timeline
     single = {axis for axis in timeline.axes if len(timeline.steps_of(axis)) == 1}
     for value in reading.drawn if single else ():
@@ -242,8 +242,8 @@ def _segments(reading: Reading) -> dict[Axis, int]:
     for value in reading.values if len(outer) > 1 else ():
         axis, t = value.time[0] if value.time else (None, None)
         came: dict[Axis, int | None] = {}  # the axes that it depends on, and the step if it is one
-        for feed in value.feeds:
-            for a, s in reach.get(feed.source, {}).items():
+        for source in value.sources:
+            for a, s in reach.get(source, {}).items():
                 came[a] = s if came.get(a, s) == s else None
         if axis is not None:
             for a, s in came.items():
@@ -258,16 +258,6 @@ def _segments(reading: Reading) -> dict[Axis, int]:
         ]
         segments[axis] = max([0, *after, *again])
     return segments
-
-
-def _common(a: str, b: str) -> str:
-    """The scope that two scopes have in common."""
-    found = []
-    for one, other in zip(a.split("."), b.split(".")):
-        if one != other:
-            break
-        found.append(one)
-    return ".".join(found)
 
 
 def _is_inside(scope: str, prefix: str) -> bool:

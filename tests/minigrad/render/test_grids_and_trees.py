@@ -10,7 +10,9 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad import render
+from minigrad.render.draw import plan
 from minigrad.render.group import VIEWS
+from minigrad.render.options import checked
 
 
 def tree(depth: int) -> mg.Graph:
@@ -102,3 +104,11 @@ def test_an_element_of_a_grid_is_named_by_its_places(drawing) -> None:
     picture = drawing(render.to_dot(mg.Graph(h.sum()), view="cells").source)
     labels = {node.label for node in picture.nodes.values()}
     assert {f"x_{{{i},{j}}}" for i in range(2) for j in range(2)} <= labels
+
+
+def test_a_state_of_a_hidden_row_comes_from_its_own_column() -> None:
+    """The stand-in of an inner step is the same inner step of the last row that is drawn."""
+    links = plan(grid(4), checked(steps="0:2,-1:")).picture.links
+    ends = [(link.source.tile.column, link.target.tile.column, link.hidden) for link in links]
+    over = [(source[-1], target[-1], hidden) for source, target, hidden in ends if hidden]
+    assert over == [(1.0, 1.0, 1), (2.0, 2.0, 1), (3.0, 3.0, 1)]
