@@ -333,8 +333,10 @@ def test_a_drag_and_the_wheel_move_the_picture(browser: Any, tmp_path: Path) -> 
 def test_lecture_mode(browser: Any, tmp_path: Path) -> None:
     path = mg.Graph(recurrent("RNN", 6)).render(tmp_path / "x.html")
     with opened(browser, path) as page:
+        small = page.look("here().camera.k")
         page.press("l")
         assert page.look("document.body.classList.contains('lecture')")
+        assert page.look("here().camera.k") > 1.2 * small
         assert page.look("parseFloat(getComputedStyle(document.body).fontSize)") >= 18
         page.press("l")
         assert not page.look("document.body.classList.contains('lecture')")
@@ -473,17 +475,21 @@ def test_vietnamese(browser: Any, tmp_path: Path) -> None:
         assert "lan truyền ngược" in page.text("#status")
 
 
-def test_a_phone(browser: Any, tmp_path: Path) -> None:
-    path = mg.Graph(recurrent("LSTM", 6)).render(tmp_path / "x.html")
-    phone = {"viewport": {"width": 390, "height": 780}, "has_touch": True}
+@pytest.mark.parametrize(("width", "height"), [(390, 780), (780, 390)])
+@pytest.mark.parametrize("lang", ["en", "vi"])
+def test_a_phone(browser: Any, tmp_path: Path, width: int, height: int, lang: Any) -> None:
+    path = mg.Graph(recurrent("LSTM", 6)).render(tmp_path / "x.html", lang=lang)
+    phone = {"viewport": {"width": width, "height": height}, "has_touch": True}
     with opened(browser, path, **phone) as page:
-        assert page.look("document.documentElement.scrollWidth") <= 390
+        assert page.look("document.documentElement.scrollWidth") <= width
         page.tab.tap("#next_step")
         box = page.tab.locator("g.box[aria-current]").bounding_box()
-        assert 0 <= box["x"] <= 390
+        assert 0 <= box["x"] <= width
+        assert page.tab.locator(".stage").bounding_box()["height"] >= 170
+        assert page.tab.locator("header").bounding_box()["height"] <= 90
         button = page.tab.locator("#play").bounding_box()
         assert button["height"] >= 40
-        assert button["y"] + button["height"] <= 780
+        assert button["y"] + button["height"] <= height
 
 
 def test_keyboard_and_screen_reader(browser: Any, tmp_path: Path) -> None:
