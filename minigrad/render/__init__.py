@@ -10,10 +10,7 @@ coordinates), a `Layout` where it stands, a `Canvas` in which look.
 
 from __future__ import annotations
 
-import gc
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from os import PathLike
 from typing import Any, Unpack
 
@@ -32,20 +29,6 @@ __all__ = [
 LARGEST = 2_000_000  # bytes of SVG that a notebook still shows quickly
 
 
-@contextmanager
-def _uncollected() -> Iterator[None]:
-    """Without the cyclic collector: a drawing makes no cycles, and of a long one its scans are 30 %
-    of the time."""
-    was = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was:
-            gc.enable()
-
-
-@_uncollected()
 def to_dot(graph: Graph, **options: Unpack[PictureOptions]) -> graphviz.Digraph:
     """The graph as a `graphviz.Digraph` with every position pinned.
 
@@ -80,7 +63,6 @@ def to_dot(graph: Graph, **options: Unpack[PictureOptions]) -> graphviz.Digraph:
     return draw(graph, checked(**options))
 
 
-@_uncollected()
 def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOptions]) -> str:
     """Write the picture to a file in the format of its suffix (svg, png, pdf, gv, html, ...).
 
@@ -95,7 +77,6 @@ def render(graph: Graph, path: str | PathLike[str], **options: Unpack[PictureOpt
     return write(path, lambda: page(graph, **options), lambda: draw(graph, checked(**options)))
 
 
-@_uncollected()
 def page(graph: Graph, **options: Unpack[PictureOptions]) -> Page:
     """The graph as a page that one plays, for a notebook; `render("x.html")` writes it to a file."""
     return make_page([{"": graph}], checked("page", **options))

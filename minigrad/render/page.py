@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from minigrad.graph import Graph
 from minigrad.language import using
 from minigrad.render import graphviz_run, look
+from minigrad.render.draw import undisturbed
 from minigrad.render.options import Options
 from minigrad.render.tape import HELD, joint_limits, joint_scale, tape
 from minigrad.render.words import words
@@ -60,6 +61,7 @@ class Knob(NamedTuple):
     at: int = 0
 
 
+@undisturbed()
 def make_page(
     settings: Sequence[Mapping[str, Graph]], options: Options, knobs: Sequence[Knob] = ()
 ) -> Page:

@@ -15,7 +15,7 @@ from minigrad.graph import Graph
 from minigrad.language import say
 from minigrad.render import graphviz_run, look
 from minigrad.render.canvas import Canvas, Drawing, colour_bar, text_item, wrapped
-from minigrad.render.draw import Plan, canvas_of, fitted, page_size, plan, save
+from minigrad.render.draw import Plan, canvas_of, fitted, page_size, plan, save, undisturbed
 from minigrad.render.measure import measure_by_step
 from minigrad.render.options import Options, PictureOptions, checked
 from minigrad.render.page import Knob, Page, is_page, make_page
@@ -72,6 +72,7 @@ class Comparison(Sweep):
             )
         self.knobs, self.settings = [], [dict(graphs)]
 
+    @undisturbed()
     def to_dot(self, **options: Unpack[PictureOptions]) -> Drawing:
         """The strips as a `graphviz.Digraph`; the options of a graph's `to_dot`, here with cells
         and backward."""
@@ -175,6 +176,7 @@ def compare(graphs: Any, /, **grid: Iterable[Any]) -> Comparison | Sweep:
     return Comparison(graphs)
 
 
+@undisturbed()
 def frames(
     graph: Graph,
     folder: str | PathLike[str],

@@ -246,9 +246,10 @@ class Texts:
             return ""
         graph, part = self.picture.graph, told(box)[-1]
         node = part.node
-        text = say("{n} operations", n=len(box.parts))
         if len(box.parts) == 1 or box.kind == "input":
             text = naming.expression(graph, node)
+        else:
+            text = say("{n} operations", n=len(box.parts))
         words = [look.shorten(text, 200), look.shape(node.shape) or say("a number")]
         norm = self.norms.parts.get(part)
         if norm is not None:
