@@ -47,7 +47,8 @@ INDEX = re.compile(
     rb'(?P<after>[^>]*? font-size="(?P<size>[\d.]+)")'
 )
 SHIFT = 0.25  # by how much of its own size an index stands lower
-ENDS = re.compile(rb"(?<=>) +(?=[^<]*</text>)| +(?=</text>)")  # spaces that browsers drop
+SPACED = re.compile(rb"(<text[^>]*>)( [^<]*|[^<]* )(?=</text>)")
+ENDS = re.compile(rb"\A +| +\Z")  # spaces that browsers drop
 # Nodes, edges, width, height, and the corners of clusters.
 Places = tuple[dict[str, Point], dict[str, list[Point]], float, float, dict[str, list[Point]]]
 
@@ -85,8 +86,10 @@ def _for_browsers(svg: bytes) -> bytes:
         y = float(found["y"]) + SHIFT * float(found["size"])
         return b' y="%.2f"%b%b' % (y, found["before"], found["after"])
 
-    svg = ENDS.sub(lambda spaces: b"&#160;" * len(spaces[0]), svg)
-    return INDEX.sub(lowered, svg)
+    def spaced(found: re.Match[bytes]) -> bytes:
+        return found[1] + ENDS.sub(lambda spaces: b"&#160;" * len(spaces[0]), found[2])
+
+    return INDEX.sub(lowered, SPACED.sub(spaced, svg))
 
 
 def _run(text: str, form: str) -> bytes:
