@@ -508,15 +508,17 @@ class Grid:
                 found[place.tile.column[:2]].append(place)
         return [places for places in found.values() if len({p.column for p in places}) > 1]
 
-    def panels(self) -> list[tuple[Tile, Rect]]:
-        """The frames around the inner steps of each outer step."""
+    def panels(self, lines: list[Line]) -> list[tuple[Tile, Rect]]:
+        """The frames around the inner steps of each outer step, in each line."""
         found = []
         for places in self.outer_steps():
-            left = min(self.lefts[p.column] for p in places) - 9
-            right = max(self.rights[p.column] for p in places) + 9
             bottom = min(map(self.strip, places)) - 9
             top = max(map(self.top, places)) + HEADER
-            found.append((places[0].tile, Rect.between(left, bottom, right, top)))
+            for line in lines:
+                left = max(line.left, min(self.lefts[p.column] for p in places) - 9)
+                right = min(line.right, max(self.rights[p.column] for p in places) + 9)
+                if left < right:
+                    found.append((places[0].tile, Rect.between(left, bottom, right, top)))
         return found
 
     # boxes

@@ -482,7 +482,8 @@ class _Reader:
         arrays = [np.asarray(x) for x in parts if isinstance(x, list | np.ndarray)]
         if arrays:
             return next((x for x in reversed(arrays) if not _counts(x)), arrays[-1])
-        return np.array(_numbers_in(node)[-1]) if site_of(node) in self.lookups else None
+        known = _indexing_line(node) in self.lookups
+        return np.array(_numbers_in(node)[-1]) if known else None
 
     # folded nodes
 
@@ -504,7 +505,7 @@ class _Reader:
         before = self.origins[x][0].value
         told = role_of(node) == "input" and bool(before.op or before.node._requires_grad)
         begun = before.node.time is None and before.op != "stack"
-        return begun and (told or site_of(node) in self.sequences)
+        return begun and (told or _indexing_line(node) in self.sequences)
 
     def fold(self, node: Tensor) -> None:
         """Note what a folded node is drawn as."""
@@ -569,11 +570,17 @@ def _sequences(graph: Graph) -> tuple[set[Any], set[Any]]:
     found = defaultdict[Any, dict[Any, tuple[int, ...]]](dict)
     for node in graph.nodes:
         if op_name(node) in INDEXING and (numbers := _numbers_in(node)):
-            by_step = found[site_of(node)]
+            by_step = found[_indexing_line(node)]
             by_step[path_of(node) or ((None, len(by_step)),)] = numbers
     changing = {site: by_step for site, by_step in found.items() if len({*by_step.values()}) > 1}
     lookups = {site for site, by_step in changing.items() if not _goes_on(by_step)}
     return changing.keys() - lookups, lookups
+
+
+def _indexing_line(node: Tensor) -> tuple[Any, ...]:
+    """The line of a node, how many numbers its index has, and how many axes of time: one line of a
+    function may serve several."""
+    return site_of(node), len(_numbers_in(node)), len(path_of(node))
 
 
 def _goes_on(by_step: dict[Any, tuple[int, ...]]) -> bool:

@@ -63,7 +63,7 @@ class Routes:
         lines = grid.lines(per_row)
         near = {link for link, kind in self.kind.items() if kind == "near"}
         return Layout(
-            self.rects, grid.frames(), grid.panels(), grid.scopes(), self.pieces(paths, lines),
+            self.rects, grid.frames(), grid.panels(lines), grid.scopes(), self.pieces(paths, lines),
             dict(self.tags()), paths, lanes, captions, near, grid.count, lines, top,
         )  # fmt: skip
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from minigrad.render.arrange import Line
 from minigrad.render.canvas import Item
@@ -21,15 +21,10 @@ CAPTION = 8.0  # room for texts over edges that go back
 def wrapped(items: Sequence[Item], lines: Sequence[Line], height: float) -> list[Item]:
     """The lines of a picture of a height, one under another."""
     wrapping = _Wrapping(items, lines, height)
-    found: list[Item] = []
-    for item, first, last in wrapping.spans:
-        if first == last:
-            found.append(item.moved(*wrapping.shift[first]))
-        elif item.is_edge:
-            found.append(wrapping.going_back(item))
-        else:
-            found += wrapping.parts(item, range(first, last + 1))
-    return found
+    return [
+        item.moved(*wrapping.shift[first]) if first == last else wrapping.going_back(item)
+        for item, first, last in wrapping.spans
+    ]
 
 
 class _Wrapping:
@@ -43,17 +38,20 @@ class _Wrapping:
         self.lines, self.splits = lines, [line.left for line in lines[1:]]
         self.left, self.right = [math.inf] * len(lines), [-math.inf] * len(lines)
         leaving = defaultdict[int, set[float]](set)
-        self.spans = [
-            (item, self.line(item.points[0][0]), self.line(item.points[-1][0])) for item in items
-        ]
-        for item, first, last in self.spans:
-            if item.is_edge and first != last:
+        self.spans: list[tuple[Item, int, int]] = []
+        for item in items:
+            (a, _), (b, _) = item.points[0], item.points[-1]
+            if item.is_edge:
+                first, last = self.line(a), self.line(b)
+            else:
+                first = last = self.line((a + b) / 2)
+                self.left[first] = min(self.left[first], a)
+                self.right[first] = max(self.right[first], b)
+            if first != last:
                 pieces = self.cut(item.points if first < last else item.points[::-1])
                 for number, piece in enumerate(pieces[:-1], min(first, last)):
                     leaving[number].add(piece[-1][1])
-            elif not item.is_edge:
-                self.left[first] = min(self.left[first], item.points[0][0])
-                self.right[last] = max(self.right[last], item.points[1][0])
+            self.spans.append((item, first, last))
         self.heights = {number: sorted(ys) for number, ys in leaving.items()}
         most = max(map(len, leaving.values()), default=0)
         apart = height + APART + (CAPTION + LEVEL * most if most else 0.0)
@@ -68,17 +66,6 @@ class _Wrapping:
         """An edge that goes on in another line."""
         path, at = self.way(item.points)
         return item._replace(points=path, label_at=item.label_at and at)
-
-    def parts(self, item: Item, numbers: Iterable[int]) -> list[Item]:
-        """A frame around several lines in its parts."""
-        (left, bottom), (right, top) = item.points
-        found = []
-        for number in numbers:
-            a, b = self.lines[number].part(left, right)
-            at = (a + b) / 2, item.label_at[1] if item.label_at else top
-            part = item._replace(points=[(a, bottom), (b, top)], label_at=at)
-            found.append(part.moved(*self.shift[number], f"line{number}_"))
-        return found
 
     # edges
 

@@ -39,7 +39,7 @@ def random_options(r: random.Random) -> dict[str, Any]:
     }
     for chance, name, choices in (
         (0.2, "fit", ["slide", "column"]),
-        (0.25, "per_row", [1, 2, 3]),
+        (0.4, "per_row", [1, 2, 3]),
         (0.15, "legend", [True]),
         (0.15, "values", [True]),
         (0.2, "title", ["A title"]),

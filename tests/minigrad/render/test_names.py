@@ -80,3 +80,22 @@ def test_a_gradient_is_not_called_after_another_value_of_its_shape():
     loss = ((h @ W) ** 2).sum()
     graph = mg.Graph(loss, *mg.grad(loss, [h], create_graph=True))
     assert not any("dW" in render.to_dot(graph, view=view).source for view in ("ops", "cells"))
+
+
+def test_one_line_may_take_steps_of_several_axes(drawing) -> None:
+    """A helper that indexes serves a loop, and a loop in a loop, with more numbers there."""
+
+    def take(array: mg.Tensor, *index: int) -> mg.Tensor:
+        return array[index]
+
+    xs = mg.tensor(np.ones((2, 3)), requires_grad=True, name="xs")
+    ys = mg.tensor(np.ones((2, 2, 3)), requires_grad=True, name="ys")
+    h = mg.tensor(np.zeros(3), name="h_init")
+    for t, _ in mg.timesteps(np.ones(2), axis="outer"):
+        h = np.tanh(take(xs, 1 - t) + h)
+        for i, _ in mg.timesteps(np.ones(2), axis="inner"):
+            h = np.tanh(take(ys, t, i) * h)
+    picture = drawing(render.to_dot(mg.Graph(h.sum()), backward=True).source)
+    labels = [node.label for node in picture.nodes.values()]
+    assert sum(label.startswith("x") for label in labels) == 2
+    assert sum(label.startswith("y") for label in labels) == 4
