@@ -24,6 +24,7 @@ from minigrad.render.read import Reading
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
+STEP = "\0"  # stands where a text tells the step
 LINES = 40  # of one function
 RULE = 14  # lines of a gradient rule; a longer one is not shown
 NAME = re.compile(r"[^\W\d]+(\.[^\W\d]+)*")  # to which the step is added: h₃, but not x1₃
@@ -93,20 +94,24 @@ class Infos:
         )  # fmt: skip
         if not node.source.text:
             known = (*known, self.constants(node))
-        return self.infos.number(known, lambda: self.described(box, node, shape))
+        return self.infos.number(known, lambda: self.described(box, label, node, shape))
 
     def constants(self, node: Tensor) -> tuple[str, ...]:
         """The numbers in an expression that is rebuilt, since there is no source text."""
         inputs = self.graph.inputs(node)
         return tuple(repr(x.data) for x in inputs if x.op is None and x.size == 1)
 
-    def described(self, box: Box, node: Tensor, shape: tuple[int, ...]) -> dict[str, Any]:
+    def described(
+        self, box: Box, label: str, node: Tensor, shape: tuple[int, ...]
+    ) -> dict[str, Any]:
         """All that is the same in every step."""
         name = self.losses.get(node) or naming.label(self.graph, node)
-        if box.lanes:
+        timed = bool(box.lanes) or node.time is not None
+        if not is_made(box) and any(map(str.isalpha, label)):  # h_init is no h, a mask no tensor
+            name, timed = label.replace(STEP, ""), STEP in label
+        elif box.lanes:
             name = box.lanes[-1]
         name = look.shorten(self.lane(name), 60)
-        timed = bool(box.lanes) or node.time is not None
         made = [node for node in reversed(box.nodes) if node.op is not None]
         lines = list(dict.fromkeys(map(self.line, made)))
         return {

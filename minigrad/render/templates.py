@@ -14,7 +14,7 @@ import numpy as np
 
 from minigrad.render import look
 from minigrad.render.arrange import Rect
-from minigrad.render.infos import Infos, Numbered, is_made
+from minigrad.render.infos import STEP, Infos, Numbered, is_made
 from minigrad.render.measure import Norms
 from minigrad.render.options import Options
 from minigrad.render.picture import Box, Column, Link, Part, Picture, Tag, Tile
@@ -31,7 +31,6 @@ STEEP = 400.0  # how far a line to a bar may lead from its column
 MARGIN = 16.0
 NOISE = 1e-5  # added before rounding: no error of arithmetic tells like columns apart
 BELOW = "\x01"  # stands before and behind what hangs below the line
-STEP = "\0"  # stands where a text tells the step
 
 Place = tuple[float, ...]  # the centre of a rectangle, its width and height; or a point
 Ref = tuple[int | str, int]  # a column, counted from the one that refers to it, and a box in it

@@ -103,6 +103,22 @@ def test_every_link_ends_at_boxes_that_are_there(tmp_path: Path, name: str) -> N
                 assert slot < len(owner["boxes"])
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_what_no_operation_makes_is_called_as_its_box(tmp_path: Path, name: str) -> None:
+    """An initial state is no h₀, which the first step makes."""
+    data, _ = held(mg.Graph(NETWORKS[name](3)).render(tmp_path / "x.html"))
+    book = data["books"][0]
+    templates = [one for view in book["views"].values() for one in view["templates"]]
+    told = 0
+    for box in (box for one in templates for box in one["boxes"]):
+        label = box["label"].replace("\x01init\x01", "_init").replace("\x01", "_")
+        if not box["stop"] and box["info"] >= 0 and label[0].isalpha():
+            info = book["infos"][box["info"]]
+            assert label == info["name"] + ("\0" if "\0" in label else "")
+            told += 1
+    assert told
+
+
 @pytest.mark.parametrize(("steps", "limit"), [(5, 80_000), (50, 250_000)])
 def test_a_page_is_small(tmp_path: Path, steps: int, limit: int) -> None:
     path = Path(mg.Graph(recurrent("LSTM", steps)).render(tmp_path / "x.html"))
