@@ -187,9 +187,9 @@ class PassInfo:
             while chain and chain[-1].parent is not None:
                 chain.append(chain[-1].parent)
             self._paths[scope] = tuple(one.path for one in chain)
-            self._lines[scope] = tuple(_line(one.code, one.instruction) for one in chain)
+            self._lines[scope] = tuple(_line(one.called_from) for one in chain)
         if field == "line":
-            return (_line(node._code, node._instruction), *self._lines[scope])
+            return (_line(node.source), *self._lines[scope])
         if field == "layer" and node.time is not None:
             return (self.axes[node.time.axis], *self._paths[scope])
         return self._paths[scope]
@@ -354,7 +354,6 @@ class StepInfo(NamedTuple):
 
 
 @functools.lru_cache(maxsize=4096)
-def _line(code: Any, instruction: int) -> str:
+def _line(source: Source) -> str:
     """A line of the program: absolute path and number."""
-    source = Source(code, instruction)
     return f"{os.path.abspath(source.file)}:{source.line}"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,7 @@ def chain(steps: int = 4, w: float = 2.0) -> mg.Graph:
         ("axis == time and t > 2", [3]),
         ("t * 2 == 4", [2]),
         ("pass == 1 and t == 0", [0]),
-        ("test_breakpoints.py:15", [3, 2, 1, 0]),
+        ("test_breakpoints.py:17", [3, 2, 1, 0]),
         ("debugger/test_breakpoints.py:99 or t == 1", [1]),
         ("nonfinite", []),
     ],
@@ -46,6 +48,17 @@ def test_conditions(condition: str, steps: list[int]) -> None:
     found, graph = mg.Breakpoint(condition), chain()
     facts = PassInfo(graph)
     assert [step.t for step in graph.backward_steps() if found.test(facts.step(step))] == steps
+
+
+def test_lines_of_two_files_that_are_equal_are_told_apart(tmp_path: Path) -> None:
+    h: mg.Tensor = mg.tensor(1.0, requires_grad=True)
+    for name in ("first.py", "second.py"):
+        variables = {"h": h}
+        exec(compile("h = h * 2.0", str(tmp_path / name), "exec"), variables)
+        h = variables["h"]
+    graph, found = mg.Graph(h), mg.Breakpoint("first.py:1")
+    facts = PassInfo(graph)
+    assert [found.test(facts.step(step)) for step in graph.backward_steps()] == [False, True]
 
 
 def test_keywords_functions_and_calls() -> None:
