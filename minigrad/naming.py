@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
+from minigrad.scope import Scope
 from minigrad.source import Source
 from minigrad.tensor import Tensor
 
@@ -59,7 +60,7 @@ def equation(graph: Links, node: Tensor, name: str = "") -> str:
 def label(graph: Links, node: Tensor) -> str:
     """What to call a node: its name, the variable it was assigned to, its state name, its
     expression, its op."""
-    if found := given_name(graph, node):
+    if found := given_name(graph, node) or _returned_to(graph, node):
         return found
     if node.op is None:
         return "constant"
@@ -76,6 +77,27 @@ def given_name(graph: Links, node: Tensor) -> str:
     if role and node.role and node.role.kind == "input":
         return node.name or role
     return node.name or variable(graph, node) or role
+
+
+def _returned_to(graph: Links, node: Tensor) -> str:
+    """The variable that takes what the call of a module returns, where that is a node without a
+    name: y of `y = linear(h)`."""
+    scope = node._scope
+    while scope is not None and scope.node is None:
+        if any(_is_within(edge.target, scope) for edge in graph.users.get(node, ())):
+            return ""
+        if name := scope.called_from.variable():
+            return name
+        scope = scope.parent
+    return ""
+
+
+def _is_within(node: Tensor, scope: Scope) -> bool:
+    """Whether a node was made in a call of a module."""
+    inner = node._scope
+    while inner is not None and inner is not scope:
+        inner = inner.parent
+    return inner is scope
 
 
 def variable(graph: Links, node: Tensor) -> str:

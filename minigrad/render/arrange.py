@@ -22,6 +22,7 @@ from minigrad.render.tiles import Form, Frame, Pattern, Port, lay_out, spine_of
 
 GUTTER, NARROW = 38.0, 22.0  # between two tiles, and beside what stands before or after one
 HEADER, ELLIPSIS, SPACE = 20.0, 110.0, 12.0
+LANE_GAP = 17.0  # between states that pass through a cell, whose names stand between them
 RISER = 5.0  # between the vertical lines of a gutter
 
 Side = tuple[int, bool]  # a column, and whether it is its right side
@@ -165,7 +166,8 @@ class Grid:
         self.timed = bool(picture.graph.axes)
         self.bars = {box: links for box in picture.boxes if (links := self.gathered(box))}
         sizes = [look.size("cell", texts.labels[box]) for box in texts.cells]
-        sizes.append((0.0, 0.0))
+        states = max((len(box.lanes) for box in texts.cells), default=0)
+        sizes.append((0.0, LANE_GAP * 2 * (states - 1) if states > 2 else 0.0))
         self.cell = max(width for width, _ in sizes), max(height for _, height in sizes)
         self.outlines = {box: self.outline(box) for box in picture.boxes}
         self.places = self.make_places()
@@ -236,7 +238,7 @@ class Grid:
         local = {box: k for k, box in enumerate(place.boxes)}
         into = self.into[place.tile]
         inner = [n for n in into if n.source in local and n.target in local]
-        place.port = self.ports(into, local)
+        place.port = self.ports(place, into, local)
         leaving = [(n.source, n.state) for box in place.boxes for n in self.out_of[box]
                    if n.target not in local]  # fmt: skip
         made = [(box, lane) for box in place.boxes for lane in box.lanes]
@@ -250,17 +252,19 @@ class Grid:
             scopes_of(place.boxes) if self.is_whole else (),
         )
 
-    def ports(self, into: list[Link], local: dict[Box, int]) -> dict[Link, Port]:
-        """The ports by which links enter a tile: one for each value and state."""
+    def ports(self, place: Place, into: list[Link], local: dict[Box, int]) -> dict[Link, Port]:
+        """The ports by which links enter a place: one for each value and state; into the lowest box
+        of a column one of its own."""
         groups = defaultdict[Any, list[Link]](list)
         for link in into:
             if link.source not in local and link.target in local:
-                groups[link.source, link.lane, self.enters_aside(link)].append(link)
+                low = place.is_column and link.target is place.boxes[0]
+                groups[link.source, link.lane, self.enters_aside(link), low].append(link)
         order = sorted(groups, key=lambda key: (not key[2], key[1] not in self.picture.memories))
         like = Counter[Port]()
         found: dict[Link, Port] = {}
-        for source, lane, left in order:
-            links = groups[source, lane, left]
+        for source, lane, left, low in order:
+            links = groups[source, lane, left, low]
             skips = source.kind == "delay" and source.label[1:] not in ("−1", "+1")
             boxes = tuple(dict.fromkeys(local[link.target] for link in links))
             port = Port("" if skips else lane, boxes, left)

@@ -27,7 +27,8 @@ class Item(NamedTuple):
     kind: "node", "edge" (with an arrowhead), "line" (an edge without), or "frame".
     ids: of a node; of an edge its tail and head; of a frame, whose members follow.
     points: of an edge its spline, of all others two opposite corners.
-    style: how it looks, as DOT attributes.  sign: beside an arrowhead, which operand is subtracted.
+    style: how it looks, as DOT attributes.  sign: beside an arrowhead, which operand is subtracted;
+    right: on its right.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class Item(NamedTuple):
     style: str
     label_at: Point | None = None
     sign: str = ""
+    right: bool = False
 
     @property
     def is_edge(self) -> bool:
@@ -47,7 +49,7 @@ class Item(NamedTuple):
         at = self.label_at and (self.label_at[0] + dx, self.label_at[1] + dy)
         points = [(x + dx, y + dy) for x, y in self.points]
         ids = tuple(prefix + name for name in self.ids) if prefix else self.ids
-        return Item(self.kind, ids, points, self.style, at, self.sign)
+        return Item(self.kind, ids, points, self.style, at, self.sign, self.right)
 
     def text(self) -> str:
         """One line of DOT."""
@@ -71,8 +73,9 @@ class Item(NamedTuple):
         """The sign beside the arrowhead, as DOT attributes."""
         if not self.sign:
             return ""
-        colour = f'labelfontcolor="{look.GREY}"'
-        return f'headlabel="{self.sign}" head_lp="{_at(beside_tip(self.points))}" labelfontsize=12 {colour} '
+        place = _at(beside_tip(self.points, self.right))
+        style = f'labelfontsize=12 labelfontcolor="{look.GREY}" '
+        return f'headlabel="{self.sign}" head_lp="{place}" {style}'
 
 
 @lru_cache(maxsize=1024)

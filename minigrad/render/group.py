@@ -4,7 +4,7 @@ cells."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -15,6 +15,9 @@ from minigrad.render.picture import Tile
 from minigrad.render.read import Value, added_to, common_scope, scopes_of
 from minigrad.scope import Scope
 
+MOST_CALLS = 3  # of modules that the title of a cell lists
+SUMMING = {"add", "subtract", "multiply", "divide", "negative"}
+Users = Mapping[Value, set[Value]]  # who takes a value
 VIEWS = ("ops", "affine", "blocks", "cells")
 
 
@@ -200,7 +203,7 @@ def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group
         group_of[value] = one
     for one in groups.values():
         one.values.reverse()
-        _title(names, one)
+        _title(names, one, users)
     return _mirrored(names, list(groups.values()), group_of)
 
 
@@ -209,7 +212,8 @@ def find_core(names: Names, drawn: Sequence[Value]) -> set[Value]:
     losses."""
     core: set[Value] = set()
     front = [value for value in drawn if value.state and value.time]
-    if not front and names.graph.axes:
+    timeline = names.graph.timeline
+    if not front and all(len(timeline.steps_of(axis)) == 1 for axis in timeline.axes):
         front = [v for v in drawn if v.time and v.time[0][0] is not None and not _is_scalar(v)]
     while front:
         value = front.pop()
@@ -231,25 +235,38 @@ def _joined(names: Names, value: Value, users: set[Group]) -> Group | None:
     return one if names.origin(value.node) == names.origin(user.node) else None
 
 
-def _title(names: Names, one: Group) -> None:
+def _title(names: Names, one: Group, users: Users) -> None:
     """Kind and label of a box in the view of cells."""
     last = one.last
+    kind = _ending(names, last, users)
     if one.kind == "cell":
-        title = names.class_of(one.values, last.node.scope) or last.node.scope.split(".")[-1]
-        one.label = names.shown(title or "cell")
+        one.label = names.shown(_module_of(names, one.values) or "cell")
     elif len(one.values) > 1:
+        one.kind = kind
         _title_several(names, one)
     elif last.time and not last.is_input:
-        _, one.label = names.describe(last)
-        one.kind = _ending(names, one)
+        one.kind, one.label = kind, names.describe(last)[1]
         if named := names.result_of(last.node):
             one.label = f"{names.indexed(named, last)}\n{names.symbol(last.node)}"
+
+
+def _module_of(names: Names, values: Sequence[Value]) -> str:
+    """The module that some values are all made in, or up to three calls of modules one after the
+    other; "" if some are made outside of all modules."""
+    scopes = [scopes_of(value.node) for value in values]
+    shared = [call for call, *others in zip(*scopes, strict=False) if {call} >= {*others}]
+    if shared:
+        return names.class_of(values, shared[-1].path) or shared[-1].name
+    made = defaultdict[Scope | None, list[Value]](list)
+    for value, calls in zip(values, scopes, strict=True):
+        made[calls[0] if calls else None].append(value)
+    titles = [names.class_of(made[call], call.path) or call.name for call in made if call]
+    return " + ".join(titles) if len(titles) == len(made) <= MOST_CALLS else ""
 
 
 def _title_several(names: Names, one: Group) -> None:
     """Kind and label of several operations that are no cell: an output, a loss, a module's call."""
     last, values = one.last, one.values
-    one.kind = _ending(names, one)
     scope = last.node._scope
     name = names.losses.get(last.node) or names.result_of(last.node)
     if one.kind == "loss":
@@ -264,12 +281,23 @@ def _title_several(names: Names, one: Group) -> None:
     one.label = f"{text}\n{names.operations(values)}".strip()
 
 
-def _ending(names: Names, one: Group) -> str:
+def _ending(names: Names, last: Value, users: Users) -> str:
     """Whether a box is a loss: a number that is only added up; else it is an output."""
-    last = one.last
-    if last.node in names.losses or (last.time and _is_scalar(last)):
+    if last.node in names.losses or (last.time and _is_added_up(names, last, users)):
         return "loss"
     return "output" if last.time else "operation"
+
+
+def _is_added_up(names: Names, value: Value, users: Users) -> bool:
+    """Whether a value is one number of which nothing is made in its step but a weighted sum."""
+    if not _is_scalar(value):
+        return False
+    for user in users.get(value, ()) if value.time else ():
+        others = [feed.source for feed in user.feeds if feed.source is not value]
+        summing = all(x.op or x.node in names.written for x in others) and user.op in SUMMING
+        if user.time and not (summing and _is_added_up(names, user, users)):
+            return False
+    return True
 
 
 def _is_scalar(value: Value) -> bool:

@@ -186,7 +186,8 @@ class _Maker:
             enters = node in self.names.entering or (index and value.time)
             if node.time is None and leaf.part is None and not enters:
                 return "tag" if leaf.uses > MANY and not leaf.role else "constant"
-        return "input" if value.forward is None else "constant"
+        constant = value.forward is not None or node in self.names.constants
+        return "constant" if constant else "input"
 
     def leaf(self, value: Value, feed: Feed, kind: str) -> Box:
         """The box of a leaf: an input, an initial state or a constant."""

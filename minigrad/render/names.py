@@ -97,6 +97,8 @@ class Names:
         name, returned = self.variable(node), node._scope
         while not name and forward_of(node) is None and self.last_of.get(returned) is node:
             assert returned is not None
+            if node.time is not None and returned in self.loops:
+                break  # what one step makes is not all that is returned
             name, returned = returned.called_from.variable(), returned.parent
         return name
 
@@ -110,6 +112,15 @@ class Names:
                 found[scope] = value.node
                 scope = scope.parent
         return found
+
+    @cached_property
+    def loops(self) -> set[Any]:
+        """The calls of modules that make something in several steps."""
+        times = defaultdict[Any, set[Any]](set)
+        for value in self.reading.drawn:
+            for scope in scopes_of(value.node) if value.node.time is not None else ():
+                times[scope].add(value.time)
+        return {scope for scope, found in times.items() if len(found) > 1}
 
     def origin(self, node: Tensor) -> Any:
         """The call of a module, or the file of the library's functions, in which a node was
@@ -137,7 +148,7 @@ class Names:
                 scope, code = scope.parent, scope.code
             parts = (code.co_qualname if code else "").split(".")
             if len(parts) > 1 and parts[-1] == "forward":
-                return parts[-2].removesuffix("Cell") or parts[-2]
+                return parts[-2].removesuffix("Cell").lstrip("_") or parts[-2]
         return ""
 
     # labels
@@ -162,6 +173,17 @@ class Names:
             if several and (_differ([*leaves]) or is_taken(next(iter(leaves.values())).node, k)):
                 found |= leaves.keys()
         return found
+
+    @cached_property
+    def constants(self) -> set[Tensor]:
+        """The arrays that are the same in all steps, though each step makes a leaf of them."""
+        found = set[Tensor]()
+        for (_, k), leaves in self.slots.items():
+            user = next(iter(leaves.values()))
+            several = len({value.time for value in leaves.values()}) > 1
+            if several and k < len(user.node.inputs):
+                found |= {x for x in leaves if is_wrapped(x)}
+        return found - self.entering
 
     @cached_property
     def written(self) -> set[Tensor]:
@@ -270,6 +292,8 @@ class Names:
             name = singular(name)
         if not re.fullmatch(r"[\w.]*|.*\)", name):  # an expression, before the number of its step
             name = f"({name})"
+        if not name and feed.position == len(user.node.inputs):
+            return "index"
         return name or ("x" if user.op in look.PRODUCTS else "array")
 
     def initial(self, leaf: Value, lane: str, step: int) -> str:

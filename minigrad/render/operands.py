@@ -34,7 +34,9 @@ def _in_library(file: str) -> bool:
 def is_private(code: CodeType | None) -> bool:
     """Whether a function is one of the library's, other than the equations of its cells: the names
     of its variables are nobody's business."""
-    return in_library(code) and code is not None and "Cell." not in code.co_qualname
+    if not in_library(code) or code is None:
+        return False
+    return "Cell." not in code.co_qualname or code.co_qualname.startswith("_")
 
 
 def singular(name: str) -> str:
@@ -83,7 +85,8 @@ def _tree(node: Tensor, k: int) -> Any:
     if isinstance(tree, ast.BinOp):
         parts = [tree.left, tree.right]
     elif isinstance(tree, ast.Call):
-        parts = list(tree.args)
+        joined = tree.args and node.op is not None and node.op.name in ("stack", "concatenate")
+        parts = list(getattr(tree.args[0], "elts", tree.args) if joined else tree.args)
     elif isinstance(tree, ast.Subscript):
         parts = [tree.value, _index(tree.slice)]
     return parts[k] if k < len(parts) else None
@@ -120,6 +123,10 @@ def _argument(node: Tensor, tree: Any) -> Any:
 
 def _text(tree: Any, axes: int) -> str:
     """The text of an operand in so many axes of time, as short as serves for a name."""
+    if isinstance(tree, ast.List) and len(tree.elts) == 1:
+        tree = tree.elts[0]
+    if isinstance(tree, ast.Starred):
+        tree = tree.value
     if tree is None or isinstance(tree, ast.Constant):
         return ""
     if isinstance(tree, ast.Call) and ast.unparse(tree.func).split(".")[-1] in MAKERS:

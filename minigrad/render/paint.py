@@ -9,6 +9,7 @@ sum.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from minigrad.render.arrange import Layout, Rect
 from minigrad.render.canvas import Canvas, Item, bounds, colour_bar, frame, text_item
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture, Tile
-from minigrad.render.splines import Path, Point, straight
+from minigrad.render.splines import Path, Point, is_crowded, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
 from minigrad.render.words import counted
@@ -108,6 +109,9 @@ class _Painter:
         self.norms, self.marked, self.scale = norms, marked, scale
         self.items: list[Item] = []
         self.captioned: set[Any] = set()
+        self.into = defaultdict[Box, list[Link]](list)
+        for link in picture.links:
+            self.into[link.target].append(link)
         entering = [box for box in picture.boxes if box.kind == "input"]
         self.entering = {node for box in entering for node in box.nodes}
 
@@ -272,7 +276,7 @@ class _Painter:
 
     def draw_edge(
         self, ends: tuple[str, str], path: Path, stroke: Stroke, norm: float | None,
-        text: str = "", at: Point | None = None, sign: str = "", tip: str = "",
+        text: str = "", at: Point | None = None, sign: str = "", tip: str = "", right: bool = False,
     ) -> None:  # fmt: skip
         """An edge; in a backward picture reversed, its gradient as colour and width."""
         kind = "edge"
@@ -294,7 +298,7 @@ class _Painter:
             style += f' label={typeset.label(text, 11)} fontsize=11 fontcolor="{ink}"'
         if tip and self.texts.has_tips:
             style += f" tooltip={quoted(tip)}"
-        self.items.append(Item(kind, ends, path, style, at if text else None, sign))
+        self.items.append(Item(kind, ends, path, style, at if text else None, sign, right))
 
     def graded(self, stroke: Stroke, norm: float) -> Stroke:
         """The stroke of an edge along which a gradient flows."""
@@ -312,7 +316,11 @@ class _Painter:
         text, at = self.caption(link), self.layout.captions.get(link)
         tip = self.texts.flows(link)
         path = self.layout.links[link]
-        self.draw_edge(ends, path, stroke, self.norm(link), text, at, link.sign, tip)
+        right = False
+        if link.sign:
+            beside = [self.layout.links[n] for n in self.into[link.target] if n is not link]
+            right = is_crowded(path, beside)
+        self.draw_edge(ends, path, stroke, self.norm(link), text, at, link.sign, tip, right)
 
     def caption(self, link: Link) -> str:
         """The text of a link: its mark, the steps that it hides, or its state; lines side by side

@@ -219,10 +219,11 @@ def path_of(node: Tensor) -> Path:
 
 
 def site_of(node: Tensor) -> tuple[Any, ...]:
-    """The line of the program that made a node, the same in every time step; cheaper than
-    `Tensor.site`."""
-    which = node.call.which if node.call is not None else None
-    return node._code, node._instruction, node.op, which
+    """The line of the program that made a node, and the one that called the module around it: the
+    same in every time step."""
+    which, scope = node.call.which if node.call is not None else None, node._scope
+    called = (scope.path, scope.code, scope.instruction) if scope is not None else None
+    return node._code, node._instruction, node.op, which, called
 
 
 def state_names(graph: Graph) -> dict[Tensor, str]:

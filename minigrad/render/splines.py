@@ -6,6 +6,7 @@ A path is a list of 3n + 1 points from a source to a target.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -104,12 +105,22 @@ def shortened(path: Path) -> tuple[Path, Point]:
     return [*path[:-2], path[-2] if math.dist(path[-2], tip) > ARROW else base, base], tip
 
 
-def beside_tip(path: Path) -> Point:
-    """A place for a sign: beside the arrowhead, on its left."""
+def beside_tip(path: Path, right: bool = False) -> Point:
+    """A place for a sign: beside the arrowhead, on its left or right."""
     (ax, ay), (bx, by) = path[-2:]
     length = max(math.dist((ax, ay), (bx, by)), 1e-6)
     dx, dy = (bx - ax) / length, (by - ay) / length
-    return bx - 8 * dy - 5 * dx, by + 8 * dx - 5 * dy
+    way = -8 if right else 8
+    return bx - way * dy - 5 * dx, by + way * dx - 5 * dy
+
+
+def is_crowded(path: Path, others: Iterable[Path]) -> bool:
+    """Whether the sign of a line would stand nearer to the end of another one on its left than on
+    its right."""
+    ends = [point for other in others for point in other[-2:]]
+    sides = [beside_tip(path, right) for right in (False, True)]
+    left, right = (min((math.dist(at, end) for end in ends), default=0.0) for at in sides)
+    return left < right
 
 
 def _cut_end(points: Path, outline: Outline, center: Point) -> Path:

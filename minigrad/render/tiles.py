@@ -298,8 +298,8 @@ class _Column:
         """The heights at which the states pass through each box: c above h."""
         coming = [(port.lane, min(port.boxes)) for port in self.form.ins if port.left]
         leaving = [(lane, b) for b, lane in self.form.outs]
-        leaving.sort(key=lambda out: out[0] not in self.memories)
         passing = list(dict.fromkeys(one for one in (*coming, *leaving) if one[0]))
+        passing.sort(key=lambda one: (one[0] not in self.memories, one[0]))  # alike in all steps
         heights: dict[tuple[str, int], float] = {}
         for lane, b in passing:
             beside = [other for other, box in passing if box == b]

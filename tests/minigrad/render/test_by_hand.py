@@ -1,0 +1,158 @@
+"""What programs of nn's modules in loops by hand look like: titles, kinds, states, ways."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minigrad as mg
+import nn
+from minigrad import render
+from minigrad.render.draw import plan
+from minigrad.render.options import checked
+from minigrad.render.picture import Picture
+
+RNG = np.random.default_rng(0)
+XS = RNG.normal(size=(3, 1, 2)).astype(np.float32)
+
+
+def picture_of(loss: mg.Tensor, **options: Any) -> Picture:
+    return plan(mg.Graph(loss), checked(**options)).picture
+
+
+def kinds(picture: Picture) -> dict[str, str]:
+    return {box.label.split("\n")[0]: box.kind for box in picture.boxes}
+
+
+def stacked() -> mg.Tensor:
+    """Two cells of one kind, one above the other."""
+    mg.seed(0)
+    lower, upper, h, g = nn.RNNCell(2, 3), nn.RNNCell(3, 3), None, None
+    for _, x in mg.timesteps(XS):
+        y, h = lower(x, h)
+        y, g = upper(y, g)
+    return (y**2).sum()
+
+
+def autoregressive() -> mg.Tensor:
+    """What a step puts out is the input of the next one."""
+    mg.seed(0)
+    cell, readout, state, y = nn.LSTMCell(2, 3), nn.Linear(3, 2), None, np.zeros((1, 2), np.float32)
+    loss = 0
+    for t in range(3):
+        with mg.time_step(t):
+            h, state = cell(y, state)
+            y = readout(h)
+            loss = loss + nn.mse_loss(y, XS[t])
+    return loss
+
+
+def with_attention() -> mg.Tensor:
+    """A decoder that looks at its encoder by operations of its own."""
+    mg.seed(0)
+    keys, _ = nn.GRU(2, 3)(XS)
+    cell, s = nn.GRUCell(5, 3), keys[-1]
+    for _, x in mg.timesteps(XS, "decoder"):
+        weights = mg.softmax((s * keys).sum(axis=-1), axis=0)
+        _, s = cell(mg.concatenate([x, (weights[..., None] * keys).sum(axis=0)], axis=-1), s)
+    return (s**2).sum()
+
+
+@pytest.mark.parametrize(
+    ("program", "title"),
+    [(stacked, "RNN + RNN"), (autoregressive, "LSTM + Linear"), (with_attention, "cell")],
+)
+def test_a_cell_is_called_after_all_that_it_holds(program, title):
+    assert kinds(picture_of(program(), view="cells"))[title] == "cell"
+
+
+def test_a_state_that_a_module_returns_bears_the_programs_name():
+    graph = mg.Graph(autoregressive())
+    assert {state.name for state in graph.states} == {"c", "h", "y"}
+    assert "y_init" in kinds(picture_of(autoregressive()))
+
+
+def test_states_keep_their_places_from_step_to_step(drawing):
+    for program in (stacked, autoregressive):
+        picture = drawing(render.to_dot(mg.Graph(program()), view="cells").source)
+        levels: dict[str, set[float]] = {}
+        for _, _, points, attributes in picture.edges:
+            if attributes.get("label") in ("h", "h_2", "c", "y"):
+                found = levels.setdefault(attributes["label"], set())
+                found |= {round(y, 1) for _, y in points}
+        assert levels
+        assert all(len(heights) == 1 for heights in levels.values())
+        heights = sorted(height for found in levels.values() for height in found)
+        assert min(np.diff(heights)) > 14  # room for a name
+
+
+def test_an_output_of_one_number_is_no_loss():
+    w, v = (
+        mg.tensor(0.5, requires_grad=True, name="w"),
+        mg.tensor(0.3, requires_grad=True, name="v"),
+    )
+    h, total, targets = 1.0, 0.0, [0.1, 0.2, 0.3]
+    for t in range(3):
+        with mg.time_step(t):
+            h = np.tanh(w * h)
+            o = v * h
+            e = (o - targets[t]) ** 2
+            total = total + 0.5 * e
+    found = kinds(picture_of(total, view="cells"))
+    assert found["o₀"] == "output"
+    assert found["e₀"] == "loss"
+
+
+def test_readouts_without_a_recorded_state_are_outputs_and_losses():
+    W_out = mg.tensor(RNG.normal(size=(4, 1)), requires_grad=True, name="W_out")
+    W, r, loss = RNG.normal(size=(4, 4)), np.ones((1, 4)), 0
+    for t in range(3):
+        with mg.time_step(t):
+            r = np.tanh(r @ W)
+            o = r @ W_out
+            loss = loss + ((o - XS[t, :, :1]) ** 2).sum()
+    found = kinds(picture_of(loss, view="cells"))
+    assert [found[name] for name in ("o₀", "L₀", "r₀")] == ["output", "loss", "input"]
+
+
+def test_a_matrix_that_is_not_trained_is_a_constant_of_all_steps():
+    W_in, W_res = mg.tensor(RNG.normal(size=(2, 4)), requires_grad=True), RNG.normal(size=(4, 4))
+    r = mg.tensor(np.ones((1, 4)), requires_grad=True)
+    for _, u in mg.timesteps(XS):
+        r = np.tanh(u @ W_in + r @ W_res)
+    for view in ("ops", "cells"):
+        found = kinds(picture_of(r.sum(), view=view))
+        assert found["W_res"] == "constant"
+        assert {"u₀", "u₁", "u₂"} <= {name for name, kind in found.items() if kind == "input"}
+
+
+def test_an_input_that_is_a_target_too_stands_below_its_cell(drawing):
+    mg.seed(0)
+    cell, readout, h, loss = nn.RNNCell(2, 3), nn.Linear(3, 2), None, 0
+    for _, x in mg.timesteps(XS):
+        _, h = cell(x, h)
+        loss = loss + nn.mse_loss(readout(h), x)
+    picture = drawing(render.to_dot(mg.Graph(loss), view="cells").source)
+    inputs = [node for node in picture.nodes.values() if node.label.startswith("x")]
+    cells = [node for node in picture.nodes.values() if node.label.startswith("RNN")]
+    assert [node.x for node in inputs] == pytest.approx([node.x for node in cells], abs=1)
+
+
+def test_what_a_loop_in_a_module_makes_is_not_what_the_module_returns():
+    class Decoder(nn.Module):
+        def __init__(self) -> None:
+            self.cell, self.out = nn.GRUCell(2, 3), nn.Linear(3, 4)
+
+        def forward(self, words: Any) -> mg.Tensor:
+            s, found = None, []
+            for _, word in mg.timesteps(words):
+                _, s = self.cell(word, s)
+                found.append(self.out(s))
+            return mg.stack(found)
+
+    mg.seed(0)
+    logits = Decoder()(XS)
+    found = kinds(picture_of(nn.cross_entropy(logits, np.array([[0], [1], [3]])), view="cells"))
+    assert {"out₀", "out₁", "out₂"} <= set(found)
