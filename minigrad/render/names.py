@@ -118,8 +118,10 @@ class Names:
         """The calls of modules that make something in several steps."""
         times = defaultdict[Any, set[Any]](set)
         for value in self.reading.drawn:
-            for scope in scopes_of(value.node) if value.node.time is not None else ():
+            scope = value.node._scope if value.node.time is not None else None
+            while scope is not None and value.time not in times[scope]:
                 times[scope].add(value.time)
+                scope = scope.parent
         return {scope for scope, found in times.items() if len(found) > 1}
 
     def origin(self, node: Tensor) -> Any:
