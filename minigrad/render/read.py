@@ -308,7 +308,8 @@ class _Times:
         self.graph = graph
         self.when: dict[Tensor, Path] = {}
         self.steps: dict[Tensor, tuple[Path, ...]] = {}
-        self.picks = {node: k for node in graph.nodes if (k := _picked(node)) is not None}
+        indexed = [node for node in graph.nodes if op_name(node) in INDEXING]
+        self.picks = {node: k for node in indexed if (k := _picked(node)) is not None}
         for node in graph.nodes:
             if path := path_of(node):
                 self.when[node] = path
@@ -432,7 +433,7 @@ class _Reader:
         parts = self.times.parts(node)
         made = [Value(node, part, time, state if part is None else "") for part, time in parts]
         self.origins[node] = [Origin(value) for value in made]
-        places = self.places_of(node) if node.inputs else None
+        places = self.places_of(node) if op_name(node) in INDEXING else None
         for value in made:
             value.feeds = [
                 Feed(source, k, End(*self.ends.get(x, (node, k)), part), turned, mark)
