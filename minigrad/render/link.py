@@ -352,7 +352,7 @@ class _Maker:
     # the end
 
     def picture(self) -> Picture:
-        """All boxes with their ids, all links, and what is counted instead of drawn."""
+        """All boxes with their ids, and all links."""
         order = sorted(self.boxes, key=_tile_order)
         rows = list(dict.fromkeys(tile.row for tile in order))
         if self.view == "cells":
@@ -363,7 +363,7 @@ class _Maker:
                 box.id = f"{name}_k{k}"
         return Picture(
             self.graph, self.view, self.rolled, {tile: tuple(self.boxes[tile]) for tile in order},
-            tuple(self.links.values()), self.reading.outputs, self.reading.memories, self.counted(),
+            tuple(self.links.values()), self.reading.outputs, self.reading.memories, frozenset(self.sequences),
         )  # fmt: skip
 
     def sort_columns(self) -> None:
@@ -372,25 +372,6 @@ class _Maker:
         for tile, boxes in self.boxes.items():
             if tile.row.timed:
                 boxes.sort(key=lambda box: _height(box, box in into_cells))
-
-    def counted(self) -> dict[str, frozenset[Tensor]]:
-        """The nodes that are in no box, by the reason why."""
-        boxes = [box for boxes in self.boxes.values() for box in boxes]
-        drawn = {tag.parameter for box in boxes for tag in box.tags}
-        drawn |= {part.node for box in boxes for part in box.parts}
-        values = self.reading.values
-        used = {value.node for value in values if value.uses}
-        shown = {value.node for value in self.drawn}
-        shown |= {x.node for value in self.drawn for x in value.sources if not x.op}
-        reasons = {
-            "folded": {*self.reading.folded, *(value.node for value in values)} - used,
-            "numbers": self.names.written,
-            "sequences": self.sequences,
-            "masks": {value.node for value in values if value.role == "mask"},
-            "hidden": used - shown,
-        }
-        known = {*self.graph.nodes}  # and not what an index takes, which is no node
-        return {why: frozenset((nodes & known) - drawn) for why, nodes in reasons.items()}
 
 
 def _height(box: Box, into_cell: bool) -> int:

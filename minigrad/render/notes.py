@@ -22,8 +22,10 @@ def notes_of(picture: Picture, reading: Reading, unrecorded: Iterable[str]) -> I
     if stepwise:
         names = ", ".join(stepwise)
         yield say("one operation for all steps, drawn step by step: {names}", names=names)
-    nodes = picture.counted["folded"]
-    folded = Counter(op_name(node) for node in picture.graph.nodes if node.op and node in nodes)
+    used = {value.node for value in reading.values if value.uses}
+    unused = [value.node for value in reading.values if value.op and value.node not in used]
+    nodes = sorted([*reading.folded, *unused], key=lambda node: node.serial)
+    folded = Counter(op_name(node) for node in dict.fromkeys(nodes))
     if folded:
         names = ", ".join(f"{n} {op}" for op, n in folded.items())
         yield say("folded: {names}", names=names)

@@ -239,7 +239,7 @@ class _Painter:
     def is_used(self, x: Tensor) -> bool:
         """Whether a parameter is one: an input that a gradient is asked for is a box, or a sequence
         of them."""
-        inputs = self.picture.counted["sequences"] | self.entering
+        inputs = self.picture.sequences | self.entering
         return x not in inputs
 
     def draw_tap(self, box: Box, y: float) -> None:

@@ -147,7 +147,7 @@ class Picture:
     """All boxes by the tile that they belong to, and the links between them.
 
     outputs: what the graph puts out.  memories: the states that are gated memories, as an LSTM's c.
-    counted: the nodes that are in no box, by the reason why.
+    sequences: the arrays from which the inputs of the steps are taken.
     notes: what the picture leaves out or folds, in words; they are written under it.
     """
 
@@ -158,7 +158,7 @@ class Picture:
     links: tuple[Link, ...]
     outputs: frozenset[Part]
     memories: frozenset[str]
-    counted: dict[str, frozenset[Tensor]]
+    sequences: frozenset[Tensor]
     notes: tuple[str, ...] = ()
 
     def kind_of_state(self, lane: str) -> str:

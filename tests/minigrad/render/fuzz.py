@@ -22,6 +22,7 @@ from minigrad import render
 from minigrad.render import graphviz_run
 from minigrad.render.draw import plan
 from minigrad.render.options import checked
+from tests.minigrad.render.accounting import counted, nodes_in
 from tests.minigrad.render.conftest import Drawing, Node
 from tests.minigrad.render.programs import random_graph, random_options
 
@@ -111,10 +112,10 @@ def faults(seed: int) -> list[Any]:
     found += [("line through a box", one) for one in laid.crossed()]
     found += [("box on a text", one) for one in laid.covered()]
     if "fit" not in options and options["time"] != "both":
-        picture = plan(graph, checked(**options)).picture
-        drawn = {node for box in picture.boxes for node in box.nodes}
-        drawn |= {tag.parameter for box in picture.boxes for tag in box.tags}
-        missing = set(graph.nodes) - drawn - set().union(*picture.counted.values())
+        asked = checked(**options)
+        picture = plan(graph, asked).picture
+        known = nodes_in(picture).union(*counted(graph, picture, asked).values())
+        missing = set(graph.nodes) - known
         found += [("missing", node) for node in missing]
     return [(kind, fault, options) for kind, fault in found]
 

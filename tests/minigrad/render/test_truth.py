@@ -18,6 +18,7 @@ from minigrad.render.look import figure
 from minigrad.render.options import checked
 from minigrad.render.picture import Box, Part, Picture
 from minigrad.render.texts import Texts
+from tests.minigrad.render.accounting import counted, nodes_in
 from tests.minigrad.render.networks import NETWORKS
 
 DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
@@ -33,12 +34,6 @@ def picture_of(graph: mg.Graph, **options: Any) -> Picture:
     return plan(graph, checked(**options)).picture
 
 
-def nodes_in(picture: Picture) -> set[mg.Tensor]:
-    """Everything that stands for itself in the picture: in a box, as a parameter."""
-    boxes = {node for box in picture.boxes for node in box.nodes}
-    return boxes | {tag.parameter for box in picture.boxes for tag in box.tags}
-
-
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("name", NETWORKS)
@@ -47,14 +42,15 @@ def test_every_node_is_drawn_or_counted(
 ) -> None:
     graph = network(name, 4)
     picture = picture_of(graph, view=view, **options)
-    drawn, counted = nodes_in(picture), set().union(*picture.counted.values())
+    reasons = counted(graph, picture, checked(view=view, **options))
+    drawn = nodes_in(picture)
     indices = drawn - set(graph.nodes)  # what an index takes is no node, but drawn as an input
     assert all(x.op is None and x.dtype.kind in "iub" for x in indices)
-    assert (drawn - indices) | counted == set(graph.nodes)
+    assert (drawn - indices).union(*reasons.values()) == set(graph.nodes)
     words = "; ".join(picture.notes)
-    folded = [node for node in picture.counted["folded"] if node.op is not None]
+    folded = [node for node in reasons["folded"] if node.op is not None]
     assert sum(map(int, re.findall(r"(\d+) [a-z_]+", folded_part(words)))) == len(folded)
-    if picture.counted["hidden"]:
+    if reasons["hidden"]:
         assert "not drawn: " in words or "one step stands for 4" in words
 
 
