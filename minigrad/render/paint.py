@@ -27,6 +27,7 @@ from minigrad.render.words import counted
 from minigrad.render.wrap import wrapped
 from minigrad.tensor import Tensor
 
+SHADES = 63  # steps of a scale
 LEGEND = {
     "input": "input", "state": "state", "memory": "memory", "cell": "cell", "output": "output",
     "matmul": "product", "nonlinear": "nonlinearity", "operation": "other operation",
@@ -131,11 +132,11 @@ class _Painter:
         return look.ramp(self.fraction(norm)) if math.isfinite(norm) else look.NOT_FINITE
 
     def fraction(self, norm: float) -> float:
-        """Where a norm lies on the scale, 0 ... 1."""
+        """Where a norm lies on the scale, 0 ... 1, in as many steps as there are shades."""
         lo, hi = self.scale
         if not 0 < norm < math.inf:
             return float(norm != 0)
-        return min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0)
+        return round(min(max((math.log10(norm) - lo) / (hi - lo), 0.0), 1.0) * SHADES) / SHADES
 
     def coloured(self, style: look.Look, thing: Any) -> look.Look:
         """A look in the colour of a gradient: white and dashed if it is exactly zero, pale if there
@@ -288,7 +289,8 @@ class _Painter:
                 stroke = stroke if stroke.keep_colour else Stroke(look.PALE, 0.9, stroke.dashed)
             else:
                 ends, path = ends[::-1], path[::-1]
-                tip = f"{tip}  {say('gradient norm')} {norm:.3g}".strip()
+                if self.texts.has_tips:
+                    tip = f"{tip}  {say('gradient norm')} {norm:.3g}".strip()
                 stroke = stroke if stroke.keep_colour else self.graded(stroke, norm)
         style = stroke.attributes()
         if kind == "line":
