@@ -18,6 +18,7 @@ INK, GREY, PALE, PANEL, RED = "#202124", "#5F6368", "#A8ADB3", "#F8F9FA", "#B314
 RAMP = ("#FFF6DC", "#FEE1A8", "#FDBE70", "#F8935A", "#E6654F", "#C23C5E", "#8B2368", "#480F58")
 FAINTEST = 0.28  # where on the ramp a scale begins: paler would vanish on a panel
 NOT_FINITE = "#00E5FF"  # of NaN and infinity: no colour of the ramp
+MASKED = "#E8EAED"  # of a step in which rows of the batch are padding
 TAP, LOSS, DATA, FRAME = "#4F7A1A", "#D93025", "#5F6368", "#DADCE0"
 SMALLEST = 11.0  # the smallest font size in any picture
 TAG_HEIGHT, BAR_HEIGHT = 14.0, 16.0

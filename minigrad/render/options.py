@@ -149,7 +149,7 @@ def checked(kind: Literal["picture", "page"] = "picture", /, **options: Any) -> 
 
 def shown_steps(reading: Reading, view: str, steps: str) -> tuple[Callable[[Value], bool], str]:
     """Which values are drawn, by their steps, and in words which steps are not."""
-    of_axis = _steps_by_axis(reading)
+    of_axis = steps_by_axis(reading)
     if not of_axis:
         return lambda value: True, ""
     longest = max(map(len, of_axis.values()))
@@ -192,7 +192,7 @@ def _chosen(reading: Reading, view: str, longest: int) -> str:
     return "0:2,-2:" if operations > AUTO_ELIDE_OPS else "all"
 
 
-def _steps_by_axis(reading: Reading) -> dict[Any, list[int]]:
+def steps_by_axis(reading: Reading) -> dict[Any, list[int]]:
     """The time steps of each outermost axis, in the order of their numbers."""
     found = defaultdict[Any, set[int]](set)
     for value in reading.values:
@@ -205,7 +205,7 @@ def _steps_by_axis(reading: Reading) -> dict[Any, list[int]]:
 def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str]:
     """The step that stands for all, one that others lead to and that holds most; in words where
     steps differ."""
-    of_axis = _steps_by_axis(reading)
+    of_axis = steps_by_axis(reading)
     holds = Counter(value.time[:1] for value in reading.drawn)
     entered = {
         value.time[:1]

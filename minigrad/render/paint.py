@@ -212,7 +212,7 @@ class _Painter:
         inside, rows = self.texts.mask_of(self.picture.tiles[tile])
         fill, border = look.PANEL, look.FRAME
         if inside < rows:
-            fill, border = ("#E8EAED" if inside else "#D3D6DA"), "#80868B"
+            fill, border = (look.MASKED if inside else "#D3D6DA"), "#80868B"
         name, text = boxes[0].rsplit("_", 1)[0], self.texts.heading(tile)
         self.items.append(self.draw_frame(name, text, rect, fill, border, boxes))
 

@@ -6,8 +6,7 @@ that what has vanished to 1e-60 is still told apart from zero.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from minigrad.render.infos import Infos
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, decades, measure_each
 from minigrad.render.names import Names
-from minigrad.render.options import Options, shown_steps
+from minigrad.render.options import Options, shown_steps, steps_by_axis
 from minigrad.render.picture import Picture
 from minigrad.render.read import Reading, read
 from minigrad.render.rows import set_rows
@@ -62,7 +61,7 @@ def tape(graph: Graph, options: Options) -> Tape:
     why_no_pass = _why_no_pass(graph, first)
     notes += filter(None, [why_no_pass, *first.notes])
     told: dict[str, Any] = {
-        "summary": _summary(graph), "notes": notes, "at": _opens_at(reading, infos, options),
+        "summary": _summary(reading), "notes": notes, "at": _opens_at(reading, infos, options),
     }  # fmt: skip
     if why_no_pass:
         norms = [Norms({}, {}, {}, {}, (0.0, 1.0))] * len(pictures)
@@ -107,7 +106,7 @@ def _pictures(reading: Reading, options: Options) -> tuple[list[Picture], Names,
     steps, notes = "all", []
     operations = _operations(graph)
     if operations > HELD and graph.axes:
-        longest = max(map(len, _steps(graph)))
+        longest = max(map(len, steps_by_axis(reading).values()))
         kept = max(1, longest * HELD // operations)
         steps = f"-{kept}:"
         sentence = (
@@ -140,22 +139,15 @@ def _operations(graph: Graph) -> int:
     return sum(node.op is not None for node in graph.nodes)
 
 
-def _steps(graph: Graph) -> Iterable[set[int]]:
-    """The time steps of each axis."""
-    found = defaultdict[Any, set[int]](set)
-    for axis, t in graph.timeline.outermost:
-        found[axis].add(t)
-    return found.values()
-
-
 # what is told of a graph as a whole
 
 
-def _summary(graph: Graph) -> str:
+def _summary(reading: Reading) -> str:
     """How large a graph is."""
+    graph = reading.graph
     steps, sentence = 0, "{operations} operations, {parameters} parameters, no time steps"
     if graph.axes:
-        steps = sum(map(len, _steps(graph)))
+        steps = sum(map(len, steps_by_axis(reading).values()))
         sentence = "{steps} time steps, {operations} operations, {parameters} parameters"
     counts = {"operations": _operations(graph), "parameters": len(graph.parameters)}
     return say(sentence, steps=steps, **counts)

@@ -6,6 +6,7 @@ Places are relative to the column, in points; y grows downwards, as in SVG.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -91,13 +92,12 @@ class LinkShape(NamedTuple):
 
 
 class FrameShape(NamedTuple):
-    """A frame with its heading.  told: the boxes whose states it tells.  masked: whether rows of
-    the batch are padding."""
+    """A frame with its heading.  told: the boxes whose states it tells."""
 
     at: Place
     text: str
+    fill: str = look.PANEL
     told: tuple[int, ...] = ()
-    masked: bool = False
 
 
 class Shape(NamedTuple):
@@ -186,27 +186,26 @@ class View:
         bars = self.layout.bars.items()
         longest = {bar: max(pieces, key=lambda piece: piece.width) for bar, (pieces,) in bars}
         self.rects = self.layout.boxes | longest
+        rects = [*self.rects.values(), *self.layout.frames.values()]
+        rects += [rect for _, rect in self.layout.panels]
+        rects += [rect for _, _, rect in self.layout.scopes]
+        corners = [rect.corners for rect in rects]
+        self.left, self.right = min(c[0] for c in corners), max(c[2] for c in corners)
         ys = [y for path in self.layout.links.values() for _, y in path]
-        for rect in (*self.rects.values(), *self.layout.frames.values()):
-            ys += rect.corners[1::2]
-        self.top, self.height = max(ys) + MARGIN, max(ys) - min(ys) + 2 * MARGIN
+        ys += [y for c in corners for y in c[1::2]]
+        self.bottom, self.top = min(ys) - MARGIN, max(ys) + MARGIN
         self.orders = _orders(picture, infos)
         self.templates = Numbered[Template]()
         self.placed: list[tuple[Any, ...]] = []
         self.home_of: dict[Box, tuple[PageColumn, int]] = {}
         for column in self.columns():
-            if column.boxes or column.links:
-                self.add(column)
+            self.add(column)
 
     def as_data(self) -> dict[str, Any]:
         """Templates and columns."""
-        spans = [(x, self.templates.items[number].span) for number, x, *_ in self.placed]
-        left = min(x + start for x, (start, _) in spans)
-        right = max(x + end for x, (_, end) in spans)
-        return {
-            "height": round(self.height, 1), "span": [round(left, 1), round(right, 1)],
-            "templates": [one.as_data() for one in self.templates.items], "columns": self.placed,
-        }  # fmt: skip
+        templates = [one.as_data() for one in self.templates.items]
+        span, height = [_near(self.left), _near(self.right)], _near(self.top - self.bottom)
+        return {"height": height, "span": span, "templates": templates, "columns": self.placed}
 
     # columns
 
@@ -251,11 +250,10 @@ class View:
         shape = Shape(
             tuple(self.box(box, column, numbers) for box in column.boxes),
             tuple(self.link(link, column, numbers) for link in column.links),
-            tuple(self.frame(tile, rect, column) for tile, rect in column.frames),
+            tuple(self.frames(column)),
         )
-        if column.number == 0:  # what has scopes for frames has no time, and one column
-            scopes = [FrameShape(self.place(r, column), name) for name, _, r in self.layout.scopes]
-            shape = shape._replace(frames=(*shape.frames, *scopes))
+        if not any(shape):
+            return
         number = self.templates.number(shape, lambda: Template(shape))
         self.templates.items[number].rows.append(numbers)
         key = ",".join(f"{c:g}" for c in column.key)
@@ -338,6 +336,20 @@ class View:
             numbers.put(self.log(link)),
         )  # fmt: skip
 
+    def frames(self, column: PageColumn) -> Iterator[FrameShape]:
+        """The frames of tiles; of scopes, in the one column of what has no time; around the steps
+        of an outer axis."""
+        for tile, rect in column.frames:
+            yield self.frame(tile, rect, column)
+        if column.number is None:
+            for tile, rect in self.layout.panels:
+                yield FrameShape(
+                    self.place(rect, column), self.texts.outer_heading(tile), fill="none"
+                )
+        if column.number == 0:
+            for name, _, rect in self.layout.scopes:
+                yield FrameShape(self.place(rect, column), name)
+
     def frame(self, tile: Tile, rect: Rect, column: PageColumn) -> FrameShape:
         """The frame of a tile."""
         boxes, text = self.picture.tiles[tile], self.texts.heading(tile)
@@ -347,7 +359,8 @@ class View:
         told.sort(key=lambda box: self.picture.memories.isdisjoint(box.lanes))
         inside, rows = self.texts.mask_of(boxes)
         slots = tuple(self.home_of[box][1] for box in told)
-        return FrameShape(self.place(rect, column), text, slots, inside < rows)
+        fill = look.MASKED if inside < rows else look.PANEL
+        return FrameShape(self.place(rect, column), text, fill, slots)
 
     def log(self, thing: Box | Link | Tag) -> float:
         """The norm of the gradient of a thing, as it is packed."""

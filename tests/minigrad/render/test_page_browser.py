@@ -459,6 +459,10 @@ def test_nested_time(browser: Any, tmp_path: Path) -> None:
                     h = np.tanh(w * h)
     with opened(browser, mg.Graph(h).render(tmp_path / "x.html")) as page:
         seen = {status.split(" · ")[1]: page.text("#gradient") for status in walk(page)}
+        headings = page.tab.locator(".stage g > text").all_text_contents()
+        assert any(text.startswith("row = 0") for text in headings)
+        assert any(text.startswith("t = 0, 1 ") for text in headings)
+        assert "h_init" in page.text("#panel")
     assert list(seen) == [f"t = {t}, {s}" for t in (2, 1, 0) for s in (1, 0)]
 
 
