@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from minigrad.render import look, read
+from minigrad.render import look, nodes
 from minigrad.render.picture import Box, Link, Picture, Tag, Tile
 from minigrad.render.splines import Outline, Path, Point
 from minigrad.render.texts import Texts
@@ -666,7 +666,7 @@ def scopes_of(boxes: Sequence[Box]) -> tuple[Frame, ...]:
 def _scopes_around(box: Box) -> list[Any]:
     """The scopes that all of a box was made in, from the outermost in; without that which it
     stands for."""
-    chains = [read.scopes_of(node) for node in box.nodes if node.op is not None]
+    chains = [nodes.scopes_of(node) for node in box.nodes if node.op is not None]
     together = list(itertools.takewhile(lambda pair: len({*pair}) == 1, zip(*chains)))
     found = [scopes[0] for scopes in together]
     if box.kind == "cell":

@@ -11,8 +11,9 @@ from typing import Any
 
 from minigrad.language import say
 from minigrad.render.names import MANY, Names
+from minigrad.render.nodes import common_scope, scopes_of
 from minigrad.render.picture import Tile
-from minigrad.render.read import Value, added_to, common_scope, scopes_of
+from minigrad.render.read import Value, added_to
 from minigrad.scope import Scope
 
 MOST_CALLS = 3  # of modules that the title of a cell lists

@@ -19,8 +19,8 @@ from minigrad.backward import Step, backward_steps, begin
 from minigrad.graph import Graph
 from minigrad.norms import joint_norm, norm
 from minigrad.primitive import Scatter
+from minigrad.render.nodes import SPLITS, op_name
 from minigrad.render.picture import Box, End, Link, Part, Picture, Tag
-from minigrad.render.read import SPLITS, op_name
 from minigrad.tensor import Array, Tensor
 
 DEEPEST = 12  # orders of magnitude that one scale spans at most

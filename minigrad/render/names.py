@@ -17,6 +17,7 @@ from minigrad.graph import Graph
 from minigrad.language import say
 from minigrad.operators import functions
 from minigrad.render import look, typeset
+from minigrad.render.nodes import RESHAPES, TRANSPOSES, forward_of, op_name
 from minigrad.render.operands import (
     MAKERS,
     in_library,
@@ -26,15 +27,7 @@ from minigrad.render.operands import (
     parsed,
     singular,
 )
-from minigrad.render.read import (
-    RESHAPES,
-    TRANSPOSES,
-    Feed,
-    Reading,
-    Value,
-    forward_of,
-    op_name,
-)
+from minigrad.render.read import Feed, Reading, Value
 from minigrad.tensor import Tensor
 
 MANY = 2  # an operation on more values than this says how many

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from minigrad.language import say
+from minigrad.render.nodes import op_name
 from minigrad.render.picture import Box, Picture, Row
-from minigrad.render.read import Reading, op_name
+from minigrad.render.read import Reading
 
 SEVERAL = 4  # blocks more than these are counted together
 

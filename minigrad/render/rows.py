@@ -8,8 +8,9 @@ from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from minigrad.paths import Axis
+from minigrad.render.nodes import Path, common_scope, path_of
 from minigrad.render.picture import Column, Row, Tile
-from minigrad.render.read import Path, Reading, Value, common_scope, path_of
+from minigrad.render.read import Reading, Value
 
 LONGEST = 60  # operations in one column of a graph without time
 WHOLE = 150  # values of a graph without time that is laid out as a whole

@@ -14,8 +14,8 @@ from minigrad.cached import cached_property
 from minigrad.language import say
 from minigrad.render import look, typeset
 from minigrad.render.measure import Norms, told
+from minigrad.render.nodes import op_name, role_of
 from minigrad.render.picture import Box, Link, Part, Picture, Tag, Tile
-from minigrad.render.read import op_name, role_of
 from minigrad.render.words import counted
 from minigrad.tensor import Tensor
 
