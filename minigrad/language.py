@@ -146,6 +146,8 @@ say = Catalogue(
         "{n} of {axis}": "{n} của {axis}",
         "not drawn: {steps}": "không vẽ: {steps}",
         "{n} of {total} steps of {axis}": "{n} trong {total} bước của {axis}",
+        "steps differ, drawn is {steps}": "các bước khác nhau, hình vẽ {steps}",
+        "t = {t} of {axis}": "t = {t} của {axis}",
         "not drawn: {n} of {total} highlighted nodes": (
             "không vẽ: {n} trong {total} nút được đánh dấu"
         ),

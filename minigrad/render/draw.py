@@ -67,11 +67,11 @@ def plan(graph: Graph, options: Options, *, quiet: bool = False) -> Plan:
     rolled = options.time == "rolled" and bool(graph.axes)
     names = Names(reading, options.labels, rolled, options.count_from)
     if rolled:
-        shown, note = one_step(reading, options.count_from)
+        drawn, notes = one_step(reading, options.count_from)
     else:
-        shown, note = shown_steps(reading, options.view, options.steps)
+        drawn, notes = shown_steps(reading, options.view, options.steps)
     marked = origins(reading, options.highlight)
-    picture = make_picture(names, shown, options.view, options.blocks, [note] if note else [])
+    picture = make_picture(names, drawn, options.view, options.blocks, notes)
     if not picture.boxes:
         raise ValueError(f"there is no operation to draw in {graph!r}")
     found, lost = _marked(picture, marked)

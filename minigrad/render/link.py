@@ -6,7 +6,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -26,17 +26,16 @@ from minigrad.tensor import Tensor
 NOTHING: Any = Part(None)  # type: ignore[arg-type]  # what a delay or a loose end stands for
 LARGEST = 10_000  # entries of arrays that are compared, to draw one box for equal ones
 SIGNS = {"subtract": "−", "divide": "÷"}
-Shown = Callable[[Value], bool]
 
 
 def make_picture(
-    names: Names, shown: Shown, view: str, blocks: str | None, notes: Sequence[str]
+    names: Names, drawn: list[Value], view: str, blocks: str | None, notes: Sequence[str]
 ) -> Picture:
-    """The picture of the values that are shown."""
-    maker = _Maker(names, [value for value in names.reading.drawn if shown(value)], view)
-    for one in group(names, maker.drawn, maker.core, view, blocks):
+    """The picture of the values that are drawn."""
+    maker = _Maker(names, drawn, view)
+    for one in group(names, drawn, maker.core, view, blocks):
         maker.add_group(one)
-    for value in maker.drawn:
+    for value in drawn:
         for feed in value.feeds:
             maker.add_edge(value, feed)
     maker.add_stubs()

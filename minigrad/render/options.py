@@ -147,11 +147,11 @@ def checked(kind: Literal["picture", "page"] = "picture", /, **options: Any) -> 
 # which steps
 
 
-def shown_steps(reading: Reading, view: str, steps: str) -> tuple[Callable[[Value], bool], str]:
-    """Which values are drawn, by their steps, and in words which steps are not."""
+def shown_steps(reading: Reading, view: str, steps: str) -> tuple[list[Value], list[str]]:
+    """The values that are drawn, by their steps, and in words which steps are not."""
     of_axis = steps_by_axis(reading)
     if not of_axis:
-        return lambda value: True, ""
+        return reading.drawn, []
     longest = max(map(len, of_axis.values()))
     if steps == "auto":
         steps = _chosen(reading, view, longest)
@@ -159,29 +159,22 @@ def shown_steps(reading: Reading, view: str, steps: str) -> tuple[Callable[[Valu
     kept = {axis: {t for part in parts for t in ts[part]} for axis, ts in of_axis.items()}
     if not any(kept.values()):
         raise ValueError(f"steps: {steps!r} chooses none of the {longest} steps")
-    return _shows(kept, set().union(*kept.values())), _left_out(reading, of_axis, kept)
+    left_out = [
+        say("{n} of {total} steps of {axis}", n=hidden, total=len(of_axis[axis]), axis=name)
+        for name, axis in reading.graph.axes.items()
+        if axis in of_axis and (hidden := len(of_axis[axis]) - len(kept[axis]))
+    ]
+    notes = [say("not drawn: {steps}", steps=", ".join(left_out))] if left_out else []
+    return _at(reading, kept, set().union(*kept.values())), notes
 
 
-def _shows(kept: dict[Any, set[int]], loose: set[int]) -> Callable[[Value], bool]:
-    """Whether a value is drawn: its step is kept on its axis, or is one of those of no axis."""
-
-    def shown(value: Value) -> bool:
-        if not value.time:
-            return True
-        axis, t = value.time[0]
-        return t in (loose if axis is None else kept[axis])
-
-    return shown
-
-
-def _left_out(reading: Reading, of_axis: dict[Any, list[int]], kept: dict[Any, set[int]]) -> str:
-    """In words, how many steps of each axis are not drawn."""
-    words = []
-    for name, axis in reading.graph.axes.items():
-        if hidden := len(of_axis.get(axis, ())) - len(kept.get(axis, ())):
-            total = len(of_axis[axis])
-            words.append(say("{n} of {total} steps of {axis}", n=hidden, total=total, axis=name))
-    return say("not drawn: {steps}", steps=", ".join(words)) if words else ""
+def _at(reading: Reading, kept: dict[Any, set[int]], loose: set[int]) -> list[Value]:
+    """The drawn values at some steps of each axis; loose: those of what belongs to no axis."""
+    return [
+        value
+        for value in reading.drawn
+        if all(t in (loose if axis is None else kept[axis]) for axis, t in value.time[:1])
+    ]
 
 
 def _chosen(reading: Reading, view: str, longest: int) -> str:
@@ -202,9 +195,9 @@ def steps_by_axis(reading: Reading) -> dict[Any, list[int]]:
     return {axis: sorted(ts) for axis, ts in found.items()}
 
 
-def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str]:
-    """The step that stands for all, one that others lead to and that holds most; in words where
-    steps differ."""
+def one_step(reading: Reading, first: int) -> tuple[list[Value], list[str]]:
+    """The values of the step that stands for all, one that others lead to and that holds most; and
+    in words, where steps differ."""
     of_axis = steps_by_axis(reading)
     holds = Counter(value.time[:1] for value in reading.drawn)
     entered = {
@@ -227,10 +220,10 @@ def one_step(reading: Reading, first: int) -> tuple[Callable[[Value], bool], str
 
     chosen = {axis: max(ts, key=rank) for axis, ts in of_axis.items()}
     differ = [
-        f"t = {chosen[axis] + first} of {name}"
+        say("t = {t} of {axis}", t=chosen[axis] + first, axis=name)
         for name, axis in reading.graph.axes.items()
         if axis in of_axis and len({holds[((axis, t),)] for t in of_axis[axis]}) > 1
     ]
+    notes = [say("steps differ, drawn is {steps}", steps=", ".join(differ))] if differ else []
     loose = set(list(chosen.values())[:1] or [0])
-    shown = _shows({axis: {t} for axis, t in chosen.items()}, loose)
-    return shown, f"steps differ, drawn is {', '.join(differ)}" if differ else ""
+    return _at(reading, {axis: {t} for axis, t in chosen.items()}, loose), notes

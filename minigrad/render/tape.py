@@ -114,12 +114,12 @@ def _pictures(reading: Reading, options: Options) -> tuple[list[Picture], Names,
             "steps; mg.Graph(loss).truncate(k) or a shorter run shows others"
         )
         notes.append(say(sentence, operations=operations, kept=kept, steps=longest))
-    shown, left_out = shown_steps(reading, "ops", steps)
+    drawn, left_out = shown_steps(reading, "ops", steps)
     views = ["ops", "cells"]
     if len(graph) <= BLOCKS or options.blocks is not None:
         views.append("blocks")
     first, *others = [
-        make_picture(names, shown, view, options.blocks, [left_out] if left_out else [])
+        make_picture(names, drawn, view, options.blocks, left_out)
         for view in dict.fromkeys([*views, options.view])
     ]
     found = [first]
@@ -191,9 +191,9 @@ def _opens_at(reading: Reading, infos: Infos, options: Options) -> int | None:
         return next((k for part, k in infos.order.items() if part.node in marked), None)
     if options.steps in ("auto", "all"):
         return None
-    shown, _ = shown_steps(reading, "ops", options.steps)
-    drawn = [infos.order[value.key] for value in reading.drawn if value.time and shown(value)]
-    return drawn[-1] if drawn else None
+    drawn, _ = shown_steps(reading, "ops", options.steps)
+    timed = [infos.order[value.key] for value in drawn if value.time]
+    return timed[-1] if timed else None
 
 
 def joint_scale(scales: Sequence[tuple[float, float]]) -> tuple[float, float]:

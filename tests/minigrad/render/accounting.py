@@ -18,11 +18,10 @@ def nodes_in(picture: Picture) -> set[mg.Tensor]:
 def counted(graph: mg.Graph, picture: Picture, options: Options) -> dict[str, set[mg.Tensor]]:
     """The nodes that are rightly in no box, by the reason why."""
     reading = read(graph)
-    shown, _ = shown_steps(reading, options.view, options.steps)
+    drawn, _ = shown_steps(reading, options.view, options.steps)
     if picture.rolled:
-        shown, _ = one_step(reading, options.count_from)
+        drawn, _ = one_step(reading, options.count_from)
     used = {value.node for value in reading.values if value.uses}
-    drawn = [value for value in reading.drawn if shown(value)]
     taken = {source.node for value in drawn for source in value.sources if not source.op}
     reasons = {
         "folded": set(graph.nodes) - used,
