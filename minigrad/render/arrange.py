@@ -492,17 +492,9 @@ class Grid:
             source = self.place_of.get(link.source)
             if port.left and source is not None and not source.beside:
                 y = place.y + source.leaving(link)[-1][1] - place.port_y(port)
-                highest = self.top(place) - header - place.pattern.height
-                place.y = max(self.strip(place), min(highest, y))
+                highest = self.tops[place.level] - header - place.pattern.height
+                place.y = max(self.strips[place.level], min(highest, y))
                 return
-
-    def strip(self, place: Place) -> float:
-        """The bottom of a place's band."""
-        return self.strips[place.level]
-
-    def top(self, place: Place) -> float:
-        """The top of a place's band."""
-        return self.tops[place.level]
 
     def outer_steps(self) -> list[list[Place]]:
         """The places of each step of an axis with an inner loop."""
@@ -516,8 +508,8 @@ class Grid:
         """The frames around the inner steps of each outer step, in each line."""
         found = []
         for places in self.outer_steps():
-            bottom = min(map(self.strip, places)) - 9
-            top = max(map(self.top, places)) + HEADER
+            bottom = min(self.strips[place.level] for place in places) - 9
+            top = max(self.tops[place.level] for place in places) + HEADER
             for line in lines:
                 left = max(line.left, min(self.lefts[p.column] for p in places) - 9)
                 right = min(line.right, max(self.rights[p.column] for p in places) + 9)
@@ -539,25 +531,25 @@ class Grid:
                 found[box] = Rect(x, y, *self.outlines[box][:2])
             below = self.places.get((place.tile, "below"))
             if below is not None:
-                y = self.strip(below) + max(self.outlines[b].height for b in below.boxes) / 2
+                y = self.strips[below.level] + max(self.outlines[b].height for b in below.boxes) / 2
                 for box, x in self.spread_below(place, below).items():
                     found[box] = Rect(x, y, *self.outlines[box][:2])
         return found
 
     def heights_beside(self, place: Place) -> dict[Box, float]:
         """The heights of the boxes beside a tile: those of their ports, but one below another."""
+        keys = [(place.tile, "before"), (place.tile, "after")]
+        beside = [self.places[key] for key in keys if key in self.places]
         wanted: dict[Box, float] = {}
-        for link, port in place.port.items():
+        for link, port in place.port.items() if beside else ():
             wanted.setdefault(link.source, place.port_y(port))
-        for link in self.into[place.tile]:
+        for link in self.into[place.tile] if beside else ():
             if link.target.beside == "after":
                 wanted.setdefault(link.target, place.leaving(link)[-1][1])
         heights: dict[Box, float] = {}
-        for where in ("before", "after"):
-            beside = self.places.get((place.tile, where))
-            boxes = beside.boxes if beside is not None else ()
-            sizes = {box: self.outlines[box].height + 3 for box in boxes}
-            heights |= spread({box: -wanted.get(box, place.y) for box in boxes}, sizes)
+        for other in beside:
+            sizes = {box: self.outlines[box].height + 3 for box in other.boxes}
+            heights |= spread({box: -wanted.get(box, place.y) for box in other.boxes}, sizes)
         return {box: -y for box, y in heights.items()}
 
     def spread_below(self, place: Place, below: Place) -> dict[Box, float]:
@@ -598,7 +590,7 @@ class Grid:
         """The frames of all tiles."""
         found = {}
         for place in self.mains:
-            bottom, top = self.strip(place), self.top(place)
+            bottom, top = self.strips[place.level], self.tops[place.level]
             if not place.tile.row.timed:
                 bottom, top = place.y, place.y + place.pattern.height + HEADER
             left, right = self.lefts[place.column], self.rights[place.column]

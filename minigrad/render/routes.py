@@ -145,7 +145,8 @@ class Routes:
             return path, (self.gutter_middle(link), max(start[1], end[1]) + 8)
         if kind == "rise":
             path = joined(_bend(start, end), enter)
-            return path, (start[0], self.grid.top(self.grid.place_of[link.source]) + 8)
+            top = self.grid.tops[self.grid.place_of[link.source].level]
+            return path, (start[0], top + 8)
         verticals, levels = ([number() for number in turn] for turn in self.turns[link])
         corners = [start]
         for x, y in zip(verticals, [*levels, end[1]], strict=False):
@@ -194,7 +195,7 @@ class Routes:
         if port.left:
             return joined([(grid.border(grid.side(place, False)), leg[0][1])], leg)
         x = place.channel(port)
-        return joined([(x, grid.strip(place))], [(x, leg[0][1])], leg)
+        return joined([(x, grid.strips[place.level])], [(x, leg[0][1])], leg)
 
     # bars
 
