@@ -120,7 +120,10 @@ def states_over_time(picture: Picture, norms: Norms, infos: Infos) -> list[Serie
 
 
 def _verdicts(graph: Graph) -> Sequence[Any]:
-    """The flow of each state that crosses steps of the outermost time."""
+    """The flow of each state that crosses steps of the outermost time; there is none where gradients
+    stand beside the loss."""
+    if any(y.size != 1 for y in graph.outputs):
+        return ()
     outermost = graph.chosen_axes(None)
     if not any(state.axis in outermost for state in states.find(graph)):
         return ()

@@ -133,6 +133,18 @@ def test_the_same_program_gives_the_same_page(tmp_path: Path) -> None:
     assert pages[0] == pages[1]
 
 
+def test_gradients_may_stand_beside_a_loss(tmp_path: Path) -> None:
+    w, h = mg.tensor(np.ones((2, 2)), requires_grad=True, name="w"), mg.tensor(np.ones((1, 2)))
+    for t in range(3):
+        with mg.time_step(t):
+            h = np.tanh(h @ w)
+    loss = h.sum()
+    (dw,) = mg.grad(loss, [w], create_graph=True)
+    data, _ = held(mg.Graph(loss, dw).render(tmp_path / "x.html"))
+    assert data["tapes"][0]["backward"]
+    assert data["tapes"][0]["series"][0]["peak"] is not None
+
+
 def test_drawing_a_page_leaves_gradients_alone(tmp_path: Path) -> None:
     w = mg.tensor(0.5, requires_grad=True, name="w")
     mg.Graph(w * w).render(tmp_path / "x.html")
