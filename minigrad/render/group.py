@@ -86,7 +86,7 @@ def _sums(names: Names, drawn: Sequence[Value]) -> list[Group]:
 def _sum(names: Names, chain: list[Value]) -> Group:
     """The box of a running sum, `loss = Σ of 4`; Python's `sum` begins with the number 0."""
     first, last = chain[0].node, chain[-1].node
-    from_number = any(x in names.written for x in names.graph.inputs(first))
+    from_number = any(x in names.leaves.written for x in names.graph.inputs(first))
     terms = len(chain) if from_number else len(chain) + 1
     label = say("{symbol} of {n}", symbol="Σ", n=terms)
     is_loss = last in names.losses
@@ -295,7 +295,7 @@ def _is_added_up(names: Names, value: Value, users: Users) -> bool:
         return False
     for user in users.get(value, ()) if value.time else ():
         others = [feed.source for feed in user.feeds if feed.source is not value]
-        summing = all(x.op or x.node in names.written for x in others) and user.op in SUMMING
+        summing = all(x.op or x.node in names.leaves.written for x in others) and user.op in SUMMING
         if user.time and not (summing and _is_added_up(names, user, users)):
             return False
     return True

@@ -101,7 +101,7 @@ class _Maker:
         """What flows into one value from one other: added to the link or the tag that it belongs
         to."""
         source, target = feed.source, self.box[value]
-        if self.box.get(source) is target or source.node in self.names.written:
+        if self.box.get(source) is target or source.node in self.names.leaves.written:
             return
         if source.op:
             self.link(value, feed, *self.source_of(value, feed))
@@ -161,7 +161,7 @@ class _Maker:
         """What stands beside the arrowhead: which operand is subtracted, or that it is
         transposed."""
         if feed.position == 1 and value.op in SIGNS:
-            number = self.graph.inputs(value.node)[0] in self.names.written
+            number = self.graph.inputs(value.node)[0] in self.names.leaves.written
             if not number or len(self.box[value].parts) > 1:  # else the box says 1−
                 return SIGNS[value.op]
         return "ᵀ" if feed.turned else ""
@@ -182,10 +182,10 @@ class _Maker:
             if leaf.role == "mask" and self.view == "cells":
                 return ""
             index = feed.position == len(value.node.inputs)
-            enters = node in self.names.entering or (index and value.time)
+            enters = node in self.names.leaves.entering or (index and value.time)
             if node.time is None and leaf.part is None and not enters:
                 return "tag" if leaf.uses > MANY and not leaf.role else "constant"
-        constant = value.forward is not None or node in self.names.constants
+        constant = value.forward is not None or node in self.names.leaves.constants
         return "constant" if constant else "input"
 
     def leaf(self, value: Value, feed: Feed, kind: str) -> Box:

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,21 @@ from minigrad.render.read import Feed, Reading, Value
 from minigrad.tensor import Tensor
 
 MANY = 2  # an operation on more values than this says how many
+
+
+class Leaves(NamedTuple):
+    """Arrays that enter operations.
+
+    written: operands that the program wrote as numbers, which stand in the boxes: not one that is
+    not the same in all steps, or is taken out of an array, or stands where later steps have a
+    state.  entering: those in whose place other steps have others, or that are taken out of an
+    array in each step.  constants: those that are the same in all steps, though each step makes a
+    leaf of them.
+    """
+
+    written: set[Tensor]
+    entering: set[Tensor]
+    constants: set[Tensor]
 
 
 class Names:
@@ -159,48 +174,29 @@ class Names:
         return found
 
     @cached_property
-    def entering(self) -> set[Tensor]:
-        """The arrays in whose place other steps have others, or that are taken out of an array in
-        each: they enter their step."""
-        found = set[Tensor]()
-        for (_, k), leaves in self.slots.items():
-            several = len({value.time for value in leaves.values()}) > 1
-            if several and (_differ([*leaves]) or is_taken(next(iter(leaves.values())).node, k)):
-                found |= leaves.keys()
-        return found
-
-    @cached_property
-    def constants(self) -> set[Tensor]:
-        """The arrays that are the same in all steps, though each step makes a leaf of them."""
-        found = set[Tensor]()
-        for (_, k), leaves in self.slots.items():
-            user = next(iter(leaves.values()))
-            several = len({value.time for value in leaves.values()}) > 1
-            if several and k < len(user.node.inputs):
-                found |= {x for x in leaves if is_wrapped(x)}
-        return found - self.entering
-
-    @cached_property
-    def written(self) -> set[Tensor]:
-        """The operands that the program wrote as numbers, which stand in the boxes.
-
-        A number that is not the same in all steps, or is taken out of an array, enters its step as
-        an input; one that stands where later steps have a state is the first of these.
-        """
-        found = set[Tensor]()
+    def leaves(self) -> Leaves:
+        """The arrays that enter operations, told apart by all that enter at their place."""
+        found = Leaves(set(), set(), set())
         states = {(value.site, feed.position) for value, feed, _ in self.reading.crossings}
-        for slot, leaves in self.slots.items():
-            numbers = {x: x.item() for x in leaves if is_wrapped(x) and x.ndim == 0}
-            user = next(iter(leaves.values()))
-            changes = bool(user.node.time) and len({*numbers.values()}) > 1
-            if not changes and slot not in states and not is_taken(user.node, slot[1]):
-                found |= numbers.keys()
+        for (site, k), users in self.slots.items():
+            leaves, user = [*users], next(iter(users.values())).node
+            wrapped, taken = [x for x in leaves if is_wrapped(x)], is_taken(user, k)
+            numbers = {x: x.item() for x in wrapped if x.ndim == 0}
+            changes = bool(user.time) and len({*numbers.values()}) > 1
+            if not (changes or taken or (site, k) in states):
+                found.written.update(numbers)
+            if len({value.time for value in users.values()}) > 1:
+                if taken or _differ(leaves):
+                    found.entering.update(leaves)
+                elif k < len(user.inputs):
+                    found.constants.update(wrapped)
+        found.constants.difference_update(found.entering)
         return found
 
     def numbers(self, node: Tensor) -> list[str]:
         """For each input the number that it is, or "" where it is not a bare number."""
         inputs = self.graph.inputs(node)
-        numbers = [f"{x.item():g}" if x in self.written else "" for x in inputs]
+        numbers = [f"{x.item():g}" if x in self.leaves.written else "" for x in inputs]
         begins = op_name(node) == "add" and "0" in numbers  # what Python's sum begins with
         return [""] * len(numbers) if begins else numbers
 

@@ -25,7 +25,7 @@ def counted(graph: mg.Graph, picture: Picture, options: Options) -> dict[str, se
     taken = {source.node for value in drawn for source in value.sources if not source.op}
     reasons = {
         "folded": set(graph.nodes) - used,
-        "numbers": Names(reading, {}).written,
+        "numbers": Names(reading, {}).leaves.written,
         "sequences": set(picture.sequences),
         "masks": {x for x in graph.nodes if x.role and x.role.kind == "mask"},
         "hidden": used - {value.node for value in drawn} - taken,
