@@ -160,7 +160,8 @@ def _block_name(names: Names, value: Value, scope: Any) -> str:
     """What a block is called: by its scope; in a traced backward pass by the scope whose gradient
     it computes."""
     if value.forward is None or value.forward._scope is None:
-        return names.shown(scope.name)
+        name = names.class_of([value], scope.path) if scope.name.isdigit() else ""
+        return names.shown(name or scope.name)
     return f"∂{value.forward._scope.name}"
 
 

@@ -20,7 +20,7 @@ from minigrad.render.arrange import Layout, Rect
 from minigrad.render.canvas import Canvas, Item, bounds, colour_bar, frame, text_item
 from minigrad.render.measure import Norms
 from minigrad.render.picture import Box, Link, Picture, Tile
-from minigrad.render.splines import Path, Point, is_crowded, straight
+from minigrad.render.splines import Path, Point, is_crowded, rounded, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
 from minigrad.render.words import counted
@@ -246,8 +246,16 @@ class _Painter:
     def draw_tap(self, box: Box, y: float) -> None:
         """From the bar of parameters into a cell."""
         left, bottom, _, _ = self.layout.boxes[box].corners
-        norm, x = self.texts.joint(box), left + 10
-        path = straight((x, y), (x, bottom))
+        norm, end = self.texts.joint(box), (left + 10, bottom)
+        boxes = [
+            self.layout.boxes[b] for b in self.picture.tiles[box.tile] if b in self.layout.boxes
+        ]
+        below = [rect.corners for rect in boxes if rect.corners[3] <= bottom]
+        x = min([left + 10, *(corners[0] - 6 for corners in below)])  # beside wide inputs
+        turn = bottom - 7
+        path = rounded((x, y), (x, turn), (end[0], turn), end, radius=3)
+        if x == end[0]:
+            path = straight((x, y), end)
         text = look.figure(norm) if norm is not None else ""
         at = x - 4 - look.text_width(text or " ", 11) / 2, y + 9
         self.draw_edge(

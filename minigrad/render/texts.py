@@ -35,7 +35,9 @@ class Texts:
         self.has_tips = len(picture.graph) <= TOOLTIPS
         self.timed = bool(picture.graph.axes)
         self.framed = picture.view != "cells" and (self.timed or len(picture.tiles) > 1)
-        self.several_axes = len({tile.row.name for tile in picture.tiles if tile.row.name}) > 1
+        self.axes = {tile.row.name for tile in picture.tiles if tile.row.name}
+        if len(self.axes) == 1:  # told if the program calls it so, and not after a module
+            self.axes -= {"time", *_modules(picture)}
         self.cells = [box for box in picture.boxes if box.kind == "cell"]
         forward = [box.tile.row for box in self.cells if not box.tile.row.backward]
         self.several_layers = len({row.name for row in forward}) > 1
@@ -122,9 +124,11 @@ class Texts:
     def tag(self, tag: Tag) -> str:
         """What is written on a tag: the name, and a number's value or how much this use adds to the
         gradient."""
-        if self.values and tag.parameter.size == 1:
-            return f"{self.short(tag)} = {self.value(Part(tag.parameter))}"
-        norm = self.norms.get(tag)
+        norm, x = self.norms.get(tag), tag.parameter
+        if self.values and x.size == 1:
+            if norm is None or len(self.picture.graph.users[x]) == 1:
+                return f"{self.short(tag)} = {self.value(Part(x))}"
+            return f"{self.short(tag)} = {x.item():.4g} | ‖{look.figure(norm)}‖"
         return self.short(tag) if norm is None else f"{self.short(tag)} {look.figure(norm)}"
 
     @cached_property
@@ -177,7 +181,7 @@ class Texts:
         time, rows = self.time_of(tile), self.rows_of(boxes)
         if row.backward:
             return "   ".join([say("backward, {step}", step=time), *rows])
-        names_axis = row.name and self.several_axes and len(tile.steps) == 1
+        names_axis = row.name in self.axes and len(tile.steps) == 1
         axis = [look.shorten(row.name)] if names_axis else []
         told = [(name, part) for box in boxes for name, part in self.gradients(box)]
         told.sort(key=lambda one: one[0] not in self.picture.memories)
@@ -274,6 +278,12 @@ class Texts:
 def _ending(tag: Tag) -> str:
     """The last part of the name of a parameter."""
     return tag.name.split(".")[-1]
+
+
+def _modules(picture: Picture) -> set[str]:
+    """The names of the modules in time, whole and in parts."""
+    scopes = {node.scope for node in picture.graph.nodes if node.time is not None}
+    return {name for scope in scopes for name in (scope, *scope.split("."))}
 
 
 def _mask(box: Box) -> tuple[int, int] | None:

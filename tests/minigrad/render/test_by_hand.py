@@ -156,3 +156,62 @@ def test_what_a_loop_in_a_module_makes_is_not_what_the_module_returns():
     logits = Decoder()(XS)
     found = kinds(picture_of(nn.cross_entropy(logits, np.array([[0], [1], [3]])), view="cells"))
     assert {"out₀", "out₁", "out₂"} <= set(found)
+
+
+def test_a_number_that_several_steps_use_tells_the_share_of_each(drawing):
+    w, h = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0)
+    for t in range(2):
+        with mg.time_step(t):
+            h = w * h
+    source = render.to_dot(mg.Graph(h**2), backward=True, values=True).source
+    found = {node.label for node in drawing(source).nodes.values()}
+    assert {"w = 0.5 | ‖0.25‖"} == {text for text in found if text.startswith("w =")}
+    assert "w   ‖∂L/∂w‖ = 0.5" in found
+    once = {node.label for node in drawing(render.to_dot(
+        mg.Graph(w * 3.0), backward=True, values=True).source).nodes.values()}  # fmt: skip
+    assert "w = 0.5 | 3" in once
+
+
+def test_taps_pass_beside_wide_inputs(drawing):
+    graph = mg.Graph(stacked())
+    for options in ({"values": True}, {"labels": {"x": "a very long name"}}):
+        picture = drawing(render.to_dot(graph, view="cells", **options).source)
+        assert picture.crossed() == picture.overlaps() == []
+
+
+def test_a_named_axis_is_told_over_its_steps():
+    h = mg.tensor(1.0, requires_grad=True)
+    for k in range(2):
+        with mg.time_step(k, "layer"):
+            h = np.tanh(h)
+    assert "layer   t = 0" in render.to_dot(mg.Graph(h)).source
+    mg.seed(0)
+    y, _ = nn.RNN(2, 3)(XS)
+    assert 'label="t = 0' in render.to_dot(mg.Graph(y.sum())).source
+
+
+def test_blocks_of_a_sequence_are_called_after_their_classes():
+    net = nn.Sequential(nn.Linear(2, 3), mg.relu, nn.Linear(3, 1))
+    found = kinds(picture_of(nn.mse_loss(net(XS[0]), XS[1, :, :1]), view="blocks"))
+    assert "Linear" in found
+    assert "0" not in found
+    assert "mse_loss" in found
+
+
+def test_the_list_of_parameters_stands_below_all_lines():
+    from tests.minigrad.render.conftest import Drawing
+
+    class Head(nn.Module):
+        def __init__(self) -> None:
+            self.q, self.k, self.v = nn.Linear(4, 2), nn.Linear(4, 2), nn.Linear(4, 2)
+
+        def forward(self, x: Any) -> mg.Tensor:
+            return mg.softmax(self.q(x) @ np.swapaxes(self.k(x), -1, -2)) @ self.v(x)
+
+    x = RNG.normal(size=(5, 4)).astype(np.float32)
+    heads = [Head(), Head()]
+    y = mg.concatenate([head(x) for head in heads], axis=-1)
+    picture = Drawing(render.to_dot(mg.Graph((y**2).sum())).source)
+    bar = picture.nodes["weights"]
+    lowest = min(y for _, _, points, _ in picture.edges for _, y in points)
+    assert bar.y + bar.height / 2 < lowest
