@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,13 @@ class Item(NamedTuple):
     label_at: Point | None = None
     sign: str = ""
     right: bool = False
+
+    @property
+    def text_width(self) -> float:
+        """How wide the text of an edge is, as its style has it."""
+        found = re.search(r' label=(?:"([^"]*)"|<(.*?)> fontsize)', self.style)
+        text = re.sub("<[^<>]*>", "", (found[1] or found[2] or "") if found else "")
+        return look.text_width(text, 11)
 
     @property
     def is_edge(self) -> bool:

@@ -285,7 +285,10 @@ class Names:
             name = f"({name})"
         if not name and feed.position == len(user.node.inputs):
             return "index"
-        return name or ("x" if user.op in look.PRODUCTS else "array")
+        if not name and user.op in look.PRODUCTS:
+            return "x"
+        scope = user.node._scope if is_private(user.node._code) else None
+        return name or (scope.name if scope is not None else "array")  # the mask of Dropout, say
 
     def initial(self, leaf: Value, lane: str, step: int) -> str:
         """What the initial value of a state is called; step: the number of the one it stands

@@ -132,8 +132,11 @@ def _text(tree: Any, axes: int) -> str:
     if isinstance(tree, ast.Call) and ast.unparse(tree.func).split(".")[-1] in MAKERS:
         return ""
     if isinstance(tree, ast.Subscript) and _takes_a_step(tree.slice, axes):
+        if not any(isinstance(x, ast.Name) for x in ast.walk(tree.slice)):  # a view of all of it
+            return _text(tree.value, axes)
         whole = ast.unparse(tree.value).replace("self.", "")
-        return singular(whole) if whole.replace(".", "").isidentifier() else ""
+        if whole.replace(".", "").isidentifier():
+            return singular(whole)
     text = re.sub(r"\b(?:self|np|numpy|mg|minigrad)\.", "", ast.unparse(tree))
     if isinstance(tree, ast.Call) and len(text) > LONGEST_CALL:
         return f"{ast.unparse(tree.func).split('.')[-1]}(…)"

@@ -251,7 +251,8 @@ class _Painter:
             self.layout.boxes[b] for b in self.picture.tiles[box.tile] if b in self.layout.boxes
         ]
         below = [rect.corners for rect in boxes if rect.corners[3] <= bottom]
-        x = min([left + 10, *(corners[0] - 6 for corners in below)])  # beside wide inputs
+        wide = [low for low, _, high, _ in below if low - 4 < left + 10 < high + 4]
+        x = min([left + 10, *(low - 6 for low in wide)])  # beside wide inputs
         turn = bottom - 7
         path = rounded((x, y), (x, turn), (end[0], turn), end, radius=3)
         if x == end[0]:
@@ -360,8 +361,9 @@ class _Painter:
         """How many steps a link hides, and how far the gradient falls over them."""
         text = f"… {counted(link.hidden, 'step')}"
         norms = self.texts.norms.parts
+        made = [one for box in self.picture.tiles[link.target.tile] for one in box.states]
         early = [norms.get(part) for name, part in link.source.states if name == link.state]
-        late = [norms.get(part) for name, part in link.target.states if name == link.state]
+        late = [norms.get(part) for name, part in made if name == link.state and part in norms]
         if early and late and early[0] and late[0]:
             return f"{text}, ×{look.figure(early[0] / late[0])}"
         return text

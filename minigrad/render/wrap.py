@@ -15,6 +15,7 @@ from minigrad.render.splines import Path, Point, joined, rounded, straight
 APART = 28.0  # between lines of steps
 LEVEL = 6.0  # between edges that go back together
 MARGIN = 14.0  # from what stands in a line to what goes on in the next one
+GAP = 12.0  # between two texts
 CAPTION = 8.0  # room for texts over edges that go back
 
 
@@ -38,6 +39,7 @@ class _Wrapping:
         self.lines, self.splits = lines, [line.left for line in lines[1:]]
         self.left, self.right = [math.inf] * len(lines), [-math.inf] * len(lines)
         leaving = defaultdict[int, set[float]](set)
+        self.apart = 28.0  # texts of edges that go back together
         self.spans: list[tuple[Item, int, int]] = []
         for item in items:
             (a, _), (b, _) = item.points[0], item.points[-1]
@@ -51,6 +53,8 @@ class _Wrapping:
                 pieces = self.cut(item.points if first < last else item.points[::-1])
                 for number, piece in enumerate(pieces[:-1], min(first, last)):
                     leaving[number].add(piece[-1][1])
+                if item.label_at:
+                    self.apart = max(self.apart, item.text_width + GAP)
             self.spans.append((item, first, last))
         self.heights = {number: sorted(ys) for number, ys in leaving.items()}
         most = max(map(len, leaving.values()), default=0)
@@ -111,7 +115,7 @@ class _Wrapping:
     def text_place(self, number: int, y: float, middle: float) -> Point:
         """Over the highest of the edges that go back, one text beside the other."""
         heights = self.heights[number]
-        aside = 28 * (bisect_left(heights, y) - (len(heights) - 1) / 2)
+        aside = self.apart * (bisect_left(heights, y) - (len(heights) - 1) / 2)
         return middle + aside, self.shift[number][1] - LEVEL
 
     def moved(self, points: Path, number: int) -> Path:

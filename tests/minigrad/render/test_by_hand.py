@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import minigrad as mg
 import nn
 from minigrad import render
 from minigrad.render.draw import plan
+from minigrad.render.look import text_width
 from minigrad.render.options import checked
 from minigrad.render.picture import Picture
 
@@ -177,6 +179,28 @@ def test_taps_pass_beside_wide_inputs(drawing):
     for options in ({"values": True}, {"labels": {"x": "a very long name"}}):
         picture = drawing(render.to_dot(graph, view="cells", **options).source)
         assert picture.crossed() == picture.overlaps() == []
+
+
+def test_texts_of_lines_that_go_back_together_stand_beside_each_other():
+    mg.seed(0)
+    y, _ = nn.LSTM(2, 3)(RNG.normal(size=(30, 1, 2)).astype(np.float32))
+    graph = mg.Graph((y[-1] ** 2).mean())
+    source = render.to_dot(graph, view="cells", steps="0:2,-2:", per_row=2, backward=True).source
+    found = re.findall(r'lp="([\d.-]+),([\d.-]+)"[^\n]* label="(… 26 steps[^"]*)"', source)
+    (a, height, text), (b, same, other) = found
+    assert height == same
+    assert abs(float(a) - float(b)) > max(text_width(text, 11), text_width(other, 11))
+
+
+@pytest.mark.parametrize("view", ["ops", "cells"])
+def test_hidden_steps_tell_how_far_the_gradient_falls(view):
+    mg.seed(0)
+    y, _ = nn.RNN(2, 3)(RNG.normal(size=(9, 1, 2)).astype(np.float32))
+    graph = mg.Graph((y[-1] ** 2).sum())
+    source = render.to_dot(graph, view=view, steps="0:2,-2:", backward=True).source
+    early, late = (np.linalg.norm(mg.grad(graph.outputs[0], [state])[0].data)
+                   for state in (graph.states[0].nodes[1,], graph.states[0].nodes[7,]))  # fmt: skip
+    assert f"… 5 steps, ×{early / late:.2g}" in source
 
 
 def test_a_named_axis_is_told_over_its_steps():

@@ -249,3 +249,19 @@ def test_a_page_shows_what_is_looked_up(tmp_path):
     page = tmp_path / "page.html"
     mg.Graph(language_model(lambda E, word: E[[*word]])).render(page)
     assert page.stat().st_size > 1000
+
+
+def test_masks_are_called_by_the_program_and_those_of_dropout_after_it(drawing):
+    W, h, mask = (
+        mg.tensor(np.eye(2), requires_grad=True),
+        np.zeros((2, 2)),
+        RNG.random((3, 2)) > 0.5,
+    )
+    drop = nn.Dropout(0.5)
+    for t in range(3):
+        with mg.time_step(t):
+            new = drop(np.tanh(h @ W + SEQUENCE[t]))
+            h = mg.where(mask[t][:, None], new, h)
+    found = texts(drawing, h.sum())
+    assert {"mask₀", "mask₁", "mask₂", "Dropout₀", "Dropout₁", "Dropout₂"} <= found
+    assert not any(text.startswith("array") for text in found)
