@@ -4,7 +4,7 @@ cells."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -206,6 +206,7 @@ def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group
     for one in groups.values():
         one.values.reverse()
         _title(names, one, users)
+    _tell_losses_apart(names, groups.values())
     return _mirrored(names, list(groups.values()), group_of)
 
 
@@ -250,6 +251,20 @@ def _title(names: Names, one: Group, users: Users) -> None:
         one.kind, one.label = kind, names.describe(last)[1]
         if named := names.result_of(last.node):
             one.label = f"{names.indexed(named, last)}\n{names.symbol(last.node)}"
+
+
+def _tell_losses_apart(names: Names, groups: Iterable[Group]) -> None:
+    """Where a step has several losses without a name, each is called after its total."""
+    unnamed = defaultdict[Tile, list[Group]](list)
+    for one in groups:
+        if one.kind == "loss" and one.label.startswith(f"{names.indexed('L', one.last)}\n"):
+            unnamed[one.tile].append(one)
+    for one in [one for several in unnamed.values() if len(several) > 1 for one in several]:
+        totals = {names.variable(edge.target) for edge in names.graph.users[one.last.node]}
+        name = totals.pop() if len(totals) == 1 else ""
+        if name:
+            operations = one.label.partition("\n")[2]
+            one.label = f"{names.indexed(name, one.last)}\n{operations}"
 
 
 def _module_of(names: Names, values: Sequence[Value]) -> str:

@@ -107,6 +107,20 @@ def test_an_output_of_one_number_is_no_loss():
     assert found["e₀"] == "loss"
 
 
+def test_several_losses_of_a_step_are_called_after_their_totals():
+    w, h, fit, size = mg.tensor(0.5, requires_grad=True, name="w"), 1.0, 0, 0
+    for t in range(2):
+        with mg.time_step(t):
+            h = np.tanh(w * h)
+            fit = fit + (h - 0.3) ** 2
+            size = size + 0.1 * h**2
+    found = kinds(picture_of(fit + size, view="cells"))
+    assert {name for name, kind in found.items() if kind == "loss" and name != "L"} == {
+        *("fit₀", "fit₁", "size₀", "size₁"),
+        "L = Σ of 3",
+    }
+
+
 def test_readouts_without_a_recorded_state_are_outputs_and_losses():
     W_out = mg.tensor(RNG.normal(size=(4, 1)), requires_grad=True, name="W_out")
     W, r, loss = RNG.normal(size=(4, 4)), np.ones((1, 4)), 0
