@@ -6,7 +6,7 @@ import gc
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -15,14 +15,14 @@ from typing import Any
 from minigrad.graph import Graph
 from minigrad.language import language, say, using
 from minigrad.render import graphviz_run, look
-from minigrad.render.arrange import Grid, Layout
+from minigrad.render.arrange import Grid
 from minigrad.render.canvas import Canvas, Drawing, text_item
 from minigrad.render.group import VIEWS
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, measure
 from minigrad.render.names import Names
 from minigrad.render.options import FITS, Options, one_step, shown_steps
-from minigrad.render.paint import paint
+from minigrad.render.paint import Plan, paint
 from minigrad.render.picture import Picture
 from minigrad.render.read import Reading, read
 from minigrad.render.routes import Routes
@@ -33,28 +33,6 @@ from minigrad.tensor import Tensor
 MAX_WIDTH = 4100.0  # points, about four slides: a longer picture is wrapped, as text is
 MOST_LINES = 6  # of steps on a page
 SMALLEST_PIXELS = 12.0  # of text, at the size that `fit` asks for
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A picture with everything in its place and its norms, ready to be painted.
-
-    marked: the boxes and parameters that are pointed out.  scale: the decades of the colours.
-    """
-
-    picture: Picture
-    norms: Norms | None
-    texts: Texts
-    layout: Layout
-    options: Options
-    marked: set[Any]
-    scale: tuple[float, float]
-
-    def canvas(self) -> Canvas:
-        """The painted picture."""
-        return paint(
-            self.picture, self.layout, self.texts, self.norms, self.options, self.marked, self.scale
-        )
 
 
 def plan(graph: Graph, options: Options, *, quiet: bool = False) -> Plan:
@@ -118,12 +96,13 @@ def _marked(picture: Picture, nodes: set[Tensor]) -> tuple[set[Any], int]:
 def canvas_of(graph: Graph, options: Options) -> Canvas:
     """The canvas of a graph: rolled, unrolled, or both side by side."""
     if options.time != "both":
-        return plan(graph, options).canvas()
+        return paint(plan(graph, options))
     unrolled = plan(graph, replace(options, time="unrolled"))
     if len(graph.timeline.outermost) == len(graph.axes):  # one step, or none
-        return unrolled.canvas()
-    right = unrolled.canvas()
-    left = plan(graph, replace(options, time="rolled", scale=unrolled.scale, title="")).canvas()
+        return paint(unrolled)
+    right = paint(unrolled)
+    rolled = replace(options, time="rolled", scale=unrolled.scale, title="")
+    left = paint(plan(graph, rolled))
     (_, bottom, edge, top), (begin, low, _, high) = left.box, right.box
     sign = text_item("equals", (edge + 24, (bottom + top) / 2), "=", 26)
     whole = replace(left, items=[*left.items, sign], title=options.title)

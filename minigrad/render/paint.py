@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from minigrad.render import look, typeset
 from minigrad.render.arrange import Layout, Rect
 from minigrad.render.canvas import Canvas, Item, bounds, colour_bar, frame, text_item
 from minigrad.render.measure import Norms
+from minigrad.render.options import Options
 from minigrad.render.picture import Box, Link, Picture, Tile
 from minigrad.render.splines import Path, Point, is_crowded, rounded, straight
 from minigrad.render.texts import Texts
@@ -67,15 +69,26 @@ def node_style(label: str, style: look.Look, tip: str) -> str:
     return f"{text} tooltip={quoted(tip)}" if tip else text
 
 
-def paint(
-    picture: Picture, layout: Layout, texts: Texts, norms: Norms | None, options: Any,
-    marked: set[Any], scale: tuple[float, float],
-) -> Canvas:  # fmt: skip
-    """The whole picture.
+@dataclass(frozen=True)
+class Plan:
+    """A picture with everything in its place and its norms, ready to be painted.
 
     marked: the boxes and parameters that are pointed out.  scale: the decades of the colours.
     """
-    painter = _Painter(picture, layout, texts, norms, marked, scale)
+
+    picture: Picture
+    norms: Norms | None
+    texts: Texts
+    layout: Layout
+    options: Options
+    marked: set[Any]
+    scale: tuple[float, float]
+
+
+def paint(plan: Plan) -> Canvas:
+    """The whole picture."""
+    picture, layout, texts, norms = plan.picture, plan.layout, plan.texts, plan.norms
+    painter, options = _Painter(plan), plan.options
     for box in picture.boxes:
         painter.draw_box(box)
     for link in picture.links:
@@ -95,25 +108,22 @@ def paint(
     painter.draw_parameters()
     if options.legend:
         painter.draw_legend()
-    bar = colour_bar(scale, norms.of.values()) if norms is not None else ()
+    bar = colour_bar(plan.scale, norms.of.values()) if norms is not None else ()
     return Canvas(painter.items, bar, options.title, picture.notes, layout.columns, texts.has_tips)
 
 
 class _Painter:
     """Collects the items of one picture."""
 
-    def __init__(
-        self, picture: Picture, layout: Layout, texts: Texts, norms: Norms | None,
-        marked: set[Any], scale: tuple[float, float],
-    ) -> None:  # fmt: skip
-        self.picture, self.layout, self.texts = picture, layout, texts
-        self.norms, self.marked, self.scale = norms, marked, scale
+    def __init__(self, plan: Plan) -> None:
+        self.picture, self.layout, self.texts = plan.picture, plan.layout, plan.texts
+        self.norms, self.marked, self.scale = plan.norms, plan.marked, plan.scale
         self.items: list[Item] = []
         self.captioned: set[Any] = set()
         self.into = defaultdict[Box, list[Link]](list)
-        for link in picture.links:
+        for link in self.picture.links:
             self.into[link.target].append(link)
-        entering = [box for box in picture.boxes if box.kind == "input"]
+        entering = [box for box in self.picture.boxes if box.kind == "input"]
         self.entering = {node for box in entering for node in box.nodes}
 
     def node(self, name: str, rect: Rect, label: str, style: look.Look, tip: str) -> None:

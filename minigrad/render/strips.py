@@ -15,10 +15,11 @@ from minigrad.graph import Graph
 from minigrad.language import say
 from minigrad.render import graphviz_run, look
 from minigrad.render.canvas import Canvas, Drawing, colour_bar, text_item, wrapped
-from minigrad.render.draw import Plan, canvas_of, fitted, page_size, plan, save, undisturbed
+from minigrad.render.draw import canvas_of, fitted, page_size, plan, save, undisturbed
 from minigrad.render.measure import measure_by_step
 from minigrad.render.options import Options, PictureOptions, checked
 from minigrad.render.page import Knob, Page, is_page, make_page
+from minigrad.render.paint import Plan, paint
 
 SETTINGS = 400  # of the sliders of one page
 
@@ -91,7 +92,7 @@ class Comparison(Sweep):
         scale = options.scale or (min(lows), max(highs))
         whole, y = Canvas(), 0.0
         for k, (title, one) in enumerate(plans.items()):
-            canvas = replace(one, scale=scale).canvas()
+            canvas = paint(replace(one, scale=scale))
             left, bottom, right, top = canvas.box
             for n, line in enumerate(wrapped(look.shorten(title, 90), right - left, 14)):
                 y -= 18
@@ -216,7 +217,7 @@ def _pages(whole: Plan) -> Iterator[tuple[int | None, Canvas]]:
     none."""
     before: Any = None
     for t, norms in measure_by_step(whole.picture):
-        canvas = replace(whole, norms=norms).canvas()
+        canvas = paint(replace(whole, norms=norms))
         if canvas.items != before:
             yield t, canvas
         before = canvas.items
