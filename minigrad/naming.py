@@ -199,22 +199,36 @@ def argument_name(graph: Links, leaf: Tensor) -> str:
     import ast  # for the debugger, not for training
 
     for edge in graph.users.get(leaf, ()):
-        try:
-            tree = ast.parse(edge.target.source.expression, mode="eval").body
-        except SyntaxError:
-            continue
-        if isinstance(tree, ast.BinOp):
-            operands: list[ast.expr] = [tree.left, tree.right]
-        elif isinstance(tree, ast.Compare):
-            operands = [tree.left, *tree.comparators]
-        elif isinstance(tree, ast.Call):
-            operands = getattr(tree.args[0], "elts", tree.args) if tree.args else []
-        else:
-            continue
-        named = operands[edge.position : edge.position + 1]
+        named = operands(edge.target)[edge.position : edge.position + 1]
         if named and isinstance(named[0], ast.Name | ast.Attribute | ast.Subscript):
             return ast.unparse(named[0])
     return ""
+
+
+def operands(node: Tensor) -> list[Any]:
+    """The operands of a node as the program writes them, as syntax trees."""
+    import ast  # for pictures and the debugger, not for training
+
+    tree = parsed(node.source.expression)
+    if isinstance(tree, ast.BinOp):
+        return [tree.left, tree.right]
+    if isinstance(tree, ast.Compare):
+        return [tree.left, *tree.comparators]
+    if not isinstance(tree, ast.Call):
+        return []
+    joins = tree.args and node.op is not None and node.op.name in ("stack", "concatenate")
+    return list(getattr(tree.args[0], "elts", tree.args)) if joins else tree.args
+
+
+@lru_cache(maxsize=4096)
+def parsed(expression: str) -> Any:
+    """An expression as a syntax tree, or None."""
+    import ast  # for pictures and the debugger, not for training
+
+    try:
+        return ast.parse(expression, mode="eval").body
+    except SyntaxError:
+        return None
 
 
 def spaceless(name: str) -> str:

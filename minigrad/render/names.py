@@ -24,7 +24,6 @@ from minigrad.render.operands import (
     is_private,
     is_taken,
     operand,
-    parsed,
     singular,
 )
 from minigrad.render.read import Feed, Reading, Value
@@ -345,7 +344,7 @@ def is_computed(graph: Graph, x: Tensor) -> bool:
 
 @lru_cache(maxsize=4096)
 def _computes(expression: str) -> bool:
-    tree = parsed(expression)
+    tree = naming.parsed(expression)
     if isinstance(tree, ast.Call):
         name = ast.unparse(tree.func).split(".")[-1]
         return name in functions and name not in MAKERS

@@ -13,6 +13,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from minigrad import naming
 from minigrad.tensor import Tensor
 
 LONGEST = 24  # characters of an expression that still serves as a name
@@ -59,15 +60,6 @@ def is_taken(node: Tensor, k: int) -> bool:
     return not (isinstance(tree.slice, ast.Constant) and isinstance(tree.slice.value, str))
 
 
-@lru_cache(maxsize=4096)
-def parsed(expression: str) -> Any:
-    """An expression as a tree, or None."""
-    try:
-        return ast.parse(expression, mode="eval").body
-    except SyntaxError:
-        return None
-
-
 def _written(node: Tensor, k: int) -> Any:
     """What the program writes for input k of an operation; None where that is not known."""
     tree = _tree(node, k)
@@ -80,14 +72,8 @@ def _written(node: Tensor, k: int) -> Any:
 
 def _tree(node: Tensor, k: int) -> Any:
     """The source of input k of an operation, as a tree; None where there is none."""
-    tree = parsed(node.source.expression)
-    parts: list[Any] = []
-    if isinstance(tree, ast.BinOp):
-        parts = [tree.left, tree.right]
-    elif isinstance(tree, ast.Call):
-        joined = tree.args and node.op is not None and node.op.name in ("stack", "concatenate")
-        parts = list(getattr(tree.args[0], "elts", tree.args) if joined else tree.args)
-    elif isinstance(tree, ast.Subscript):
+    parts, tree = naming.operands(node), naming.parsed(node.source.expression)
+    if isinstance(tree, ast.Subscript):
         parts = [tree.value, _index(tree.slice)]
     return parts[k] if k < len(parts) else None
 
@@ -107,7 +93,7 @@ def _argument(node: Tensor, tree: Any) -> Any:
     around = scope.parent
     if around and (around.code, around.instruction) == (scope.code, scope.instruction):
         return None  # the library itself called it
-    call = parsed(scope.called_from.expression)
+    call = naming.parsed(scope.called_from.expression)
     parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     used = {x.id for x in ast.walk(tree) if isinstance(x, ast.Name)} & {*parameters}
     if not isinstance(call, ast.Call) or len(used) != 1:
