@@ -59,21 +59,22 @@ def vanilla(T: int) -> mg.Graph:
     """The textbook's network with a loss at every step."""
     X = np.random.default_rng(0).standard_normal((T, 1, 3))
     outputs, _ = nn.VanillaRNN(3, 4, 2)(X)
-    return mg.Graph(sum(nn.mse_loss(o, np.zeros((1, 2), np.float32)) for o in outputs))
+    Y = np.zeros((T, 1, 2), np.float32)
+    return mg.Graph(sum(nn.mse_loss(outputs[t], Y[t]) for t in range(T)))
 
 
 def losses(T: int) -> mg.Graph:
     """An LSTM with an output and a loss at every step."""
     ys, _ = nn.LSTM(2, 4)(np.random.default_rng(0).standard_normal((T, 1, 2)))
-    head = nn.Linear(4, 1)
-    return mg.Graph(sum(nn.mse_loss(head(y), np.zeros((1, 1), np.float32)) for y in ys))
+    head, Y = nn.Linear(4, 1), np.zeros((T, 1, 1), np.float32)
+    return mg.Graph(sum(nn.mse_loss(head(ys[t]), Y[t]) for t in range(T)))
 
 
 def bidirectional(T: int) -> mg.Graph:
     """An RNN that runs both ways, with an output and a loss at every step."""
     ys, _ = nn.RNN(2, 4, bidirectional=True)(np.random.default_rng(0).standard_normal((T, 1, 2)))
-    head = nn.Linear(8, 1)
-    return mg.Graph(sum(nn.mse_loss(head(y), np.zeros((1, 1), np.float32)) for y in ys))
+    head, Y = nn.Linear(8, 1), np.zeros((T, 1, 1), np.float32)
+    return mg.Graph(sum(nn.mse_loss(head(ys[t]), Y[t]) for t in range(T)))
 
 
 def echo_state(T: int) -> mg.Graph:
@@ -82,10 +83,11 @@ def echo_state(T: int) -> mg.Graph:
     W_in, W_res = (rng.standard_normal(shape) * 0.3 for shape in ((2, 6), (6, 6)))
     W_out = mg.tensor(rng.standard_normal((6, 1)), requires_grad=True, name="W_out")
     h, loss = mg.tensor(np.zeros((1, 6)), name="h_init"), 0.0
-    for _, x in mg.timesteps(rng.standard_normal((T, 1, 2))):
+    Y = rng.standard_normal((T, 1, 1))
+    for t, x in mg.timesteps(rng.standard_normal((T, 1, 2))):
         h = 0.7 * h + 0.3 * np.tanh(x @ W_in + h @ W_res)
-        y = h @ W_out
-        loss = loss + ((y - 1.0) ** 2).sum()
+        o = h @ W_out
+        loss = loss + ((o - Y[t]) ** 2).sum()
     return mg.Graph(loss)
 
 
