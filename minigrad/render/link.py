@@ -125,23 +125,27 @@ class _Maker:
 
     def link(self, value: Value, feed: Feed, source: Box | None, hidden: int = 0) -> None:
         """The link that an edge belongs to, if it comes from something drawn."""
-        target, state, mark = self.box[value], feed.source.state, feed.mark
+        target, state = self.box[value], feed.source.state
         if source is None or source is target:
             return
-        lane = state if state and self.reading.move(feed.source, value) else ""
-        if source.beside and source.lanes:
-            lane = source.lanes[0]
-        elif source.tile.row is not target.tile.row:  # as where a decoder begins
-            lane = lane or self.entry(value, feed)[0]
-        if source.kind == "delay":
-            mark = self.marked(lane)
-        own = "" if source.beside else state
+        lane, own = self.lane(value, feed, source), "" if source.beside else state
+        mark = self.marked(lane) if source.kind == "delay" else feed.mark
         found = self.join(source, target, lane or state, lane, own, hidden, mark)
         stands_in = self.rolled and feed.source.op and feed.source not in self.box
         if not stands_in or source.kind == "delay":  # else it is the edge of another step
             found.sign = "" if found.ends else self.sign(value, feed)
             if feed.position < len(value.node.inputs):  # else it is an index
                 found.ends.append(feed.end)
+
+    def lane(self, value: Value, feed: Feed, source: Box) -> str:
+        """The state that a link carries into another step, or ""."""
+        state = feed.source.state
+        if source.beside and source.lanes:
+            return source.lanes[0]
+        if state and self.reading.move(feed.source, value):
+            return state
+        within = source.tile.row is self.box[value].tile.row
+        return "" if within else self.entry(value, feed)[0]  # as where a decoder begins
 
     def join(self, source: Box, target: Box, name: str, *facts: Any) -> Link:
         """The link between two boxes that has a name; made when first needed."""

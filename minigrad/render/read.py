@@ -201,14 +201,12 @@ def _untime_totals(values: list[Value]) -> None:
     them."""
     sums: dict[Value, list[Value]] = {}  # what a step adds to a value of another one, that first
     sites = set()
-    for value in values:
-        for source in added_to(value) if value.time and not value.state else ():
-            if not source.time or source.state:
-                continue
-            if source.time == value.time and source not in sums:
-                continue
-            sums[value] = [*(sums[source] if source.time == value.time else [source]), value]
-            if sums[value][0].site == value.site:
+    for value in [value for value in values if value.time and not value.state]:
+        for source in [source for source in added_to(value) if source.time and not source.state]:
+            begun = sums.get(source, []) if source.time == value.time else [source]
+            if begun:
+                sums[value] = [*begun, value]
+            if begun and begun[0].site == value.site:
                 sites |= {one.site for one in sums[value]}
     for value in values if sites else ():
         if value.site in sites:  # also what the first step adds to the number 0

@@ -90,16 +90,20 @@ class _Rows:
         if layer is not None:
             around = value.time[:-1] if axis in self.grids else ()
             return Key(axis, layer, True, backward, around), segment
-        ts = [t for _, t in value.time]
-        below = [s for s in value.sources if s.op and [t for _, t in s.time] == ts]
-        same = [self.places[source][0] for source in below]
-        keys = list(dict.fromkeys(key for key in same if key.timed and not key.backward))
+        keys = self.keys_below(value)
         if len(keys) == 1 or (keys and self.layers.get(axis)):
             return keys[-1]._replace(backward=backward), self.segment[keys[-1]]
         if axis is not None:
             return Key(axis, "after" if self.layers.get(axis) else "", True, backward), segment
         segment = max((self.segment[key] for key in keys), default=0.0)
         return Key(None, segment, True, backward), segment
+
+    def keys_below(self, value: Value) -> list[Key]:
+        """The forward rows in time of what a value is made from in its step."""
+        ts = [t for _, t in value.time]
+        below = [s for s in value.sources if s.op and [t for _, t in s.time] == ts]
+        keys = dict.fromkeys(self.places[source][0] for source in below)
+        return [key for key in keys if key.timed and not key.backward]
 
     def layer(self, value: Value, axis: Axis) -> str | None:
         """The layer of an axis that a value is part of: the scope of a state; an input is part of
