@@ -205,7 +205,7 @@ class _Painter:
                 style = style._replace(border=look.RED, pen=2.4)
             name, center = f"{box.id}_w{k}", self.layout.boxes[box]
             tip = f"{tag.name} {look.shape(tag.parameter.shape)}"
-            self.node(name, rect, self.texts.tag(tag), style, tip)
+            self.node(name, rect, self.texts.tags[tag], style, tip)
             line = f'dir=none color="{style.border}" penwidth=0.9'
             path = straight((rect.x, rect.y), (center.x, center.y))
             self.items.append(Item("line", (name, box.id), path, line))

@@ -302,7 +302,7 @@ class View:
 
     def tag(self, tag: Tag, column: PageColumn, numbers: Numbers) -> TagShape:
         """A tag of a box."""
-        rect, label = self.layout.tags.get(tag), _typeset(self.texts.tag(tag))
+        rect, label = self.layout.tags.get(tag), _typeset(self.texts.tags[tag])
         at = self.place(rect, column) if rect is not None else None
         grad = tag.parameter._requires_grad
         return TagShape(label, tag.name, grad, at, numbers.put(self.log(tag)))

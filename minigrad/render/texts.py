@@ -45,6 +45,7 @@ class Texts:
         self.alike = len(uses) == 1  # then the list of all parameters tells those of each cell
         self.masks = {box: mask for box in picture.boxes if (mask := _mask(box))}
         self.labels = {box: self.label(box) for box in picture.boxes}
+        self.tags = {tag: self.tag(tag) for tag in picture.tags}
 
     def tapped(self) -> list[Box]:
         """The cells into which taps go from the bar of parameters: one cell a step, one row."""
@@ -135,8 +136,8 @@ class Texts:
     def tag_widths(self) -> dict[Tensor, float]:
         """The width of the tags of a parameter: one in all steps, which then look alike."""
         widths = defaultdict[Tensor, float](float)
-        for tag in self.picture.tags:
-            width = look.size("tag", self.tag(tag))[0]
+        for tag, text in self.tags.items():
+            width = look.size("tag", text)[0]
             widths[tag.parameter] = max(widths[tag.parameter], width)
         return widths
 
