@@ -287,11 +287,21 @@ class View:
         tags = tuple(self.tag(tag, column, numbers) for tag in box.tags)
         value, count = self.value(box.parts[-1]) if box.parts else ([], 0)
         return BoxShape(
-            box.kind, _typeset(label), self.infos.info(box, label),
-            self.place(self.rects[box], column), tuple(map(self.texts.name, box.lanes)),
-            box.tile.row.name, is_made(box), not self.picture.outputs.isdisjoint(box.parts),
-            order, norm, states, tags, count, numbers.put(*value),
-        )  # fmt: skip
+            kind=box.kind,
+            label=_typeset(label),
+            info=self.infos.info(box, label),
+            at=self.place(self.rects[box], column),
+            lanes=tuple(map(self.texts.name, box.lanes)),
+            row=box.tile.row.name,
+            stop=is_made(box),
+            output=not self.picture.outputs.isdisjoint(box.parts),
+            order=order,
+            norm=norm,
+            states=states,
+            tags=tags,
+            values=count,
+            value=numbers.put(*value),
+        )
 
     def label(self, box: Box, t: int | None) -> str:
         """What stands in a box; in a cell, there is a line for the gradient of each state."""
@@ -327,14 +337,18 @@ class View:
         text = self.texts.name(link.lane) if crosses else ""
         dashed = bool(link.hidden) or "stub" in (link.source.kind, link.target.kind)
         return LinkShape(
-            self.ref(link.source, column), self.ref(link.target, column),
-            self.path(path, column),
-            self.picture.kind_of_state(lane) if lane else "",
-            dashed, link.mark, text,
-            self.point(*self.layout.captions[link], column) if link.mark or text else None,
-            link.sign, self.point(*beside_tip(path), column) if link.sign else None,
-            numbers.put(self.log(link)),
-        )  # fmt: skip
+            source=self.ref(link.source, column),
+            target=self.ref(link.target, column),
+            path=self.path(path, column),
+            lane=self.picture.kind_of_state(lane) if lane else "",
+            dashed=dashed,
+            mark=link.mark,
+            text=text,
+            text_at=self.point(*self.layout.captions[link], column) if link.mark or text else None,
+            sign=link.sign,
+            sign_at=self.point(*beside_tip(path), column) if link.sign else None,
+            norm=numbers.put(self.log(link)),
+        )
 
     def frames(self, column: PageColumn) -> Iterator[FrameShape]:
         """The frames of tiles; of scopes, in the one column of what has no time; around the steps
