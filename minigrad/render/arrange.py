@@ -14,9 +14,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from minigrad.cached import cached_property
 from minigrad.render import look, nodes
 from minigrad.render.picture import Box, Link, Picture, Tag, Tile
-from minigrad.render.splines import Outline, Path, Point
+from minigrad.render.splines import Outline, Path, Point, is_crowded
 from minigrad.render.texts import Texts
 from minigrad.render.tiles import Form, Frame, Pattern, Port, lay_out, spine_of
 
@@ -98,6 +99,22 @@ class Layout:
     columns: int
     lines: list[Line]
     height: float
+
+    @cached_property
+    def ending(self) -> dict[Box, list[Link]]:
+        """The links that end at each box."""
+        found = defaultdict[Box, list[Link]](list)
+        for link in self.links:
+            found[link.target].append(link)
+        return found
+
+    def sign_is_right(self, link: Link) -> bool:
+        """Whether the sign of a link stands on the right of its arrowhead, since another line ends
+        on its left."""
+        if not link.sign:
+            return False
+        others = [self.links[other] for other in self.ending[link.target] if other is not link]
+        return is_crowded(self.links[link], others)
 
 
 @dataclass(eq=False, slots=True)

@@ -9,7 +9,6 @@ sum.
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,7 +21,7 @@ from minigrad.render.canvas import Canvas, Item, bounds, colour_bar, frame, text
 from minigrad.render.measure import Norms
 from minigrad.render.options import Options
 from minigrad.render.picture import Box, Link, Picture, Tile
-from minigrad.render.splines import Path, Point, is_crowded, rounded, straight
+from minigrad.render.splines import Path, Point, rounded, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
 from minigrad.render.words import counted
@@ -120,9 +119,6 @@ class _Painter:
         self.norms, self.marked, self.scale = plan.norms, plan.marked, plan.scale
         self.items: list[Item] = []
         self.captioned: set[Any] = set()
-        self.into = defaultdict[Box, list[Link]](list)
-        for link in self.picture.links:
-            self.into[link.target].append(link)
         entering = [box for box in self.picture.boxes if box.kind == "input"]
         self.entering = {node for box in entering for node in box.nodes}
 
@@ -337,10 +333,7 @@ class _Painter:
         text, at = self.caption(link), self.layout.captions.get(link)
         tip = self.texts.flows(link)
         path = self.layout.links[link]
-        right = False
-        if link.sign:
-            beside = [self.layout.links[n] for n in self.into[link.target] if n is not link]
-            right = is_crowded(path, beside)
+        right = self.layout.sign_is_right(link)
         self.draw_edge(ends, path, stroke, self.norm(link), text, at, link.sign, tip, right)
 
     def caption(self, link: Link) -> str:

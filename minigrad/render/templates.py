@@ -332,6 +332,7 @@ class View:
     def link(self, link: Link, column: PageColumn, numbers: Numbers) -> LinkShape:
         """A link with the norm of what flows along it."""
         path = self.layout.links[link]
+        tip = beside_tip(path, self.layout.sign_is_right(link))
         lane = link.lane or self.layout.lanes.get(link, "")
         crosses = link.lane and link.source.tile != link.target.tile
         text = self.texts.name(link.lane) if crosses else ""
@@ -346,7 +347,7 @@ class View:
             text=text,
             text_at=self.point(*self.layout.captions[link], column) if link.mark or text else None,
             sign=link.sign,
-            sign_at=self.point(*beside_tip(path), column) if link.sign else None,
+            sign_at=self.point(*tip, column) if link.sign else None,
             norm=numbers.put(self.log(link)),
         )
 

@@ -253,3 +253,20 @@ def test_the_list_of_parameters_stands_below_all_lines():
     bar = picture.nodes["weights"]
     lowest = min(y for _, _, points, _ in picture.edges for _, y in points)
     assert bar.y + bar.height / 2 < lowest
+
+
+def test_a_sign_stands_by_its_own_line(drawing):
+    """Beside the arrowhead of what is subtracted, and not between it and another one."""
+    W = mg.tensor(RNG.normal(size=(4, 1)), requires_grad=True, name="W")
+    r, loss = RNG.normal(size=(3, 1, 4)), 0
+    for t in range(3):
+        with mg.time_step(t):
+            loss = loss + ((r[t] @ W - XS[t, :, :1]) ** 2).sum()
+    graph = mg.Graph(loss)
+    picture = drawing(render.to_dot(graph).source)
+    for tail, head, points, attributes in picture.edges:
+        if attributes.get("headlabel") == "−" and picture.nodes[head].label == "−":
+            x, y = map(float, attributes["head_lp"].split(","))
+            others = [p[-1] for t, h, p, _ in picture.edges if h == head and t != tail]
+            own = np.hypot(x - points[-1][0], y - points[-1][1])
+            assert all(np.hypot(x - a, y - b) > own for a, b in others)
