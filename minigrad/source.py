@@ -87,6 +87,12 @@ class Source:
         return _variable(self.code, self.instruction, output) if self.code else ""
 
     @property
+    def loop_variable(self) -> str:
+        """The variable of the second of a pair that a loop takes: x in `for t, x in ...`, in
+        `for (t, x), y in zip(...)` and in `for k, (t, x) in enumerate(...)`; "" in other loops."""
+        return _loop_variable(self.code, self.instruction) if self.code else ""
+
+    @property
     def start(self) -> int:
         """Where the instruction begins: of one that is met often, Python may tell a place within
         it."""
@@ -133,6 +139,26 @@ def _variable(code: CodeType, instruction: int, output: int | None) -> str:
     names = [name for step in takewhile(_stores, steps) for name in _targets(step)]
     names = names[output or 0 :]
     return _identifier(names[0]) if names else ""
+
+
+@lru_cache(maxsize=512)
+def _loop_variable(code: CodeType, instruction: int) -> str:
+    listing = _instructions(code)
+    first = bisect_right(listing, instruction, key=_OFFSET)
+    pattern = []  # of each pair that is unpacked the variables that follow
+    for step in takewhile(lambda s: _unpacks(s) or _stores(s), listing[first : first + 12]):
+        if _unpacks(step):
+            pattern.append(list[str]())
+        elif pattern:
+            pattern[-1] += _targets(step)
+    match pattern:
+        case [[_, x, *_]] | [[], [_, x, *_]] | [[_], [_, x]]:
+            return _identifier(x)
+    return ""
+
+
+def _unpacks(step: dis.Instruction) -> bool:
+    return step.opname == "UNPACK_SEQUENCE"
 
 
 def _stored_part(steps: list[dis.Instruction]) -> str:

@@ -134,7 +134,7 @@ def _axis_of_loop(axis: str | Axis | None, frame: FrameType, now: Recording) -> 
 def _loop_variable(frame: FrameType) -> str:
     """What a loop calls x_t, without the t: word in `for t, word in mg.timesteps(words)`; "x"
     where it gives no name."""
-    variable = Source.at(frame.f_code, frame.f_lasti).variable(1)
+    variable = Source.at(frame.f_code, frame.f_lasti).loop_variable
     return variable.removesuffix("_t").strip("_") or "x"
 
 

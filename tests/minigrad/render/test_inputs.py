@@ -49,6 +49,27 @@ def test_the_t_of_a_loop_variable_gives_way_to_the_number_of_the_step(drawing):
     assert {"x₀", "x₁", "x₂"} <= texts(drawing, h.sum())
 
 
+def test_an_input_bears_its_variable_where_loops_run_side_by_side(drawing):
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+
+    def network(steps) -> mg.Tensor:
+        h = np.zeros(2)
+        for word in steps:
+            h = np.tanh(word @ W + h)
+        return h.sum()
+
+    loops = [
+        (word for (_, word), _ in zip(mg.timesteps(SEQUENCE), SEQUENCE, strict=True)),
+        (word for _, (_, word) in enumerate(mg.timesteps(SEQUENCE))),
+        (word for _, (_, word) in zip(SEQUENCE, mg.timesteps(SEQUENCE), strict=True)),
+    ]
+    for steps in loops:
+        assert {"word₀", "word₁", "word₂"} <= texts(drawing, network(steps))
+    both = zip(mg.timesteps(SEQUENCE), mg.timesteps(SEQUENCE, "other"), strict=True)
+    found = texts(drawing, network(word + tag for (_, word), (_, tag) in both))
+    assert not {"tag₀", "word₀"} & found
+
+
 def test_an_input_that_the_loop_gives_no_name_is_x(drawing):
     W, h = mg.tensor(np.eye(2), requires_grad=True, name="W"), np.zeros(2)
     for pair in mg.timesteps(SEQUENCE):
