@@ -316,7 +316,7 @@ class _Column:
             low = y - self.boxes[b].height / 2
             return straight((self.channels[port], 0.0), (self.channels[port], low))
         if not port.left:
-            side = self.middle + self.boxes[b].width / 2, y + 4.0
+            side = self.middle + self.boxes[b].width / 2, y + self.boxes[b].height / 4
             return straight((self.channels[port], side[1]), side)
         start = 0.0, self.heights.get((port.lane, min(port.boxes)), self.lowered(b))
         if abs(start[1] - y) < self.boxes[b].height / 2 - 4:

@@ -270,3 +270,15 @@ def test_a_sign_stands_by_its_own_line(drawing):
             others = [p[-1] for t, h, p, _ in picture.edges if h == head and t != tail]
             own = np.hypot(x - points[-1][0], y - points[-1][1])
             assert all(np.hypot(x - a, y - b) > own for a, b in others)
+
+
+def test_what_enters_a_loss_from_the_side_keeps_clear_of_what_leaves_it(drawing):
+    graph = mg.Graph(autoregressive())
+    picture = drawing(render.to_dot(graph, view="cells", time="rolled").source)
+    (name,) = [name for name, node in picture.nodes.items() if node.label.startswith("L")
+               and "mean" in node.label]  # fmt: skip
+    right = picture.nodes[name].x + picture.nodes[name].width / 2
+    coming = [points[-1] for _, head, points, _ in picture.edges if head == name]
+    (y,) = [y for x, y in coming if abs(x - right) < 8]
+    (leaving,) = [points[1][1] for tail, _, points, _ in picture.edges if tail == name]
+    assert abs(y - leaving) > 7
