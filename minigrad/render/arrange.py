@@ -431,6 +431,8 @@ class Grid:
                 place = self.place_of[link.target]
                 column, right = self.side(place, False)
                 text = link.mark or self.texts.crossing(link)
+                if link.hidden:
+                    text = f"{self.texts.hidden(link)}  {link.mark}"
                 width = look.text_width(text, look.SMALLEST) + 16
                 if link.hidden:
                     width = max(ELLIPSIS, width)

@@ -173,10 +173,12 @@ def told(box: Box) -> list[Part]:
 
 
 def scale_of(picture: Picture, of: dict[Any, float]) -> tuple[float, float]:
-    """The decades that hold what the picture is about: the gradients of states, or all where there
-    are none."""
-    lanes = [of[link] for link in picture.links if link.lane and of.get(link, 0.0) > 0]
-    return decades(lanes if len(lanes) > 1 else of.values())
+    """The decades that hold what the picture is about: the gradients of states, in the boxes that
+    make them and on their way to another step; or all where there are none."""
+    carried = [link for link in picture.links if link.lane and of.get(link, 0.0) > 0]
+    made = [box for box in picture.boxes if box.lanes and of.get(box, 0.0) > 0]
+    several = [of[thing] for thing in (*carried, *made)] if len(carried) > 1 else of.values()
+    return decades(several)
 
 
 def decades(norms: Iterable[float]) -> tuple[float, float]:

@@ -24,7 +24,6 @@ from minigrad.render.picture import Box, Link, Picture, Tile
 from minigrad.render.splines import Path, Point, rounded, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
-from minigrad.render.words import counted
 from minigrad.render.wrap import wrapped
 from minigrad.tensor import Tensor
 
@@ -343,7 +342,7 @@ class _Painter:
         crosses = (link.lane and gutter) or link.source.kind == "delay"
         if link.target.beside == "after":  # the loose end says it
             return ""
-        words = [self.hidden_text(link)] if link.hidden else []
+        words = [self.texts.hidden(link)] if link.hidden else []
         if link.mark:
             words.append(link.mark if link.mark.startswith("✂") else f"▌{link.mark}")
         if (
@@ -358,15 +357,4 @@ class _Painter:
         if not text or key in self.captioned:
             return ""
         self.captioned.add(key)
-        return text
-
-    def hidden_text(self, link: Link) -> str:
-        """How many steps a link hides, and how far the gradient falls over them."""
-        text = f"… {counted(link.hidden, 'step')}"
-        norms = self.texts.norms.parts
-        made = [one for box in self.picture.tiles[link.target.tile] for one in box.states]
-        early = [norms.get(part) for name, part in link.source.states if name == link.state]
-        late = [norms.get(part) for name, part in made if name == link.state and part in norms]
-        if early and late and early[0] and late[0]:
-            return f"{text}, ×{look.figure(early[0] / late[0])}"
         return text

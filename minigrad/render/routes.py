@@ -218,6 +218,7 @@ class Routes:
         all that enter it."""
         grid = self.grid
         self.spans: dict[Box, tuple[float, float]] = {}
+        self.ends: dict[Box, list[float]] = {}
         self.bar_level: dict[Box, int] = {}
         for bar in grid.bars:
             into = [link for link in grid.into[bar.tile] if link.target is bar]
@@ -228,6 +229,7 @@ class Routes:
                     x = grid.riser_x(grid.exit(link), (bar, link.state))
                 ends.append(x)
             width = look.text_width(self.texts.labels[bar], 12)
+            self.ends[bar] = ends
             self.spans[bar] = min(min(ends), max(ends) - width) - END, max(ends) + END
             lowest = [self.bar_level[n.source] + 1 for n in into if n.source in self.bar_level]
             taken = {level for other, level in self.bar_level.items() if self.meet(bar, other)}
@@ -266,8 +268,8 @@ class Routes:
             needed = look.text_width(self.texts.labels[bar], 12) + 10
             holes = [x for x, low, high in passing if low < rect.y < high]
             for line in lines:
-                left, right = line.part(*self.spans[bar])
-                if right - left >= 2 * END:  # else only its end reaches into the line
+                if any(line.left <= x <= line.right for x in self.ends[bar]):
+                    left, right = line.part(*self.spans[bar])
                     part = rect._replace(x=(left + right) / 2, width=right - left)
                     limits = line.part(*self.limits(bar))
                     found[bar].append(pieces(part, holes, needed, limits))

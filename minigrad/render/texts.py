@@ -269,6 +269,18 @@ class Texts:
         name = self.name(link.lane).removesuffix("_t")
         return f"{name}_{{{link.source.label}}}" if link.source.kind == "delay" else name
 
+    def hidden(self, link: Link) -> str:
+        """How many steps a link hides, and how the gradient of its state changes over them."""
+        text = f"… {counted(link.hidden, 'step')}"
+        norms = self.norms.parts
+        made = [one for box in self.picture.tiles[link.target.tile] for one in box.states]
+        early = [norms.get(part) for name, part in link.source.states if name == link.state]
+        late = [norms.get(part) for name, part in made if name == link.state and part in norms]
+        if early and late and early[0] and late[0]:
+            name = self.name(link.state)
+            return f"{text}, ‖∂L/∂{name}‖ ×{look.figure(early[0] / late[0])}"
+        return text
+
     def flows(self, link: Link) -> str:
         """What flows along a link."""
         if link.state or not self.has_tips or not link.source.nodes:

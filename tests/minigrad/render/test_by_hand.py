@@ -214,7 +214,7 @@ def test_hidden_steps_tell_how_far_the_gradient_falls(view):
     source = render.to_dot(graph, view=view, steps="0:2,-2:", backward=True).source
     early, late = (np.linalg.norm(mg.grad(graph.outputs[0], [state])[0].data)
                    for state in (graph.states[0].nodes[1,], graph.states[0].nodes[7,]))  # fmt: skip
-    assert f"… 5 steps, ×{early / late:.2g}" in source
+    assert f"… 5 steps, ‖∂L/∂h‖ ×{early / late:.2g}" in source
 
 
 def test_a_named_axis_is_told_over_its_steps():

@@ -9,6 +9,7 @@ import random
 import pytest
 
 import minigrad as mg
+from minigrad import render
 from minigrad.render.arrange import Rect
 from minigrad.render.routes import pieces
 from tests.minigrad.render.fuzz import faults
@@ -56,3 +57,15 @@ def test_a_bar_reaches_no_further_than_half_of_the_way_to_the_next_one() -> None
     holes = [120.0, 140.0, 160.0, 175.0]
     first, *_ = pieces(bar, holes, 50.0, (30.0, 220.0))
     assert (first.corners[0], first.corners[2]) == (65.0, 115.0)
+
+
+def test_a_bar_stands_in_each_line_that_adds_to_it(drawing) -> None:
+    """Also where a line holds one part of the sum alone."""
+    w, h, total = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(0.3), mg.tensor(0.0)
+    for t in range(4):
+        with mg.time_step(t):
+            h = w * h
+            if t >= 1:
+                total = total + h**2
+    picture = drawing(render.to_dot(mg.Graph(total), per_row=2).source)
+    assert picture.source.count('label="total = Σ of') == 2

@@ -212,3 +212,17 @@ def test_a_line_into_a_delay_tells_all_that_the_next_step_sends_back(
     (h,) = {end.node.inputs[end.position] for end in back.ends}
     (total,) = mg.grad(graph.outputs[0], [h])
     assert made.norms.get(back) == pytest.approx(np.linalg.norm(total.data), rel=1e-5)
+
+
+def test_the_scale_holds_what_the_boxes_of_states_tell() -> None:
+    """Cells of losses at every step differ in colour: their whole gradient, not only what crosses."""
+    w, h, total = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0), mg.tensor(0.0)
+    for t in range(4):
+        with mg.time_step(t):
+            h = w * h
+            total = total + 40.0 * h
+    source = mg.Graph(total).to_dot(view="cells", backward=True).source
+    cells = [line for line in source.splitlines() if "cell" in line and "pos=" in line]
+    fills = {line.partition("fillcolor=")[2][:9] for line in cells}
+    assert len(cells) == len(fills) == 4
+    assert "≥" not in source
