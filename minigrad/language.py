@@ -77,6 +77,7 @@ say = Catalogue(
         "{state}: {verdict}, what flows to it adds up to rounding errors; {sizes}": (
             "{state}: {verdict}, các phần chảy tới cộng lại chỉ còn sai số làm tròn; {sizes}"
         ),
+        "{name} with what each step adds:": "{name} kể cả phần mỗi bước góp:",
         "{state}: {verdict}, ×{ratio:.3g} a step": "{state}: {verdict}, ×{ratio:.3g} mỗi bước",
         "memory more steps than can be told": "nhớ được nhiều bước hơn mức đo được",
         "memory {n:.0f} steps": "nhớ được {n:.0f} bước",

@@ -158,13 +158,24 @@ class StateFlow:
         return verdict(self.mean_ratio, int(np.count_nonzero(known)))
 
     @property
+    def is_fed(self) -> bool:
+        """Whether steps before the last send gradient to the state beside what crosses: a loss at
+        every step does."""
+        with np.errstate(invalid="ignore"):
+            beside = np.abs(self.total - self.crossing) > 0.01 * self.total
+        return bool(beside[:-1].any())
+
+    @property
     def evidence(self) -> str:
         """The verdict with the numbers that it rests on."""
         word, seen = say(self.verdict), np.flatnonzero(self.total)
         if not len(seen):
             return say("{state}: {verdict}, no gradient arrives", state=self.state, verdict=word)
         ends = (say("{size:.3g} at t={t}", size=self.total[k], t=self.t[k]) for k in seen[[-1, 0]])
-        sizes = f"|d{self.state}| {', '.join(ends)}"
+        name = f"|d{self.state}|"
+        if self.is_fed:
+            name = say("{name} with what each step adds:", name=name)
+        sizes = f"{name} {', '.join(ends)}"
         if self.verdict == "cancels":
             text = "{state}: {verdict}, what flows to it adds up to rounding errors; {sizes}"
             return say(text, state=self.state, verdict=word, sizes=sizes)

@@ -578,3 +578,16 @@ def test_errors_are_signed_by_what_was_called():
         ValueError, match="values_by_step: h occurs, but the graph has no time labels"
     ):
         graph.values_by_step("h")
+
+
+def test_the_report_tells_where_norms_hold_the_losses_of_the_steps() -> None:
+    """The factor is of the recurrence; whole gradients may grow all the same."""
+    w, h, total = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0), mg.tensor(0.0)
+    for t in range(6):
+        with mg.time_step(t):
+            h = w * h
+            total = total + h
+    assert "×0.5 a step; |dh| with what each step adds: 1 at t=5" in str(
+        mg.Graph(total).gradient_flow()
+    )
+    assert "×0.5 a step; |dh| 1 at t=5" in str(mg.Graph(h).gradient_flow())
