@@ -112,17 +112,13 @@ say = Catalogue(
         "operations": "phép tính",
         "other paths": "các đường khác",
         "×{ratio} a step": "×{ratio} mỗi bước",
+        "×{ratio} a step along the recurrence": "×{ratio} mỗi bước dọc theo hồi quy",
         "all nodes, in the order of the pass": "mọi nút, theo thứ tự lan truyền",
         "below a thousandth of its peak from t = {t} back": (
             "dưới một phần nghìn của đỉnh từ t = {t} trở về trước"
         ),
         "never below a thousandth of its peak": "không bao giờ dưới một phần nghìn của đỉnh",
-        "{steps} time steps, {operations} operations, {parameters} parameters": (
-            "{steps} bước thời gian, {operations} phép tính, {parameters} tham số"
-        ),
-        "{operations} operations, {parameters} parameters, no time steps": (
-            "{operations} phép tính, {parameters} tham số, không có bước thời gian"
-        ),
+        "no time steps": "không có bước thời gian",
         "there is no operation in this graph": "đồ thị này không có phép tính nào",
         (
             "the output has shape {shapes}: only a number has a backward pass; add .sum() or a loss"

@@ -123,8 +123,7 @@ def colour_bar(scale: tuple[float, float], norms: Iterable[float]) -> list[Item]
     """The colours with the two exponents of the scale, and what lies outside of it, around 0."""
     lo, hi = scale
     found = [norm for norm in norms if norm > 0 or not math.isfinite(norm)]
-    below = "≤ " if any(norm < 10.0**lo * 0.999 for norm in found) else ""
-    above = "≥ " if any(10.0**hi * 1.001 < norm < math.inf for norm in found) else ""
+    below, above = beyond(scale, found)
     text = f"{say('gradient norm (log scale)')}   {below}{look.power(lo)}"
     items = [text_item("scale", (-78 - look.text_width(text, 12), 0.0), text, 12)]
     items += [swatch(f"scale{k}", -72 + 9 * k, 9, look.ramp(k / 15)) for k in range(16)]
@@ -133,6 +132,14 @@ def colour_bar(scale: tuple[float, float], norms: Iterable[float]) -> list[Item]
         items.append(text_item("not_finite", (140, 0.0), "NaN or ∞", 12))
         items.append(swatch("not_finite_colour", 212, 18, look.NOT_FINITE))
     return items
+
+
+def beyond(scale: tuple[float, float], norms: Sequence[float]) -> tuple[str, str]:
+    """What stands before the two ends of a scale, where norms lie outside of it."""
+    lo, hi = scale
+    below = any(0 < norm < 10.0**lo * 0.999 for norm in norms)
+    above = any(10.0**hi * 1.001 < norm < math.inf for norm in norms)
+    return "≤ " if below else "", "≥ " if above else ""
 
 
 def swatch(name: str, x: float, width: float, colour: str) -> Item:

@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 from minigrad import naming
 from minigrad.language import say
 from minigrad.render import look
+from minigrad.render.measure import told
 from minigrad.render.names import Names
 from minigrad.render.options import Options
 from minigrad.render.picture import Box, Column
@@ -87,7 +88,7 @@ class Infos:
         """The number of the texts about a box; boxes of different steps share them."""
         if not box.parts:
             return -1
-        node, part = box.parts[-1]
+        node, part = told(box)[-1]
         shape = node.shape if part is None else node.shape[1:]
         known: tuple[Hashable, ...] = (
             box.lanes, label, len(box.parts), node.site, node.name, shape, node.scope,

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 from minigrad.graph import Graph
 from minigrad.language import using
 from minigrad.render import graphviz_run, look
+from minigrad.render.canvas import beyond
 from minigrad.render.draw import undisturbed
 from minigrad.render.options import Options
 from minigrad.render.tape import HELD, joint_limits, joint_scale, tape
@@ -92,6 +93,7 @@ def make_page(
         size += sum(array.size for array in one.arrays)
     title = options.title or " · ".join(filter(None, settings[0])) or "minigrad"
     scales = [one.scale for one in tapes if one.scale is not None]
+    scale = options.scale or joint_scale(scales)
     data = {
         "books": list(books.values()), "tapes": told,
         "settings": [
@@ -101,7 +103,7 @@ def make_page(
             {"name": knob.name, "values": list(map(_shown, knob.values)), "at": knob.at}
             for knob in knobs
         ],
-        "scale": options.scale or joint_scale(scales),
+        "scale": scale, "beyond": beyond(scale, [norm for one in tapes for norm in one.extremes]),
         "limits": joint_limits([one.limits for one in tapes if one.limits is not None]),
         "title": title, "view": options.view, "end": options.backward, "words": said,
         "looks": {kind: _styled(one) for kind, one in look.LOOKS.items()},

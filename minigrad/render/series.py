@@ -3,7 +3,8 @@
 Between two steps the gradient of a state takes many ways.  The strongest one, the widest path in
 the picture of the operations, tells what each operation on it does: its local factor is the norm
 that it hands on along the path over the norm that it has received; what joins from elsewhere is
-the factor of the other paths.  The product of all is the ratio of the two states' norms.
+the factor of the other paths.  The product of all is the ratio of the two states' norms, which is
+that of a verdict only where no loss joins on the way.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from minigrad.render.picture import Box, Link, Picture
 
 FADED = 1e-3  # of the peak: from where on a page says that hardly anything is left
 UNCHANGED = 0.005  # the logarithm of a factor that is not told
+Pair = tuple[tuple[Box, float], tuple[Box, float]]  # two steps of a state, each with its norm
 Factors = list[tuple[str, float]]  # what an operation is called, and the logarithm of its factor
 
 
@@ -59,12 +61,14 @@ def series(
         exact = [path for path in alike if path.axis == one.row]
         path = next(iter(alike if len(alike) == 1 else exact), None)
         nested = sum(c != math.inf for c in one.boxes[0].tile.column[1:]) > 1  # ratios are of runs
-        factors = mean_factors(one, norms, into, infos) if not nested else []
-        name = f"‖∂L/∂{one.lane}ₜ‖" + (f"  {one.row}" if several else "")
+        pairs = [] if nested or path is None else _pairs(one, path)
+        factors, whole = mean_factors(pairs, norms, into, infos)
+        name = f"‖∂L/∂{one.lane}ₜ‖"
         told.append(
             {
-                "row": one.row, "lane": one.lane, "name": name,
-                **_verdict(path, factors), **_fading(one, infos),
+                "row": one.row, "lane": one.lane,
+                "name": name + (f"  {one.row}" if several else ""),
+                **_verdict(path, factors, whole, name), **_fading(one, infos),
             }
         )  # fmt: skip
     return told or [
@@ -72,15 +76,34 @@ def series(
     ]
 
 
-def _verdict(path: Any, factors: Factors) -> dict[str, str]:
-    """How the gradient changes from step to step, and why."""
+def _verdict(path: Any, factors: Factors, whole: float, name: str) -> dict[str, str]:
+    """How the gradient changes from step to step, and why.
+
+    The verdict is of what crosses the steps.  Where losses join on the way, or several states share
+    a verdict, the norm that the factors multiply to changes otherwise: both are told.
+    """
     if path is None:
         return {}
-    verdict = say(path.verdict)
-    if math.isfinite(path.mean_ratio):
-        verdict += " " + say("×{ratio} a step", ratio=look.figure(path.mean_ratio))
-    why = [f"{text} ×{look.figure(10**log)}" for text, log in factors]
-    return {"verdict": verdict, "why": "= " + " · ".join(why) if why else ""}
+    verdict, mean, product = say(path.verdict), path.mean_ratio, 10**whole
+    known = math.isfinite(mean)
+    alike = known and look.figure(mean) == look.figure(product)
+    if not factors or alike:
+        ratio = " " + say("×{ratio} a step", ratio=look.figure(mean)) if known else ""
+        return {"verdict": verdict + ratio, "why": _product(factors, look.figure)}
+    if known:
+        verdict += " " + say("×{ratio} a step along the recurrence", ratio=_exact(mean)) + ";"
+    changes = say("×{ratio} a step", ratio=_exact(product))
+    return {"verdict": verdict, "why": f"{name} {changes} {_product(factors, _exact)}"}
+
+
+def _product(factors: Factors, figure: Callable[[float], str]) -> str:
+    told = [f"{text} ×{figure(10**log)}" for text, log in factors]
+    return "= " + " · ".join(told) if told else ""
+
+
+def _exact(ratio: float) -> str:
+    """A ratio in three digits, so that one can multiply."""
+    return f"{ratio:.3g}" if 1e-3 <= ratio < 1e3 else look.figure(ratio)
 
 
 def _fading(one: Series, infos: Infos) -> dict[str, Any]:
@@ -133,22 +156,33 @@ def _verdicts(graph: Graph) -> Sequence[Any]:
 # why
 
 
+def _pairs(one: Series, path: Any) -> list[Pair]:
+    """The steps that count, as in the mean ratio of the verdict: those that hand on what they got
+    from the steps after them, where there are any."""
+    made = list(pairwise(zip(one.boxes, one.norms, strict=True)))
+    loses = {t for t, has_loss in zip(path.t, path.has_loss, strict=True) if has_loss}
+    return [pair for pair in made if pair[0][0].tile.t not in loses] or made
+
+
 def mean_factors(
-    one: Series, norms: Norms, into: Mapping[Box, Sequence[Link]], infos: Infos
-) -> Factors:
-    """What each operation does to the gradient from one step to the one before, on average.
+    pairs: Sequence[Pair], norms: Norms, into: Mapping[Box, Sequence[Link]], infos: Infos
+) -> tuple[Factors, float]:
+    """What each operation does to the gradient from one step to the one before, on average, and the
+    logarithm of what all of them do.
 
     Of those that leave it as it is only products with matrices are told.
     """
     sums: dict[str, float] = defaultdict(float)
+    whole = 0.0
     products: set[str] = set()
     count = 0
-    for later, earlier in pairwise(one.boxes):
+    for (later, received), (earlier, left) in pairs:
         path = strongest_path(later, earlier, norms, into, infos.order_of)
-        if not path:
+        if not path or not min(received, left) > 0:
             continue
         count += 1
-        rest = math.log10(norms.of[earlier] / norms.of[later])
+        rest = math.log10(left) - math.log10(received)
+        whole += rest
         for box, handed_on in path:
             factor = math.log10(handed_on / norms.of[box])
             text = infos.operation(box)
@@ -158,7 +192,8 @@ def mean_factors(
             rest -= factor
         sums[say("other paths")] += rest
     means = [(text, total / count) for text, total in sums.items()]
-    return [one for one in means if abs(one[1]) > UNCHANGED or one[0] in products]
+    told = [one for one in means if abs(one[1]) > UNCHANGED or one[0] in products]
+    return told, whole / max(1, count)
 
 
 def strongest_path(

@@ -6,6 +6,7 @@ that what has vanished to 1e-60 is still told apart from zero.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,7 @@ from minigrad.render.read import Reading, read
 from minigrad.render.rows import set_rows
 from minigrad.render.series import limits, series, states_over_time
 from minigrad.render.templates import View, packed
+from minigrad.render.words import counted
 from minigrad.tensor import Array
 
 HELD = 250_000  # operations; of a longer graph a page holds only the last steps
@@ -41,6 +43,7 @@ class Tape:
 
     book: what graphs of the same program share.  told: what holds for this one alone.
     scale, limits: the decades of the colours and of the strip; None without a backward pass.
+    extremes: the least and the largest norm that has a colour.
     """
 
     book: dict[str, Any]
@@ -48,6 +51,7 @@ class Tape:
     arrays: list[Array]
     scale: tuple[float, float] | None = None
     limits: tuple[int, int] | None = None
+    extremes: tuple[float, ...] = ()
 
 
 def tape(graph: Graph, options: Options) -> Tape:
@@ -84,7 +88,14 @@ def tape(graph: Graph, options: Options) -> Tape:
         "infos": infos.infos.items, "programs": infos.programs(), "rules": infos.rules.items,
     }  # fmt: skip
     arrays = [one.numbers() for view in views for one in view.templates.items]
-    return Tape(book, told, arrays, scale, strip)
+    return Tape(book, told, arrays, scale, strip, _extremes(norms))
+
+
+def _extremes(norms: Sequence[Norms]) -> tuple[float, ...]:
+    """The least and the largest norm of all views."""
+    sizes = [n for one in norms for n in (*one.of.values(), *one.parts.values())]
+    known = [n for n in sizes if 0 < n < math.inf]
+    return (min(known), max(known)) if known else ()
 
 
 def _placed(views: dict[str, Any]) -> dict[str, Any]:
@@ -145,12 +156,13 @@ def _operations(graph: Graph) -> int:
 def _summary(reading: Reading) -> str:
     """How large a graph is."""
     graph = reading.graph
-    steps, sentence = 0, "{operations} operations, {parameters} parameters, no time steps"
-    if graph.axes:
-        steps = sum(map(len, steps_by_axis(reading).values()))
-        sentence = "{steps} time steps, {operations} operations, {parameters} parameters"
-    counts = {"operations": _operations(graph), "parameters": len(graph.parameters)}
-    return say(sentence, steps=steps, **counts)
+    size = [
+        counted(_operations(graph), "operation"), counted(len(graph.parameters), "parameter")
+    ]  # fmt: skip
+    if not graph.axes:
+        return ", ".join([*size, say("no time steps")])
+    steps = sum(map(len, steps_by_axis(reading).values()))
+    return ", ".join([counted(steps, "time step"), *size])
 
 
 def _why_no_pass(graph: Graph, picture: Picture) -> str:
@@ -172,7 +184,7 @@ def _why_no_pass(graph: Graph, picture: Picture) -> str:
 def _parameters(graph: Graph, norms: Norms) -> list[dict[str, Any]]:
     return [
         {
-            "name": name, "shape": look.shape(x.shape), "uses": len(graph.users[x]),
+            "name": name, "shape": look.shape(x.shape), "uses": counted(len(graph.users[x]), "time"),
             "norm": _spelled(packed(norms.parameters.get(x))),
         }
         for name, x in graph.parameters.items()

@@ -16,7 +16,7 @@ import numpy as np
 from minigrad.render import look
 from minigrad.render.arrange import Rect
 from minigrad.render.infos import STEP, Infos, Numbered, is_made
-from minigrad.render.measure import Norms
+from minigrad.render.measure import Norms, told
 from minigrad.render.options import Options
 from minigrad.render.picture import Box, Column, Link, Part, Picture, Tag, Tile
 from minigrad.render.routes import Routes
@@ -282,10 +282,10 @@ class View:
         order, norm = numbers.put(self.orders[box]), numbers.put(self.log(box))
         states = (norm,) * len(box.states)
         if len(box.states) > 1:
-            told = [packed(self.norms.parts.get(part)) for _, part in box.states]
-            states = tuple(map(numbers.put, told))
+            logs = [packed(self.norms.parts.get(part)) for _, part in box.states]
+            states = tuple(map(numbers.put, logs))
         tags = tuple(self.tag(tag, column, numbers) for tag in box.tags)
-        value, count = self.value(box.parts[-1]) if box.parts else ([], 0)
+        value, count = self.value(told(box)[-1]) if box.parts else ([], 0)
         return BoxShape(
             kind=box.kind,
             label=_typeset(label),
@@ -370,10 +370,10 @@ class View:
         boxes, text = self.picture.tiles[tile], self.texts.heading(tile)
         if column.t is not None:
             text = text.replace(self.texts.time_of(tile), STEP, 1)
-        told = [box for box in boxes if self.room.gradients(box)]
-        told.sort(key=lambda box: self.picture.memories.isdisjoint(box.lanes))
+        shown = [box for box in boxes if self.room.gradients(box)]
+        shown.sort(key=lambda box: self.picture.memories.isdisjoint(box.lanes))
         inside, rows = self.texts.mask_of(boxes)
-        slots = tuple(self.home_of[box][1] for box in told)
+        slots = tuple(self.home_of[box][1] for box in shown)
         fill = look.MASKED if inside < rows else look.PANEL
         return FrameShape(self.place(rect, column), text, fill, slots)
 

@@ -61,7 +61,7 @@ WORDS = {
     "gradient": ("gradient", "gradient"),
     "parameters": ("Parameters", "Tham số"),
     "share": ("share", "phần đóng góp"),
-    "used": ("used {n} times", "dùng {n} lần"),
+    "used": ("used {n}", "dùng {n}"),  # times
     "hands": ("Hands on to", "Truyền tiếp cho"),
     "receives": ("Receives from", "Nhận từ"),
     "inputs": ("Made from", "Tính từ"),
@@ -100,11 +100,15 @@ WORDS = {
     ),
 }
 
-COUNTED = {"step": "bước", "time": "lần"}
+Thing = Literal["step", "time", "time step", "operation", "parameter"]
+COUNTED: dict[Thing, str] = {
+    "step": "bước", "time": "lần", "time step": "bước thời gian", "operation": "phép tính",
+    "parameter": "tham số",
+}  # fmt: skip
 
 
-def counted(n: int, what: Literal["step", "time"]) -> str:
-    """A number of steps or times, in the language in force."""
+def counted(n: int, what: Thing) -> str:
+    """A number of things, in the language in force."""
     return naming.count(n, what) if language() == "en" else f"{n} {COUNTED[what]}"
 
 

@@ -40,6 +40,22 @@ def by_hand(steps: int) -> mg.Tensor:
     return total
 
 
+def fed_back(steps: int) -> mg.Tensor:
+    """An echo state network whose output enters the next step: two states in one cell."""
+    rng = np.random.default_rng(0)
+    W, W_out, W_back = (
+        mg.tensor(rng.normal(size=shape), requires_grad=True, name=name)
+        for name, shape in (("W", (4, 4)), ("W_out", (4, 1)), ("W_back", (1, 4)))
+    )
+    r, y, ys = mg.tensor(np.zeros((1, 4))), mg.tensor(np.zeros((1, 1))), list[mg.Tensor]()
+    for t in range(steps):
+        with mg.time_step(t):
+            r = np.tanh(r @ W + y @ W_back)
+            y = r @ W_out
+        ys.append(y)
+    return (np.concatenate(ys) ** 2).mean()
+
+
 def skips(steps: int) -> mg.Tensor:
     """Edges across two steps."""
     w = mg.tensor(0.5, requires_grad=True, name="w")

@@ -57,6 +57,22 @@ def test_nothing_is_used_that_browsers_read_otherwise(word: str) -> None:
     assert word not in TEMPLATE.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("lang", "summary", "uses"),
+    [
+        ("en", "1 time step, 1 operation, 1 parameter", "1 time"),
+        ("vi", "1 bước thời gian, 1 phép tính, 1 tham số", "1 lần"),
+    ],
+)
+def test_one_thing_is_no_several(lang: str, summary: str, uses: str, tmp_path: Path) -> None:
+    w = mg.tensor(0.5, requires_grad=True, name="w")
+    with mg.time_step(0):
+        graph = mg.Graph(w * w.data)
+    data, _ = held(graph.render(tmp_path / "x.html", lang=lang))
+    assert data["tapes"][0]["summary"] == summary
+    assert data["tapes"][0]["parameters"][0]["uses"] == uses
+
+
 def test_every_word_is_there_in_both_languages_and_used() -> None:
     for english, vietnamese in WORDS.values():
         assert english.strip()

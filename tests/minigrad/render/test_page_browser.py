@@ -16,7 +16,7 @@ import minigrad as mg
 import nn
 from minigrad.norms import norm
 from tests.minigrad.render.browser import Opened, chromium, opened
-from tests.minigrad.render.networks import by_hand, recurrent
+from tests.minigrad.render.networks import by_hand, fed_back, recurrent
 
 SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
@@ -308,6 +308,36 @@ def test_the_strip_says_where_and_why_a_gradient_fades(browser: Any, tmp_path: P
         assert f"t = {faded} " in page.text("#status")
         page.press("p")
         assert page.tab.locator(".why, .verdict, .link").count() == 0
+
+
+@pytest.mark.parametrize("make", [fed_back, lambda steps: recurrent("LSTM", steps)])
+def test_all_that_the_panel_tells_first_is_of_one_state(
+    browser: Any, tmp_path: Path, make: Any
+) -> None:
+    graph = mg.Graph(make(6))
+    states = {state.name: state.nodes for state in graph.states}
+    with opened(browser, graph.render(tmp_path / "x.html", view="cells")) as page:
+        page.press("End")
+        for t in range(1, 5):
+            page.look(f"goTo(here(), here().stopOf({t}))")
+            title = page.text("#panel h2").translate(SUBSCRIPTS).split()[0]
+            (name, size), *others = told(page)
+            assert name == title == f"{title[0]}{t}"
+            (grad,) = mg.grad(graph.outputs[0], [states[title[0]][t,]])
+            assert size == pytest.approx(norm(grad), rel=1e-3)
+            assert f"gradient {page.look(f'normText(Math.log10({norm(grad)}))')}" in page.text(
+                "#said"
+            )
+            assert {name[0] for name, _ in others} == {*states} - {title[0]}
+            received = page.tab.locator("#receives .flow span").all_inner_texts()
+            assert len(received) == len(set(received)) >= 2
+
+
+def test_the_scale_says_where_norms_lie_outside_of_it(browser: Any, tmp_path: Path) -> None:
+    graph = mg.Graph(recurrent("RNN", 6))
+    for scale, written in ((None, ""), ((-2, -1), "≥"), ((3, 5), "≤"), ((-1.1, -1), "≤≥")):
+        with opened(browser, graph.render(tmp_path / "x.html", scale=scale)) as page:
+            assert "".join(re.findall("[≤≥]", page.text("#scale"))) == written
 
 
 def test_a_drag_and_the_wheel_move_the_picture(browser: Any, tmp_path: Path) -> None:

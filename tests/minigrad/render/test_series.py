@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 import minigrad as mg
 import nn
+from minigrad.language import using
 from minigrad.norms import norm
 from minigrad.render.options import checked
 from minigrad.render.tape import tape
@@ -23,7 +25,7 @@ def told(graph: mg.Graph, **options: Any) -> list[dict[str, Any]]:
 
 def factors(why: str) -> dict[str, float]:
     """What is told of each operation: "= tanh(a) ×0.7 · h @ W ×1"."""
-    parts = [part.rpartition(" ×") for part in why.removeprefix("= ").split(" · ")]
+    parts = [part.rpartition(" ×") for part in why.partition("= ")[2].split(" · ")]
     return {text: float(number) for text, _, number in parts}
 
 
@@ -42,8 +44,8 @@ def test_the_factor_of_each_operation_is_the_mean_of_its_ratios() -> None:
     dh, da = ([norm(g) for g in mg.grad(loss, nodes)] for nodes in (states, sums))
     (one,) = told(mg.Graph(loss))
     known = factors(one["why"])
-    tanh = np.exp(np.mean([np.log(da[t] / dh[t]) for t in range(1, 6)]))
-    product = np.exp(np.mean([np.log(dh[t - 1] / da[t]) for t in range(1, 6)]))
+    tanh = np.exp(np.mean([np.log(da[t] / dh[t]) for t in range(1, 5)]))  # the loss enters at 5
+    product = np.exp(np.mean([np.log(dh[t - 1] / da[t]) for t in range(1, 5)]))
     assert known == {
         "np.tanh(a)": pytest.approx(tanh, rel=0.06),  # two digits are told
         "h @ W": pytest.approx(product, rel=0.06),
@@ -51,20 +53,69 @@ def test_the_factor_of_each_operation_is_the_mean_of_its_ratios() -> None:
     assert one["peak"] == pytest.approx(np.log10(max(dh)))
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_the_factors_give_the_ratio_of_the_norms(name: str) -> None:
-    """What joins from elsewhere is told as other paths, so that nothing is left out."""
-    graph = mg.Graph(NETWORKS[name](5))
+def ratio_told(one: dict[str, Any]) -> float:
+    """The number before the equals sign."""
+    before = one["why"].partition("=")[0] or one["verdict"]
+    return float(re.findall(r"×(\S+)", before)[-1])
+
+
+def running_sum(steps: int) -> mg.Tensor:
+    """A loss at every step."""
+    w, h, total = mg.tensor(0.5, requires_grad=True, name="w"), mg.tensor(1.0), mg.tensor(0.0)
+    for t in range(steps):
+        with mg.time_step(t):
+            h = w * h
+            total = total + h
+    return total
+
+
+PROGRAMS = {**NETWORKS, "running sum": running_sum}
+
+
+@pytest.mark.parametrize("lang", ["en", "vi"])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_what_is_written_is_an_equation(name: str, lang: str) -> None:
+    """What joins from elsewhere is told as other paths, so that nothing is left out; what hardly
+    changes the gradient is."""
+    with using(lang):
+        found = [one for one in told(mg.Graph(PROGRAMS[name](6))) if one.get("why")]
+    assert found
+    for one in found:
+        digits = 0.06 if one["why"].startswith("=") else 0.01
+        written = [*factors(one["why"]).values()]
+        limit = digits * (len(written) + 1) + 0.02
+        assert np.prod(written) == pytest.approx(ratio_told(one), rel=limit)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_the_number_before_the_equation_is_the_ratio_of_the_norms(name: str) -> None:
+    graph = mg.Graph(PROGRAMS[name](6))
+    flow = {(path.scope, path.state): path for path in graph.gradient_flow(jacobians=False).paths}
     names = [state.name for state in graph.states]
-    for state in graph.states:
-        nodes = [node for node in state.nodes.values() if node.op is not None]
-        nodes.sort(key=graph.nodes.index)
-        one = next((one for one in told(graph) if one["lane"] == state.name), {})
-        if names.count(state.name) > 1 or not one.get("why"):
+    for one in told(graph):
+        path = next((path for key, path in flow.items() if key[1] == one["lane"]), None)
+        if path is None or names.count(one["lane"]) > 1 or not one.get("why"):
             continue
-        sizes = [norm(g) for g in mg.grad(sum(graph.outputs), nodes)]
-        ratio = (sizes[0] / sizes[-1]) ** (1 / (len(sizes) - 1))
-        assert np.prod(list(factors(one["why"]).values())) == pytest.approx(ratio, rel=0.3)
+        logs = np.diff(np.log(path.total[::-1]))
+        alone = logs[~path.has_loss[:0:-1]]
+        ratio = np.exp(np.mean(alone if len(alone) else logs))
+        assert ratio_told(one) == pytest.approx(ratio, rel=0.06)
+
+
+def test_a_loss_at_every_step_has_a_verdict_and_a_ratio() -> None:
+    (one,) = told(mg.Graph(running_sum(12)))
+    assert one["verdict"] == "vanishing ×0.5 a step along the recurrence;"
+    assert one["why"] == "‖∂L/∂hₜ‖ ×1.07 a step = w * h ×0.5 · other paths ×2.13"
+    assert ratio_told(one) == pytest.approx((2 - 0.5**11) ** (1 / 11), rel=0.005)
+    with using("vi"):
+        (one,) = told(mg.Graph(running_sum(12)))
+    assert one["verdict"].endswith("×0.5 mỗi bước dọc theo hồi quy;")
+
+
+def test_a_loss_at_the_end_has_one_ratio() -> None:
+    (one,) = told(mg.Graph(NETWORKS["rnn"](6)))
+    assert one["verdict"] == "vanishing ×0.79 a step"
+    assert one["why"].startswith("= tanh(a) ×")
 
 
 def test_a_gradient_that_grows_back_through_time_has_not_faded() -> None:
