@@ -47,7 +47,7 @@ def fed_back(steps: int) -> mg.Tensor:
         mg.tensor(rng.normal(size=shape), requires_grad=True, name=name)
         for name, shape in (("W", (4, 4)), ("W_out", (4, 1)), ("W_back", (1, 4)))
     )
-    r, y, ys = mg.tensor(np.zeros((1, 4))), mg.tensor(np.zeros((1, 1))), list[mg.Tensor]()
+    r, y, ys = mg.tensor(np.ones((1, 4))), mg.tensor(np.ones((1, 1))), list[mg.Tensor]()
     for t in range(steps):
         with mg.time_step(t):
             r = np.tanh(r @ W + y @ W_back)

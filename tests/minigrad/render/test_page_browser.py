@@ -325,6 +325,7 @@ def test_all_that_the_panel_tells_first_is_of_one_state(
             assert name == title == f"{title[0]}{t}"
             (grad,) = mg.grad(graph.outputs[0], [states[title[0]][t,]])
             assert size == pytest.approx(norm(grad), rel=1e-3)
+            assert size > 0
             assert f"gradient {page.look(f'normText(Math.log10({norm(grad)}))')}" in page.text(
                 "#said"
             )
@@ -338,6 +339,7 @@ def test_the_scale_says_where_norms_lie_outside_of_it(browser: Any, tmp_path: Pa
     for scale, written in ((None, ""), ((-2, -1), "≥"), ((3, 5), "≤"), ((-1.1, -1), "≤≥")):
         with opened(browser, graph.render(tmp_path / "x.html", scale=scale)) as page:
             assert "".join(re.findall("[≤≥]", page.text("#scale"))) == written
+            assert re.match("gradient norm (≤ )?10", page.text("#scale"))
 
 
 def test_a_drag_and_the_wheel_move_the_picture(browser: Any, tmp_path: Path) -> None:
