@@ -141,6 +141,8 @@ say = Catalogue(
         "folded: {names}": "đã gộp: {names}",
         "one step stands for {steps}": "một bước thay cho {steps}",
         "{n} of {axis}": "{n} của {axis}",
+        "at {step}: {found}": "ở {step}: {found}",
+        "{name} in place of {state}": "{name} thay cho {state}",
         "not drawn: {steps}": "không vẽ: {steps}",
         "{n} of {total} steps of {axis}": "{n} trong {total} bước của {axis}",
         "steps differ, drawn is {steps}": "các bước khác nhau, hình vẽ {steps}",

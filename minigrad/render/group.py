@@ -4,7 +4,7 @@ cells."""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -206,7 +206,6 @@ def _cells(names: Names, drawn: Sequence[Value], core: set[Value]) -> list[Group
     for one in groups.values():
         one.values.reverse()
         _title(names, one, users)
-    _tell_losses_apart(names, groups.values())
     return _mirrored(names, list(groups.values()), group_of)
 
 
@@ -253,20 +252,6 @@ def _title(names: Names, one: Group, users: Users) -> None:
             one.label = f"{names.indexed(named, last)}\n{names.symbol(last.node)}"
 
 
-def _tell_losses_apart(names: Names, groups: Iterable[Group]) -> None:
-    """Where a step has several losses without a name, each is called after its total."""
-    unnamed = defaultdict[Tile, list[Group]](list)
-    for one in groups:
-        if one.kind == "loss" and one.label.startswith(f"{names.indexed('L', one.last)}\n"):
-            unnamed[one.tile].append(one)
-    for one in [one for several in unnamed.values() if len(several) > 1 for one in several]:
-        totals = {names.variable(edge.target) for edge in names.graph.users[one.last.node]}
-        name = totals.pop() if len(totals) == 1 else ""
-        if name:
-            operations = one.label.partition("\n")[2]
-            one.label = f"{names.indexed(name, one.last)}\n{operations}"
-
-
 def _module_of(names: Names, values: Sequence[Value]) -> str:
     """The module that some values are all made in, or up to three calls of modules one after the
     other; "" if some are made outside of all modules."""
@@ -286,14 +271,11 @@ def _title_several(names: Names, one: Group) -> None:
     last, values = one.last, one.values
     scope = last.node._scope
     name = names.losses.get(last.node) or names.result_of(last.node)
-    if one.kind == "loss":
-        name = name or "L"
-    elif not last.time and scope is not None:
+    if one.kind != "loss" and not last.time and scope is not None:
         one.kind = "cell"
         name = names.class_of(values, scope.path) or name or scope.name
-    else:
-        name = name or (scope.name if scope is not None else "")
-        name = name or names.function(values) or ("o" if last.time else "")
+    elif one.kind != "loss":
+        name = name or (scope.name if scope is not None else "") or names.function(values)
     text = names.indexed(name, last) if name else ""
     one.label = f"{text}\n{names.operations(values)}".strip()
 
@@ -333,7 +315,8 @@ def _mirrored(names: Names, groups: list[Group], group_of: dict[Value, Group]) -
         if source is None or source.tile.column != one.tile.column or len(source.values) == 1:
             found[one] = one
             continue
-        label = "∂" + source.label.split("\n")[0]
+        name, _, operations = source.label.partition("\n")
+        label = f"∂{name}" if operations or source.kind == "cell" else f"∂({name})"
         mirror = found.setdefault((one.tile, source), Group([], "cell", label))
         mirror.values = sorted([*mirror.values, *one.values], key=lambda value: value.node.serial)
     return list(found.values())

@@ -12,9 +12,10 @@ from typing import Any
 
 from minigrad import naming
 from minigrad.cached import cached_property
+from minigrad.graph import Move
 from minigrad.language import say
 from minigrad.paths import Axis
-from minigrad.render import look
+from minigrad.render import look, typeset
 from minigrad.render.group import Group, find_core, group
 from minigrad.render.names import MANY, Names, is_computed, is_wrapped
 from minigrad.render.notes import notes_of
@@ -40,7 +41,7 @@ def make_picture(
             maker.add_edge(value, feed)
     maker.add_stubs()
     picture = maker.picture()
-    found = notes_of(picture, names.reading, maker.unrecorded)
+    found = [*maker.beginnings(), *notes_of(picture, names.reading, maker.unrecorded)]
     return replace(picture, notes=(*notes, *found))
 
 
@@ -48,7 +49,8 @@ class _Maker:
     """Boxes by the values in them; links by their ends and their state.
 
     entries: by the line of a value and the number of an input, the state that enters there in later
-    steps, and from how many steps before.
+    steps, and from how many steps before.  begun: in a rolled picture, by a row and the
+    number of its step, what stands there in place of a state.
     """
 
     def __init__(self, names: Names, drawn: list[Value], view: str) -> None:
@@ -66,6 +68,7 @@ class _Maker:
         self.wrapped: dict[Any, Box] = {}
         self.gathering: set[Box] = set()  # the boxes outside of time that take in several steps
         self.unrecorded: dict[str, None] = {}
+        self.begun = defaultdict[tuple[Row, str], dict[str, None]](dict)
         self.sequences: set[Tensor] = set()
 
     # boxes
@@ -331,6 +334,9 @@ class _Maker:
         steps = value.time[move.depth][1] - source.time[move.depth][1]
         label = f"t{'−' if steps > 0 else '+'}{abs(steps)}"
         delay = self.loose_end("delay", label, tile, "before", lane)
+        earlier = f"ₜ{look.subscript(-steps) if steps > 0 else '₊' + look.subscript(-steps)}"
+        state = typeset.indexed(self.names.shown(lane).removesuffix("_t"), earlier)
+        self.note_beginning(value, feed.position, move, state)
         for maker in makers[-1:]:
             self.join(self.box[maker], delay, "", lane, source.state).ends.append(feed.end)
         first = self.reading.alike[value][0]
@@ -340,6 +346,32 @@ class _Maker:
                     link = self.join(self.box[maker], delay, "", lane, begun.source.state)
                     link.ends.append(begun.end)
         return delay
+
+    def note_beginning(self, value: Value, position: int, move: Move, state: str) -> None:
+        """What the first steps take where one that stands for all takes a state of another."""
+        across = self.graph.axis_name(move.axis) if move.depth else "t"
+        for other in self.reading.alike[value]:
+            for begun in other.feeds:
+                lane, steps = self.entry(other, begun)
+                if lane and begun.position == position and not begun.source.op:
+                    t = other.time[move.depth][1] + self.names.first
+                    name = self.names.initial(begun.source, lane, self.index(other) - steps)
+                    instead = say("{name} in place of {state}", name=name, state=state)
+                    self.begun[value.tile.row, f"{across} = {t}"][instead] = None
+
+    def beginnings(self) -> list[str]:
+        """With what the first steps of a rolled picture begin, in words; of which rows, if not of
+        all."""
+        rows = {tile.row for tile in self.boxes if tile.row.timed and not tile.row.backward}
+        alike = defaultdict[tuple[str, str], list[str]](list)
+        for (row, step), instead in self.begun.items():
+            alike[step, ", ".join(instead)].append(row.name)
+        told = []
+        for (step, found), names in alike.items():
+            if len(names) < len(rows) and all(len(row.axes) == 1 for row in rows):
+                step = say("{n} of {axis}", n=step, axis=", ".join(names))
+            told.append(say("at {step}: {found}", step=step, found=found))
+        return told
 
     def marked(self, lane: str) -> str:
         """The mark of a state's crossings, and at how many of the steps there is one."""

@@ -64,6 +64,26 @@ def test_a_scalar_that_leads_to_more_than_scalars_is_no_loss(drawing):
     assert sum(node.label.startswith("L\n") for node in picture.nodes.values()) == 1
 
 
+@pytest.mark.parametrize("time", ["unrolled", "rolled"])
+@pytest.mark.parametrize("is_scalar", [True, False])
+def test_a_loss_of_a_step_without_a_name_shows_its_operations_only(
+    drawing, time: str, is_scalar: bool
+) -> None:
+    """No letter is put in place of a name that the program does not have."""
+    W, V = (mg.tensor(np.eye(2), requires_grad=True, name=name) for name in "WV")
+    h, E, u = mg.tensor(np.zeros(2), name="h_init"), 0, np.ones((4, 2))
+    for t, x in mg.timesteps(np.ones((3, 2))):
+        h = np.tanh(h @ W + x)
+        y = h @ V
+        error = lambda: (y - u[t + 1]) ** 2  # noqa: B023, E731
+        E = E + (error().sum() if is_scalar else error())
+    graph = mg.Graph(E if is_scalar else E.sum())
+    found = drawing(render.to_dot(graph, view="cells", time=time).source)
+    labels = [node.label for node in found.nodes.values()]
+    assert labels.count("− x² Σ" if is_scalar else "− x²") == (3 if time == "unrolled" else 1)
+    assert not [label for label in labels if label.startswith(("o", "L"))]
+
+
 def test_losses_that_have_nothing_in_common_are_boxes_of_their_own(drawing):
     w = mg.tensor(np.ones((2, 2)), requires_grad=True, name="w")
     h = mg.tensor(np.ones((1, 2)))
@@ -96,7 +116,8 @@ def test_losses_in_a_list_stand_over_their_cells(drawing):
     losses = [nn.mse_loss(head(ys[t]), np.zeros((2, 2), np.float32)) for t in range(3)]
     picture = drawing(render.to_dot(mg.Graph(mg.stack(losses).mean()), view="cells").source)
     labels = {node.label.split("\n")[0] for node in picture.nodes.values()}
-    assert {"L₀", "L₁", "L₂", "mean L"} <= labels
+    assert {"− x² mean", "mean L"} <= labels
+    assert not {"L₀", "L₁", "L₂"} & labels
 
 
 @pytest.mark.parametrize("view", ["ops", "affine"])

@@ -18,6 +18,7 @@ from minigrad.render.look import figure
 from minigrad.render.options import checked
 from minigrad.render.picture import Box, Part, Picture
 from minigrad.render.texts import Texts
+from tests.minigrad.render import networks
 from tests.minigrad.render.accounting import counted, nodes_in
 from tests.minigrad.render.networks import NETWORKS
 
@@ -226,3 +227,47 @@ def test_the_scale_holds_what_the_boxes_of_states_tell() -> None:
     fills = {line.partition("fillcolor=")[2][:9] for line in cells}
     assert len(cells) == len(fills) == 4
     assert "≥" not in source
+
+
+def notes_of(graph: mg.Graph, **options: Any) -> str:
+    return ";  ".join(picture_of(graph, **options).notes)
+
+
+BEGINNINGS: dict[str, tuple[Callable[[int], Any], str]] = {
+    "by hand": (networks.by_hand, "at t = 0: h_init in place of hₜ₋₁"),
+    "LSTM": (
+        lambda T: networks.recurrent("LSTM", T, every_step=True),
+        "at t = 0: h_init in place of hₜ₋₁, c_init in place of cₜ₋₁",
+    ),
+    "attention": (networks.attention, "at t = 0 of cell: h_init in place of hₜ₋₁"),
+}
+
+
+@pytest.mark.parametrize("view", ["ops", "cells"])
+@pytest.mark.parametrize("name", BEGINNINGS)
+def test_a_rolled_picture_says_with_what_its_states_begin(name: str, view: str) -> None:
+    make, beginning = BEGINNINGS[name]
+    graph = mg.Graph(make(3))
+    assert beginning in notes_of(graph, view=view, time="rolled")
+    assert "in place of" not in notes_of(graph, view=view)
+    counted = notes_of(graph, view=view, time="rolled", count_from=1)
+    assert beginning.replace("t = 0", "t = 1") in counted
+
+
+def test_a_rolled_picture_says_with_what_a_state_of_several_steps_before_begins() -> None:
+    W, U = (mg.tensor(np.eye(2), requires_grad=True, name=name) for name in "WU")
+    states = [mg.tensor(np.full((1, 2), k)) for k in (1.0, 2.0)]
+    for _, x in mg.timesteps(np.ones((4, 1, 2))):
+        h = np.tanh(x + states[-1] @ W + states[-2] @ U)
+        states.append(h)
+    found = notes_of(mg.Graph(h.sum()), time="rolled")
+    assert "at t = 0: h_init in place of hₜ₋₁, h₋₂ in place of hₜ₋₂" in found
+    assert "at t = 1: h_init in place of hₜ₋₂" in found
+
+
+def test_a_reversed_layer_begins_at_its_last_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    ys, _ = nn.RNN(2, 3, bidirectional=True)(np.ones((3, 1, 2), np.float32))
+    graph = mg.Graph((ys**2).sum())
+    assert "at t = 2: h_init in place of hₜ₊₁" in notes_of(graph, time="rolled")
+    monkeypatch.setenv("MINIGRAD_LANG", "vi")
+    assert "ở t = 2: h_init thay cho hₜ₊₁" in notes_of(graph, time="rolled")
