@@ -130,3 +130,15 @@ def test_a_sum_outside_of_time_may_hold_products(view: str) -> None:
     mean = mg.stack(states).mean(axis=0)
     y = mean @ W + (mean * 2) @ W + b[0]
     assert "Σ of 3" in render.to_dot(mg.Graph((y**2).sum()), view=view).source
+
+
+def test_the_gradient_of_a_loss_without_a_name_is_that_of_its_operations(drawing) -> None:
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    h, E = mg.tensor(np.ones(2), name="h_init"), 0
+    for t in range(2):
+        with mg.time_step(t):
+            h = np.tanh(h @ W)
+            E = E + ((h - 0.3) ** 2).sum()
+    graph = mg.Graph(E, *mg.grad(E, [W], create_graph=True))
+    labels = [n.label for n in drawing(render.to_dot(graph, view="cells").source).nodes.values()]
+    assert labels.count("x² Σ") == labels.count("∂(x² Σ)") == 2
