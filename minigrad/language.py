@@ -104,6 +104,9 @@ say = Catalogue(
         "{step}, one of {total} steps": "{step}, một trong {total} bước",
         "gradient norm": "chuẩn của gradient",
         "share of this step": "phần đóng góp của bước này",
+        "value | gradient": "giá trị | gradient",
+        "share of this use": "phần đóng góp của lần dùng này",
+        "shares of all parameters of this step": "phần đóng góp của mọi tham số ở bước này",
         # pages
         "shape": "kích thước",
         "made by": "tạo bởi",
@@ -160,6 +163,7 @@ say = Catalogue(
             "{blocks} khối, mỗi khối {least} đến {most} phép tính"
         ),
         "{block}: {n} operations": "{block}: {n} phép tính",
+        "{block}: {least} to {most} operations": "{block}: {least} đến {most} phép tính",
         "and": "và",
         "drawn with {options}: more does not fit": "vẽ với {options}: nhiều hơn thì không vừa",
         "text of {size:.0f} pixels: no smaller picture of it is known": (
@@ -175,6 +179,7 @@ say = Catalogue(
         "cell": "ô",
         "output": "đầu ra",
         "product": "tích",
+        "operation": "phép tính",
         "nonlinearity": "hàm phi tuyến",
         "other operation": "phép tính khác",
         "loss": "mất mát",
@@ -182,6 +187,8 @@ say = Catalogue(
         "initial state, constant": "trạng thái đầu, hằng số",
         "parameter": "tham số",
         "earlier step": "bước trước",
+        "gradient 0": "gradient bằng 0",
+        "no gradient reaches it": "không có gradient nào tới",
         # the tables of reports
         "total": "tổng",
         "crossing": "phần qua bước",

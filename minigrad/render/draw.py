@@ -21,6 +21,7 @@ from minigrad.render.group import VIEWS
 from minigrad.render.link import make_picture
 from minigrad.render.measure import Norms, measure
 from minigrad.render.names import Names
+from minigrad.render.notes import merged
 from minigrad.render.options import FITS, Options, one_step, shown_steps
 from minigrad.render.paint import Plan, paint
 from minigrad.render.picture import Picture
@@ -102,10 +103,13 @@ def canvas_of(graph: Graph, options: Options) -> Canvas:
         return paint(unrolled)
     right = paint(unrolled)
     rolled = replace(options, time="rolled", scale=unrolled.scale, title="")
-    left = paint(plan(graph, rolled))
+    one_step_plan = plan(graph, rolled)
+    left, blocks = paint(one_step_plan), set(merged(one_step_plan.picture.boxes))
+    # how many operations a block stands for in all steps holds for the one step, too
+    notes = tuple(note for note in left.notes if note in right.notes or note not in blocks)
     (_, bottom, edge, top), (begin, low, _, high) = left.box, right.box
     sign = text_item("equals", (edge + 24, (bottom + top) / 2), "=", 26)
-    whole = replace(left, items=[*left.items, sign], title=options.title)
+    whole = replace(left, items=[*left.items, sign], title=options.title, notes=notes)
     return whole.beside(right, edge + 72 - begin, (bottom + top - low - high) / 2, "u_")
 
 

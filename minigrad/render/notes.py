@@ -18,7 +18,7 @@ def notes_of(picture: Picture, reading: Reading, unrecorded: Iterable[str]) -> I
     made."""
     if picture.rolled:
         yield from _stands_for({tile.row for tile in picture.tiles if tile.row.timed})
-    yield from _merged(picture.boxes)
+    yield from merged(picture.boxes)
     stepwise = dict.fromkeys(value.op for value in reading.drawn if value.part is not None)
     if stepwise:
         names = ", ".join(stepwise)
@@ -46,22 +46,32 @@ def _stands_for(rows: Iterable[Row]) -> Iterable[str]:
         yield say("one step stands for {steps}", steps=", ".join(counts))
 
 
-def _merged(boxes: Iterable[Box]) -> Iterable[str]:
+def merged(boxes: Iterable[Box]) -> Iterable[str]:
     """How many operations the blocks and cells stand for."""
-    found = defaultdict[str, dict[str, int]](dict)
+    found = defaultdict[str, dict[str, list[int]]](lambda: defaultdict(list))
     for box in boxes:
-        if box.kind == "cell" and len(box.parts) > 1:
-            rows, name = found[box.label.split("\n")[0]], box.tile.row.name
-            rows[name] = max(rows.get(name, 0), len(box.parts))
-    counts = [count for rows in found.values() for count in rows.values()]
-    if len(found) > SEVERAL:
+        if box.kind == "cell":
+            found[box.label.split("\n")[0]][box.tile.row.name].append(len(box.parts))
+    spans = {
+        title: {name: (min(counts), max(counts)) for name, counts in rows.items()}
+        for title, rows in found.items()
+        if max(map(max, rows.values())) > 1
+    }
+    if len(spans) > SEVERAL:
+        ends = [span for rows in spans.values() for span in rows.values()]
         yield say(
             "{blocks} blocks of {least} to {most} operations",
-            blocks=len(found), least=min(counts), most=max(counts),
+            blocks=len(spans), least=min(ends)[0], most=max(most for _, most in ends),
         )  # fmt: skip
         return
-    for title, rows in found.items():
+    for title, rows in spans.items():
         if len({*rows.values()}) == 1:
             rows = {"": max(rows.values())}
-        for name, count in rows.items():
-            yield say("{block}: {n} operations", block=f"{title} {name}".strip(), n=count)
+        for name, (least, most) in rows.items():
+            block = f"{title} {name}".strip()
+            if least == most:
+                yield say("{block}: {n} operations", block=block, n=most)
+            else:
+                yield say(
+                    "{block}: {least} to {most} operations", block=block, least=least, most=most
+                )

@@ -20,7 +20,7 @@ from minigrad.render.arrange import Layout, Rect
 from minigrad.render.canvas import Canvas, Item, bounds, colour_bar, frame, text_item
 from minigrad.render.measure import Norms
 from minigrad.render.options import Options
-from minigrad.render.picture import Box, Link, Picture, Tile
+from minigrad.render.picture import Box, Link, Picture, Tag, Tile
 from minigrad.render.splines import Path, Point, rounded, straight
 from minigrad.render.texts import Texts
 from minigrad.render.typeset import quoted
@@ -33,6 +33,9 @@ LEGEND = {
     "matmul": "product", "nonlinear": "nonlinearity", "operation": "other operation",
     "loss": "loss, output", "constant": "initial state, constant", "tag": "parameter", "delay": "earlier step",
 }  # fmt: skip
+OPERATIONS = ("matmul", "nonlinear", "operation")  # which in backward pictures look alike
+OWN_BORDER = ("state", "memory", "state box", "loss", "tag")  # in backward pictures too
+SHARES = "shares of all parameters of this step"
 
 
 class Stroke(NamedTuple):
@@ -110,6 +113,11 @@ def paint(plan: Plan) -> Canvas:
     return Canvas(painter.items, bar, options.title, picture.notes, layout.columns, texts.has_tips)
 
 
+def unreached(style: look.Look) -> look.Look:
+    """A look where no gradient comes to."""
+    return style._replace(fill="#F5F6F7", border=look.PALE)
+
+
 class _Painter:
     """Collects the items of one picture."""
 
@@ -118,6 +126,7 @@ class _Painter:
         self.norms, self.marked, self.scale = plan.norms, plan.marked, plan.scale
         self.items: list[Item] = []
         self.captioned: set[Any] = set()
+        self.tapped: list[Box] = []  # cells whose taps bear a number
         entering = [box for box in self.picture.boxes if box.kind == "input"]
         self.entering = {node for box in entering for node in box.nodes}
 
@@ -150,17 +159,22 @@ class _Painter:
             return style
         norm = self.norm(thing)
         if norm is None:
-            return style._replace(fill="#F5F6F7", border=look.PALE)
+            return unreached(style)
         fill = self.colour(norm) if norm else "#FFFFFF"
         return style._replace(fill=fill, ink=look.ink_on(fill), dashed=norm == 0)
 
+    def plain(self, kind: str) -> look.Look:
+        """The look of a kind of box; in a backward picture white, since colours tell gradients."""
+        style = look.LOOKS[kind]
+        if self.norms is None or style.shape in ("square", "none"):
+            return style
+        border = style.border if kind in OWN_BORDER else look.GREY
+        return style._replace(fill="#FFFFFF", border=border)
+
     def look_of(self, box: Box) -> look.Look:
         """How a box is drawn."""
-        style = look.LOOKS[box.kind]
+        style = self.plain(box.kind)
         if box.kind not in ("delay", "stub"):
-            keeps_border = box.kind in ("state", "memory", "state box", "loss")
-            if self.norms is not None and not keeps_border:
-                style = style._replace(border=look.GREY)
             style = self.coloured(style, box)
         if self.texts.mask_of((box,))[0] == 0:
             style = style._replace(dashed=True)
@@ -232,13 +246,16 @@ class _Painter:
         left, bottom, right, _ = bounds(self.items)
         if cells:
             frames = [self.layout.frames[box.tile].corners for box in cells]
-            left, right = min(c[0] for c in frames), max(c[2] for c in frames)
+            low = min(self.tap_x(box) - self.tap_room(box) for box in cells)
+            start = low if low < left else math.inf  # the bar reaches under all that stands on it
+            left, right = min(start, *(c[0] for c in frames)), max(c[2] for c in frames)
         text = self.texts.list_of(shown, self.marked, max(right - left, 300.0))
         width = max(right - left, look.size("rail", text)[0])
         height = look.BAR_HEIGHT + typeset.further_height(text, look.SMALLEST) + 2
         y = bottom - 14 - height / 2
         rect = Rect((left + right) / 2, y, width, height)
         self.node("weights", rect, text, look.LOOKS["rail"], "parameters")
+        self.tapped = [box for box in cells if self.texts.shares(box)]
         for box in cells:
             self.draw_tap(box, y + height / 2)
 
@@ -248,44 +265,81 @@ class _Painter:
         inputs = self.picture.sequences | self.entering
         return x not in inputs
 
-    def draw_tap(self, box: Box, y: float) -> None:
-        """From the bar of parameters into a cell."""
+    def tap_x(self, box: Box) -> float:
+        """Where the tap into a cell stands: at its left, and beside wide inputs."""
         left, bottom, _, _ = self.layout.boxes[box].corners
-        norm, end = self.texts.joint(box), (left + 10, bottom)
         boxes = [
             self.layout.boxes[b] for b in self.picture.tiles[box.tile] if b in self.layout.boxes
         ]
         below = [rect.corners for rect in boxes if rect.corners[3] <= bottom]
         wide = [low for low, _, high, _ in below if low - 4 < left + 10 < high + 4]
-        x = min([left + 10, *(low - 6 for low in wide)])  # beside wide inputs
-        turn = bottom - 7
+        return min([left + 10, *(low - 6 for low in wide)])
+
+    def tap_room(self, box: Box) -> float:
+        """How much room the text of a tap takes beside it."""
+        return 4 + look.text_width(self.texts.shares(box) or " ", 11)
+
+    def draw_tap(self, box: Box, y: float) -> None:
+        """From the bar of parameters into a cell."""
+        left, bottom, _, _ = self.layout.boxes[box].corners
+        x, end, turn = self.tap_x(box), (left + 10, bottom), bottom - 7
         path = rounded((x, y), (x, turn), (end[0], turn), end, radius=3)
         if x == end[0]:
             path = straight((x, y), end)
-        text = look.figure(norm) if norm is not None else ""
-        at = x - 4 - look.text_width(text or " ", 11) / 2, y + 9
-        self.draw_edge(
-            ("weights", box.id), path, TAP, norm, text, at, tip=say("share of this step")
-        )
+        text = self.texts.shares(box)
+        at = x - 2 - self.tap_room(box) / 2, y + 9
+        tip = f"∂θ: {say(SHARES)}" if text else ""
+        norm = self.texts.joint(box)
+        self.draw_edge(("weights", box.id), path, TAP, norm, text, at, tip=tip)
 
     def draw_legend(self) -> None:
-        """One of each kind of box, with what it stands for."""
+        """What the looks of boxes and the numbers of parameters stand for, one beside the other."""
         left, bottom, right, _ = bounds(self.items)
         x, y = left, bottom - 26
-        kinds = {box.kind for box in self.picture.boxes}
-        kinds |= {"tag" for box in self.picture.boxes if box.tags}
-        for k, (kind, text) in enumerate(LEGEND.items()):
-            words = say(text)
-            if kind not in kinds:
-                continue
-            width = 40 + look.text_width(words, 11)
+        for k, (style, label, text) in enumerate(self.legend()):
+            room = max(26.0, look.text_width(label, style.font) + 6)
+            width = room + 14 + look.text_width(text, 11)
             if x + width > max(right, left + 300):
                 x, y = left, y - 26
-            style = look.LOOKS[kind]
-            size = min(style.width, 26), min(style.height, 20)
-            self.node(f"legend{k}", Rect(x + 14, y, *size), "", style, words)
-            self.items.append(text_item(f"legend_text{k}", (x + 31, y), words, 11))
+            size = room if label else min(style.width, 26), min(style.height, 20)
+            self.node(f"legend{k}", Rect(x + 1 + room / 2, y, *size), label, style, text)
+            self.items.append(text_item(f"legend_text{k}", (x + room + 5, y), text, 11))
             x += width
+
+    def legend(self) -> Iterable[tuple[look.Look, str, str]]:
+        """The looks that are there, with a label and what they stand for; what looks alike is one."""
+        kinds = {box.kind for box in self.picture.boxes}
+        kinds |= {"tag" for box in self.picture.boxes if box.tags}
+        alike: dict[tuple[str, ...], tuple[look.Look, list[str]]] = {}
+        for kind, text in LEGEND.items():
+            if kind in kinds:
+                style = self.plain(kind)
+                key = style.shape, style.fill, style.border
+                word = "operation" if self.norms is not None and kind in OPERATIONS else text
+                alike.setdefault(key, (style, []))[1].append(say(word))
+        for style, words in alike.values():
+            yield style, "", ", ".join(dict.fromkeys(words))
+        if self.norms is not None:
+            yield from self.legend_of_gradients(self.norms)
+
+    def legend_of_gradients(self, norms: Norms) -> Iterable[tuple[look.Look, str, str]]:
+        """What dashes, pale colours and numbers tell in a backward picture that has them."""
+        picture, style = self.picture, self.plain("operation")
+        boxes = [box for box in picture.boxes if box.parts]
+        things: list[Box | Link | Tag] = [*boxes, *picture.tags, *picture.links]
+        found = {norms.get(thing) for thing in things}
+        if 0 in found:
+            yield style._replace(dashed=True), "", say("gradient 0")
+        if None in found:
+            yield unreached(style), "", say("no gradient reaches it")
+        share = "share of this step" if self.texts.timed else "share of this use"
+        for tells_share, text in ((True, share), (False, "value | gradient")):
+            tags = [tag for tag in self.layout.tags if self.texts.tells_share(tag) is tells_share]
+            if told := [tag for tag in tags if tag in norms.of]:
+                largest = max(told, key=norms.of.__getitem__)
+                yield self.plain("tag"), self.texts.tags[largest], say(text)
+        if self.tapped:
+            yield look.LOOKS["stub"], "∂θ", say(SHARES)
 
     # edges
 

@@ -32,6 +32,7 @@ STEEP = 400.0  # how far a line to a bar may lead from its column
 MARGIN = 16.0
 NOISE = 1e-5  # added before rounding: no error of arithmetic tells like columns apart
 BELOW = "\x01"  # stands before and behind what hangs below the line
+STEP_BELOW = "\x02"  # the number of the step there
 
 Place = tuple[float, ...]  # the centre of a rectangle, its width and height; or a point
 Ref = tuple[int | str, int]  # a column, counted from the one that refers to it, and a box in it
@@ -417,10 +418,13 @@ def _near(number: float) -> float:
 def _typeset(text: str) -> str:
     """A text whose pieces that hang below the line are marked."""
     lines = [
-        "".join(f"{BELOW}{one.text}{BELOW}" if one.below else one.text for one in pieces(line))
+        [
+            f"{BELOW}{one.text.replace(STEP, STEP_BELOW)}{BELOW}" if one.below else one.text
+            for one in pieces(line)
+        ]
         for line in text.split("\n")
     ]
-    return "\n".join(lines)
+    return "\n".join(map("".join, lines))
 
 
 def _drawn(path: tuple[Place, ...]) -> dict[str, Any]:

@@ -126,11 +126,15 @@ class Texts:
         """What is written on a tag: the name, and a number's value or how much this use adds to the
         gradient."""
         norm, x = self.norms.get(tag), tag.parameter
-        if self.values and x.size == 1:
+        if not self.tells_share(tag):
             if norm is None or len(self.picture.graph.users[x]) == 1:
                 return f"{self.short(tag)} = {self.value(Part(x))}"
             return f"{self.short(tag)} = {x.item():.4g} | ‖{look.figure(norm)}‖"
         return self.short(tag) if norm is None else f"{self.short(tag)} {look.figure(norm)}"
+
+    def tells_share(self, tag: Tag) -> bool:
+        """Whether a tag tells how much its use adds to the gradient, and not values."""
+        return not self.values or tag.parameter.size != 1
 
     @cached_property
     def tag_widths(self) -> dict[Tensor, float]:
@@ -146,6 +150,11 @@ class Texts:
         tags = [tag for tag in box.tags if tag.parameter in self.parameters]
         shares = [self.norms.of[tag] for tag in tags if tag in self.norms.of]
         return math.hypot(*shares) if shares else None
+
+    def shares(self, box: Box) -> str:
+        """What is written on the tap into a cell: the norm of all its shares together."""
+        joint = self.joint(box)
+        return f"∂θ {look.figure(joint)}" if joint is not None else ""
 
     def parameter(self, x: Tensor, marked: bool = False) -> str:
         """A parameter's name, its shape, how often it is used where that is not seen, and its

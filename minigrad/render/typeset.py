@@ -1,7 +1,8 @@
 """Names with subscripts: W_xh, h_init and h_{t−1} are set as in a book; all else stays as it is.
 
-A name is set if it is one letter (d before it for a gradient) with letters below it.  A number
-below is left as it is, since h_2 is another h and not the one of step 2.
+A name is set if it is one letter (d before it for a gradient) with letters below it; the number of
+its step follows these.  A number below is left as it is, since h_2 is another h and not the one of
+step 2.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import NamedTuple
 SMALL = 0.85  # the size of a subscript
 TALL = 1.25  # of lines that follow each other, where something hangs below them
 _NAME = re.compile(
-    r"(?<![A-Za-z0-9_])(d?[A-Za-zα-ωΑ-Ω])_([A-Za-z][A-Za-z0-9_]{0,5})(?![A-Za-z0-9_.(])"
+    r"(?<![A-Za-z0-9_])(d?[A-Za-zα-ωΑ-Ω])_([A-Za-z][A-Za-z0-9_]{0,5})"
+    r"([₀-₉₋ₜ\0]+(?:,[₀-₉₋ₜ\0]+)*)?(?![A-Za-z0-9_.(₀-₉])"  # \0 stands for a step of a page
     r"|_\{([^{}]*)\}|([₀-₉ₜ]+(?:,[₀-₉ₜ]+)+)"
 )
 # what no XML may hold, as the signs that Unicode has to show it
 _CONTROLS = {k: 0x2400 + k for k in range(32) if chr(k) not in "\t\n"} | {0x7F: 0x2421}
 _CONTROLS |= dict.fromkeys((0xFFFE, 0xFFFF, *range(0xD800, 0xE000)), 0xFFFD)
-_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉ₜ", "0123456789t")
+_DIGITS = str.maketrans("₀₁₂₃₄₅₆₇₈₉₋ₜ", "0123456789−t")
 
 
 class Piece(NamedTuple):
@@ -37,11 +39,14 @@ def pieces(line: str) -> tuple[Piece, ...]:
 
     >>> [*map(tuple, pieces("∂W_xh 2×4"))]
     [('∂W', False), ('xh', True), (' 2×4', False)]
+    >>> [*map(tuple, pieces("y_prev₀"))]
+    [('y', False), ('prev,0', True)]
     """
     found, end = [], 0
     for match in _NAME.finditer(line):
-        stem, letters, braced, steps = match.groups(default="")
-        below = letters.replace("_", ",") + braced + steps.translate(_DIGITS)
+        stem, letters, step, braced, steps = match.groups(default="")
+        parts = [letters.replace("_", ","), braced, (step or steps).translate(_DIGITS)]
+        below = ",".join(filter(None, parts))
         found += [Piece(line[end : match.start()] + stem, False), Piece(below, True)]
         end = match.end()
     found.append(Piece(line[end:], False))

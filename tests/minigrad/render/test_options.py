@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import typing
 
@@ -12,6 +13,7 @@ import pytest
 import minigrad as mg
 import nn
 from minigrad import render
+from minigrad.render import look
 from minigrad.render.options import Options, PictureOptions
 
 
@@ -42,6 +44,94 @@ def test_a_legend_names_the_kinds_that_are_there(drawing, network):
         assert f'label="{words}"' in source
     assert 'label="cell"' not in source
     assert drawing(source).overlaps() == []
+
+
+def legend_of(source):
+    """The words of a legend with the fill, the border and the text of their sample."""
+    words = re.findall(r'cluster_legend_text(\d+) .*? label="([^"]*)"', source)
+    samples = dict(re.findall(r"\tlegend(\d+) \[(.*)\]", source))
+    return {text: samples[k] for k, text in words}
+
+
+def test_the_legend_of_a_backward_picture_tells_dashes_pale_colours_and_numbers(drawing, network):
+    source = network("lstm").to_dot(legend=True, backward=True).source
+    found = legend_of(source)
+    assert {"state", "memory", "input", "loss, output", "operation, initial state, constant"} <= {
+        *found
+    }
+    assert not {"product", "nonlinearity"} & {*found}  # their colours are not there
+    pale = found.pop("no gradient reaches it")
+    assert 'fillcolor="#F5F6F7"' in pale
+    assert all('fillcolor="#FFFFFF"' in sample for sample in found.values())
+    assert "dashed" in found["gradient 0"]  # W_hh of step 0, where h is zero
+    assert re.search(r"label=.*\d", found["share of this step"])
+    assert drawing(source).overlaps() == []
+
+
+def test_a_legend_tells_only_what_is_there():
+    a, b = (mg.tensor(x, requires_grad=True, name=name) for name, x in (("a", 2.0), ("b", 3.0)))
+    found = legend_of(
+        mg.Graph(np.tanh(a * b)).to_dot(legend=True, backward=True, values=True).source
+    )
+    assert not {"gradient 0", "no gradient reaches it", "share of this use"} & {*found}
+    assert re.search(r'label="[ab] = [23] \| ', found["value | gradient"])
+    assert "share of this use" in legend_of(
+        mg.Graph(a * b).to_dot(legend=True, backward=True).source
+    )
+
+
+def test_the_number_on_a_tap_is_the_joint_norm_of_its_shares_and_has_a_name(drawing):
+    w, b = (mg.tensor(x, requires_grad=True, name=name) for name, x in (("w", 0.5), ("b", 0.1)))
+    h = h_init = 1.0
+    for t in range(2):
+        with mg.time_step(t):
+            h = np.tanh(h * w + b)
+    graph = mg.Graph(h)
+    source = graph.to_dot(view="cells", backward=True, legend=True).source
+    taps = re.findall(r'-> weights .* label="(.*?)" .*tooltip="(.*?)"', source)
+    h_0 = np.tanh(0.5 * h_init + 0.1)
+    late = 1 - h.data**2  # what comes to the sum in step 1
+    early = late * 0.5 * (1 - h_0**2)
+    shares = [math.hypot(early * h_init, early), math.hypot(late * h_0, late)]
+    assert [text for text, _ in taps] == [f"∂θ {share:.2g}" for share in shares]
+    assert all(tip.startswith("∂θ: shares of all parameters of this step") for _, tip in taps)
+    assert "shares of all parameters of this step" in legend_of(source)
+    assert drawing(source).overlaps() == []
+    forward = graph.to_dot(view="cells", legend=True).source
+    assert "∂θ" not in forward
+    assert "share" not in forward
+
+
+def test_the_number_on_a_tap_has_room():
+    W = mg.tensor(np.eye(2) * 1e-20, requires_grad=True, name="W")
+    x, h = mg.tensor(np.ones((1, 2))), None
+    for t in range(3):
+        with mg.time_step(t):
+            h = np.tanh(x @ W if h is None else x + h @ W)
+    source = mg.Graph(h.sum()).to_dot(view="cells", backward=True).source
+    left = float(re.search(r'bb="(.*?),', source)[1])
+    places = re.findall(r'-> weights .*lp="(.*?),.* label="(∂θ .*?)"', source)
+    ends = [
+        (float(x) - (half := look.text_width(text, 11) / 2), float(x) + half) for x, text in places
+    ]
+    assert len(ends) == 3
+    assert ends[0][0] >= left
+    assert all(ends[k][1] < ends[k + 1][0] for k in range(2))
+
+
+def test_the_note_of_cells_that_differ_tells_the_least_and_the_most(monkeypatch):
+    h, w = np.ones(2), mg.tensor(0.5, requires_grad=True, name="w")
+    for t in range(3):
+        with mg.time_step(t):
+            h = w * h
+            for _ in range(t):
+                h = np.tanh(h) + 1.0
+    graph = mg.Graph(h.sum())
+    assert "cell: 1 to 5 operations" in graph.to_dot(view="cells").source
+    both = graph.to_dot(view="cells", time="both").source
+    assert len(re.findall("cell: ", both)) == 1
+    monkeypatch.setenv("MINIGRAD_LANG", "vi")
+    assert "cell: 1 đến 5 phép tính" in graph.to_dot(view="cells").source
 
 
 def test_labels_give_other_names(drawing, network):

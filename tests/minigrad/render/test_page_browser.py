@@ -435,6 +435,19 @@ def test_hostile_names_stay_text(browser: Any, tmp_path: Path) -> None:
         assert page.look("document.title").split() == evil.split()
 
 
+def test_a_name_with_a_subscript_and_its_step_share_one(browser: Any, tmp_path: Path) -> None:
+    w, h = mg.tensor(np.eye(2), requires_grad=True, name="w"), np.zeros((1, 2))
+    for t in range(12):
+        with mg.time_step(t):
+            y_prev = mg.tensor(np.full((1, 2), float(t)))
+            h = np.tanh(y_prev + h @ w)
+    with opened(browser, mg.Graph(h.sum()).render(tmp_path / "x.html"), at="#t=11") as page:
+        page.press("End")
+        hung = page.tab.locator(".stage g tspan").all_text_contents()
+        assert "prev,0" in hung
+        assert not [text for text in hung if "₀" in text]
+
+
 def test_a_graph_without_time(browser: Any, tmp_path: Path) -> None:
     x = mg.tensor(np.ones((3, 4)))
     net = nn.Sequential(nn.Linear(4, 5), nn.Linear(5, 2))

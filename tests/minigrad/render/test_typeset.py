@@ -20,6 +20,13 @@ from minigrad.render import typeset
         ("h_init", ["init"]),
         ("h_{t−1} and c_{t−1}", ["t−1", "t−1"]),
         ("x₂,₁", ["2,1"]),
+        ("‖∂L/∂y_prev₀‖", ["prev,0"]),
+        ("y_prev₁₂,₃", ["prev,12,3"]),
+        ("h_init₋₁", ["init,−1"]),
+        ("y_prevₜ", ["prev,t"]),
+        ("y_prev\0", ["prev,\0"]),
+        ("x₃", []),
+        ("h_2₃", []),
         ("h_2", []),  # another h: a number below would be a step
         ("Linear_2", []),
         ("hidden_size", []),
@@ -56,3 +63,15 @@ def test_the_t_of_a_variable_gives_way_to_its_number(drawing) -> None:
     assert {"H_init", "x₀", "x₁"} <= set(labels.split("\n"))
     assert "‖∂L/∂H₁‖" in labels
     assert ' label="H" ' in source
+
+
+def test_a_name_with_a_subscript_and_its_step_share_one(drawing) -> None:
+    W = mg.tensor(np.eye(2), requires_grad=True, name="W")
+    h = np.zeros((1, 2))
+    for t in range(2):
+        with mg.time_step(t):
+            y_prev = mg.tensor(np.full((1, 2), float(t)))
+            h = np.tanh(y_prev + h @ W)
+    source = render.to_dot(mg.Graph(h.sum())).source
+    small = '<sub><font point-size="11">prev,{}</font></sub>'
+    assert all(f"<y{small.format(t)}>" in source for t in range(2))
