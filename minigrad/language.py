@@ -106,7 +106,7 @@ say = Catalogue(
         "share of this step": "phần đóng góp của bước này",
         "value | gradient": "giá trị | gradient",
         "share of this use": "phần đóng góp của lần dùng này",
-        "shares of all parameters of this step": "phần đóng góp của mọi tham số ở bước này",
+        "shares of all parameters of this cell": "phần đóng góp của mọi tham số của ô này",
         # pages
         "shape": "kích thước",
         "made by": "tạo bởi",

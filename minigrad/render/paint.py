@@ -35,7 +35,7 @@ LEGEND = {
 }  # fmt: skip
 OPERATIONS = ("matmul", "nonlinear", "operation")  # which in backward pictures look alike
 OWN_BORDER = ("state", "memory", "state box", "loss", "tag")  # in backward pictures too
-SHARES = "shares of all parameters of this step"
+SHARES = "shares of all parameters of this cell"
 
 
 class Stroke(NamedTuple):

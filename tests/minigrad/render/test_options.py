@@ -94,8 +94,8 @@ def test_the_number_on_a_tap_is_the_joint_norm_of_its_shares_and_has_a_name(draw
     early = late * 0.5 * (1 - h_0**2)
     shares = [math.hypot(early * h_init, early), math.hypot(late * h_0, late)]
     assert [text for text, _ in taps] == [f"∂θ {share:.2g}" for share in shares]
-    assert all(tip.startswith("∂θ: shares of all parameters of this step") for _, tip in taps)
-    assert "shares of all parameters of this step" in legend_of(source)
+    assert all(tip.startswith("∂θ: shares of all parameters of this cell") for _, tip in taps)
+    assert "shares of all parameters of this cell" in legend_of(source)
     assert drawing(source).overlaps() == []
     forward = graph.to_dot(view="cells", legend=True).source
     assert "∂θ" not in forward
