@@ -2,7 +2,7 @@
 only when drawing.
 
     Graph ──read, rows──▶ Reading ──group, link──▶ Picture ──measure──▶ Norms
-          ──arrange, routes──▶ Layout ──paint──▶ Canvas ──▶ DOT text ──graphviz_run──▶ file
+          ──arrange, routes──▶ Layout ──paint, wrap──▶ Canvas ──▶ DOT text ──graphviz_run──▶ file
 
 Each is a value made by one function: a `Picture` says what is drawn (rows, tiles, boxes, links, no
 coordinates), a `Layout` where it stands, a `Canvas` in which look.
