@@ -303,7 +303,11 @@ def pieces(
         longer = max(0.0, left - (gap[1] - needed), gap[0] + needed - right)
         return longer, max(gap[0], left) - min(gap[1], right)
 
-    a, b = min((gap for gap in gaps if gap[1] - gap[0] >= needed), key=order, default=(left, right))
+    a, b = min(
+        (gap for gap in gaps if gap[1] - gap[0] >= needed),
+        key=order,
+        default=(left, max(right, left + needed)),
+    )
     left, right = min(left, b - needed), max(right, a + needed)
     text = max(a, left), min(b, right)
     spans = [(max(a, left), min(b, right)) for a, b in gaps]
