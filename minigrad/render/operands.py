@@ -35,7 +35,7 @@ def _in_library(file: str) -> bool:
 def is_private(code: CodeType | None) -> bool:
     """Whether a function is one of the library's, other than the equations of its cells: the names
     of its variables are nobody's business."""
-    if not in_library(code) or code is None:
+    if code is None or not in_library(code):
         return False
     return "Cell." not in code.co_qualname or code.co_qualname.startswith("_")
 

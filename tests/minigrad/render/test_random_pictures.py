@@ -52,6 +52,12 @@ def test_the_text_of_a_bar_stands_where_no_line_passes(
     assert spans[-1][1] <= 300.0
 
 
+def test_the_text_of_a_bar_has_room_also_where_no_piece_has() -> None:
+    bar = Rect.between(100.0, 0.0, 120.0, 16.0)
+    first, *_ = pieces(bar, [], 50.0, (90.0, 130.0))
+    assert first.width >= 50.0
+
+
 def test_a_bar_reaches_no_further_than_half_of_the_way_to_the_next_one() -> None:
     bar = Rect.between(100.0, 0.0, 200.0, 16.0)
     holes = [120.0, 140.0, 160.0, 175.0]
